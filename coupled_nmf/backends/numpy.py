@@ -1,0 +1,150 @@
+"""The sweep on the CPU: cache-sized row tiles on a thread pool, the sums committed in tile order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.blas import BLAS
+from coupled_nmf.blocks import TiledMatrix
+
+TILE_BYTES = 2_500_000  # a tile and its sums stay in a core's share of the cache
+PANEL_ROWS = 64  # the tile kernels work on this many rows at once
+
+TileStep = Callable[[list[NDArray[Any]], slice], tuple[NDArray[Any], ...]]
+
+
+@njit(nogil=True, cache=True)
+def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
+    """Add ``part`` to the float64 ``total``, without the buffers of a NumPy add of two dtypes."""
+    flat_total, flat_part = total.ravel(), part.ravel()
+    for i in range(flat_total.size):
+        flat_total[i] += flat_part[i]
+
+
+def tile_rows(n_features: int, itemsize: int) -> int:
+    """Rows of a tile: a multiple of the kernels' panel, and a function of the data alone, so sums repeat."""
+    rows = TILE_BYTES // (n_features * itemsize) // PANEL_ROWS * PANEL_ROWS
+    return int(min(max(rows, PANEL_ROWS), 4096))
+
+
+class _OrderedSums:
+    """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], most_waiting: int) -> None:
+        self.totals = tuple(np.zeros(shape) for shape in shapes)
+        self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
+        self._next, self._adding, self._most = 0, False, most_waiting
+        self._changed = threading.Condition()
+        self._failed = False
+
+    def bring(self, index: int, sums: tuple[NDArray[Any], ...]) -> None:
+        with self._changed:
+            while len(self._waiting) >= self._most and index != self._next and not self._failed:
+                self._changed.wait()
+            self._waiting[index] = sums
+            if self._adding or index != self._next:
+                return
+            self._adding = True
+        while True:
+            with self._changed:
+                ready = self._waiting.pop(self._next, None)
+                if ready is None:
+                    self._adding = False
+                    self._changed.notify_all()
+                    return
+            for total, part in zip(self.totals, ready, strict=True):
+                _add_to(total, part)
+            with self._changed:
+                self._next += 1
+                self._changed.notify_all()
+
+    def fail(self) -> None:
+        with self._changed:
+            self._failed = True
+            self._changed.notify_all()
+
+
+class NumpyBackend:
+    """Threads over row tiles; BLAS is held at one thread each while the backend is open.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads. None: as many as BLAS may use in this process; negative: cores + 1 + n_jobs.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_threads = BLAS.n_threads(n_jobs)
+        self._limit: AbstractContextManager[None] = BLAS.one_thread()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> NumpyBackend:
+        self._limit.__enter__()
+        if self.n_threads > 1:
+            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="coupled_nmf")
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._limit.__exit__(None, None, None)
+
+    def sweep(
+        self, X: TiledMatrix, step: TileStep, shapes: Sequence[tuple[int, ...]]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Run ``step`` over all row tiles of X and return the float64 sums of what it returns.
+
+        Parameters
+        ----------
+        X : TiledMatrix
+            What is swept over.
+        step : callable
+            ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
+            ``shapes`` to be summed. It may write to rows ``rows`` of arrays of its own.
+        shapes : sequence of tuple
+            Shapes of the sums.
+        """
+        height = tile_rows(X.shape[1], X.dtype.itemsize)
+        starts = range(0, X.shape[0], height)
+        sums = _OrderedSums(shapes, most_waiting=2 * self.n_threads)
+
+        def run(index: int) -> None:
+            rows = slice(starts[index], min(starts[index] + height, X.shape[0]))
+            try:
+                sums.bring(index, step(X.tile(rows), rows))
+            except BaseException:
+                sums.fail()
+                raise
+
+        self._for_each(run, len(starts))
+        return sums.totals
+
+    def update(self, solver: Any, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
+        """Move all rows of V in place, in tiles on the threads; rows are independent."""
+        height = max(PANEL_ROWS, -(-V.shape[0] // (4 * self.n_threads * PANEL_ROWS)) * PANEL_ROWS)
+        starts = range(0, V.shape[0], height)
+        self._for_each(
+            lambda i: solver.update(V[starts[i] : starts[i] + height], gram, cross[starts[i] : starts[i] + height]),
+            len(starts),
+        )
+
+    def _for_each(self, run: Callable[[int], None], n: int) -> None:
+        if self._pool is None or n == 1:
+            for index in range(n):
+                run(index)
+            return
+        futures = [self._pool.submit(run, index) for index in range(n)]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()

@@ -1,0 +1,231 @@
+"""Named blocks of features over the same samples, and where each block's columns lie."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class BlockLayout:
+    """Names and widths of the blocks that stand side by side in X.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Block names, in column order.
+    sizes : tuple of int
+        Columns of each block.
+
+    Examples
+    --------
+    >>> layout = BlockLayout(("pixels", "conv1"), (4, 3))
+    >>> layout.n_features, layout.slices["conv1"]
+    (7, slice(4, 7, None))
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def from_sizes(cls, blocks: Mapping[str, int] | Sequence[int], n_features: int) -> BlockLayout:
+        """Layout of the ``blocks`` parameter over ``n_features`` columns.
+
+        Raises
+        ------
+        ValueError
+            If a size is not a positive integer or the sizes do not add up to ``n_features``.
+        """
+        if not isinstance(blocks, Mapping):
+            blocks = {f"block{i}": size for i, size in enumerate(blocks)}
+        for name, size in blocks.items():
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"blocks[{name!r}] is {size!r}; a block's size is a positive whole number of columns.")
+        layout = cls(tuple(blocks), tuple(int(size) for size in blocks.values()))
+        if layout.n_features != n_features:
+            raise ValueError(
+                f"blocks={dict(blocks)} add up to {layout.n_features} columns, but X has {n_features}; "
+                "give every column of X to one block."
+            )
+        return layout
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns of all blocks together."""
+        return sum(self.sizes)
+
+    @cached_property
+    def bounds(self) -> NDArray[np.int64]:
+        """Column at which each block begins, and the end: shape (n_blocks + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Columns of each block."""
+        edges = [int(edge) for edge in self.bounds]
+        return {name: slice(edges[i], edges[i + 1]) for i, name in enumerate(self.names)}
+
+    def split(self, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Views of the last axis of ``array``, one a block."""
+        return {name: array[..., columns] for name, columns in self.slices.items()}
+
+    def columns_of(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Column numbers of the named blocks, in the order of ``names``."""
+        return np.concatenate([np.arange(self.slices[name].start, self.slices[name].stop) for name in names])
+
+    def weights(self, block_weights: Mapping[str, float] | Sequence[float] | None) -> NDArray[np.float64]:
+        """Weight α_b of each block, ones by default: shape (n_blocks,).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, the number of weights is wrong, or a weight is negative or not finite.
+        """
+        if block_weights is None:
+            return np.ones(len(self.names))
+        if isinstance(block_weights, Mapping):
+            unknown = [name for name in block_weights if name not in self.slices]
+            if unknown:
+                raise ValueError(f"block_weights names unknown blocks {unknown}; the blocks are {list(self.names)}.")
+            block_weights = [block_weights.get(name, 1.0) for name in self.names]
+        weights = np.asarray(block_weights, dtype=np.float64)
+        if weights.shape != (len(self.names),):
+            raise ValueError(
+                f"block_weights has {weights.size} entries for {len(self.names)} blocks; give one a block."
+            )
+        if not np.all(np.isfinite(weights)) or weights.min() < 0 or weights.max() == 0:
+            raise ValueError(f"block_weights is {weights.tolist()}; weights are finite, not negative, not all 0.")
+        return weights
+
+
+def _check_block(name: object, array: Any) -> Any:
+    """One block as a 2-D numeric array-like; the values are checked when they are read."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
+    if not (hasattr(array, "shape") and hasattr(array, "dtype")):
+        array = np.asarray(array)
+    if hasattr(array, "to_numpy"):
+        array = array.to_numpy()
+    if len(array.shape) != 2:
+        raise ValueError(
+            f"Block {name!r} has shape {tuple(array.shape)}; a block is 2-D (n_samples, n_features). "
+            "Flatten images and activations to one row a sample."
+        )
+    if array.shape[1] == 0:
+        raise ValueError(
+            f"Block {name!r} has 0 feature(s) (shape={tuple(array.shape)}) while a minimum of 1 is required."
+        )
+    if np.dtype(array.dtype).kind not in "fiub":
+        raise ValueError(f"Block {name!r} has dtype {array.dtype}; blocks hold real numbers.")
+    return array
+
+
+class Blocks:
+    """Named blocks over the same samples, indexed by row as one array is.
+
+    The blocks are not copied and not put side by side. ``Blocks`` works wherever scikit-learn selects rows:
+    ``Pipeline``, ``GridSearchCV``, ``train_test_split``.
+
+    Parameters
+    ----------
+    blocks : mapping of str to array-like of shape (n_samples, n_features_b)
+        NumPy arrays, memory maps, or anything that turns into them. Real numbers, the same rows in all.
+
+    Raises
+    ------
+    ValueError
+        If there is no block, a block is not 2-D or not numeric, or the numbers of rows differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = Blocks({"pixels": np.ones((5, 4)), "conv1": np.ones((5, 3))})
+    >>> X.shape, X[1:3].shape, X["conv1"].shape
+    ((5, 7), (2, 7), (5, 3))
+    """
+
+    ndim = 2
+
+    def __init__(self, blocks: Mapping[str, Any]) -> None:
+        if not isinstance(blocks, Mapping) or not blocks:
+            raise ValueError(f"blocks is {blocks!r}; Blocks takes a mapping from names to arrays, with one or more.")
+        self._arrays = {name: _check_block(name, array) for name, array in blocks.items()}
+        rows = {name: array.shape[0] for name, array in self._arrays.items()}
+        if len(set(rows.values())) > 1:
+            raise ValueError(f"Blocks have different numbers of rows: {rows}; every block needs the same samples.")
+        self.layout = BlockLayout(tuple(rows), tuple(int(array.shape[1]) for array in self._arrays.values()))
+        self.shape = (next(iter(rows.values())), self.layout.n_features)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 if that holds every block (float32, float16), else float64."""
+        small = all(np.dtype(array.dtype) in (np.float32, np.float16) for array in self._arrays.values())
+        return np.dtype(np.float32 if small else np.float64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the blocks, in order."""
+        return self.layout.names
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the blocks' names."""
+        return iter(self._arrays)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the block of that name, or the Blocks of those rows."""
+        if isinstance(key, str):
+            if key not in self._arrays:
+                raise KeyError(f"unknown block {key!r}; the blocks are {list(self.names)}")
+            return self._arrays[key]
+        if isinstance(key, tuple):  # scikit-learn selects rows as X[rows, ...]
+            if len(key) != 2 or key[1] not in (Ellipsis, slice(None)):
+                raise IndexError("Blocks are indexed by rows, or by a block's name.")
+            key = key[0]
+        if isinstance(key, (int, np.integer)):
+            raise IndexError(f"Blocks are indexed by several rows; for one row write X[{key}:{key + 1}].")
+        return Blocks({name: array[key] for name, array in self._arrays.items()})
+
+    def select(self, names: Sequence[str]) -> Blocks:
+        """Return the named blocks alone, in that order."""
+        return Blocks({name: self[name] for name in names})
+
+    def to_array(self) -> NDArray[Any]:
+        """All blocks side by side in one new array, shape (n_samples, n_features)."""
+        return np.concatenate([np.asarray(array, dtype=self.dtype) for array in self._arrays.values()], axis=1)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name!r}: {size}" for name, size in zip(self.names, self.layout.sizes, strict=True))
+        return f"Blocks({{{parts}}}, n_samples={len(self)}, dtype={self.dtype})"
+
+
+class TiledMatrix:
+    """X as the backends read it: arrays side by side, a tile of rows at a time.
+
+    Parameters
+    ----------
+    parts : sequence of arrays of shape (n_samples, width)
+        The arrays that hold X's columns, in order. One array may hold several blocks.
+    layout : BlockLayout
+        Where the blocks lie in X's columns.
+    dtype : float32 or float64
+        What a tile is handed over in.
+    """
+
+    def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any]) -> None:
+        self.parts, self.layout, self.dtype = tuple(parts), layout, dtype
+        self.shape = (int(parts[0].shape[0]), layout.n_features)
+        edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
+        self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
+
+    def tile(self, rows: slice) -> list[NDArray[Any]]:
+        """Those rows of every part, C-contiguous, in ``dtype``; a view where the part allows it."""
+        return [np.ascontiguousarray(part[rows], dtype=self.dtype) for part in self.parts]

@@ -1,0 +1,74 @@
+"""What X may be: one clear error for what it may not."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
+
+
+def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
+    """X as the backends read it; at the fit (``reset``), the estimator learns the layout.
+
+    Raises
+    ------
+    ValueError
+        If X is not 2-D, real, and of one or more rows and columns, or does not fit the layout. The entries are
+        looked at by the first sweep.
+    """
+    if isinstance(X, Blocks):
+        if reset and estimator.blocks is not None:
+            raise ValueError("blocks is given and X is a Blocks, which names its own; leave out one of them.")
+        return _read_blocks(estimator, X, reset=reset)
+    X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], order="C", ensure_all_finite=False)
+    if reset:
+        blocks = {"X": X.shape[1]} if estimator.blocks is None else estimator.blocks
+        estimator.layout_ = BlockLayout.from_sizes(blocks, X.shape[1])
+        estimator.fitted_on_blocks_ = False
+    return TiledMatrix([X], estimator.layout_, X.dtype)
+
+
+def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
+    if len(X) == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if reset:
+        estimator.layout_, estimator.n_features_in_ = X.layout, X.layout.n_features
+        estimator.fitted_on_blocks_ = True
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    fitted = estimator.layout_
+    unknown = [name for name in X.names if name not in fitted.slices]
+    if unknown:
+        raise ValueError(f"X has unknown blocks {unknown}; the model was fitted on {list(fitted.names)}.")
+    for name, size in zip(X.names, X.layout.sizes, strict=True):
+        expected = fitted.sizes[fitted.names.index(name)]
+        if size != expected:
+            raise ValueError(f"Block {name!r} has {size} features, but the model was fitted with {expected}.")
+    return TiledMatrix([X[name] for name in X.names], X.layout, X.dtype)
+
+
+def refuse_entries(estimator: Any, X: TiledMatrix, tile: list[NDArray[Any]], rows: slice) -> NoReturn:
+    """Say which entry of the tile cannot be, where it is, and what to do."""
+    name = type(estimator).__name__
+    for part, columns in zip(tile, X.part_columns, strict=True):
+        for bad, message in (
+            (
+                np.isnan(part),
+                "Input X contains NaN{}; missing values are not supported yet, fill them or drop them.",
+            ),
+            (np.isinf(part), "Input X contains infinity{}; replace it by a finite value."),
+            (
+                part < 0,
+                f"Negative values in data passed to {name}{{}}; shift, clip or split the block by sign.",
+            ),
+        ):
+            if bad.any():
+                row, column = (int(i) for i in np.argwhere(bad)[0])
+                block = int(np.searchsorted(X.layout.bounds, columns.start + column, side="right")) - 1
+                where = f" (block {X.layout.names[block]!r}, row {rows.start + row})"
+                raise ValueError(message.format(where))
+    raise ValueError("Input X contains values whose squares are too large for dtype('float64'); scale X down.")

@@ -1,0 +1,391 @@
+"""The estimator: parameters, checks, fit, transform, inverse_transform, score."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from coupled_nmf import persistence
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, Callback, LoopResult, weigh
+from coupled_nmf.backends import BACKENDS
+from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
+from coupled_nmf.checks import read_X, refuse_entries
+from coupled_nmf.initialization import STARTS, check_custom
+from coupled_nmf.objective import root_mean_square
+from coupled_nmf.solvers import SOLVERS
+from coupled_nmf.steps import Scan, SolveF
+
+LOGGER = logging.getLogger("coupled_nmf")
+
+
+class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Coupled non-negative matrix factorization.
+
+    Finds non-negative F (n_samples, k), shared by all blocks, and H_b (k, n_features_b), one a block, that minimize
+    J = Σ_b α_b ‖X_b − F H_b‖²_F.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        The rank k.
+    blocks : mapping of str to int, sequence of int, or None, default=None
+        Columns of each block when X is one 2-D array. None: the array is one block. Not used when X is a ``Blocks``.
+    block_weights : mapping of str to float, sequence of float, or None, default=None
+        α_b of each block, 1 where not given.
+    solver : {'hals', 'mu'}, default='hals'
+        How a factor moves: hierarchical alternating least squares, or the paper's multiplicative updates.
+    init : {'auto', 'random', 'uniform', 'custom'}, default='auto'
+        The start. 'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'custom': ``F`` and
+        ``H`` given to `fit_transform`. 'auto' is 'random'. HALS starts from H alone, unless F is given.
+    max_iter : int, default=200
+        Most iterations.
+    tol : float, default=1e-4
+        Stop when J fell by less than this part of itself over five iterations, for every solver; 0: never stop early.
+    inner_sweeps : int or None, default=None
+        Moves of a factor per product with X. None: 2 for 'hals', 1 for 'mu'.
+    extrapolate : bool, default=True
+        Extrapolate both factors, with restarts (Ang and Gillis 2019). 'hals' only; 'mu' is never extrapolated.
+    backend : {'auto', 'numpy'}, default='auto'
+        Where the work runs.
+    n_jobs : int or None, default=None
+        Threads. None: as many as BLAS may use in this process. The results do not depend on it.
+    random_state : int, RandomState or None, default=None
+        Seed of the start.
+    callbacks : sequence of callable, default=()
+        Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit.
+    verbose : int, default=0
+        Above 0: one line of logging (logger ``coupled_nmf``, level INFO) when the fit ends.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        H, all blocks side by side. Each row has unit norm, and the rows stand in order of falling energy
+        ‖F_j‖² ‖H_j‖² at the loop's end, unless the start was custom.
+    block_components_ : dict of str to ndarray of shape (n_components, n_features_b)
+        H_b: views of ``components_``.
+    n_components_ : int
+        The rank.
+    layout_ : BlockLayout
+        Names and columns of the blocks.
+    reconstruction_err_ : float
+        √J of the returned factors, from residuals.
+    rmse_ : float
+        √(Σ_b ‖X_b − F H_b‖² / entries of X). The paper does not define its RMSE; this is ours.
+    block_rmse_ : dict of str to float
+        The same per block.
+    block_relative_error_ : dict of str to float
+        ‖X_b − F H_b‖² / ‖X_b‖² per block; 0 for a block of zeros.
+    objective_history_ : list of float
+        J inside the loop after each iteration, from sums. With extrapolation, of the point accepted last.
+    n_iter_ : int
+        Iterations done.
+    n_features_in_ : int
+        Columns of X.
+
+    References
+    ----------
+    U. S. Saini, E. E. Papalexakis, "A Peek Into the Hidden Layers of a Convolutional Neural Network Through a
+    Factorization Lens", 2018. D. D. Lee, H. S. Seung, "Algorithms for Non-negative Matrix Factorization", 2001.
+    A. M. S. Ang, N. Gillis, "Accelerating Nonnegative Matrix Factorization Algorithms Using Extrapolation", 2019.
+
+    Examples
+    --------
+    >>> from coupled_nmf import CoupledNMF, make_coupled_blocks
+    >>> X, _, _ = make_coupled_blocks(100, {"pixels": 30, "conv1": 20}, 3, random_state=0)
+    >>> model = CoupledNMF(n_components=3, random_state=0)
+    >>> F = model.fit_transform(X)
+    >>> F.shape, model.block_components_["conv1"].shape
+    ((100, 3), (3, 20))
+    >>> bool(model.score(X) > 0.99)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  (scikit-learn's form)
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "blocks": [Mapping, "array-like", None],
+        "block_weights": [Mapping, "array-like", None],
+        "solver": [StrOptions(set(SOLVERS))],
+        "init": [StrOptions({"auto", "custom", *STARTS})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "inner_sweeps": [Interval(Integral, 1, None, closed="left"), None],
+        "extrapolate": ["boolean"],
+        "backend": [StrOptions({"auto", *BACKENDS})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "callbacks": ["array-like"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        blocks: Mapping[str, int] | Sequence[int] | None = None,
+        block_weights: Mapping[str, float] | Sequence[float] | None = None,
+        solver: str = "hals",
+        init: str = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        inner_sweeps: int | None = None,
+        extrapolate: bool = True,
+        backend: str = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: Sequence[Callback] = (),
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.blocks = blocks
+        self.block_weights = block_weights
+        self.solver = solver
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.inner_sweeps = inner_sweeps
+        self.extrapolate = extrapolate
+        self.backend = backend
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:
+        """Learn H.
+
+        Parameters
+        ----------
+        X : Blocks or array-like of shape (n_samples, n_features)
+            Not negative, finite.
+        y : None, default=None
+            Ignored.
+        F, H : array-like of shape (n_samples, n_components) and (n_components, n_features), default=None
+            The start when ``init='custom'``; HALS needs H alone.
+
+        Returns
+        -------
+        self : CoupledNMF
+        """
+        self.fit_transform(X, F=F, H=H)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None, F: Any = None, H: Any = None) -> NDArray[Any]:
+        """Learn H and return F; equal to ``fit(X).transform(X)``.
+
+        Parameters and errors are those of `fit`.
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples, n_components)
+        """
+        matrix = read_X(self, X, reset=True)
+        alpha = matrix.layout.weights(self.block_weights)
+        column_weights = np.repeat(alpha, matrix.layout.sizes)
+        with self._open_backend() as backend:
+            scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
+            squares, total = backend.sweep(matrix, scan, scan.shapes)
+            loop = self._alternate(matrix, backend, column_weights, float(alpha @ squares), float(total[0]), F, H)
+            self._finish_loop(loop)
+            found, residual = self._solve(matrix, backend, self.components_, alpha)
+        if self.verbose:
+            LOGGER.info("%s: %d iterations, J %.6g", self, loop.n_iter, float(alpha @ residual))
+        self._record_errors(matrix, alpha, residual, squares)
+        if self.tol > 0 and not loop.converged and loop.n_iter == self.max_iter:
+            warnings.warn(
+                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return found
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Solve for F given H: non-negative least squares from a cold start.
+
+        Parameters
+        ----------
+        X : Blocks or array-like of shape (n_samples, n_features)
+            With the blocks of the fit; a ``Blocks`` may hold some of them, F is then found from those.
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples, n_components)
+        """
+        return self._transform(X)[0]
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros.
+
+        Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
+        hold out entries and not only rows.
+        """
+        _, alpha, residual, squares = self._transform(X)
+        weighted = float(alpha @ squares)
+        return 1.0 - float(alpha @ residual) / weighted if weighted > 0 else 1.0
+
+    def inverse_transform(self, F: Any, *, block: str | None = None) -> Any:
+        """F H: X as the model sees it.
+
+        Parameters
+        ----------
+        F : array-like of shape (n_samples, n_components)
+            What `transform` returns.
+        block : str, default=None
+            Name of the one block to reconstruct.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
+            Blocks if the fit saw Blocks and ``block`` is None.
+        """
+        check_is_fitted(self)
+        F = check_array(F, dtype=[np.float64, np.float32])
+        if F.shape[1] != self.n_components_:
+            raise ValueError(f"F has {F.shape[1]} columns; the model has {self.n_components_} components.")
+        if block is not None:
+            if block not in self.layout_.slices:
+                raise ValueError(f"unknown block {block!r}; the blocks are {list(self.layout_.names)}.")
+            return F @ self.block_components_[block]
+        if self.fitted_on_blocks_:
+            return Blocks({name: F @ components for name, components in self.block_components_.items()})
+        return F @ self.components_
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
+        check_is_fitted(self)
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> CoupledNMF:
+        """Read a model that `save` wrote. Raises ValueError for a file that is not one."""
+        return persistence.load(cls, path)
+
+    @property
+    def block_components_(self) -> dict[str, NDArray[Any]]:
+        """H_b of each block: views of ``components_``."""
+        return self.layout_.split(self.components_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _open_backend(self) -> Any:
+        return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
+
+    def _alternate(
+        self,
+        X: TiledMatrix,
+        backend: Any,
+        column_weights: NDArray[np.float64],
+        squares: float,
+        total: float,
+        F: Any,
+        H: Any,
+    ) -> LoopResult:
+        solver_class = SOLVERS[self.solver]
+        sweeps = self.inner_sweeps or solver_class.default_sweeps
+        F, H, cold = self._start(X, total, F, H)
+        extrapolated = self.extrapolate and solver_class.extrapolates
+        alternation = Alternation(X, backend, solver_class(sweeps), column_weights, squares, extrapolated=extrapolated)
+        return alternation.run(
+            F,
+            np.ascontiguousarray(H.T),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            callbacks=self.callbacks,
+            first_solver=solver_class(FIRST_SWEEPS) if cold else None,
+        )
+
+    def _start(self, X: TiledMatrix, total: float, F: Any, H: Any) -> tuple[NDArray[Any], NDArray[Any], bool]:
+        """F, H, and whether F is cold: zero, to be found from H."""
+        k, starts_from_h = self.n_components, SOLVERS[self.solver].starts_from_h
+        if self.init != "custom":
+            if F is not None or H is not None:
+                raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
+            rng = check_random_state(self.random_state)
+            start = STARTS["random" if self.init == "auto" else self.init]
+            F, H = start(rng, X.shape, k, X.dtype, total / (X.shape[0] * X.shape[1]))
+            if starts_from_h:
+                F[:] = 0
+            return F, H, starts_from_h
+        if H is None or (F is None and not starts_from_h):
+            needed = "H" if starts_from_h else "F and H"
+            raise ValueError(f"init='custom' with solver={self.solver!r} needs {needed}: pass them to fit_transform.")
+        H = check_custom("H", H, (k, X.shape[1]), X.dtype)
+        if F is None:
+            return np.zeros((X.shape[0], k), dtype=X.dtype), H, True
+        return check_custom("F", F, (X.shape[0], k), X.dtype), H, False
+
+    def _finish_loop(self, loop: LoopResult) -> None:
+        """Keep H: rows of unit norm in order of falling energy, unless the start was the user's own."""
+        H = np.ascontiguousarray(loop.ht.T)
+        if self.init != "custom":
+            norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
+            H /= np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
+            H = H[np.argsort(-loop.f_energy * norms**2, kind="stable")]
+        self.components_ = H
+        self.n_components_ = self.n_components
+        self.objective_history_, self.n_iter_ = loop.history, loop.n_iter
+
+    def _record_errors(
+        self,
+        X: TiledMatrix,
+        alpha: NDArray[np.float64],
+        residual: NDArray[np.float64],
+        squares: NDArray[np.float64],
+    ) -> None:
+        n, layout = X.shape[0], self.layout_
+        self.reconstruction_err_ = float(np.sqrt(alpha @ residual))
+        self.rmse_ = root_mean_square(residual.sum(), n * layout.n_features)
+        self.block_rmse_ = {
+            name: root_mean_square(r, n * size)
+            for name, size, r in zip(layout.names, layout.sizes, residual, strict=True)
+        }
+        self.block_relative_error_ = {
+            name: float(r / s) if s > 0 else 0.0 for name, r, s in zip(layout.names, residual, squares, strict=True)
+        }
+
+    def _transform(self, X: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """F, and per block of X: the weight, the squares of the residual, and those of X."""
+        check_is_fitted(self)
+        matrix = read_X(self, X, reset=False)
+        layout: BlockLayout = self.layout_
+        alpha = layout.weights(self.block_weights)
+        H = self.components_.astype(matrix.dtype, copy=False)
+        if matrix.layout != layout:
+            H = H[:, layout.columns_of(matrix.layout.names)]
+            alpha = alpha[[layout.names.index(name) for name in matrix.layout.names]]
+        with self._open_backend() as backend:
+            scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
+            squares, _ = backend.sweep(matrix, scan, scan.shapes)
+            F, residual = self._solve(matrix, backend, H, alpha)
+        return F, alpha, residual, squares
+
+    def _solve(
+        self, X: TiledMatrix, backend: Any, H: NDArray[Any], alpha: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """F for the given H, and the residual's squares per block."""
+        F = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype)
+        ht = np.ascontiguousarray(H.T)
+        weighted, gram = weigh(ht, np.repeat(alpha, X.layout.sizes))
+        step = SolveF(X, ht, weighted, gram, F)
+        residual, _ = backend.sweep(X, step, step.shapes)
+        return F, residual

@@ -1,0 +1,44 @@
+"""Where the factors start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def start_uniform(
+    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any], mean: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """F and H with entries in [0, 1), as in the paper, whatever the scale of X (``mean`` is not used)."""
+    return rng.uniform(size=(shape[0], k)).astype(dtype), rng.uniform(size=(k, shape[1])).astype(dtype)
+
+
+def start_random(
+    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any], mean: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """F and H from the half-normal distribution, scaled so that FH has about the mean of X."""
+    scale = np.sqrt(mean / k)
+    F = np.abs(scale * rng.standard_normal((shape[0], k)))
+    H = np.abs(scale * rng.standard_normal((k, shape[1])))
+    return F.astype(dtype), H.astype(dtype)
+
+
+STARTS = {"uniform": start_uniform, "random": start_random}
+
+
+def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A copy of a start of the user's own.
+
+    Raises
+    ------
+    ValueError
+        If its shape is wrong or an entry is negative or not finite.
+    """
+    array = np.array(value, dtype=dtype, order="C")
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; for this X and n_components it must be {shape}.")
+    if not np.all(np.isfinite(array)) or array.min() < 0:
+        raise ValueError(f"{name} has negative or non-finite entries; a start is finite and not negative.")
+    return array

@@ -1,0 +1,61 @@
+"""A fitted model in one file, without pickle: arrays and JSON in a NumPy archive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coupled_nmf.blocks import BlockLayout
+
+FORMAT = "coupled_nmf model 1"
+_PLAIN = ("n_components_", "fitted_on_blocks_", "reconstruction_err_", "rmse_", "block_rmse_", "block_relative_error_",
+          "objective_history_", "n_iter_", "n_features_in_")  # fmt: skip
+
+
+def save(model: Any, path: str | Path) -> None:
+    """Write the fitted model."""
+    params = {name: _plain(value) for name, value in model.get_params(deep=False).items() if name != "callbacks"}
+    header = {
+        "format": FORMAT,
+        "params": params,
+        "layout": {"names": model.layout_.names, "sizes": model.layout_.sizes},
+        "fitted": {name: getattr(model, name) for name in _PLAIN},
+        "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
+    }
+    with open(path, "wb") as file:  # savez would add a suffix to a name
+        np.savez(file, header=np.array(json.dumps(header)), components=model.components_)
+
+
+def load(cls: Any, path: str | Path) -> Any:
+    """Read a fitted model."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            components = archive["components"]
+    except (ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"{path} is not a model that CoupledNMF.save wrote.") from error
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT!r}.")
+    model = cls(**header["params"])
+    model.components_ = components
+    model.layout_ = BlockLayout(tuple(header["layout"]["names"]), tuple(header["layout"]["sizes"]))
+    for name, value in header["fitted"].items():
+        setattr(model, name, value)
+    if header["feature_names_in"]:
+        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    return model
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.random.RandomState):
+        return None  # its state has moved on since the fit; a seed is kept
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,145 @@
+"""What a sweep does to a tile: look at it, move F, or solve for F."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from coupled_nmf.blocks import TiledMatrix
+from coupled_nmf.solvers.hals import FASTMATH, solve_rows
+
+Tile = list[NDArray[Any]]
+
+# A row of F is solved for when its entries move by less than this part of its largest.
+SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
+SOLVE_SWEEPS = {"f": 400, "d": 4000}
+
+
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
+def _squares(x, bounds, squares):
+    """Add each block's sum of squares, in float64; return the smallest entry."""
+    smallest = x.dtype.type(0)
+    for row in range(x.shape[0]):
+        for block in range(bounds.size - 1):
+            total = 0.0
+            for column in range(bounds[block], bounds[block + 1]):
+                value = x[row, column]
+                total += np.float64(value) * np.float64(value)
+                smallest = min(smallest, value)
+            squares[block] += total
+    return smallest
+
+
+def block_squares(X: TiledMatrix, tile: Tile, squares: NDArray[np.float64]) -> float:
+    """Add the tile's sum of squares per block to ``squares``; return the smallest entry or 0."""
+    smallest = 0.0
+    for part, columns in zip(tile, X.part_columns, strict=True):
+        bounds = np.clip(X.layout.bounds, columns.start, columns.stop) - columns.start
+        smallest = min(smallest, float(_squares(part, bounds, squares)))
+    return smallest
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Sums of squares per block and the sum of X; stops at the first tile with an entry that cannot be."""
+
+    X: TiledMatrix
+    refuse: Callable[[Tile, slice], None]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [(len(self.X.layout.names),), (1,)]
+
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Scan one tile."""
+        squares = np.zeros(len(self.X.layout.names))
+        smallest = block_squares(self.X, tile, squares)
+        if smallest < 0 or not np.all(np.isfinite(squares)):
+            self.refuse(tile, rows)
+        return squares, np.array([sum(float(part.sum(dtype=np.float64)) for part in tile)])
+
+
+def _cross(X: TiledMatrix, tile: Tile, weighted_ht: NDArray[Any]) -> NDArray[Any]:
+    """``x (α⊙H)ᵀ`` for one tile."""
+    cross = tile[0] @ weighted_ht[X.part_columns[0]]
+    for part, columns in zip(tile[1:], X.part_columns[1:], strict=True):
+        cross += part @ weighted_ht[columns]
+    return cross
+
+
+@dataclass(frozen=True)
+class MoveF:
+    """Move F by the solver and sum what H's move needs: XᵀF (n_features, k) and FᵀF (k, k).
+
+    With ``beta``, F moves from the extrapolated point ``Fy`` to ``Fnew``, and on to the next extrapolated point, whose
+    sums are returned (Ang and Gillis 2019). Without, the three are one array.
+    """
+
+    X: TiledMatrix
+    solver: Any
+    weighted_ht: NDArray[Any]
+    gram: NDArray[Any]
+    F: NDArray[Any]
+    Fy: NDArray[Any]
+    Fnew: NDArray[Any]
+    beta: float
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        k = self.F.shape[1]
+        return [(self.X.shape[1], k), (k, k)]
+
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Move one tile's rows."""
+        f = self.Fy[rows]
+        self.solver.update(f, self.gram, _cross(self.X, tile, self.weighted_ht))
+        if self.Fnew is not self.Fy:
+            self.Fnew[rows] = f
+            extrapolate(f, self.F[rows], self.beta)
+        XtF = np.empty((self.X.shape[1], f.shape[1]), dtype=f.dtype)
+        for part, columns in zip(tile, self.X.part_columns, strict=True):
+            np.matmul(part.T, f, out=XtF[columns])
+        return XtF, f.T @ f
+
+
+@dataclass(frozen=True)
+class SolveF:
+    """Solve for F from a cold start, given H; sum the squares of the residual per block."""
+
+    X: TiledMatrix
+    ht: NDArray[Any]
+    weighted_ht: NDArray[Any]
+    gram: NDArray[Any]
+    F: NDArray[Any]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums: residual, and the number of rows that are not solved to the tolerance."""
+        return [(len(self.X.layout.names),), (1,)]
+
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Solve for one tile's rows."""
+        f, kind = self.F[rows], self.X.dtype.char
+        cross = _cross(self.X, tile, self.weighted_ht)
+        unsolved = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        squares = np.zeros(self.shapes[0])
+        residual = [f @ self.ht[columns].T for columns in self.X.part_columns]
+        for r, part in zip(residual, tile, strict=True):
+            np.subtract(part, r, out=r)
+        block_squares(self.X, residual, squares)
+        return squares, np.array([unsolved], dtype=np.float64)
+
+
+def extrapolate(V: NDArray[Any], previous: NDArray[Any], beta: float) -> None:
+    """``V + beta (V − previous)``, not below zero, in place."""
+    direction = V - previous
+    direction *= V.dtype.type(beta)
+    V += direction
+    np.maximum(V, 0, out=V)

@@ -1,0 +1,122 @@
+"""Blocks as a container; the sweep and the BLAS guard as the ground under everything."""
+
+import threading
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from coupled_nmf import BlockLayout, Blocks
+from coupled_nmf.backends.blas import BLAS
+from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
+from coupled_nmf.blocks import TiledMatrix
+from coupled_nmf.solvers.hals import solve_rows
+
+
+def test_blocks_select_rows_as_arrays_do():
+    X = Blocks({"a": np.arange(12.0).reshape(6, 2), "b": np.arange(6.0).reshape(6, 1)})
+    mask = np.array([True, False] * 3)
+    for rows in (slice(1, 4), np.array([0, 5]), [2, 2], mask):
+        np.testing.assert_array_equal(X[rows].to_array(), X.to_array()[rows])
+        np.testing.assert_array_equal(X[rows, ...].to_array(), X.to_array()[rows])
+    train, test = train_test_split(X, random_state=0)
+    assert len(train) + len(test) == len(X) == 6
+    with pytest.raises(IndexError, match=r"X\[2:3\]"):
+        X[2]
+    with pytest.raises(KeyError, match="unknown block 'c'"):
+        X["c"]
+
+
+def test_blocks_do_not_copy_and_keep_float32():
+    array = np.ones((4, 3), dtype=np.float32)
+    X = Blocks({"a": array, "b": array.astype(np.float16)})
+    assert np.shares_memory(X["a"], array)
+    assert X.dtype == np.float32
+    assert Blocks({"a": array, "b": np.ones((4, 1), dtype=int)}).dtype == np.float64
+
+
+def test_layout_splits_columns():
+    layout = BlockLayout(("a", "b"), (2, 3))
+    assert layout.slices == {"a": slice(0, 2), "b": slice(2, 5)}
+    assert layout.columns_of(["b", "a"]).tolist() == [2, 3, 4, 0, 1]
+    assert layout.weights({"b": 2.0}).tolist() == [1.0, 2.0]
+
+
+def matrix(rows=4000, columns=3000):
+    X = np.random.RandomState(0).uniform(size=(rows, columns)).astype(np.float32)
+    return TiledMatrix([X], BlockLayout(("X",), (columns,)), X.dtype)
+
+
+def test_sweep_reads_every_row_once_and_sums_in_tile_order():
+    X = matrix()
+    height = tile_rows(3000, 4)
+    seen = np.zeros(4000, dtype=int)
+
+    def step(tile, rows):
+        seen[rows] += 1
+        return (tile[0].sum(axis=0),)
+
+    expected = np.zeros(3000)
+    for start in range(0, 4000, height):
+        expected += X.parts[0][start : start + height].sum(axis=0)
+    for n_jobs in (1, 2, 5):
+        seen[:] = 0
+        with NumpyBackend(n_jobs) as backend:
+            (total,) = backend.sweep(X, step, [(3000,)])
+        assert np.all(seen == 1)
+        np.testing.assert_array_equal(total, expected)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 5])
+def test_an_error_in_a_tile_comes_out_and_nothing_hangs(n_jobs):
+    def step(tile, rows):
+        if rows.start > 1000:
+            raise RuntimeError("broken tile")
+        return (np.zeros(1),)
+
+    with NumpyBackend(n_jobs) as backend, pytest.raises(RuntimeError, match="broken tile"):
+        backend.sweep(matrix(), step, [(1,)])
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_guard_counts_its_holders():
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        inside, leave = threading.Event(), threading.Event()
+
+        def hold():
+            with BLAS.one_thread():
+                inside.set()
+                leave.wait(10)
+
+        other = threading.Thread(target=hold)
+        with BLAS.one_thread():
+            other.start()
+            assert inside.wait(10)
+            assert blas_threads() == {1}
+            assert BLAS.n_threads(None) == max(before)
+        assert blas_threads() == {1}, "the first to leave must not free BLAS under the second"
+        leave.set()
+        other.join()
+        assert blas_threads() == before
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 63, 64, 200])
+def test_solution_meets_the_optimality_conditions(rows, dtype):
+    rng = np.random.RandomState(0)
+    H = rng.uniform(size=(7, 30))
+    gram = np.ascontiguousarray(H @ H.T, dtype=dtype)
+    cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
+    V = np.empty((rows, 7), dtype=dtype)
+    tol = 1e-7 if dtype == np.float32 else 1e-12
+    assert solve_rows(V, gram, cross, dtype(tol), 4000) == 0
+    gradient = V @ gram - cross
+    slack = 1e-3 if dtype == np.float32 else 1e-8
+    assert V.min() >= 0
+    assert gradient[V == 0].min(initial=0) > -slack
+    assert np.abs(gradient[V > 0]).max(initial=0) < slack
