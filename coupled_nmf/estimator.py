@@ -54,7 +54,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     tol : float, default=1e-4
         Stop when J fell by less than this part of itself over five iterations, for every solver; 0: never stop early.
     inner_sweeps : int or None, default=None
-        Moves of a factor per product with X. None: 2 for 'hals', 1 for 'mu'.
+        Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
         Extrapolate both factors, with restarts (Ang and Gillis 2019). 'hals' only; 'mu' is never extrapolated.
     backend : {'auto', 'numpy'}, default='auto'

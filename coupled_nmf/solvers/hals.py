@@ -109,7 +109,7 @@ class HALS:
     inner_sweeps: int = 1
     starts_from_h: ClassVar[bool] = True
     extrapolates: ClassVar[bool] = True
-    default_sweeps: ClassVar[int] = 2
+    default_sweeps: ClassVar[int] = 3
 
     def update(self, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
         """Move V in place."""

@@ -1,0 +1,275 @@
+"""What the layers of a network put out: caught by hooks, streamed batch by batch into arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from cnn_probe.networks import device_of, training_mode
+
+
+class ActivationRecorder:
+    """Record the outputs of some layers in every forward pass made inside its ``with`` block.
+
+    Hooks are removed when the block ends, also by an error. What is recorded is a copy, so that a later in-place
+    operation of the network cannot change it.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Any network but a `DataParallel` one, whose copies the hooks would not reach: pass its ``module``.
+    layers : sequence of str
+        Names of modules, as `layer_names` lists them; names of modules that hold others work as well.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer of a name, or none is named; from the forward pass, if a layer runs twice in it.
+    TypeError
+        If ``layers`` is a string or the network a parallel one; from the forward pass, if a layer returns anything
+        but a tensor.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Linear(3, 2), nn.ReLU(inplace=True))
+    >>> with ActivationRecorder(network, ["0", "1"]) as recorder:
+    ...     _ = network(torch.ones(5, 3))
+    ...     activations = recorder.batch
+    >>> {name: tuple(activation.shape) for name, activation in activations.items()}
+    {'0': (5, 2), '1': (5, 2)}
+    """
+
+    def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
+        self._network = network
+        self._layers = _find_layers(network, layers)
+        self._handles: list[RemovableHandle] = []
+        self._recorded: dict[str, Tensor] = {}
+
+    def __enter__(self) -> ActivationRecorder:
+        self._handles = [self._network.register_forward_pre_hook(self._forget)]
+        for name, layer in self._layers.items():
+            self._handles.append(layer.register_forward_hook(partial(self._record, name)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    @property
+    def batch(self) -> dict[str, Tensor]:
+        """Outputs of the last forward pass by layer, in the order asked for, detached.
+
+        Raises
+        ------
+        RuntimeError
+            If the last forward pass did not run a layer, or there was none.
+        """
+        missing = [name for name in self._layers if name not in self._recorded]
+        if missing:
+            raise RuntimeError(
+                f"the last forward pass did not run the layers {missing}; leave them out, or run the network first"
+            )
+        return {name: self._recorded[name] for name in self._layers}
+
+    def _forget(self, network: nn.Module, inputs: Any) -> None:
+        self._recorded.clear()
+
+    def _record(self, name: str, layer: nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise TypeError(f"layer {name!r} returns a {type(output).__name__}, not a tensor; choose another layer")
+        if name in self._recorded:
+            raise ValueError(
+                f"layer {name!r} runs more than once in a forward pass, so its name does not say which output is "
+                "meant; probe the modules around it, or give each place a module of its own"
+            )
+        self._recorded[name] = output.detach().clone()
+
+
+def layer_names(network: nn.Module) -> list[str]:
+    """Return the names of the modules that hold no others, in the order in which the network defines them.
+
+    Examples
+    --------
+    >>> layer_names(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten())))
+    ['0', '1.0', '1.1']
+    """
+    return [name for name, module in network.named_modules() if name and not any(module.children())]
+
+
+def default_layers(network: nn.Module) -> list[str]:
+    """Return the names of all `nn.ReLU` modules: what the paper calls the activations of a layer.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> default_layers(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
+    ['1']
+    """
+    names = [name for name in layer_names(network) if isinstance(network.get_submodule(name), nn.ReLU)]
+    if not names:
+        raise ValueError(
+            "the network has no nn.ReLU module (functional ReLUs cannot be hooked); "
+            f"name the layers to probe, out of {', '.join(layer_names(network))}"
+        )
+    return names
+
+
+def activation_shapes(
+    network: nn.Module, image_shape: Sequence[int], layers: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each layer's output for one image of shape ``image_shape``, found by running a blank one.
+
+    Examples
+    --------
+    >>> activation_shapes(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 8, 8), ["1"])
+    {'1': (2, 6, 6)}
+    """
+    with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
+        network(torch.zeros(1, *image_shape, device=device_of(network)))
+        return {name: tuple(activation.shape[1:]) for name, activation in recorder.batch.items()}
+
+
+def record_activations(
+    network: nn.Module,
+    images: Tensor,
+    layers: Sequence[str],
+    *,
+    batch_size: int = 500,
+    out: Mapping[str, NDArray[np.float32]] | None = None,
+    negative: str = "error",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """Run the network over images and return each layer's activations, one row for an image.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Used in evaluation mode, without gradients, and put back as it was.
+    images : Tensor of shape (n_images, ...)
+        What the network takes; moved to the network's device batch by batch.
+    layers : sequence of str
+        As for `ActivationRecorder`.
+    batch_size : int, default=500
+        Images at a time: with ``out`` in a file, memory holds the activations of one batch only.
+    out : mapping of str to float32 array of shape (n_images, n_features), default=None
+        Where to write each layer's activations, a memory map for instance. By default new arrays.
+    negative : {"error", "clip"}, default="error"
+        What to do about negative activations, which a non-negative factorization cannot take: refuse them, or set
+        them to zero.
+    progress : callable(n_done, n_images), default=None
+        Called after each batch.
+
+    Returns
+    -------
+    dict of str to float32 array of shape (n_images, n_features)
+        Features are channels × height × width, flattened in C order.
+
+    Raises
+    ------
+    ValueError
+        If an activation is negative (unless clipped) or not finite, there are no images, or ``out`` does not fit.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    >>> record_activations(network, torch.rand(4, 1, 8, 8), ["1"])["1"].shape
+    (4, 72)
+    """
+    _check_request(images, layers, batch_size, out, negative)
+    arrays: dict[str, NDArray[np.float32]] = {}
+    device = device_of(network)
+    with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            network(batch.to(device))
+            for name, activation in recorder.batch.items():
+                rows = _as_rows(name, activation, len(batch), negative)
+                if name not in arrays:
+                    arrays[name] = _destination(name, (len(images), rows.shape[1]), out)
+                arrays[name][start : start + len(batch)] = rows.numpy()
+            if progress is not None:
+                progress(start + len(batch), len(images))
+    return arrays
+
+
+def _find_layers(network: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
+    if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        raise TypeError(f"hooks do not reach the copies that a {type(network).__name__} makes; pass network.module")
+    if isinstance(layers, str):
+        raise TypeError(f"layers must be a list of names; pass [{layers!r}]")
+    if not layers:
+        raise ValueError(f"layers is empty; name some of {', '.join(layer_names(network))}")
+    # A shared module has several names; every one of them may be asked for.
+    modules = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
+    for name in layers:
+        if name not in modules:
+            close = get_close_matches(name, modules)
+            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+            raise ValueError(f"there is no layer {name!r}{hint}; there are {', '.join(layer_names(network))}")
+    return {name: modules[name] for name in layers}
+
+
+def _check_request(
+    images: Tensor,
+    layers: Sequence[str],
+    batch_size: int,
+    out: Mapping[str, NDArray[np.float32]] | None,
+    negative: str,
+) -> None:
+    if not len(images):
+        raise ValueError("images is empty; there is nothing to record")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+    if negative not in ("error", "clip"):
+        raise ValueError(f'negative must be "error" or "clip", got {negative!r}')
+    if out is not None and set(out) != set(layers):
+        raise ValueError(f"out must have one array for each layer, {sorted(layers)}; it has {sorted(out)}")
+
+
+def _as_rows(name: str, activation: Tensor, n_images: int, negative: str) -> Tensor:
+    if activation.shape[:1] != (n_images,):
+        raise ValueError(
+            f"layer {name!r} returns shape {tuple(activation.shape)} for {n_images} images; "
+            "choose a layer whose first axis is the image"
+        )
+    rows = activation.reshape(n_images, -1).to("cpu", torch.float32)
+    smallest, largest = (float(end) for end in torch.aminmax(rows))
+    if not (math.isfinite(smallest) and math.isfinite(largest)):
+        raise ValueError(f"layer {name!r} has activations that are infinite or NaN; look at its weights and inputs")
+    if smallest >= 0:
+        return rows
+    if negative == "error":
+        raise ValueError(
+            f"layer {name!r} has negative activations, down to {smallest:g} so far, and a non-negative factorization "
+            'cannot take them; probe the layer after its ReLU, or set them to zero with negative="clip"'
+        )
+    return rows.clamp_(min=0)
+
+
+def _destination(
+    name: str, shape: tuple[int, int], out: Mapping[str, NDArray[np.float32]] | None
+) -> NDArray[np.float32]:
+    if out is None:
+        return np.empty(shape, dtype=np.float32)
+    if out[name].shape != shape or out[name].dtype != np.float32:
+        raise ValueError(
+            f"out[{name!r}] must be a float32 array of shape {shape}, "
+            f"got {out[name].dtype} of shape {out[name].shape}; see activation_shapes"
+        )
+    return out[name]

@@ -1,0 +1,122 @@
+"""Records in, matplotlib figures out. No figure knows where its numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cnn_probe.studies.study import Record, relative_error, rmse
+
+COLOURS = ("#8c2d04", "#d9772b", "#4a90b8", "#08306b")  # from the worst trained to the best
+
+
+def _axes(figure: Figure, n: int) -> list[Axes]:
+    axes = figure.subplots(1, n, squeeze=False)[0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return list(axes)
+
+
+def _band(ax: Axes, x: Sequence[float], runs: NDArray[Any], label: str, colour: str) -> None:
+    """Mean over the seeds, and the range that they give."""
+    mean = runs.mean(axis=0)
+    ax.plot(x, mean, marker="o" if len(x) < 20 else None, ms=4, color=colour, label=label)
+    if len(runs) > 1:
+        ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.15, lw=0)
+
+
+def error_curves(records: Mapping[str, list[Record]], ranks: Sequence[int]) -> Figure:
+    """RMSE against the rank (the paper's figures 3 and 6), and the layers' scale-free error beside it."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    measures: tuple[tuple[str, Callable[[Record, int], float]], ...] = (
+        ("RMSE (as in the paper)", rmse),
+        ("relative error of the layers (scale-free)", relative_error),
+    )
+    for ax, (title, measure) in zip(_axes(figure, 2), measures, strict=True):
+        for colour, (label, runs) in zip(COLOURS, records.items(), strict=False):
+            _band(ax, ranks, np.array([[measure(run, rank) for rank in ranks] for run in runs]), label, colour)
+        ax.set(xlabel="latent factors", title=title, xticks=list(ranks))
+        ax.title.set_fontsize(10)
+        ax.set_ylim(bottom=0)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def spectrum(records: Mapping[str, list[Record]], layer: str, share: float = 1.0) -> Figure:
+    """Singular values of a layer on a logarithmic axis, raw (figures 4, 5, 7) and as parts of the first."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = _axes(figure, 2)
+    for colour, (label, runs) in zip(COLOURS, records.items(), strict=False):
+        values = np.array([run["singular_values"][layer] for run in runs])
+        values = values[:, : max(2, int(share * values.shape[1]))]
+        number = np.arange(1, values.shape[1] + 1)
+        for ax, shown in ((left, values), (right, values / values[:, :1])):
+            # What is below the resolution of the gram matrix they come from is not drawn.
+            _band(ax, number.tolist(), np.where(values > 1e-4 * values[:, :1], shown, np.nan), label, colour)
+    for ax, title in ((left, f"singular values of {layer}"), (right, "the same, over the first")):
+        ax.set(yscale="log", xlabel="number", title=title)
+        ax.title.set_fontsize(10)
+    left.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def latent_images(images: NDArray[Any], use: NDArray[Any] | None, class_names: Sequence[str]) -> Figure:
+    """Latent images with the classes that use them most (the paper's figure 2); images (k, channels, h, w)."""
+    k = len(images)
+    columns = min(5, k)
+    rows = -(-k // columns)
+    figure = Figure(figsize=(1.7 * columns, 2.0 * rows), layout="constrained")
+    for i, ax in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
+        ax.axis("off")
+        if i >= k:
+            continue
+        picture = np.moveaxis(images[i], 0, -1) / max(float(images[i].max()), 1e-30)
+        ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+        title = f"factor {i + 1}"
+        if use is not None:
+            top = [c for c in np.argsort(-use[i])[:3] if use[i][c] > 1.2 / len(class_names)]
+            title += "\n" + "  ".join(f"{class_names[c]}: {use[i][c]:.0%}" for c in top)
+        ax.set_title(title, fontsize=8)
+    return figure
+
+
+def neuron_heatmaps(patterns: Mapping[str, Mapping[str, NDArray[Any]]]) -> Figure:
+    """Each neuron's part in each factor, one row a condition, one column a layer (the paper's figure 8).
+
+    ``patterns[condition][layer]`` has shape (k, n_neurons). A layer shares one colour scale over the conditions.
+    """
+    conditions, layers = list(patterns), list(next(iter(patterns.values())))
+    figure = Figure(figsize=(9, 2.1 * len(conditions) + 0.4), layout="constrained")
+    grid = figure.subplots(len(conditions), len(layers), squeeze=False)
+    for j, layer in enumerate(layers):
+        top = max(float(np.quantile(patterns[c][layer], 0.995)) for c in conditions)
+        for i, condition in enumerate(conditions):
+            ax = grid[i][j]
+            image = ax.imshow(patterns[condition][layer], aspect="auto", cmap="magma", vmin=0, vmax=max(top, 1e-12))
+            ax.set_title(f"{layer}, trained {condition}", fontsize=9)
+            ax.set_xlabel("neuron" if i == len(conditions) - 1 else "")
+            ax.set_ylabel("factor")
+            ax.set_yticks(range(len(patterns[condition][layer])), range(1, len(patterns[condition][layer]) + 1))
+            ax.tick_params(labelsize=7)
+        figure.colorbar(image, ax=[grid[i][j] for i in range(len(conditions))], shrink=0.8)
+    return figure
+
+
+def class_overlap(overlaps: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> Figure:
+    """Overlap of the neurons that fire for each pair of classes, one panel a condition."""
+    figure = Figure(figsize=(4.4 * len(overlaps), 3.9), layout="constrained")
+    ticks = np.arange(len(class_names))
+    for ax, (condition, overlap) in zip(
+        figure.subplots(1, len(overlaps), squeeze=False)[0], overlaps.items(), strict=True
+    ):
+        image = ax.imshow(overlap, cmap="viridis", vmin=0, vmax=1)
+        ax.set_xticks(ticks, class_names, fontsize=7)
+        ax.set_yticks(ticks, class_names, fontsize=7)
+        ax.set_title(condition, fontsize=9)
+    figure.colorbar(image, ax=figure.axes, shrink=0.8, label="Jaccard overlap")
+    return figure

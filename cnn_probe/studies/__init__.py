@@ -1,0 +1,11 @@
+"""The paper's case studies: what is trained, what is measured, what is claimed. One module a study."""
+
+from cnn_probe.studies.classes import CLASSES
+from cnn_probe.studies.fraction import FRACTION
+from cnn_probe.studies.order import ORDER
+from cnn_probe.studies.runner import Settings, run_studies
+from cnn_probe.studies.study import Condition, Study
+
+STUDIES = {study.name: study for study in (FRACTION, CLASSES, ORDER)}
+
+__all__ = ["STUDIES", "Condition", "Settings", "Study", "run_studies"]

@@ -1,0 +1,18 @@
+"""Case study II: the network sees the first class, one half of the classes, the other half, or all."""
+
+from cnn_probe.studies.study import CLAIMS, Condition, Study
+from cnn_probe.training import TrainingPlan
+
+
+def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
+    half = n_classes // 2
+    subsets = ((0,), tuple(range(half)), tuple(range(half, n_classes)))
+    labels = ("{0}", f"{{0–{half - 1}}}", f"{{{half}–{n_classes - 1}}}")
+    some = [
+        Condition(label, TrainingPlan(classes=subset, epochs=epochs), level, accuracy)
+        for label, subset, level, accuracy in zip(labels, subsets, (0, 1, 1), (9.0, 50.0, 47.0), strict=True)
+    ]
+    return (*some, Condition("all", TrainingPlan(epochs=epochs), 2, 93.0))
+
+
+CLASSES = Study("classes", "Subset of the classes", _conditions, CLAIMS)

@@ -1,0 +1,115 @@
+"""The studies, the page and the command line, on a few small images."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cnn_probe import cli
+from cnn_probe.datasets import load_dataset
+from cnn_probe.report import draw_figures, write_page
+from cnn_probe.studies import STUDIES, Settings, run_studies, runner
+from cnn_probe.studies.study import Claim
+
+SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
+
+
+@pytest.fixture(scope="module")
+def data():
+    full = load_dataset("digits")
+    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study")
+    return out, run_studies(list(STUDIES.values()), data, SETTINGS, out)
+
+
+def test_every_condition_has_one_record_a_seed(finished):
+    out, results = finished
+    for name, labels in {
+        "fraction": ["25%", "50%", "75%", "100%"],
+        "classes": ["{0}", "{0–4}", "{5–9}", "all"],
+        "order": ["class by class", "shuffled"],
+    }.items():
+        records = results["studies"][name]["records"]
+        assert list(records) == labels
+        for runs in records.values():
+            assert [run["training"]["plan"]["seed"] for run in runs] == [0, 1]
+            assert set(runs[0]["fits"]) == {"2", "3"}
+            assert runs[0]["fits"]["3"]["relative_error"] >= runs[0]["svd_floor"]["3"]
+    assert len(list((out / "networks").glob("*.json"))) == 8 * 2, "networks that studies share are trained once"
+
+
+def test_resume_trains_nothing_again_and_gives_the_same(finished, data, monkeypatch):
+    out, results = finished
+
+    def must_not_run(*args):
+        raise AssertionError("a finished network was measured again")
+
+    monkeypatch.setattr(runner, "measure_network", must_not_run)
+    again = run_studies(list(STUDIES.values()), data, SETTINGS, out, resume=True)
+    assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
+    with pytest.raises(AssertionError, match="measured again"):
+        run_studies([STUDIES["order"]], data, replace(SETTINGS, max_iter=6), out, resume=True)
+
+
+def test_an_interrupted_study_keeps_what_is_finished(data, tmp_path):
+    def interrupt(what, done, total):
+        if what == "network" and done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_studies([STUDIES["order"]], data, SETTINGS, tmp_path, progress=interrupt)
+    assert len(list((tmp_path / "networks").glob("*.json"))) == 1
+
+
+def test_page_and_figures_are_drawn(finished, data):
+    out, results = finished
+    drawn = draw_figures(results, data.class_names, out)
+    page = write_page(results, drawn, out).read_text()
+    files = [file for pairs in drawn.values() for file, _ in pairs]
+    assert len(files) == 10
+    for file in files:
+        assert (out / file).stat().st_size > 5000
+        assert f'src="{file}"' in page
+    assert "http" not in page, "the page must work offline"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"), [((1, 2, 2.5, 3), "reproduced"), ((1, 2, 0, 3), "partly"), ((3, 2, 2, 1), "not")]
+)
+def test_a_claim_is_judged_between_neighbouring_levels_only(values, verdict):
+    records = {label: [{"value": value}] for label, value in zip("abcd", values, strict=True)}
+    claim = Claim("it rises", lambda record, rank: record["value"])
+    judged = claim.verdict(records, {"a": 0, "b": 1, "c": 1, "d": 2}, [10])
+    assert judged["pairs"] == 4
+    assert judged["verdict"] == verdict
+
+
+def test_command_line_runs_one_network(tmp_path, capsys):
+    status = cli.main(["run", "--ranks", "2", "--max-iter", "3", "--out", str(tmp_path)])
+    assert status == 0
+    assert "RMSE" in capsys.readouterr().out
+    for name in ("result.json", "model.npz", "latent-images.png", "neurons.png"):
+        assert (tmp_path / "rank-2" / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "mnits"], "mnits"),
+        (["--data", "mnist", "--data-root", "nowhere"], "nowhere"),
+        (["--ranks", "0"], "a rank is 1 or more"),
+    ],
+)
+def test_command_line_says_what_is_wrong(arguments, message, tmp_path, capsys):
+    assert cli.main(["study", "order", *arguments, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_found_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["run", "--out", str(tmp_path / "file" / "below")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
