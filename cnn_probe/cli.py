@@ -20,7 +20,6 @@ from cnn_probe.probe import probe
 from cnn_probe.report import draw_figures, write_page
 from cnn_probe.studies import STUDIES, Settings, run_studies
 from cnn_probe.training import TrainingPlan, train
-from coupled_nmf.solvers import SOLVERS
 
 QUICK = Settings(ranks=(5, 10, 20), seeds=(0,), epochs=20)  # small data, several epochs: minutes, not hours
 
@@ -42,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
         command.add_argument("--ranks", type=_numbers, help="e.g. 10,20,30")
         command.add_argument("--epochs", type=int)
-        command.add_argument("--solver", choices=sorted(SOLVERS), default="hals")
+        command.add_argument("--solver", choices=("hals", "mu"), default="hals")
         command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto")
         command.add_argument("--max-iter", type=int, default=200)
         command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")

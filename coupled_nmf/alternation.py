@@ -133,11 +133,14 @@ class Alternation:
         history: list[float] = []
         Fy, Fnew = (F.copy(), np.empty_like(F)) if self.momentum else (F, F)
         hy = ht.copy() if self.momentum else ht
+        buffers: list[NDArray[Any]] = []
         n_iter, converged = 0, False
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             beta = self.momentum.beta if self.momentum and n_iter > 1 else 0.0
-            XtF, FtF = self._move_f(solver, hy, F, Fy, Fnew, beta)
+            XtF, FtF = self.backend.sweep(
+                self.X, MoveF(self.X, solver, *weigh(hy, self.column_weights), F, Fy, Fnew, beta, buffers)
+            )
             self.backend.update(self.solver, hy, FtF.astype(ht.dtype), XtF.astype(ht.dtype))
             value = objective_from_sums(self.weighted_squares, XtF, FtF, hy, self.column_weights)
             rejected = self.momentum is not None and bool(history) and value > history[-1]
@@ -159,19 +162,6 @@ class Alternation:
                 break
         f_energy = np.einsum("ij,ij->j", F, F, dtype=np.float64)
         return LoopResult(ht, f_energy, history, n_iter, converged)
-
-    def _move_f(
-        self,
-        solver: Any,
-        ht: NDArray[Any],
-        F: NDArray[Any],
-        Fy: NDArray[Any],
-        Fnew: NDArray[Any],
-        beta: float,
-    ) -> tuple[NDArray[np.float64], ...]:
-        weighted, gram = weigh(ht, self.column_weights)
-        step = MoveF(self.X, solver, weighted, gram, F, Fy, Fnew, beta)
-        return self.backend.sweep(self.X, step, step.shapes)
 
     def _settled(self, history: list[float], tol: float) -> bool:
         """J fell by less than ``tol`` of itself over the window, or is below what its sums resolve."""

@@ -196,7 +196,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         column_weights = np.repeat(alpha, matrix.layout.sizes)
         with self._open_backend() as backend:
             scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
-            squares, total = backend.sweep(matrix, scan, scan.shapes)
+            squares, total = backend.sweep(matrix, scan)
             loop = self._alternate(matrix, backend, column_weights, float(alpha @ squares), float(total[0]), F, H)
             self._finish_loop(loop)
             found, residual = self._solve(matrix, backend, self.components_, alpha)
@@ -375,7 +375,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             alpha = alpha[[layout.names.index(name) for name in matrix.layout.names]]
         with self._open_backend() as backend:
             scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
-            squares, _ = backend.sweep(matrix, scan, scan.shapes)
+            squares, _ = backend.sweep(matrix, scan)
             F, residual = self._solve(matrix, backend, H, alpha)
         return F, alpha, residual, squares
 
@@ -387,5 +387,5 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ht = np.ascontiguousarray(H.T)
         weighted, gram = weigh(ht, np.repeat(alpha, X.layout.sizes))
         step = SolveF(X, ht, weighted, gram, F)
-        residual, _ = backend.sweep(X, step, step.shapes)
+        residual, _ = backend.sweep(X, step)
         return F, residual

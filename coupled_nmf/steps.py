@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,24 @@ def block_squares(X: TiledMatrix, tile: Tile, squares: NDArray[np.float64]) -> f
     return smallest
 
 
+class TileStep(ABC):
+    """One tile's share of a sweep."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+
+    @abstractmethod
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Work on the tile that stands for ``rows``; return what is to be summed over the tiles."""
+
+    def recycle(self, sums: tuple[NDArray[Any], ...]) -> None:  # noqa: B027  (most steps have nothing to take back)
+        """Take back the arrays of a tile's sums once they are added."""
+
+
 @dataclass(frozen=True)
-class Scan:
+class Scan(TileStep):
     """Sums of squares per block and the sum of X; stops at the first tile with an entry that cannot be."""
 
     X: TiledMatrix
@@ -74,9 +91,10 @@ def _cross(X: TiledMatrix, tile: Tile, weighted_ht: NDArray[Any]) -> NDArray[Any
 
 
 @dataclass(frozen=True)
-class MoveF:
+class MoveF(TileStep):
     """Move F by the solver and sum what H's move needs: XᵀF (n_features, k) and FᵀF (k, k).
 
+    ``buffers`` keeps the arrays of the sums from tile to tile: fresh ones of this size cost page faults.
     With ``beta``, F moves from the extrapolated point ``Fy`` to ``Fnew``, and on to the next extrapolated point, whose
     sums are returned (Ang and Gillis 2019). Without, the three are one array.
     """
@@ -89,6 +107,7 @@ class MoveF:
     Fy: NDArray[Any]
     Fnew: NDArray[Any]
     beta: float
+    buffers: list[NDArray[Any]]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -103,14 +122,21 @@ class MoveF:
         if self.Fnew is not self.Fy:
             self.Fnew[rows] = f
             extrapolate(f, self.F[rows], self.beta)
-        XtF = np.empty((self.X.shape[1], f.shape[1]), dtype=f.dtype)
+        try:
+            XtF = self.buffers.pop()
+        except IndexError:
+            XtF = np.empty((self.X.shape[1], f.shape[1]), dtype=f.dtype)
         for part, columns in zip(tile, self.X.part_columns, strict=True):
             np.matmul(part.T, f, out=XtF[columns])
         return XtF, f.T @ f
 
+    def recycle(self, sums: tuple[NDArray[Any], ...]) -> None:
+        """Take back the arrays of a tile's sums once they are added."""
+        self.buffers.append(sums[0])
+
 
 @dataclass(frozen=True)
-class SolveF:
+class SolveF(TileStep):
     """Solve for F from a cold start, given H; sum the squares of the residual per block."""
 
     X: TiledMatrix

@@ -12,6 +12,7 @@ from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
 from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers.hals import solve_rows
+from coupled_nmf.steps import TileStep
 
 
 def test_blocks_select_rows_as_arrays_do():
@@ -53,9 +54,12 @@ def test_sweep_reads_every_row_once_and_sums_in_tile_order():
     height = tile_rows(3000, 4)
     seen = np.zeros(4000, dtype=int)
 
-    def step(tile, rows):
-        seen[rows] += 1
-        return (tile[0].sum(axis=0),)
+    class SumRows(TileStep):
+        shapes = ((3000,),)
+
+        def __call__(self, tile, rows):
+            seen[rows] += 1
+            return (tile[0].sum(axis=0),)
 
     expected = np.zeros(3000)
     for start in range(0, 4000, height):
@@ -63,20 +67,23 @@ def test_sweep_reads_every_row_once_and_sums_in_tile_order():
     for n_jobs in (1, 2, 5):
         seen[:] = 0
         with NumpyBackend(n_jobs) as backend:
-            (total,) = backend.sweep(X, step, [(3000,)])
+            (total,) = backend.sweep(X, SumRows())
         assert np.all(seen == 1)
         np.testing.assert_array_equal(total, expected)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])
 def test_an_error_in_a_tile_comes_out_and_nothing_hangs(n_jobs):
-    def step(tile, rows):
-        if rows.start > 1000:
-            raise RuntimeError("broken tile")
-        return (np.zeros(1),)
+    class Broken(TileStep):
+        shapes = ((1,),)
+
+        def __call__(self, tile, rows):
+            if rows.start > 1000:
+                raise RuntimeError("broken tile")
+            return (np.zeros(1),)
 
     with NumpyBackend(n_jobs) as backend, pytest.raises(RuntimeError, match="broken tile"):
-        backend.sweep(matrix(), step, [(1,)])
+        backend.sweep(matrix(), Broken())
 
 
 def blas_threads():

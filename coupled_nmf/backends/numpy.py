@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,8 +17,6 @@ from coupled_nmf.blocks import TiledMatrix
 
 TILE_BYTES = 2_500_000  # a tile and its sums stay in a core's share of the cache
 PANEL_ROWS = 64  # the tile kernels work on this many rows at once
-
-TileStep = Callable[[list[NDArray[Any]], slice], tuple[NDArray[Any], ...]]
 
 
 @njit(nogil=True, cache=True)
@@ -38,8 +36,9 @@ def tile_rows(n_features: int, itemsize: int) -> int:
 class _OrderedSums:
     """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], most_waiting: int) -> None:
-        self.totals = tuple(np.zeros(shape) for shape in shapes)
+    def __init__(self, step: Any, most_waiting: int) -> None:
+        self.totals = tuple(np.zeros(shape) for shape in step.shapes)
+        self._recycle = step.recycle
         self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
         self._next, self._adding, self._most = 0, False, most_waiting
         self._changed = threading.Condition()
@@ -62,6 +61,7 @@ class _OrderedSums:
                     return
             for total, part in zip(self.totals, ready, strict=True):
                 _add_to(total, part)
+            self._recycle(ready)
             with self._changed:
                 self._next += 1
                 self._changed.notify_all()
@@ -97,24 +97,20 @@ class NumpyBackend:
             self._pool.shutdown()
         self._limit.__exit__(None, None, None)
 
-    def sweep(
-        self, X: TiledMatrix, step: TileStep, shapes: Sequence[tuple[int, ...]]
-    ) -> tuple[NDArray[np.float64], ...]:
-        """Run ``step`` over all row tiles of X and return the float64 sums of what it returns.
+    def sweep(self, X: TiledMatrix, step: Any) -> tuple[NDArray[np.float64], ...]:
+        """Run a tile step over all row tiles of X and return the float64 sums of what it returns.
 
         Parameters
         ----------
         X : TiledMatrix
             What is swept over.
-        step : callable
+        step : TileStep
             ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
-            ``shapes`` to be summed. It may write to rows ``rows`` of arrays of its own.
-        shapes : sequence of tuple
-            Shapes of the sums.
+            ``step.shapes``. It may write to rows ``rows`` of arrays of its own.
         """
         height = tile_rows(X.shape[1], X.dtype.itemsize)
         starts = range(0, X.shape[0], height)
-        sums = _OrderedSums(shapes, most_waiting=2 * self.n_threads)
+        sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
 
         def run(index: int) -> None:
             rows = slice(starts[index], min(starts[index] + height, X.shape[0]))
