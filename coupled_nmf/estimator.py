@@ -17,13 +17,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf import persistence
 from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, Callback, LoopResult, weigh
 from coupled_nmf.backends import BACKENDS
 from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
 from coupled_nmf.checks import read_X, refuse_entries
 from coupled_nmf.initialization import STARTS, check_custom
 from coupled_nmf.objective import root_mean_square
+from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.solvers import SOLVERS
 from coupled_nmf.steps import Scan, SolveF
 
@@ -265,12 +265,12 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
         check_is_fitted(self)
-        persistence.save(self, path)
+        save_model(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> CoupledNMF:
         """Read a model that `save` wrote. Raises ValueError for a file that is not one."""
-        return persistence.load(cls, path)
+        return load_model(cls, path)
 
     @property
     def block_components_(self) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,7 @@ _PLAIN = ("n_components_", "fitted_on_blocks_", "reconstruction_err_", "rmse_", 
           "objective_history_", "n_iter_", "n_features_in_")  # fmt: skip
 
 
-def save(model: Any, path: str | Path) -> None:
+def save_model(model: Any, path: str | Path) -> None:
     """Write the fitted model."""
     params = {name: _plain(value) for name, value in model.get_params(deep=False).items() if name != "callbacks"}
     header = {
@@ -29,7 +29,7 @@ def save(model: Any, path: str | Path) -> None:
         np.savez(file, header=np.array(json.dumps(header)), components=model.components_)
 
 
-def load(cls: Any, path: str | Path) -> Any:
+def load_model(cls: Any, path: str | Path) -> Any:
     """Read a fitted model."""
     try:
         with np.load(path, allow_pickle=False) as archive:
