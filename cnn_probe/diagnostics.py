@@ -12,17 +12,25 @@ from coupled_nmf import Blocks
 CHUNK = 1000  # rows whose float32 products are added to float64 sums at a time
 
 
-def gram_matrix(X: Blocks) -> NDArray[np.float64]:
-    """XᵀX of all blocks side by side, summed in float64: shape (n_features, n_features)."""
-    gram = np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(X), CHUNK):
-        rows = X[start : start + CHUNK].to_array()
-        gram += rows.T @ rows
-    return gram
+def spectra(X: Blocks) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Singular values, falling, of each block and of all blocks side by side.
+
+    They come from the smaller gram matrix, in float64, so that those below about 1e-4 of the first (of float32 data)
+    are rounding.
+    """
+    if len(X) < X.shape[1]:
+        grams = {name: (rows := np.asarray(X[name], dtype=np.float64)) @ rows.T for name in X.names}
+        together = sum(grams.values(), np.zeros((len(X), len(X))))
+    else:
+        together = np.zeros((X.shape[1], X.shape[1]))
+        for start in range(0, len(X), CHUNK):
+            rows = X[start : start + CHUNK].to_array()
+            together += rows.T @ rows
+        grams = {name: together[columns, columns] for name, columns in X.layout.slices.items()}
+    return {name: _roots(gram) for name, gram in grams.items()}, _roots(together)
 
 
-def singular_values(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Singular values of X from its gram matrix, falling; those below about 1e-4 of the first are rounding."""
+def _roots(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0))
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, load_dataset, probe
-from cnn_probe.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, gram_matrix, singular_values
+from cnn_probe.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, spectra
 from cnn_probe.diagnostics import svd_floor as floor_of
 from coupled_nmf import Blocks, make_coupled_blocks
 
@@ -92,10 +92,12 @@ def test_bad_layers_are_named(network, images):
     assert probe(network, images, layers=["conv1"], negative="clip", n_components=2).layers == ("conv1",)
 
 
-def test_spectra_are_those_of_the_matrix():
-    X, _, _ = make_coupled_blocks(1500, {"a": 9, "b": 6}, 3, noise=0.2, random_state=0)
-    values = singular_values(gram_matrix(X))
-    np.testing.assert_allclose(values, np.linalg.svd(X.to_array(), compute_uv=False), rtol=1e-8)
+@pytest.mark.parametrize("n_samples", [9, 1500])
+def test_spectra_are_those_of_the_matrix(n_samples):
+    X, _, _ = make_coupled_blocks(n_samples, {"a": 9, "b": 6}, 3, noise=0.2, random_state=0)
+    blocks, values = spectra(X)
+    np.testing.assert_allclose(values, np.linalg.svd(X.to_array(), compute_uv=False), rtol=1e-6)
+    np.testing.assert_allclose(blocks["b"][:6], np.linalg.svd(X["b"], compute_uv=False), rtol=1e-6)
     u, s, vt = np.linalg.svd(X.to_array(), full_matrices=False)
     best = (u[:, :3] * s[:3]) @ vt[:3]
     expected = np.sum((X.to_array() - best) ** 2) / np.sum(X.to_array() ** 2)

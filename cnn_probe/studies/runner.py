@@ -22,8 +22,7 @@ from cnn_probe.diagnostics import (
     effective_rank,
     firing_overlap,
     firing_rates,
-    gram_matrix,
-    singular_values,
+    spectra,
     svd_floor,
 )
 from cnn_probe.networks import PaperNet, build_network
@@ -160,6 +159,7 @@ def measure_network(
         "key": path.stem,
         "training": asdict(training),
         "accuracy": evaluation.accuracy,
+        "class_accuracy": evaluation.class_accuracy,
         "dead_neurons": {layer: dead_share(X[layer]) for layer in LAYERS},
         **_spectra(X, settings.ranks),
         "fits": {},
@@ -177,10 +177,6 @@ def measure_network(
         for layer in LAYERS:
             rates = firing_rates(X[layer], labels, data.n_classes)
             arrays[f"firing_{layer}"], arrays[f"overlap_{layer}"] = rates, firing_overlap(rates)
-        arrays["class_accuracy"] = np.array(
-            [np.mean(evaluation.predictions[labels == c] == c) if np.any(labels == c) else np.nan
-             for c in range(data.n_classes)]
-        )  # fmt: skip
     record["seconds"] = time.perf_counter() - began
     np.savez_compressed(path.with_suffix(".npz"), **arrays)
     temporary = path.with_suffix(".json.part")  # the record appears whole or not at all
@@ -190,9 +186,7 @@ def measure_network(
 
 
 def _spectra(X: Blocks, ranks: tuple[int, ...]) -> Record:
-    gram = gram_matrix(X)
-    values = {layer: singular_values(gram[X.layout.slices[layer], X.layout.slices[layer]]) for layer in LAYERS}
-    together = singular_values(gram)
+    values, together = spectra(X)
     return {
         "singular_values": {layer: [float(f"{v:.5g}") for v in values[layer][:320]] for layer in LAYERS},
         "effective_rank": {layer: effective_rank(values[layer]) for layer in LAYERS},
