@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
+MNIST ?= data
 
 .PHONY: demo test reproduce clean
 
@@ -28,6 +29,13 @@ $(VENV)/.probe: $(VENV)/.python pyproject.toml
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[probe,dev]"
 	touch $@ $(VENV)/.probe
+
+reproduce: $(VENV)/.probe
+	$(BIN)/cnn-probe study all --data mnist --data-root $(MNIST) --download --resume --out runs/mnist
+	mkdir -p docs/reproduction
+	rm -rf docs/reproduction/figures
+	cp -r runs/mnist/results.json runs/mnist/figures docs/reproduction/
+	$(BIN)/python docs/reproduction.py
 
 clean:
 	rm -rf $(VENV) $(OUT)

@@ -102,14 +102,17 @@ class _Bars:
     """Two progress bars: all networks, and what the present one is at."""
 
     def __init__(self) -> None:
+        self.what = ""
         self.networks = tqdm(total=1, desc="networks", position=0)
         self.now = tqdm(total=1, desc="", position=1, leave=False)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         bar = self.networks if what == "network" else self.now
-        bar.total, bar.n = total, done
-        if bar is self.now:
+        if bar is self.now and what != self.what:
+            self.what = what
+            bar.reset(total)
             bar.set_description_str(what)
+        bar.total, bar.n = total, done
         bar.refresh()
 
     def close(self) -> None:
