@@ -120,3 +120,20 @@ def class_overlap(overlaps: Mapping[str, NDArray[Any]], class_names: Sequence[st
         ax.set_title(condition, fontsize=9)
     figure.colorbar(image, ax=figure.axes, shrink=0.8, label="Jaccard overlap")
     return figure
+
+
+def firing_map(rates: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> Figure:
+    """Which neurons fire for which class, one panel a condition; rates (n_classes, n_neurons).
+
+    Neurons stand in the layer's order, so the positions of a channel are neighbours.
+    """
+    figure = Figure(figsize=(9, 2.0 * len(rates) + 0.5), layout="constrained")
+    grid = figure.subplots(len(rates), 1, squeeze=False)[:, 0]
+    for ax, (condition, values) in zip(grid, rates.items(), strict=True):
+        image = ax.imshow(values, aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_yticks(range(len(class_names)), class_names, fontsize=7)
+        ax.set_title(f"trained {condition}", fontsize=9)
+        ax.set_ylabel("class")
+    grid[-1].set_xlabel("neuron")
+    figure.colorbar(image, ax=figure.axes, shrink=0.8, label="images that activate it")
+    return figure

@@ -24,7 +24,7 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         if reset and estimator.blocks is not None:
             raise ValueError("blocks is given and X is a Blocks, which names its own; leave out one of them.")
         return _read_blocks(estimator, X, reset=reset)
-    X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], order="C", ensure_all_finite=False)
+    X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
     if reset:
         blocks = {"X": X.shape[1]} if estimator.blocks is None else estimator.blocks
         estimator.layout_ = BlockLayout.from_sizes(blocks, X.shape[1])

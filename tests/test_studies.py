@@ -70,7 +70,7 @@ def test_page_and_figures_are_drawn(finished, data):
     drawn = draw_figures(results, data.class_names, out)
     page = write_page(results, drawn, out).read_text()
     files = [file for pairs in drawn.values() for file, _ in pairs]
-    assert len(files) == 10
+    assert len(files) == 11
     for file in files:
         assert (out / file).stat().st_size > 5000
         assert f'src="{file}"' in page

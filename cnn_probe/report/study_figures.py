@@ -84,6 +84,12 @@ def _order(records: Any, results: Results, class_names: Sequence[str], out: Path
         figures.neuron_heatmaps(patterns),
     )
     if all(f"overlap_{LAST}" in found for found in arrays.values()):
+        rates = {label: found[f"firing_{LAST}"] for label, found in arrays.items()}
+        yield (
+            "firing",
+            "Which neurons of the second layer fire for which class: the part of its images that activate them.",
+            figures.firing_map(rates, class_names),
+        )
         overlaps = {label: found[f"overlap_{LAST}"] for label, found in arrays.items()}
         yield (
             "overlap",
