@@ -129,7 +129,7 @@ def _study(args: argparse.Namespace) -> None:
         results = run_studies(chosen, data, settings, args.out, resume=args.resume, progress=bars)
     finally:
         bars.close()
-    (args.out / "results.json").write_text(json.dumps(results, indent=1))
+    (args.out / "results.json").write_text(json.dumps(results))
     page = write_page(results, draw_figures(results, data.class_names, args.out), args.out)
     sys.stdout.write(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}\n")
 

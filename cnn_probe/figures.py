@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnn_probe.studies.study import Record, relative_error, rmse
+from cnn_probe.studies.claims import Record, relative_error, rmse
 
 COLOURS = ("#8c2d04", "#d9772b", "#4a90b8", "#08306b")  # from the worst trained to the best
 

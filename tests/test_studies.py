@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cnn_probe import cli
 from cnn_probe.datasets import load_dataset
 from cnn_probe.report import draw_figures, write_page
 from cnn_probe.studies import STUDIES, Settings, run_studies, runner
-from cnn_probe.studies.study import Claim
+from cnn_probe.studies.claims import fires, recognizes, rises
 
 SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
 
@@ -82,10 +83,35 @@ def test_page_and_figures_are_drawn(finished, data):
 )
 def test_a_claim_is_judged_between_neighbouring_levels_only(values, verdict):
     records = {label: [{"value": value}] for label, value in zip("abcd", values, strict=True)}
-    claim = Claim("it rises", lambda record, rank: record["value"])
+    claim = rises("it rises", lambda record, rank: record["value"])
     judged = claim.verdict(records, {"a": 0, "b": 1, "c": 1, "d": 2}, [10])
-    assert judged["pairs"] == 4
+    assert judged["comparisons"] == 4
     assert judged["verdict"] == verdict
+
+
+def test_claims_on_single_classes_count_networks_and_pairs():
+    overlap = np.array([[1, 0.9, 0.1], [0.9, 1, 0.4], [0.1, 0.4, 1]])
+    runs = [{"class_accuracy": {"0": 0.2, "1": 0.9, "2": 0.0}, "firing_overlap": overlap.tolist()}] * 2
+    judged = {
+        "alike": fires("", "c", [(0, 1), (1, 0)], alike=True),
+        "different": fires("", "c", [(0, 2)], alike=False),
+        "the median pair is neither": fires("", "c", [(1, 2)], alike=True),
+        "recognized": recognizes("", "c", 1),
+        "not recognized": recognizes("", "c", 0),
+    }
+    found = {name: claim.verdict({"c": runs}, {"c": 0}, [10]) for name, claim in judged.items()}
+    assert {name: (v["holds"], v["comparisons"], v["verdict"]) for name, v in found.items()} == {
+        "alike": (4, 4, "reproduced"),
+        "different": (2, 2, "reproduced"),
+        "the median pair is neither": (0, 2, "not"),
+        "recognized": (2, 2, "reproduced"),
+        "not recognized": (0, 2, "not"),
+    }
+
+
+def test_claims_on_digits_are_left_out_for_other_classes():
+    digits, clothes = tuple("0123456789"), ("shirt", "coat")
+    assert len(STUDIES["order"].claims(digits)) > len(STUDIES["order"].claims(clothes)) == 3
 
 
 def test_command_line_runs_one_network(tmp_path, capsys):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
-from cnn_probe.studies.study import relative_error, rmse
+from cnn_probe.studies.claims import Record, relative_error, rmse
 
 Results = dict[str, Any]
 
@@ -44,6 +44,7 @@ def condition_rows(study: dict[str, Any], ranks: list[int]) -> list[dict[str, An
                 "label": label,
                 "paper": "–" if paper is None else f"{paper:.0f}%",
                 "accuracy": _spread([100 * run["accuracy"] for run in runs], ".1f", "%"),
+                "recognized": recognized(runs),
                 "rmse": [_spread([rmse(run, rank) for run in runs], ".4f") for rank in (ranks[0], ranks[-1])],
                 "relative": [
                     _spread([relative_error(run, rank) for run in runs], ".3f") for rank in (ranks[0], ranks[-1])
@@ -53,6 +54,13 @@ def condition_rows(study: dict[str, Any], ranks: list[int]) -> list[dict[str, An
             }
         )
     return rows
+
+
+def recognized(runs: list[Record]) -> str:
+    """Labels of which more than half the test images are recognized, on average over the seeds."""
+    accuracies = [run["class_accuracy"] for run in runs]
+    labels = [label for label in accuracies[0] if np.mean([found[label] for found in accuracies]) > 0.5]
+    return "all" if len(labels) == len(accuracies[0]) else ", ".join(labels) or "none"
 
 
 def _spread(values: list[float], form: str, unit: str = "") -> str:

@@ -1,6 +1,6 @@
 """Case study II: the network sees the first class, one half of the classes, the other half, or all."""
 
-from cnn_probe.studies.study import CLAIMS, Condition, Study
+from cnn_probe.studies.study import Condition, Study
 from cnn_probe.training import TrainingPlan
 
 
@@ -15,4 +15,4 @@ def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
     return (*some, Condition("all", TrainingPlan(epochs=epochs), 2, 93.0))
 
 
-CLASSES = Study("classes", "Subset of the classes", _conditions, CLAIMS)
+CLASSES = Study("classes", "Subset of the classes", _conditions)

@@ -1,6 +1,7 @@
 """Case study III: all images, class by class with the last class first; shuffled for comparison."""
 
-from cnn_probe.studies.study import CLAIMS, Condition, Study
+from cnn_probe.studies.claims import fires, recognizes
+from cnn_probe.studies.study import Condition, Study
 from cnn_probe.training import TrainingPlan
 
 
@@ -12,4 +13,12 @@ def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
     )
 
 
-ORDER = Study("order", "Order of the classes", _conditions, CLAIMS)
+DIGIT_CLAIMS = (
+    recognizes("most of the first class (9) is recognized", "class by class", 9),
+    fires("neurons that fire for 9 also fire for 1 and 6", "class by class", ((9, 1), (9, 6)), alike=True),
+    fires("neurons that fire for 1 also fire for 7 and 9", "class by class", ((1, 7), (1, 9)), alike=True),
+    fires("neurons that fire for 7 also fire for 2", "class by class", ((7, 2),), alike=True),
+    fires("other neurons fire for 0 than for 3 and 8", "class by class", ((0, 3), (0, 8)), alike=False),
+)
+
+ORDER = Study("order", "Order of the classes", _conditions, DIGIT_CLAIMS)

@@ -27,11 +27,12 @@ from cnn_probe.diagnostics import (
 )
 from cnn_probe.networks import PaperNet, build_network
 from cnn_probe.probe import block_shapes, provenance, record_blocks
-from cnn_probe.studies.study import Record, Study
+from cnn_probe.studies.claims import Record
+from cnn_probe.studies.study import Study
 from cnn_probe.training import TrainingPlan, evaluate, train
 from coupled_nmf import Blocks, CoupledNMF
 
-FORMAT = 1  # raised when a record's content changes, so that --resume does not mix
+FORMAT = 2  # raised when a record's content changes, so that --resume does not mix
 LAYERS = PaperNet.paper_layers
 Progress = Callable[[str, int, int], None]
 
@@ -107,7 +108,7 @@ def run_studies(
         key = record_key(fingerprint, plan, settings)
         path = folder / f"{key}.json"
         if resume and path.is_file():
-            records[plan] = json.loads(path.read_text())
+            records[plan] = read_record(path)
         else:
             records[plan] = measure_network(data, plan, settings, path, done, len(plans), progress)
         if progress:
@@ -123,7 +124,7 @@ def run_studies(
         results["studies"][study.name] = {
             "title": study.title,
             "paper_accuracy": {condition.label: condition.paper_accuracy for condition in conditions},
-            "verdicts": [claim.verdict(found, levels, list(settings.ranks)) for claim in study.claims],
+            "verdicts": [claim.verdict(found, levels, settings.ranks) for claim in study.claims(data.class_names)],
             "records": found,
         }
     return results
@@ -133,6 +134,12 @@ def record_key(fingerprint: str, plan: TrainingPlan, settings: Settings) -> str:
     """Name of a network's record: the same for the same data, plan and settings only."""
     what = {"format": FORMAT, "data": fingerprint, "plan": asdict(plan), **asdict(settings), "seeds": None}
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def read_record(path: Path) -> Record:
+    """Return a network's record as it is on disk."""
+    record: Record = json.loads(path.read_text())
+    return record
 
 
 def measure_network(
@@ -177,12 +184,13 @@ def measure_network(
         for layer in LAYERS:
             rates = firing_rates(X[layer], labels, data.n_classes)
             arrays[f"firing_{layer}"], arrays[f"overlap_{layer}"] = rates, firing_overlap(rates)
+        record["firing_overlap"] = arrays[f"overlap_{LAYERS[-1]}"].round(4).tolist()
     record["seconds"] = time.perf_counter() - began
     np.savez_compressed(path.with_suffix(".npz"), **arrays)
     temporary = path.with_suffix(".json.part")  # the record appears whole or not at all
-    temporary.write_text(json.dumps(record, indent=1))
+    temporary.write_text(json.dumps(record))
     os.replace(temporary, path)
-    return record
+    return read_record(path)
 
 
 def _spectra(X: Blocks, ranks: tuple[int, ...]) -> Record:

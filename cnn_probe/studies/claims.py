@@ -1,0 +1,108 @@
+"""What the paper says that the numbers show, each as something that can be counted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Record = dict[str, Any]
+Records = Mapping[str, list[Record]]
+Levels = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper, and the comparisons that would bear it out.
+
+    Attributes
+    ----------
+    text : str
+        The claim.
+    counted : str
+        What one comparison is, for readers: "in 3 of 4 …".
+    compare : callable
+        ``compare(records, levels, ranks)`` says of each comparison whether the claim holds in it.
+    """
+
+    text: str
+    counted: str
+    compare: Callable[[Records, Levels, Sequence[int]], Iterable[bool]]
+
+    def verdict(self, records: Records, levels: Levels, ranks: Sequence[int]) -> Record:
+        """Count in how many comparisons the claim holds.
+
+        Returns
+        -------
+        dict
+            ``claim``, ``counted``, ``holds`` and ``comparisons``, and ``verdict``: 'reproduced' if it holds in all,
+            'partly' if in more than half, else 'not'.
+        """
+        found = [bool(holds) for holds in self.compare(records, levels, ranks)]
+        holds, n = sum(found), len(found)
+        verdict = "reproduced" if holds == n > 0 else "partly" if 2 * holds > n else "not"
+        return {"claim": self.text, "counted": self.counted, "holds": holds, "comparisons": n, "verdict": verdict}
+
+
+def rises(text: str, measure: Callable[[Record, int], float]) -> Claim:
+    """Claim that a measure rises from every level of conditions to the next, for each seed and rank."""
+
+    def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
+        for lower, higher in itertools.permutations(records, 2):
+            if levels[higher] == levels[lower] + 1:
+                for a, b in zip(records[lower], records[higher], strict=True):
+                    yield from (measure(b, rank) > measure(a, rank) for rank in ranks)
+
+    return Claim(text, "comparisons of neighbouring conditions", compare)
+
+
+def recognizes(text: str, condition: str, label: int) -> Claim:
+    """Claim that networks trained under a condition recognize more than half of one class."""
+
+    def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
+        return (run["class_accuracy"][str(label)] > 0.5 for run in records[condition])
+
+    return Claim(text, "networks", compare)
+
+
+def fires(text: str, condition: str, pairs: Sequence[tuple[int, int]], *, alike: bool) -> Claim:
+    """Claim that pairs of classes share more (``alike``) or fewer of the last layer's neurons than most pairs do.
+
+    A pair is held against the median, over all pairs, of the Jaccard overlap of the neurons that fire.
+    """
+
+    def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
+        for run in records[condition]:
+            overlap = np.array(run["firing_overlap"])
+            median = np.median(overlap[np.triu_indices(len(overlap), k=1)])
+            for a, b in pairs:
+                yield overlap[a, b] > median if alike else overlap[a, b] < median
+
+    return Claim(text, "pairs of classes and networks, each held against the median pair", compare)
+
+
+def rmse(record: Record, rank: int) -> float:
+    """Return the RMSE of the fit at that rank."""
+    return float(record["fits"][str(rank)]["rmse"])
+
+
+def relative_error(record: Record, rank: int) -> float:
+    """‖X_b − F H_b‖²/‖X_b‖², averaged over the layers: it does not move with the scale of the activations."""
+    errors = record["fits"][str(rank)]["block_relative_error"]
+    layers = list(record["effective_rank"])
+    return float(sum(errors[layer] for layer in layers) / len(layers))
+
+
+def deepest_effective_rank(record: Record, rank: int) -> float:
+    """Effective rank of the deepest layer; the same at every rank of the factorization."""
+    return float(list(record["effective_rank"].values())[-1])
+
+
+QUALITY_CLAIMS = (
+    rises("RMSE rises with the quality of training", rmse),
+    rises("the same, free of scale: relative error of the layers", relative_error),
+    rises("the deepest layer's effective rank rises with the quality of training", deepest_effective_rank),
+)
