@@ -103,6 +103,6 @@ def deepest_effective_rank(record: Record, rank: int) -> float:
 
 QUALITY_CLAIMS = (
     rises("RMSE rises with the quality of training", rmse),
-    rises("the same, free of scale: relative error of the layers", relative_error),
+    rises("the layers' relative error, free of scale, rises with the quality of training", relative_error),
     rises("the deepest layer's effective rank rises with the quality of training", deepest_effective_rank),
 )
