@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
+OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py
 
-.PHONY: demo test reproduce clean
+.PHONY: demo test test-oldest reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -15,6 +16,12 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/pip install --quiet -r tests/oldest.txt
+	$(VENV)-oldest/bin/pip install --quiet --no-deps --editable .
+	$(VENV)-oldest/bin/pytest coupled_nmf $(OLDEST_TESTS)
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -38,4 +45,4 @@ reproduce: $(VENV)/.probe
 	$(BIN)/python docs/reproduction.py
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(VENV)-oldest $(OUT)
