@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +48,10 @@ Callback = Callable[[IterationInfo], bool | None]
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop leaves: Hᵀ, the energy ‖F_j‖² of F's columns, J's history, and whether J's fall ended it."""
+    """What the loop leaves: the factors, J's history, and whether J's fall ended it."""
 
-    ht: NDArray[Any]
-    f_energy: NDArray[np.float64]
+    F: NDArray[Any]
+    H: NDArray[Any]
     history: list[float]
     n_iter: int
     converged: bool
@@ -86,94 +86,131 @@ def _view(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
+class Reading(Protocol):
+    """What the loop alternates on: X itself, or something of width w that stands in for it."""
+
+    @property
+    def tiles(self) -> TiledMatrix:
+        """What is swept over."""
+
+    @property
+    def weighted_squares(self) -> float:
+        """Σ_b α_b ‖X_b‖²."""
+
+    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return what takes a tile to its cross, shape (k, w), and the gram of F's move."""
+
+    def lift(self, moments: NDArray[np.float64]) -> NDArray[Any]:
+        """Take the sums ``Fᵀ tiles`` (k, w) to ``FᵀX`` (k, n_features)."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """X itself, with α of each column."""
+
+    tiles: TiledMatrix
+    column_weights: NDArray[np.float64]
+    weighted_squares: float
+
+    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """α⊙H and H(α⊙H)ᵀ in float64."""
+        H64 = H.astype(np.float64)
+        weighted = H64 * self.column_weights
+        return weighted, weighted @ H64.T
+
+    def lift(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Nothing is to be done."""
+        return moments
+
+
 class Alternation:
     """Alternate between F and H until J stops falling.
 
     Parameters
     ----------
-    X : TiledMatrix
+    reading : Reading
+        X, or what stands in for it.
     backend : object
         Runs sweeps and updates.
     solver : object
         How a factor moves, one of ``SOLVERS``.
-    column_weights : ndarray of shape (n_features,), float64
-        α of each column.
-    weighted_squares : float
-        Σ_b α_b ‖X_b‖².
     extrapolated : bool
         Whether both factors are extrapolated.
     """
 
-    def __init__(
-        self,
-        X: TiledMatrix,
-        backend: Any,
-        solver: Any,
-        column_weights: NDArray[np.float64],
-        weighted_squares: float,
-        *,
-        extrapolated: bool,
-    ) -> None:
-        self.X, self.backend, self.solver = X, backend, solver
-        self.column_weights, self.weighted_squares = column_weights, weighted_squares
+    def __init__(self, reading: Reading, backend: Any, solver: Any, *, extrapolated: bool) -> None:
+        self.reading, self.backend, self.solver = reading, backend, solver
         self.momentum = Momentum() if extrapolated else None
+        self._buffers: list[NDArray[Any]] = []
 
     def run(
         self,
         F: NDArray[Any],
-        ht: NDArray[Any],
+        H: NDArray[Any],
         *,
         max_iter: int,
         tol: float,
         callbacks: Sequence[Callback] = (),
         first_solver: Any = None,
+        window: int = WINDOW,
     ) -> LoopResult:
-        """Iterate from F (overwritten) and Hᵀ (overwritten); ``first_solver`` makes the first move of F."""
+        """Iterate from F (overwritten) and H (overwritten); ``first_solver`` makes the first move of F.
+
+        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations, judged by the last
+        ``window`` of them.
+        """
         began = time.perf_counter()
         history: list[float] = []
         Fy, Fnew = (F.copy(), np.empty_like(F)) if self.momentum else (F, F)
-        hy = ht.copy() if self.momentum else ht
-        buffers: list[NDArray[Any]] = []
+        Hy = H.copy() if self.momentum else H
         n_iter, converged = 0, False
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             beta = self.momentum.beta if self.momentum and n_iter > 1 else 0.0
-            XtF, FtF = self.backend.sweep(
-                self.X, MoveF(self.X, solver, *weigh(hy, self.column_weights), F, Fy, Fnew, beta, buffers)
-            )
-            self.backend.update(self.solver, hy, FtF.astype(ht.dtype), XtF.astype(ht.dtype))
-            value = objective_from_sums(self.weighted_squares, XtF, FtF, hy, self.column_weights)
+            value = self._move(solver, F, Fy, Fnew, Hy, beta)
             rejected = self.momentum is not None and bool(history) and value > history[-1]
             if self.momentum and rejected:
                 self.momentum.reject()
-                Fy[:], hy[:], value = F, ht, history[-1]
+                Fy[:], Hy[:], value = F, H, history[-1]
             elif self.momentum:
                 self.momentum.accept()
                 F, Fnew = Fnew, F
-                accepted = hy.copy()
-                extrapolate(hy, ht, beta)
-                ht = accepted
+                accepted = Hy.copy()
+                extrapolate(Hy, H, beta)
+                H = accepted
             history.append(value)
-            info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(ht.T))
+            info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(H))
             if any(callback(info) for callback in callbacks):  # every callback hears of it
                 break
-            if not rejected and self._settled(history, tol):
+            if not rejected and self._settled(history, tol, window):
                 converged = True
                 break
-        f_energy = np.einsum("ij,ij->j", F, F, dtype=np.float64)
-        return LoopResult(ht, f_energy, history, n_iter, converged)
+        return LoopResult(F, H, history, n_iter, converged)
 
-    def _settled(self, history: list[float], tol: float) -> bool:
-        """J fell by less than ``tol`` of itself over the window, or is below what its sums resolve."""
+    def _move(
+        self,
+        solver: Any,
+        F: NDArray[Any],
+        Fy: NDArray[Any],
+        Fnew: NDArray[Any],
+        Hy: NDArray[Any],
+        beta: float,
+    ) -> float:
+        """Move F, then Hy in place; return J of the extrapolated F and the new Hy."""
+        reading, kind = self.reading, F.dtype
+        weighted, gram = reading.weigh(Hy)
+        step = MoveF(
+            reading.tiles, solver, weighted.astype(kind), gram.astype(kind), F, Fy, Fnew, beta, self._buffers
+        )  # fmt: skip
+        moments, FtF = self.backend.sweep(reading.tiles, step)
+        self.backend.update(self.solver, Hy.T, FtF.astype(kind), reading.lift(moments).astype(kind).T)
+        return objective_from_sums(reading.weighted_squares, moments, FtF, *reading.weigh(Hy))
+
+    def _settled(self, history: list[float], tol: float, window: int) -> bool:
+        """J falls too slowly, or is below what its sums resolve."""
         if tol == 0:
             return False
-        if history[-1] <= NOISE[self.X.dtype.char] * self.weighted_squares:
+        if history[-1] <= NOISE[self.reading.tiles.dtype.char] * self.reading.weighted_squares:
             return True
-        return len(history) > WINDOW and history[-1 - WINDOW] - history[-1] <= tol * history[-1]
-
-
-def weigh(ht: NDArray[Any], column_weights: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(α⊙H)ᵀ and the gram H(α⊙H)ᵀ of F's move; the gram is summed in float64."""
-    weighted = ht * column_weights.astype(ht.dtype)[:, None]
-    gram = ht.T.astype(np.float64) @ weighted.astype(np.float64)
-    return np.ascontiguousarray(weighted), np.ascontiguousarray(gram, dtype=ht.dtype)
+        fall = history[-1 - window] - history[-1] if len(history) > window else np.inf
+        return fall * WINDOW <= tol * history[-1] * window

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,51 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, Callback, LoopResult, weigh
+from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback, Exact, LoopResult
 from coupled_nmf.backends import BACKENDS
 from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
 from coupled_nmf.checks import read_X, refuse_entries
 from coupled_nmf.initialization import STARTS, check_custom
+from coupled_nmf.lowrank import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
 from coupled_nmf.objective import root_mean_square
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.solvers import SOLVERS
 from coupled_nmf.steps import Scan, SolveF
 
+WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
+LARGE = 2**20  # entries of X from which the compressed start is the default
+
 LOGGER = logging.getLogger("coupled_nmf")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked data, ready to be fitted: with the weight and the sum of squares of each block, and the sum of X."""
+
+    X: TiledMatrix
+    backend: Any
+    alpha: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    total: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of X."""
+        return self.total / (self.X.shape[0] * self.X.shape[1])
+
+    @cached_property
+    def column_weights(self) -> NDArray[np.float64]:
+        """α of each column."""
+        return np.repeat(self.alpha, self.X.layout.sizes)
+
+    @property
+    def reading(self) -> Exact:
+        """What the loop reads."""
+        return Exact(self.X, self.column_weights, float(self.alpha @ self.squares))
+
+    def is_large(self, k: int) -> bool:
+        """Whether a stand-in saves work."""
+        return 2 * stand_in_width(k) <= min(self.X.shape) and self.X.shape[0] * self.X.shape[1] >= LARGE
 
 
 class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -46,11 +82,13 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         α_b of each block, 1 where not given.
     solver : {'hals', 'mu'}, default='hals'
         How a factor moves: hierarchical alternating least squares, or the paper's multiplicative updates.
-    init : {'auto', 'random', 'uniform', 'custom'}, default='auto'
-        The start. 'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'custom': ``F`` and
-        ``H`` given to `fit_transform`. 'auto' is 'random'. HALS starts from H alone, unless F is given.
+    init : {'auto', 'compressed', 'random', 'uniform', 'custom'}, default='auto'
+        The start. 'compressed': HALS runs on a low-rank stand-in for X first, from several starts; then on X.
+        'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'custom': ``F`` and
+        ``H`` given to `fit_transform`. 'auto': 'compressed' for 'hals' on large X, else 'random'. HALS starts from H
+        alone, unless F is given.
     max_iter : int, default=200
-        Most iterations.
+        Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
         Stop when J fell by less than this part of itself over five iterations, for every solver; 0: never stop early.
     inner_sweeps : int or None, default=None
@@ -117,7 +155,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         "blocks": [Mapping, "array-like", None],
         "block_weights": [Mapping, "array-like", None],
         "solver": [StrOptions(set(SOLVERS))],
-        "init": [StrOptions({"auto", "custom", *STARTS})],
+        "init": [StrOptions({"auto", "compressed", "custom", *STARTS})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "inner_sweeps": [Interval(Integral, 1, None, closed="left"), None],
@@ -192,24 +230,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         F : ndarray of shape (n_samples, n_components)
         """
         matrix = read_X(self, X, reset=True)
-        alpha = matrix.layout.weights(self.block_weights)
-        column_weights = np.repeat(alpha, matrix.layout.sizes)
         with self._open_backend() as backend:
-            scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
-            squares, total = backend.sweep(matrix, scan)
-            loop = self._alternate(matrix, backend, column_weights, float(alpha @ squares), float(total[0]), F, H)
-            self._finish_loop(loop)
-            found, residual = self._solve(matrix, backend, self.components_, alpha)
-        if self.verbose:
-            LOGGER.info("%s: %d iterations, J %.6g", self, loop.n_iter, float(alpha @ residual))
-        self._record_errors(matrix, alpha, residual, squares)
-        if self.tol > 0 and not loop.converged and loop.n_iter == self.max_iter:
-            warnings.warn(
-                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return found
+            return self._fit(self._prepare(matrix, backend), F, H)
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Solve for F given H: non-negative least squares from a cold start.
@@ -290,77 +312,94 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _open_backend(self) -> Any:
         return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
 
-    def _alternate(
-        self,
-        X: TiledMatrix,
-        backend: Any,
-        column_weights: NDArray[np.float64],
-        squares: float,
-        total: float,
-        F: Any,
-        H: Any,
-    ) -> LoopResult:
+    def _prepare(self, X: TiledMatrix, backend: Any) -> Prepared:
+        scan = Scan(X, lambda tile, rows: refuse_entries(self, X, tile, rows))
+        squares, total = backend.sweep(X, scan)
+        return Prepared(X, backend, X.layout.weights(self.block_weights), squares, float(total[0]))
+
+    def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None) -> NDArray[Any]:
+        """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
         solver_class = SOLVERS[self.solver]
-        sweeps = self.inner_sweeps or solver_class.default_sweeps
-        F, H, cold = self._start(X, total, F, H)
+        solver = solver_class(self.inner_sweeps or solver_class.default_sweeps)
         extrapolated = self.extrapolate and solver_class.extrapolates
-        alternation = Alternation(X, backend, solver_class(sweeps), column_weights, squares, extrapolated=extrapolated)
-        return alternation.run(
+        F, H, kind = self._start(data, solver, extrapolated, F, H, stand_in)
+        alternation = Alternation(data.reading, data.backend, solver, extrapolated=extrapolated)
+        loop = alternation.run(
             F,
-            np.ascontiguousarray(H.T),
+            H,
             max_iter=self.max_iter,
             tol=self.tol,
             callbacks=self.callbacks,
-            first_solver=solver_class(FIRST_SWEEPS) if cold else None,
+            first_solver=solver_class(FIRST_SWEEPS) if kind == "cold" else None,
+            window=WARM_WINDOW if kind == "warm" else WINDOW,
         )
+        self._keep(loop)
+        found, residual = self._solve(data.X, data.backend, self.components_, data.alpha)
+        if self.verbose:
+            LOGGER.info("%s: %d iterations, J %.6g", self, loop.n_iter, float(data.alpha @ residual))
+        self._record_errors(data, residual)
+        if self.tol > 0 and not loop.converged and loop.n_iter == self.max_iter:
+            warnings.warn(
+                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return found
 
-    def _start(self, X: TiledMatrix, total: float, F: Any, H: Any) -> tuple[NDArray[Any], NDArray[Any], bool]:
-        """F, H, and whether F is cold: zero, to be found from H."""
-        k, starts_from_h = self.n_components, SOLVERS[self.solver].starts_from_h
-        if self.init != "custom":
-            if F is not None or H is not None:
-                raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
-            rng = check_random_state(self.random_state)
-            start = STARTS["random" if self.init == "auto" else self.init]
-            F, H = start(rng, X.shape, k, X.dtype, total / (X.shape[0] * X.shape[1]))
-            if starts_from_h:
-                F[:] = 0
-            return F, H, starts_from_h
-        if H is None or (F is None and not starts_from_h):
-            needed = "H" if starts_from_h else "F and H"
+    def _start(
+        self, data: Prepared, solver: Any, extrapolated: bool, F: Any, H: Any, stand_in: StandIn | None
+    ) -> tuple[NDArray[Any], NDArray[Any], str]:
+        """F and H, and whether F is 'cold' (zero, to be found from H), 'given', or 'warm' (near the end already)."""
+        X, k, from_h = data.X, self.n_components, solver.starts_from_h
+        if self.init == "custom":
+            return *self._custom_start(X, F, H, from_h), "given" if F is not None else "cold"
+        if F is not None or H is not None:
+            raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
+        if self.init == "compressed" and not from_h:
+            raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
+        rng = check_random_state(self.random_state)
+        if data.mean > 0 and (self.init == "compressed" or (self.init == "auto" and from_h and data.is_large(k))):
+            stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
+            start = start_on_stand_in(stand_in, data.backend, solver, k, rng, extrapolated=extrapolated)
+            return start.F, unweigh(start.H, data.column_weights), "warm"
+        draw = STARTS["uniform" if self.init == "uniform" else "random"]
+        F, H = draw(rng, X.shape, k, X.dtype, data.mean)
+        if from_h:
+            F[:] = 0
+        return F, H, "cold" if from_h else "given"
+
+    def _custom_start(self, X: TiledMatrix, F: Any, H: Any, from_h: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        k = self.n_components
+        if H is None or (F is None and not from_h):
+            needed = "H" if from_h else "F and H"
             raise ValueError(f"init='custom' with solver={self.solver!r} needs {needed}: pass them to fit_transform.")
         H = check_custom("H", H, (k, X.shape[1]), X.dtype)
         if F is None:
-            return np.zeros((X.shape[0], k), dtype=X.dtype), H, True
-        return check_custom("F", F, (X.shape[0], k), X.dtype), H, False
+            return np.zeros((X.shape[0], k), dtype=X.dtype), H
+        return check_custom("F", F, (X.shape[0], k), X.dtype), H
 
-    def _finish_loop(self, loop: LoopResult) -> None:
+    def _keep(self, loop: LoopResult) -> None:
         """Keep H: rows of unit norm in order of falling energy, unless the start was the user's own."""
-        H = np.ascontiguousarray(loop.ht.T)
+        H = loop.H
         if self.init != "custom":
             norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
-            H /= np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
-            H = H[np.argsort(-loop.f_energy * norms**2, kind="stable")]
+            energy = np.einsum("ij,ij->j", loop.F, loop.F, dtype=np.float64) * norms**2
+            H = (H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None])[np.argsort(-energy, kind="stable")]
         self.components_ = H
         self.n_components_ = self.n_components
         self.objective_history_, self.n_iter_ = loop.history, loop.n_iter
 
-    def _record_errors(
-        self,
-        X: TiledMatrix,
-        alpha: NDArray[np.float64],
-        residual: NDArray[np.float64],
-        squares: NDArray[np.float64],
-    ) -> None:
-        n, layout = X.shape[0], self.layout_
-        self.reconstruction_err_ = float(np.sqrt(alpha @ residual))
+    def _record_errors(self, data: Prepared, residual: NDArray[np.float64]) -> None:
+        n, layout = data.X.shape[0], self.layout_
+        self.reconstruction_err_ = float(np.sqrt(data.alpha @ residual))
         self.rmse_ = root_mean_square(residual.sum(), n * layout.n_features)
         self.block_rmse_ = {
             name: root_mean_square(r, n * size)
             for name, size, r in zip(layout.names, layout.sizes, residual, strict=True)
         }
         self.block_relative_error_ = {
-            name: float(r / s) if s > 0 else 0.0 for name, r, s in zip(layout.names, residual, squares, strict=True)
+            name: float(r / s) if s > 0 else 0.0
+            for name, r, s in zip(layout.names, residual, data.squares, strict=True)
         }
 
     def _transform(self, X: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -384,8 +423,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """F for the given H, and the residual's squares per block."""
         F = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype)
-        ht = np.ascontiguousarray(H.T)
-        weighted, gram = weigh(ht, np.repeat(alpha, X.layout.sizes))
-        step = SolveF(X, ht, weighted, gram, F)
+        weighted, gram = Exact(X, np.repeat(alpha, X.layout.sizes), 0.0).weigh(H)
+        step = SolveF(X, H, weighted.astype(H.dtype), gram.astype(H.dtype), F)
         residual, _ = backend.sweep(X, step)
         return F, residual

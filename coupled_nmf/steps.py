@@ -12,7 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.solvers.hals import FASTMATH, solve_rows
+from coupled_nmf.products import add_cross, add_moments
+from coupled_nmf.solvers.hals import solve_rows
+from coupled_nmf.solvers.panels import FASTMATH
 
 Tile = list[NDArray[Any]]
 
@@ -82,26 +84,49 @@ class Scan(TileStep):
         return squares, np.array([sum(float(part.sum(dtype=np.float64)) for part in tile)])
 
 
-def _cross(X: TiledMatrix, tile: Tile, weighted_ht: NDArray[Any]) -> NDArray[Any]:
-    """``x (α⊙H)ᵀ`` for one tile."""
-    cross = tile[0] @ weighted_ht[X.part_columns[0]]
-    for part, columns in zip(tile[1:], X.part_columns[1:], strict=True):
-        cross += part @ weighted_ht[columns]
+def cross_of(X: TiledMatrix, tile: Tile, H: NDArray[Any]) -> NDArray[Any]:
+    """``x Hᵀ`` for one tile, shape (rows, k)."""
+    cross = np.zeros((len(tile[0]), len(H)), dtype=H.dtype)
+    for part, columns in zip(tile, X.part_columns, strict=True):
+        add_cross(part, H, columns, cross)
     return cross
 
 
-@dataclass(frozen=True)
-class MoveF(TileStep):
-    """Move F by the solver and sum what H's move needs: XᵀF (n_features, k) and FᵀF (k, k).
+class TileMoments(TileStep):
+    """A step that sums ``FᵀX`` (k, n_features) and ``FᵀF`` (k, k) of rows that it finds.
 
-    ``buffers`` keeps the arrays of the sums from tile to tile: fresh ones of this size cost page faults.
+    ``buffers`` keeps the arrays of the sums from tile to tile and sweep to sweep: fresh ones cost page faults.
+    """
+
+    X: TiledMatrix
+    buffers: list[NDArray[Any]]
+
+    def moments(self, tile: Tile, f: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """``fᵀx`` and ``fᵀf``."""
+        try:
+            FtX = self.buffers.pop()
+        except IndexError:
+            FtX = np.empty((f.shape[1], self.X.shape[1]), dtype=f.dtype)
+        for part, columns in zip(tile, self.X.part_columns, strict=True):
+            add_moments(f, part, columns, FtX)
+        return FtX, f.T @ f
+
+    def recycle(self, sums: tuple[NDArray[Any], ...]) -> None:
+        """Take back the arrays of a tile's sums once they are added."""
+        self.buffers.append(sums[0])
+
+
+@dataclass(frozen=True)
+class MoveF(TileMoments):
+    """Move F by the solver and sum what H's move needs.
+
     With ``beta``, F moves from the extrapolated point ``Fy`` to ``Fnew``, and on to the next extrapolated point, whose
     sums are returned (Ang and Gillis 2019). Without, the three are one array.
     """
 
     X: TiledMatrix
     solver: Any
-    weighted_ht: NDArray[Any]
+    weighted_H: NDArray[Any]
     gram: NDArray[Any]
     F: NDArray[Any]
     Fy: NDArray[Any]
@@ -113,26 +138,16 @@ class MoveF(TileStep):
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the sums."""
         k = self.F.shape[1]
-        return [(self.X.shape[1], k), (k, k)]
+        return [(k, self.X.shape[1]), (k, k)]
 
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Move one tile's rows."""
         f = self.Fy[rows]
-        self.solver.update(f, self.gram, _cross(self.X, tile, self.weighted_ht))
+        self.solver.update(f, self.gram, cross_of(self.X, tile, self.weighted_H))
         if self.Fnew is not self.Fy:
             self.Fnew[rows] = f
             extrapolate(f, self.F[rows], self.beta)
-        try:
-            XtF = self.buffers.pop()
-        except IndexError:
-            XtF = np.empty((self.X.shape[1], f.shape[1]), dtype=f.dtype)
-        for part, columns in zip(tile, self.X.part_columns, strict=True):
-            np.matmul(part.T, f, out=XtF[columns])
-        return XtF, f.T @ f
-
-    def recycle(self, sums: tuple[NDArray[Any], ...]) -> None:
-        """Take back the arrays of a tile's sums once they are added."""
-        self.buffers.append(sums[0])
+        return self.moments(tile, f)
 
 
 @dataclass(frozen=True)
@@ -140,8 +155,8 @@ class SolveF(TileStep):
     """Solve for F from a cold start, given H; sum the squares of the residual per block."""
 
     X: TiledMatrix
-    ht: NDArray[Any]
-    weighted_ht: NDArray[Any]
+    H: NDArray[Any]
+    weighted_H: NDArray[Any]
     gram: NDArray[Any]
     F: NDArray[Any]
 
@@ -153,10 +168,10 @@ class SolveF(TileStep):
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Solve for one tile's rows."""
         f, kind = self.F[rows], self.X.dtype.char
-        cross = _cross(self.X, tile, self.weighted_ht)
+        cross = cross_of(self.X, tile, self.weighted_H)
         unsolved = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
         squares = np.zeros(self.shapes[0])
-        residual = [f @ self.ht[columns].T for columns in self.X.part_columns]
+        residual = [f @ self.H[:, columns] for columns in self.X.part_columns]
         for r, part in zip(residual, tile, strict=True):
             np.subtract(part, r, out=r)
         block_squares(self.X, residual, squares)

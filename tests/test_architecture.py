@@ -11,10 +11,11 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["blocks", "backends.blas", "solvers.hals", "solvers.mu", "objective", "initialization"],
-    ["datasets", "solvers", "checks", "persistence", "backends.numpy"],
-    ["backends", "steps"],
+    ["blocks", "backends.blas", "solvers.panels", "objective", "initialization"],
+    ["datasets", "solvers.hals", "solvers.mu", "products", "checks", "persistence", "backends.numpy"],
+    ["backends", "solvers", "steps"],
     ["alternation"],
+    ["lowrank"],
     ["estimator"],
     ["__init__"],
 ]

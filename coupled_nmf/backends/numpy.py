@@ -16,7 +16,7 @@ from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.blocks import TiledMatrix
 
 TILE_BYTES = 2_500_000  # a tile and its sums stay in a core's share of the cache
-PANEL_ROWS = 64  # the tile kernels work on this many rows at once
+PANEL_ROWS = 128  # the solvers' kernels work on this many rows at once
 
 
 @njit(nogil=True, cache=True)
@@ -30,7 +30,7 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
 def tile_rows(n_features: int, itemsize: int) -> int:
     """Rows of a tile: a multiple of the kernels' panel, and a function of the data alone, so sums repeat."""
     rows = TILE_BYTES // (n_features * itemsize) // PANEL_ROWS * PANEL_ROWS
-    return int(min(max(rows, PANEL_ROWS), 4096))
+    return int(min(max(rows, PANEL_ROWS), 1024))
 
 
 class _OrderedSums:

@@ -1,8 +1,4 @@
-"""Hierarchical alternating least squares (Cichocki et al. 2007), and the non-negative least squares it solves.
-
-Both work on panels of 64 rows held transposed, so that the innermost loop runs over rows, which are independent, and
-fills the vector units whatever the rank.
-"""
+"""Hierarchical alternating least squares (Cichocki et al. 2007), and the non-negative least squares it solves."""
 
 from __future__ import annotations
 
@@ -13,33 +9,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-PANEL = 64
-# Reordering and fused multiply-adds only: the full "fastmath" removes the tests for NaN.
-FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, load_panel, store_panel, subtract_product
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
-def _sweep_panel(panel, cross, gram, moved):
-    """One pass over the columns of a transposed panel (k, 64); ``moved`` gets each row's largest step."""
-    k = gram.shape[0]
-    step = np.empty(PANEL, panel.dtype)
+def _move_column(panel, cross, gram, j, step):
+    """Minimize over row j of a transposed panel; ``step`` gets the new row less the old one."""
     for lane in range(PANEL):
-        moved[lane] = 0
-    for j in range(k):
-        curvature = gram[j, j]
-        if curvature <= 0:
-            continue
-        for lane in range(PANEL):
-            step[lane] = cross[j, lane]
-        for i in range(k):
-            weight = gram[i, j]
-            for lane in range(PANEL):
-                step[lane] -= weight * panel[i, lane]
-        for lane in range(PANEL):
-            old = panel[j, lane]
-            new = max(old + step[lane] / curvature, panel.dtype.type(0))
-            panel[j, lane] = new
-            moved[lane] = max(moved[lane], abs(new - old))
+        step[lane] = cross[j, lane]
+    subtract_product(gram[j], panel, step)
+    scale = panel.dtype.type(1) / gram[j, j]
+    for lane in range(PANEL):
+        old = panel[j, lane]
+        panel[j, lane] = max(old + step[lane] * scale, panel.dtype.type(0))
+        step[lane] = panel[j, lane] - old
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
@@ -48,18 +31,30 @@ def hals_sweeps(V, gram, cross, n_sweeps):
     rows, k = V.shape
     panel = np.zeros((k, PANEL), V.dtype)
     panel_cross = np.zeros((k, PANEL), V.dtype)
-    moved = np.empty(PANEL, V.dtype)
+    step = np.empty(PANEL, V.dtype)
     for start in range(0, rows, PANEL):
         height = min(PANEL, rows - start)
-        for lane in range(height):
-            for j in range(k):
-                panel[j, lane] = V[start + lane, j]
-                panel_cross[j, lane] = cross[start + lane, j]
+        load_panel(V, start, height, panel)
+        load_panel(cross, start, height, panel_cross)
         for _ in range(n_sweeps):
-            _sweep_panel(panel, panel_cross, gram, moved)
-        for lane in range(height):
             for j in range(k):
-                V[start + lane, j] = panel[j, lane]
+                if gram[j, j] > 0:
+                    _move_column(panel, panel_cross, gram, j, step)
+        store_panel(panel, V, start, height)
+
+
+@njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
+def _settle_panel(panel, cross, gram, step, moved):
+    """Make eight passes; ``moved`` gets each lane's largest step in the last."""
+    for sweep in range(8):
+        for lane in range(PANEL):
+            moved[lane] = 0
+        for j in range(panel.shape[0]):
+            if gram[j, j] > 0:
+                _move_column(panel, cross, gram, j, step)
+                if sweep == 7:
+                    for lane in range(PANEL):
+                        moved[lane] = max(moved[lane], abs(step[lane]))
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
@@ -75,18 +70,17 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
     n_waiting = rows
     panel = np.zeros((k, PANEL), V.dtype)
     panel_cross = np.zeros((k, PANEL), V.dtype)
+    step = np.empty(PANEL, V.dtype)
     moved = np.empty(PANEL, V.dtype)
     for _ in range(0, max_sweeps, 8):
         n_left = 0
         for start in range(0, n_waiting, PANEL):
             height = min(PANEL, n_waiting - start)
             for lane in range(height):
-                row = waiting[start + lane]
                 for j in range(k):
-                    panel[j, lane] = V[row, j]
-                    panel_cross[j, lane] = cross[row, j]
-            for _ in range(8):
-                _sweep_panel(panel, panel_cross, gram, moved)
+                    panel[j, lane] = V[waiting[start + lane], j]
+                    panel_cross[j, lane] = cross[waiting[start + lane], j]
+            _settle_panel(panel, panel_cross, gram, step, moved)
             for lane in range(height):
                 row = waiting[start + lane]
                 largest = V.dtype.type(0)

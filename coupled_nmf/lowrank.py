@@ -1,0 +1,157 @@
+"""A low-rank stand-in for X: the range finder, and the start of HALS that it makes cheap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult
+from coupled_nmf.blocks import BlockLayout, TiledMatrix
+from coupled_nmf.steps import Tile, TileMoments, TileStep, cross_of
+
+SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
+OVERSAMPLING = 4
+MEAN_OF = 20  # samples whose mean is a component's start
+N_STARTS = 2
+PART_ROWS = 2500
+PART_TOL, ALL_TOL = 1e-3, 3e-4
+MOST_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class PowerPass(TileMoments):
+    """``(XΩ)ᵀX`` over every ``stride``-th row, for Ω given as its transpose (l, n_features)."""
+
+    X: TiledMatrix
+    basis: NDArray[Any]
+    stride: int
+    buffers: list[NDArray[Any]]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        l = len(self.basis)  # noqa: E741
+        return [(l, self.X.shape[1]), (l, l)]
+
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Multiply one tile's rows."""
+        some = [np.ascontiguousarray(part[:: self.stride]) for part in tile]
+        return self.moments(some, cross_of(self.X, some, self.basis))
+
+
+@dataclass(frozen=True)
+class Project(TileStep):
+    """``Y = XV`` for V given as its transpose; sums ‖Y‖²."""
+
+    X: TiledMatrix
+    basis: NDArray[Any]
+    Y: NDArray[Any]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [(1,)]
+
+    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+        """Project one tile's rows."""
+        self.Y[rows] = y = cross_of(self.X, tile, self.basis)
+        return (np.array([np.einsum("ij,ij->", y, y, dtype=np.float64)]),)
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """√α⊙X ≈ Y B with Y (n_samples, l), and orthonormal rows B (l, n_features): what `Alternation` reads.
+
+    The loop's H is then √α⊙H.
+    """
+
+    tiles: TiledMatrix
+    basis: NDArray[Any]
+    weighted_squares: float
+
+    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """H Bᵀ and H Hᵀ."""
+        return H @ self.basis.T, H @ H.T
+
+    def lift(self, moments: NDArray[np.float64]) -> NDArray[Any]:
+        """FᵀY to FᵀYB."""
+        return moments.astype(self.basis.dtype) @ self.basis
+
+    def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
+        """Stand-in for those rows alone."""
+        return _stand_in(self.tiles.parts[0][rows], self.basis)
+
+    def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
+        """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
+        Y = self.tiles.parts[0]
+        means = np.stack([Y[rng.randint(len(Y), size=MEAN_OF)].mean(axis=0) for _ in range(k)])
+        return np.maximum(means @ self.basis, 0)
+
+
+def _stand_in(Y: NDArray[Any], basis: NDArray[Any]) -> StandIn:
+    tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (Y.shape[1],)), Y.dtype)
+    return StandIn(tiles, basis, float(np.einsum("ij,ij->", Y, Y, dtype=np.float64)))
+
+
+def start_on_stand_in(
+    stand_in: StandIn, backend: Any, solver: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
+) -> LoopResult:
+    """Find F and √α⊙H on the stand-in: several starts on a part of its rows, and the best of them on all.
+
+    A part of the rows finds H nearly as well as all do, in a fraction of the time.
+    """
+    n = stand_in.tiles.shape[0]
+    part = stand_in if n < 2 * PART_ROWS else stand_in.some_rows(np.sort(rng.permutation(n)[:PART_ROWS]))
+
+    def run(reading: StandIn, H: NDArray[Any], tol: float) -> LoopResult:
+        F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype)
+        first = replace(solver, inner_sweeps=FIRST_SWEEPS)
+        loop = Alternation(reading, backend, solver, extrapolated=extrapolated)
+        return loop.run(F, H, max_iter=MOST_ITERATIONS, tol=tol, first_solver=first)
+
+    starts = (run(part, part.draw_components(k, rng), PART_TOL) for _ in range(N_STARTS))
+    best = min(starts, key=lambda found: found.history[-1])
+    return run(stand_in, best.H, ALL_TOL)
+
+
+def stand_in_width(k: int) -> int:
+    """Width of the stand-in for ranks up to k."""
+    return 2 * k + OVERSAMPLING
+
+
+def find_stand_in(
+    X: TiledMatrix, backend: Any, column_weights: NDArray[np.float64], k: int, rng: np.random.RandomState
+) -> StandIn:
+    """Stand-in that serves ranks up to k.
+
+    Find the subspace of √α⊙X's rows by two power passes (Halko, Martinsson and Tropp 2011), and project onto it.
+
+    The passes look at every eighth row where there are many: the subspace is as good, and reading is what costs.
+    """
+    root, width = np.sqrt(column_weights), stand_in_width(k)
+    stride = int(np.clip(X.shape[0] // (8 * width), 1, 8))
+    basis = rng.standard_normal((width, X.shape[1]))
+    buffers: list[NDArray[Any]] = []
+    for _ in range(2):
+        step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), stride, buffers)
+        basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
+    Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
+    (squares,) = backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
+    tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (Y.shape[1],)), Y.dtype)
+    return StandIn(tiles, basis.astype(X.dtype), float(squares[0]))
+
+
+def _orthonormal_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal rows that span the same space, by the small Gram matrix."""
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    kept = values > SMALLEST_EIGENVALUE * values[-1]
+    return (vectors[:, kept] / np.sqrt(values[kept])).T @ rows
+
+
+def unweigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> NDArray[Any]:
+    """H from √α⊙H; zero where α is, which is for the first exact sweep to find."""
+    root = np.sqrt(column_weights)
+    return np.divide(H, root, out=np.zeros_like(H), where=root > 0, casting="same_kind")
