@@ -30,10 +30,12 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.probe: $(VENV)/.python pyproject.toml
+	@echo "Installing into $(VENV) (with PyTorch about 6 GB; minutes) ..."
 	$(BIN)/pip install --quiet --editable ".[probe]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
+	@echo "Installing into $(VENV) (with PyTorch about 6 GB; minutes) ..."
 	$(BIN)/pip install --quiet --editable ".[probe,dev]"
 	touch $@ $(VENV)/.probe
 

@@ -213,6 +213,8 @@ def _find_layers(network: nn.Module, layers: Sequence[str]) -> dict[str, nn.Modu
         raise TypeError(f"hooks do not reach the copies that a {type(network).__name__} makes; pass network.module")
     if isinstance(layers, str):
         raise TypeError(f"layers must be a list of names; pass [{layers!r}]")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"layers names a layer twice: {list(layers)}; name each once")
     if not layers:
         raise ValueError(f"layers is empty; name some of {', '.join(layer_names(network))}")
     # A shared module has several names; every one of them may be asked for.

@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+import coupled_nmf
 from cnn_probe import figures
 from cnn_probe.datasets import DATASETS, load_dataset
 from cnn_probe.diagnostics import class_use
@@ -27,6 +28,7 @@ QUICK = Settings(ranks=(5, 10, 20), seeds=(0,), epochs=20)  # small data, severa
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``cnn-probe``."""
     parser = argparse.ArgumentParser(prog="cnn-probe", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {coupled_nmf.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="train one network and probe it")
     study = commands.add_parser("study", help="run the paper's case studies")
@@ -34,16 +36,16 @@ def build_parser() -> argparse.ArgumentParser:
     study.add_argument("--seeds", type=_numbers, help="e.g. 0,1,2")
     study.add_argument("--resume", action="store_true", help="go on from the networks that are finished")
     study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
-    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--seed", type=int, default=0, help="of weights, training and factorization (default: 0)")
     for command in (run, study):
         command.add_argument("--data", default="digits", help=f"one of {', '.join(DATASETS)} (default: digits)")
         command.add_argument("--data-root", type=Path, help="folder with the data")
         command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
         command.add_argument("--ranks", type=_numbers, help="e.g. 10,20,30")
-        command.add_argument("--epochs", type=int)
-        command.add_argument("--solver", choices=("hals", "mu"), default="hals")
-        command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto")
-        command.add_argument("--max-iter", type=int, default=200)
+        command.add_argument("--epochs", type=int, help="passes over the training data (default: 1)")
+        command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
+        command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
+        command.add_argument("--max-iter", type=int, default=200, help="of a factorization (default: 200)")
         command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
     return parser
 
@@ -88,6 +90,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     ranks = args.ranks or base.ranks
     if min(ranks) < 1:
         raise ValueError(f"--ranks {ranks}: a rank is 1 or more.")
+    if args.max_iter < 1:
+        raise ValueError(f"--max-iter {args.max_iter}: 1 or more.")
     return Settings(
         ranks=ranks,
         seeds=getattr(args, "seeds", None) or base.seeds,
@@ -104,7 +108,7 @@ class _Bars:
     def __init__(self) -> None:
         self.what = ""
         self.networks = tqdm(total=1, desc="networks", position=0)
-        self.now = tqdm(total=1, desc="", position=1, leave=False)
+        self.now = tqdm(total=1, desc="starting", position=1, leave=False, disable=None)  # not into a log
 
     def __call__(self, what: str, done: int, total: int) -> None:
         bar = self.networks if what == "network" else self.now
@@ -129,9 +133,23 @@ def _study(args: argparse.Namespace) -> None:
         results = run_studies(chosen, data, settings, args.out, resume=args.resume, progress=bars)
     finally:
         bars.close()
+    if args.resume:
+        results["studies"] = {**_kept_studies(args.out, results["provenance"]), **results["studies"]}
     (args.out / "results.json").write_text(json.dumps(results))
     page = write_page(results, draw_figures(results, data.class_names, args.out), args.out)
     sys.stdout.write(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}\n")
+
+
+def _kept_studies(out: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the studies that an earlier run on the same data with the same settings left in ``out``."""
+    try:
+        earlier = json.loads((out / "results.json").read_text())
+        now = json.loads(json.dumps(provenance))
+        same = all(earlier["provenance"][key] == now[key] for key in ("data", "settings"))
+        kept: dict[str, Any] = earlier["studies"] if same else {}
+    except (OSError, ValueError, KeyError):
+        return {}
+    return kept
 
 
 def _run(args: argparse.Namespace) -> None:

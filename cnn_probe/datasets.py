@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -50,13 +51,17 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
+        if not isinstance(images, Tensor):
+            hint = "take .train or .test" if isinstance(images, ImageData) else "torch.as_tensor makes one of an array"
+            raise TypeError(f"images must be a Tensor, got {type(images).__name__}; {hint}")
         if images.ndim != 4 or images.dtype != torch.float32 or not images.numel():
             raise ValueError(
                 "images must be a float32 tensor (n_images, n_channels, height, width) with at least one image, "
                 f"got {images.dtype} of shape {tuple(images.shape)}"
             )
         low, high = (float(end) for end in torch.aminmax(images))
-        # aminmax passes NaN on, and any comparison with NaN is false.
+        if math.isnan(low):
+            raise ValueError("images must be finite and in [0, 1], got NaN; replace it")
         if not (low >= 0 and high <= 1):
             raise ValueError(f"images must be finite and in [0, 1], got {low:g} to {high:g}; rescale the pixels")
         if labels is not None and (labels.dtype != torch.int64 or labels.shape != images.shape[:1]):
@@ -200,7 +205,7 @@ def load_dataset(
     if size is not None and min(size) < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size!r}")
     if root is None and name != "digits":
-        raise ValueError(f"data set {name!r} is read from a folder: pass it as root (--root)")
+        raise ValueError(f"data set {name!r} is read from a folder: pass it as root (--data-root)")
     return DATASETS[name](Path(root or "").expanduser(), download, size)
 
 

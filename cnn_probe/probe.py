@@ -110,12 +110,17 @@ class ProbeResult:
         """O of each layer in the layer's own shape: (k, channels, height, width) after a convolution."""
         return {name: self.model.block_components_[name].reshape(-1, *self.shapes[name]) for name in self.layers}
 
-    def transform(self, images: Tensor) -> NDArray[Any]:
+    def __repr__(self) -> str:
+        blocks = ", ".join(f"{name}: {'×'.join(map(str, shape))}" for name, shape in self.shapes.items())
+        known = "" if self.accuracy is None else f", accuracy {self.accuracy:.1%}"
+        return f"ProbeResult({len(self.F)} images, {self.F.shape[1]} components of {blocks}{known})"
+
+    def transform(self, images: ImageSet | Tensor) -> NDArray[Any]:
         """F of images that the fit has not seen.
 
         Parameters
         ----------
-        images : Tensor of shape (n, channels, height, width)
+        images : ImageSet or Tensor of shape (n, channels, height, width)
             In [0, 1], like the images of the fit.
 
         Returns
@@ -130,7 +135,8 @@ class ProbeResult:
         if self.network is None:
             raise ValueError("this result has no network; load it with ProbeResult.load(path, network=your_network).")
         negative = self.provenance["parameters"]["negative"]
-        return self.model.transform(record_blocks(self.network, images, self.layers, negative=negative))
+        pixels = (images if isinstance(images, ImageSet) else ImageSet(images)).images
+        return self.model.transform(record_blocks(self.network, pixels, self.layers, negative=negative))
 
     def save(self, path: str | Path) -> None:
         """Write the result to a folder, without pickle. A `PaperNet` goes with it; another network stays yours."""
@@ -217,6 +223,8 @@ def probe(
         If a layer is unknown or has negative activations, or a parameter is out of range.
     """
     images = data if isinstance(data, ImageSet) else ImageSet(data)
+    if isinstance(layers, str):
+        raise TypeError(f"layers must be a list of names; pass [{layers!r}]")
     chosen = tuple(default_layers(network) if layers is None else layers)
     model = CoupledNMF(n_components, solver=solver, init=init, max_iter=max_iter, random_state=random_state)
     shapes = block_shapes(network, images.images, chosen)

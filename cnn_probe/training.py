@@ -231,6 +231,8 @@ def train(
     FloatingPointError
         If the loss stops being finite.
     """
+    if not isinstance(train_set, ImageSet):
+        raise TypeError(f"train_set must be an ImageSet, got {type(train_set).__name__}; of an ImageData, take .train")
     if train_set.labels is None:
         raise ValueError("train_set has no labels; training needs them (evaluate and probe do without)")
     labels = labels_of_training(train_set.labels.cpu(), plan)

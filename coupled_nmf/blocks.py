@@ -154,7 +154,8 @@ class Blocks:
 
     def __init__(self, blocks: Mapping[str, Any]) -> None:
         if not isinstance(blocks, Mapping) or not blocks:
-            raise ValueError(f"blocks is {blocks!r}; Blocks takes a mapping from names to arrays, with one or more.")
+            found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
+            raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
         self._arrays = {name: _check_block(name, array) for name, array in blocks.items()}
         rows = {name: array.shape[0] for name, array in self._arrays.items()}
         if len(set(rows.values())) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,6 +25,8 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         if reset and estimator.blocks is not None:
             raise ValueError("blocks is given and X is a Blocks, which names its own; leave out one of them.")
         return _read_blocks(estimator, X, reset=reset)
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
+        raise TypeError(f"X is a {type(X).__name__}; for several blocks pass Blocks(X).")
     X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
     if reset:
         blocks = {"X": X.shape[1]} if estimator.blocks is None else estimator.blocks

@@ -52,6 +52,8 @@ def make_coupled_blocks(
     >>> X.shape, F.shape, H["b"].shape
     ((50, 11), (50, 3), (3, 5))
     """
+    if n_components < 1:
+        raise ValueError(f"n_components is {n_components}; plant 1 or more.")
     rng = check_random_state(random_state)
     sizes = {"a": 30, "b": 20} if block_sizes is None else block_sizes
 

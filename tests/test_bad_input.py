@@ -40,6 +40,11 @@ def test_data(X, message):
         model.transform(X)
 
 
+def test_a_dict_is_pointed_to_blocks():
+    with pytest.raises(TypeError, match=r"X is a dict; for several blocks pass Blocks\(X\)"):
+        CoupledNMF(2).fit({"a": GOOD})
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [

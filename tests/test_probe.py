@@ -26,6 +26,19 @@ def result(network, images):
     return probe(network, images, n_components=4, random_state=0)
 
 
+def test_what_is_not_a_tensor_is_named(tmp_path):
+    data = load_dataset("digits")
+    network = build_network(1, 28, 10, 0)
+    with pytest.raises(TypeError, match=r"images must be a Tensor, got ImageData; take \.train or \.test"):
+        probe(network, data, layers=["relu1"])
+    with pytest.raises(TypeError, match="got ndarray; torch"):
+        probe(network, data.test.images.numpy(), layers=["relu1"])
+    with pytest.raises(TypeError, match=r"pass \['relu1'\]"):
+        probe(network, data.test, layers="relu1")
+    with pytest.raises(ValueError, match="names a layer twice"):
+        probe(network, data.test, layers=["relu1", "relu1"])
+
+
 def test_result_holds_patterns_in_the_shapes_of_what_they_stand_for(result, images):
     assert result.F.shape == (60, 4)
     assert result.latent_images.shape == (4, 1, 28, 28)

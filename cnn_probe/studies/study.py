@@ -54,5 +54,5 @@ class Study:
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:
         """Return the claims that can be held against networks with these classes."""
-        digits = [name[:1] for name in class_names] == list("0123456789")  # torchvision: "0 - zero"
+        digits = tuple(class_names) == tuple("0123456789")
         return QUALITY_CLAIMS + (self.digit_claims if digits else ())
