@@ -358,7 +358,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if self.init == "compressed" and not from_h:
             raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
         rng = check_random_state(self.random_state)
-        if data.mean > 0 and (self.init == "compressed" or (self.init == "auto" and from_h and data.is_large(k))):
+        if self._starts_compressed(data):
             stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
             start = start_on_stand_in(stand_in, data.backend, solver, k, rng, extrapolated=extrapolated)
             return start.F, unweigh(start.H, data.column_weights), "warm"
@@ -367,6 +367,13 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if from_h:
             F[:] = 0
         return F, H, "cold" if from_h else "given"
+
+    def _starts_compressed(self, data: Prepared) -> bool:
+        """Whether the start is found on a low-rank stand-in; X of zeros has none."""
+        wanted = self.init == "compressed"
+        if self.init == "auto":
+            wanted = SOLVERS[self.solver].starts_from_h and data.is_large(self.n_components)
+        return wanted and data.mean > 0
 
     def _custom_start(self, X: TiledMatrix, F: Any, H: Any, from_h: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         k = self.n_components

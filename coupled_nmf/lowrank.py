@@ -131,7 +131,7 @@ def find_stand_in(
 
     The passes look at every eighth row where there are many: the subspace is as good, and reading is what costs.
     """
-    root, width = np.sqrt(column_weights), stand_in_width(k)
+    root, width = np.sqrt(column_weights), min(stand_in_width(k), *X.shape)
     stride = int(np.clip(X.shape[0] // (8 * width), 1, 8))
     basis = rng.standard_normal((width, X.shape[1]))
     buffers: list[NDArray[Any]] = []

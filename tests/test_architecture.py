@@ -17,6 +17,7 @@ LAYERS = [
     ["alternation"],
     ["lowrank"],
     ["estimator"],
+    ["model_selection"],
     ["__init__"],
 ]
 

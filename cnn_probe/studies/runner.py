@@ -30,9 +30,9 @@ from cnn_probe.probe import block_shapes, provenance, record_blocks
 from cnn_probe.studies.claims import Record
 from cnn_probe.studies.study import Study
 from cnn_probe.training import TrainingPlan, evaluate, train
-from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf import Blocks, CoupledNMF, RankFit, rank_path
 
-FORMAT = 2  # raised when a record's content changes, so that --resume does not mix
+FORMAT = 3  # raised when a record's content changes, so that --resume does not mix
 LAYERS = PaperNet.paper_layers
 Progress = Callable[[str, int, int], None]
 
@@ -174,13 +174,16 @@ def measure_network(
         "fits": {},
     }
     arrays: dict[str, Any] = {}
-    for i, rank in enumerate(settings.ranks):
+    weight = sum(X[name].size * record["root_mean_square"][name] ** 2 for name in X.names)
+
+    def fits_progress(fitted: int, n_fits: int) -> None:
         if progress:
-            progress(f"network {done + 1} of {total}: rank {rank}", i, len(settings.ranks))
-        model, F, fit = _fit(X, rank, plan.seed, settings)
-        record["fits"][str(rank)] = fit
-        if rank == settings.ranks[0]:
-            arrays = _pictures(network, data, model, F)
+            progress(f"network {done + 1} of {total}: factorizations", fitted, n_fits)
+
+    for fit in _fit_ranks(X, plan.seed, settings, fits_progress):
+        record["fits"][str(fit.rank)] = _fit_record(fit, weight)
+        if fit.rank == settings.ranks[0]:
+            arrays = _pictures(network, data, fit.model, fit.F)
     if data.test.labels is not None:
         labels = data.test.labels.numpy()
         for layer in LAYERS:
@@ -205,21 +208,22 @@ def _spectra(X: Blocks, ranks: tuple[int, ...]) -> Record:
     }
 
 
-def _fit(X: Blocks, rank: int, seed: int, settings: Settings) -> tuple[CoupledNMF, Any, Record]:
-    model = CoupledNMF(rank, solver=settings.solver, init=settings.init, max_iter=settings.max_iter, random_state=seed)
-    began = time.perf_counter()
+def _fit_ranks(X: Blocks, seed: int, settings: Settings, progress: Callable[[int, int], None]) -> tuple[RankFit, ...]:
+    base = CoupledNMF(solver=settings.solver, init=settings.init, max_iter=settings.max_iter, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter is in the record
-        F = model.fit_transform(X)
-    weight = sum(float(np.sum(np.square(X[name], dtype=np.float64))) for name in X.names)
-    return model, F, {
-        "rmse": model.rmse_,
-        "block_rmse": model.block_rmse_,
-        "block_relative_error": model.block_relative_error_,
-        "relative_error": model.reconstruction_err_**2 / weight,
-        "n_iter": model.n_iter_,
-        "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+        return rank_path(X, settings.ranks, estimator=base, progress=progress).fits
+
+
+def _fit_record(fit: RankFit, weight: float) -> Record:
+    return {
+        "rmse": fit.rmse,
+        "block_rmse": fit.block_rmse,
+        "block_relative_error": fit.model.block_relative_error_,
+        "relative_error": fit.objective / weight,
+        "n_iter": fit.n_iter,
+        "seconds": fit.seconds,
+    }
 
 
 def _pictures(network: PaperNet, data: ImageData, model: CoupledNMF, F: Any) -> dict[str, Any]:

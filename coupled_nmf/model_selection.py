@@ -1,0 +1,203 @@
+"""Many ranks and restarts on one X."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from coupled_nmf.checks import read_X
+from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.lowrank import find_stand_in
+
+
+@dataclass(frozen=True)
+class RankFit:
+    """One fit of a `RankPath`.
+
+    Attributes
+    ----------
+    rank : int
+        The rank k.
+    restart : int
+        Number of the restart at this rank, from 0.
+    objective : float
+        J of the returned factors, from residuals.
+    rmse : float
+        √(Σ_b ‖X_b − F H_b‖² / entries of X).
+    block_rmse : dict of str to float
+        The same per block.
+    n_iter : int
+        Iterations on X.
+    seconds : float
+        Time of this fit, without the stand-in that the fits share.
+    model : CoupledNMF
+        The fitted model.
+    F : ndarray of shape (n_samples, k)
+        The shared factor.
+    """
+
+    rank: int
+    restart: int
+    objective: float
+    rmse: float
+    block_rmse: dict[str, float]
+    n_iter: int
+    seconds: float
+    model: CoupledNMF
+    F: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RankPath:
+    """Fits over ranks and restarts, in the order in which they were made.
+
+    Attributes
+    ----------
+    fits : tuple of RankFit
+        All fits.
+    shared_seconds : float
+        Time of what the fits share: the check of X and the stand-in.
+    """
+
+    fits: tuple[RankFit, ...]
+    shared_seconds: float
+
+    @property
+    def best(self) -> dict[int, RankFit]:
+        """The fit of lowest J of each rank."""
+        found: dict[int, RankFit] = {}
+        for fit in self.fits:
+            if fit.rank not in found or fit.objective < found[fit.rank].objective:
+                found[fit.rank] = fit
+        return found
+
+    @property
+    def models(self) -> dict[int, CoupledNMF]:
+        """The fitted model of lowest J of each rank."""
+        return {rank: fit.model for rank, fit in self.best.items()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a fit: rank, restart, objective, rmse, ``rmse_<block>``, n_iter, seconds."""
+        plain = ("rank", "restart", "objective", "rmse", "n_iter", "seconds")
+        return [
+            {name: getattr(fit, name) for name in plain}
+            | {f"rmse_{name}": value for name, value in fit.block_rmse.items()}
+            for fit in self.fits
+        ]
+
+    def to_pandas(self) -> Any:
+        """The rows as a DataFrame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install pandas; rows() gives the same without.") from error
+        return pd.DataFrame(self.rows())
+
+    def __repr__(self) -> str:
+        head = f"{'rank':>4} {'restart':>7} {'objective':>12} {'rmse':>10} {'n_iter':>6} {'seconds':>7}"
+        lines = [
+            f"{fit.rank:>4} {fit.restart:>7} {fit.objective:>12.6g} {fit.rmse:>10.4g} {fit.n_iter:>6} "
+            f"{fit.seconds:>7.2f}"
+            for fit in self.fits
+        ]
+        return "\n".join([head, *lines])
+
+
+def rank_path(
+    X: Any,
+    ranks: Sequence[int],
+    n_init: int = 1,
+    *,
+    estimator: CoupledNMF | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> RankPath:
+    """Fit several ranks, each from several starts, on one X.
+
+    X is checked once, and the fits share one low-rank stand-in where they start from one.
+
+    Parameters
+    ----------
+    X : Blocks or array-like of shape (n_samples, n_features)
+        As for `CoupledNMF.fit`.
+    ranks : sequence of int
+        The ranks k, each once.
+    n_init : int, default=1
+        Starts of each rank.
+    estimator : CoupledNMF, default=None
+        Gives every parameter but ``n_components``; left as it is. None: ``CoupledNMF()``. Its ``random_state`` seeds
+        all fits.
+    progress : callable, default=None
+        ``progress(done, total)`` after each fit.
+
+    Returns
+    -------
+    RankPath
+
+    Raises
+    ------
+    ValueError
+        If ``ranks`` is empty, repeats itself or holds a number below 1, ``n_init`` is below 1, the start is custom,
+        or X is refused.
+
+    Examples
+    --------
+    >>> from coupled_nmf import CoupledNMF, make_coupled_blocks, rank_path
+    >>> X, _, _ = make_coupled_blocks(100, {"a": 30, "b": 20}, 3, noise=0.1, random_state=0)
+    >>> path = rank_path(X, [1, 2, 3, 4], estimator=CoupledNMF(random_state=0))
+    >>> [round(row["rmse"], 1) for row in path.rows()][:3]
+    [2.6, 1.7, 0.4]
+    """
+    base = CoupledNMF() if estimator is None else estimator
+    _check_request(base, ranks, n_init)
+    began = time.perf_counter()
+    rng = check_random_state(base.random_state)
+    checked = clone(base).set_params(n_components=max(ranks))
+    checked._validate_params()
+    matrix = read_X(checked, X, reset=True)
+    fits = []
+    with checked._open_backend() as backend:
+        data = checked._prepare(matrix, backend)
+        compressed = [k for k in ranks if clone(base).set_params(n_components=k)._starts_compressed(data)]
+        stand_in = None
+        if compressed:
+            stand_in = find_stand_in(matrix, backend, data.column_weights, max(compressed), rng)
+        shared = time.perf_counter() - began
+        for rank in ranks:
+            for restart in range(n_init):
+                model = clone(base).set_params(n_components=rank, random_state=int(rng.randint(2**31 - 1)))
+                began = time.perf_counter()
+                _share_layout(checked, model)
+                F = model._fit(data, None, None, stand_in)
+                seconds = time.perf_counter() - began
+                J = model.reconstruction_err_**2
+                fits.append(RankFit(rank, restart, J, model.rmse_, model.block_rmse_, model.n_iter_, seconds, model, F))
+                if progress is not None:
+                    progress(len(fits), len(ranks) * n_init)
+    return RankPath(tuple(fits), shared)
+
+
+def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
+    for name in ("layout_", "fitted_on_blocks_", "n_features_in_", "feature_names_in_"):
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
+
+
+def _check_request(estimator: CoupledNMF, ranks: Sequence[int], n_init: int) -> None:
+    if len(ranks) == 0 or len(set(ranks)) < len(ranks) or min(ranks) < 1:
+        raise ValueError(f"ranks is {list(ranks)}; give one or more ranks, each 1 or more, each once.")
+    if n_init < 1:
+        raise ValueError(f"n_init is {n_init}; each rank needs 1 start or more.")
+    if estimator.init == "custom":
+        raise ValueError("estimator has init='custom', but one start cannot serve several ranks; choose another init.")
