@@ -17,7 +17,7 @@ OVERSAMPLING = 4
 MEAN_OF = 20  # samples whose mean is a component's start
 N_STARTS = 2
 PART_ROWS = 2500
-PART_TOL, ALL_TOL = 1e-3, 3e-4
+PART_TOL, ALL_TOL = 1e-3, 1e-4
 MOST_ITERATIONS = 200
 
 
