@@ -1,0 +1,64 @@
+"""The paper's workload: 10,000 MNIST test images and the two layers of its network, 784 + 1440 + 320 features."""
+
+import gzip
+import os
+import shutil
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from cnn_probe import TrainingPlan, build_network, load_dataset, record_activations, train
+from coupled_nmf import Blocks
+
+MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))
+
+
+@cache
+def paper_workload():
+    """Blocks of shape (10000, 2544), float32; ``MNIST`` in the environment says where the gzipped files lie."""
+    with tempfile.TemporaryDirectory() as root:
+        raw = Path(root) / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for file in MNIST.glob("*.gz"):
+            with gzip.open(file) as packed, open(raw / file.stem, "wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        data = load_dataset("mnist", root)
+    network = build_network(1, 28, 10, seed=0)
+    train(network, data.train, TrainingPlan(seed=0))
+    layers = record_activations(network, data.test.images, network.paper_layers)
+    return Blocks({"pixels": data.test.images.reshape(10_000, -1).numpy(), **layers})
+
+
+@cache
+def paper_array():
+    """The same side by side, for peers that take one array."""
+    return paper_workload().to_array()
+
+
+def true_loss(F, H):
+    """‖X − FH‖² of the returned factors, from X, in float64."""
+    X, total = paper_array(), 0.0
+    for start in range(0, len(X), 1000):
+        rows = slice(start, start + 1000)
+        total += float(np.sum((X[rows].astype(np.float64) - F[rows].astype(np.float64) @ H.astype(np.float64)) ** 2))
+    return total
+
+
+def timed(call):
+    """Seconds, and what the call returns."""
+    began = time.perf_counter()
+    found = call()
+    return time.perf_counter() - began, found
+
+
+def spread(values):
+    """Median, smallest and largest."""
+    return {"median": float(np.median(values)), "min": float(np.min(values)), "max": float(np.max(values))}
+
+
+def geometric_mean(values):
+    """Geometric mean."""
+    return float(np.exp(np.mean(np.log(values))))

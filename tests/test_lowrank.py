@@ -1,0 +1,98 @@
+"""The stand-in and the start on it."""
+
+import numpy as np
+import pytest
+
+from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
+from coupled_nmf.backends import NumpyBackend
+from coupled_nmf.blocks import TiledMatrix
+from coupled_nmf.lowrank import find_stand_in, unweigh
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def X():
+    """Of mixed parts and dtypes, six planted components, above the size from which 'auto' compresses."""
+    made, _, _ = make_coupled_blocks(6000, {"a": 150, "b": 60}, 6, noise=0.3, random_state=0)
+    return Blocks({"a": made["a"], "b": np.asfortranarray(made["b"].astype(np.float32))})
+
+
+def matrix(X):
+    return TiledMatrix([X[name] for name in X.names], X.layout, X.dtype)
+
+
+def stand_in_of(X, weights, k=6):
+    with NumpyBackend(2) as backend:
+        return find_stand_in(matrix(X), backend, weights, k, np.random.RandomState(0))
+
+
+def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
+    weights = np.repeat([4.0, 0.25], X.layout.sizes)
+    weighted = X.to_array() * np.sqrt(weights)
+    stand_in = stand_in_of(X, weights)
+    Y, B = stand_in.tiles.parts[0], stand_in.basis
+    np.testing.assert_allclose(B @ B.T, np.eye(len(B)), atol=1e-10)
+    error = np.sum((weighted - Y @ B) ** 2)
+    best = np.sum(np.linalg.svd(weighted, compute_uv=False)[len(B) :] ** 2)
+    assert best <= error < 1.05 * best
+    assert stand_in.weighted_squares == pytest.approx(np.sum(Y**2))
+
+
+def test_stand_in_reads_as_its_product_would(X):
+    stand_in = stand_in_of(X, np.ones(X.shape[1]))
+    full = stand_in.tiles.parts[0] @ stand_in.basis
+    rng = np.random.RandomState(0)
+    H, F = rng.uniform(size=(6, X.shape[1])), rng.uniform(size=(len(X), 6))
+    lowered, gram = stand_in.weigh(H)
+    np.testing.assert_allclose(stand_in.tiles.parts[0] @ lowered.T, full @ H.T, rtol=1e-8)
+    np.testing.assert_allclose(gram, H @ H.T)
+    np.testing.assert_allclose(stand_in.lift(F.T @ stand_in.tiles.parts[0]), F.T @ full, rtol=1e-8)
+
+
+def test_weights_of_zero_leave_no_components():
+    H = np.ones((2, 3), dtype=np.float32)
+    np.testing.assert_array_equal(unweigh(H, np.array([4.0, 0.0, 1.0])), [[0.5, 0, 1]] * 2)
+
+
+def test_compressed_start_is_near_the_end_of_a_long_random_one(X):
+    start = CoupledNMF(6, init="compressed", max_iter=1, random_state=0).fit(X)
+    long = [CoupledNMF(6, init="random", max_iter=300, random_state=seed).fit(X) for seed in range(3)]
+    best = min(model.reconstruction_err_ for model in long)
+    assert start.reconstruction_err_**2 < 1.01 * best**2
+
+
+def test_auto_compresses_large_x_for_hals_alone(X):
+    first = {
+        (solver, init): CoupledNMF(6, solver=solver, init=init, max_iter=1, random_state=0).fit(X).objective_history_[0]
+        for solver, init in [("hals", "auto"), ("hals", "compressed"), ("mu", "auto"), ("mu", "random")]
+    }
+    assert first["hals", "auto"] == first["hals", "compressed"]
+    assert first["mu", "auto"] == first["mu", "random"]
+
+
+def test_bits_do_not_depend_on_threads_and_the_seed_decides(X):
+    fits = [CoupledNMF(6, n_jobs=n, max_iter=3, random_state=0).fit(X).components_ for n in (1, 2, 5)]
+    np.testing.assert_array_equal(fits[0], fits[1])
+    np.testing.assert_array_equal(fits[0], fits[2])
+    assert not np.array_equal(fits[0], CoupledNMF(6, max_iter=3, random_state=1).fit(X).components_)
+
+
+def test_a_block_of_weight_zero_still_gets_its_components(X):
+    model = CoupledNMF(6, block_weights={"b": 0.0}, random_state=0).fit(X)
+    assert model.block_relative_error_["b"] < 0.5
+    alone = CoupledNMF(6, random_state=0).fit(X.select(["a"]))
+    assert model.block_relative_error_["a"] == pytest.approx(alone.block_relative_error_["a"], rel=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (3, 4)])
+def test_asked_for_on_tiny_data_it_works(shape):
+    X = np.random.RandomState(0).uniform(size=shape)
+    model = CoupledNMF(4, init="compressed", max_iter=500, tol=1e-8, random_state=0).fit(X)
+    assert model.score(X) > 0.99
+    assert CoupledNMF(2, init="compressed", random_state=0).fit(np.zeros(shape)).reconstruction_err_ == 0
+
+
+def test_it_does_not_serve_mu(X):
+    with pytest.raises(ValueError, match="init='compressed' needs solver='hals', got 'mu'"):
+        CoupledNMF(6, solver="mu", init="compressed").fit(X)
