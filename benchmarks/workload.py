@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_probe import TrainingPlan, build_network, load_dataset, record_activations, train
+from cnn_probe import TrainingPlan, build_network, load_dataset, train
+from cnn_probe.activations import record_activations
 from coupled_nmf import Blocks
 
 MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))
