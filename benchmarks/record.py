@@ -14,7 +14,9 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "numba")
 
 def write_record(name, what, figures):
     """Write ``results/<name>.json`` and return its path."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True, check=False
+    )
     record = {
         "benchmark": name,
         "what": " ".join(what.split()),

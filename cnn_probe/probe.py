@@ -147,6 +147,7 @@ class ProbeResult:
         if self.labels is not None:
             arrays["labels"] = self.labels
         np.savez(folder / "samples.npz", **arrays)
+        (folder / "network.pt").unlink(missing_ok=True)  # another result's
         if isinstance(self.network, PaperNet):
             save_network(self.network, folder / "network.pt")
         header = {"format": FORMAT, "shapes": self.shapes, "layers": self.layers, "provenance": self.provenance}
@@ -234,6 +235,6 @@ def probe(
         F = model.fit_transform(X)
     parameters = {"solver": solver, "init": init, "max_iter": max_iter, "n_iter": model.n_iter_, "negative": negative}
     origin = provenance(random_state, data=images.fingerprint(), parameters=parameters)
-    labels = None if images.labels is None else images.labels.numpy()
+    labels = None if images.labels is None else images.labels.cpu().numpy()
     predictions = evaluate(network, images).predictions
     return ProbeResult(model, F, shapes, chosen, predictions, labels, origin, network)

@@ -161,26 +161,26 @@ class Alternation:
         """
         began = time.perf_counter()
         history: list[float] = []
-        Fy, Fnew = (F.copy(), np.empty_like(F)) if self.momentum else (F, F)
-        Hy = H.copy() if self.momentum else H
-        n_iter, converged = 0, False
+        other, Hy = (F.copy(), H.copy()) if self.momentum else (F, H)
+        n_iter, converged, last_beta = 0, False, 0.0
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             beta = self.momentum.beta if self.momentum and n_iter > 1 else 0.0
-            value = self._move(solver, F, Fy, Fnew, Hy, beta)
+            value = self._move(solver, F, other, Hy, last_beta, beta)
             rejected = self.momentum is not None and bool(history) and value > history[-1]
             if self.momentum and rejected:
                 self.momentum.reject()
-                Fy[:], Hy[:], value = F, H, history[-1]
+                Hy[:], value, last_beta = H, history[-1], 0.0
             elif self.momentum:
                 self.momentum.accept()
-                F, Fnew = Fnew, F
+                F, other, last_beta = other, F, beta
                 accepted = Hy.copy()
                 extrapolate(Hy, H, beta)
                 H = accepted
             history.append(value)
             info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(H))
-            if any(callback(info) for callback in callbacks):  # every callback hears of it
+            stops = [callback(info) for callback in callbacks]  # every callback hears of it
+            if any(stops):
                 break
             if not rejected and self._settled(history, tol, window):
                 converged = True
@@ -191,16 +191,16 @@ class Alternation:
         self,
         solver: Any,
         F: NDArray[Any],
-        Fy: NDArray[Any],
-        Fnew: NDArray[Any],
+        other: NDArray[Any],
         Hy: NDArray[Any],
         beta: float,
+        next_beta: float,
     ) -> float:
         """Move F, then Hy in place; return J of the extrapolated F and the new Hy."""
         reading, kind = self.reading, F.dtype
         weighted, gram = reading.weigh(Hy)
         step = MoveF(
-            reading.tiles, solver, weighted.astype(kind), gram.astype(kind), F, Fy, Fnew, beta, self._buffers
+            reading.tiles, solver, weighted.astype(kind), gram.astype(kind), F, other, beta, next_beta, self._buffers
         )  # fmt: skip
         moments, FtF = self.backend.sweep(reading.tiles, step)
         self.backend.update(self.solver, Hy.T, FtF.astype(kind), reading.lift(moments).astype(kind).T)

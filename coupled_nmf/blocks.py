@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def _check_block(name: object, array: Any) -> Any:
     """One block as a 2-D numeric array-like; the values are checked when they are read."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
-    if not (hasattr(array, "shape") and hasattr(array, "dtype")):
+    if issparse(array):
+        raise ValueError(f"Block {name!r} is sparse, which is not supported yet; pass its .toarray().")
+    if not (hasattr(array, "shape") and isinstance(getattr(array, "dtype", None), np.dtype)):
         array = np.asarray(array)
     if hasattr(array, "to_numpy"):
         array = array.to_numpy()

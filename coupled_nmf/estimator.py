@@ -90,7 +90,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     max_iter : int, default=200
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
-        Stop when J fell by less than this part of itself over five iterations, for every solver; 0: never stop early.
+        Stop when J falls by less than this part of itself in five iterations, for every solver. Judged by the last
+        five; after a compressed start, which ends near the bottom, by the last two. 0: never stop early.
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
@@ -360,6 +361,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         rng = check_random_state(self.random_state)
         if self._starts_compressed(data):
             stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
+        if stand_in is not None and self._starts_compressed(data):
             start = start_on_stand_in(stand_in, data.backend, solver, k, rng, extrapolated=extrapolated)
             return start.F, unweigh(start.H, data.column_weights), "warm"
         draw = STARTS["uniform" if self.init == "uniform" else "random"]
@@ -369,11 +371,11 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return F, H, "cold" if from_h else "given"
 
     def _starts_compressed(self, data: Prepared) -> bool:
-        """Whether the start is found on a low-rank stand-in; X of zeros has none."""
+        """Whether the start is to be found on a low-rank stand-in; X of zeros has none."""
         wanted = self.init == "compressed"
         if self.init == "auto":
             wanted = SOLVERS[self.solver].starts_from_h and data.is_large(self.n_components)
-        return wanted and data.mean > 0
+        return wanted and data.reading.weighted_squares > 0
 
     def _custom_start(self, X: TiledMatrix, F: Any, H: Any, from_h: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         k = self.n_components
@@ -411,14 +413,18 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _transform(self, X: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """F, and per block of X: the weight, the squares of the residual, and those of X."""
-        check_is_fitted(self)
+        check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout: BlockLayout = self.layout_
         alpha = layout.weights(self.block_weights)
         H = self.components_.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
-            H = H[:, layout.columns_of(matrix.layout.names)]
+            H = np.ascontiguousarray(H[:, layout.columns_of(matrix.layout.names)])
             alpha = alpha[[layout.names.index(name) for name in matrix.layout.names]]
+            if not alpha.any():
+                raise ValueError(
+                    f"X has blocks {list(matrix.layout.names)}, whose block_weights are all 0; add another."
+                )
         with self._open_backend() as backend:
             scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
             squares, _ = backend.sweep(matrix, scan)

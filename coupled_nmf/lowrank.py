@@ -23,11 +23,11 @@ MOST_ITERATIONS = 200
 
 @dataclass(frozen=True)
 class PowerPass(TileMoments):
-    """``(XΩ)ᵀX`` over every ``stride``-th row, for Ω given as its transpose (l, n_features)."""
+    """``(XΩ)ᵀX`` over ``chosen`` rows (a sorted index), for Ω given as its transpose (l, n_features)."""
 
     X: TiledMatrix
     basis: NDArray[Any]
-    stride: int
+    chosen: NDArray[np.int64]
     buffers: list[NDArray[Any]]
 
     @property
@@ -38,13 +38,14 @@ class PowerPass(TileMoments):
 
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Multiply one tile's rows."""
-        some = [np.ascontiguousarray(part[:: self.stride]) for part in tile]
+        first, last = np.searchsorted(self.chosen, (rows.start, rows.stop))
+        some = [part[self.chosen[first:last] - rows.start] for part in tile]
         return self.moments(some, cross_of(self.X, some, self.basis))
 
 
 @dataclass(frozen=True)
 class Project(TileStep):
-    """``Y = XV`` for V given as its transpose; sums ‖Y‖²."""
+    """``Y = XV`` for V given as its transpose."""
 
     X: TiledMatrix
     basis: NDArray[Any]
@@ -52,13 +53,13 @@ class Project(TileStep):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums."""
-        return [(1,)]
+        """Nothing is summed."""
+        return []
 
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Project one tile's rows."""
-        self.Y[rows] = y = cross_of(self.X, tile, self.basis)
-        return (np.array([np.einsum("ij,ij->", y, y, dtype=np.float64)]),)
+        self.Y[rows] = cross_of(self.X, tile, self.basis)
+        return ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class StandIn:
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
         Y = self.tiles.parts[0]
-        means = np.stack([Y[rng.randint(len(Y), size=MEAN_OF)].mean(axis=0) for _ in range(k)])
+        alive = np.flatnonzero(np.any(Y != 0, axis=1))  # a component that starts at zero would never move
+        means = np.stack([Y[rng.choice(alive, size=MEAN_OF)].mean(axis=0) for _ in range(k)])
         return np.maximum(means @ self.basis, 0)
 
 
@@ -124,24 +126,27 @@ def stand_in_width(k: int) -> int:
 
 def find_stand_in(
     X: TiledMatrix, backend: Any, column_weights: NDArray[np.float64], k: int, rng: np.random.RandomState
-) -> StandIn:
+) -> StandIn | None:
     """Stand-in that serves ranks up to k.
 
     Find the subspace of √α⊙X's rows by two power passes (Halko, Martinsson and Tropp 2011), and project onto it.
 
-    The passes look at every eighth row where there are many: the subspace is as good, and reading is what costs.
+    The passes look at an eighth of the rows where there are many: the subspace is as good, and reading is what costs.
+    None if those rows are all zero.
     """
     root, width = np.sqrt(column_weights), min(stand_in_width(k), *X.shape)
-    stride = int(np.clip(X.shape[0] // (8 * width), 1, 8))
+    n_chosen = X.shape[0] // int(np.clip(X.shape[0] // (8 * width), 1, 8))
+    chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
     basis = rng.standard_normal((width, X.shape[1]))
     buffers: list[NDArray[Any]] = []
     for _ in range(2):
-        step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), stride, buffers)
+        step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen, buffers)
         basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
+        if len(basis) == 0:
+            return None
     Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
-    (squares,) = backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
-    tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (Y.shape[1],)), Y.dtype)
-    return StandIn(tiles, basis.astype(X.dtype), float(squares[0]))
+    backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
+    return _stand_in(Y, basis.astype(X.dtype))
 
 
 def _orthonormal_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,20 +23,21 @@ def save_model(model: Any, path: str | Path) -> None:
         "format": FORMAT,
         "params": params,
         "layout": {"names": model.layout_.names, "sizes": model.layout_.sizes},
-        "fitted": {name: getattr(model, name) for name in _PLAIN},
+        "fitted": {name: _plain(getattr(model, name)) for name in _PLAIN},
         "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
     }
+    text = json.dumps(header)  # before the file is touched
     with open(path, "wb") as file:  # savez would add a suffix to a name
-        np.savez(file, header=np.array(json.dumps(header)), components=model.components_)
+        np.savez(file, header=np.array(text), components=model.components_)
 
 
 def load_model(cls: Any, path: str | Path) -> Any:
     """Read a fitted model."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             components = archive["components"]
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise ValueError(f"{path} is not a model that CoupledNMF.save wrote.") from error
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT!r}.")

@@ -21,6 +21,7 @@ Tile = list[NDArray[Any]]
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
 SOLVE_SWEEPS = {"f": 400, "d": 4000}
+RESIDUAL_ROWS = 64  # residuals are made for so many rows at a time
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
@@ -120,8 +121,9 @@ class TileMoments(TileStep):
 class MoveF(TileMoments):
     """Move F by the solver and sum what H's move needs.
 
-    With ``beta``, F moves from the extrapolated point ``Fy`` to ``Fnew``, and on to the next extrapolated point, whose
-    sums are returned (Ang and Gillis 2019). Without, the three are one array.
+    Plain, ``other`` is F, which moves in place. Extrapolated (Ang and Gillis 2019), ``other`` is the F before: a row
+    moves from F + ``beta`` (F − other) to its new place, which is written to ``other``; the sums are those of a point
+    further on, by ``next_beta``. Two arrays do: after a rejection, F is there, and the one before is not needed.
     """
 
     X: TiledMatrix
@@ -129,9 +131,9 @@ class MoveF(TileMoments):
     weighted_H: NDArray[Any]
     gram: NDArray[Any]
     F: NDArray[Any]
-    Fy: NDArray[Any]
-    Fnew: NDArray[Any]
+    other: NDArray[Any]
     beta: float
+    next_beta: float
     buffers: list[NDArray[Any]]
 
     @property
@@ -142,11 +144,15 @@ class MoveF(TileMoments):
 
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Move one tile's rows."""
-        f = self.Fy[rows]
-        self.solver.update(f, self.gram, cross_of(self.X, tile, self.weighted_H))
-        if self.Fnew is not self.Fy:
-            self.Fnew[rows] = f
-            extrapolate(f, self.F[rows], self.beta)
+        cross = cross_of(self.X, tile, self.weighted_H)
+        if self.other is self.F:
+            self.solver.update(self.F[rows], self.gram, cross)
+            return self.moments(tile, self.F[rows])
+        f, other = self.F[rows].copy(), self.other[rows]
+        extrapolate(f, other, self.beta)
+        self.solver.update(f, self.gram, cross)
+        other[:] = f
+        extrapolate(f, self.F[rows], self.next_beta)
         return self.moments(tile, f)
 
 
@@ -171,16 +177,23 @@ class SolveF(TileStep):
         cross = cross_of(self.X, tile, self.weighted_H)
         unsolved = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
         squares = np.zeros(self.shapes[0])
-        residual = [f @ self.H[:, columns] for columns in self.X.part_columns]
-        for r, part in zip(residual, tile, strict=True):
-            np.subtract(part, r, out=r)
-        block_squares(self.X, residual, squares)
+        for start in range(0, len(f), RESIDUAL_ROWS):
+            some = slice(start, start + RESIDUAL_ROWS)
+            residual = [f[some] @ self.H[:, columns] for columns in self.X.part_columns]
+            for r, part in zip(residual, tile, strict=True):
+                np.subtract(part[some], r, out=r)
+            block_squares(self.X, residual, squares)
         return squares, np.array([unsolved], dtype=np.float64)
 
 
 def extrapolate(V: NDArray[Any], previous: NDArray[Any], beta: float) -> None:
     """``V + beta (V − previous)``, not below zero, in place."""
-    direction = V - previous
-    direction *= V.dtype.type(beta)
-    V += direction
-    np.maximum(V, 0, out=V)
+    if beta > 0:
+        _extrapolate(V, previous, V.dtype.type(beta))
+
+
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
+def _extrapolate(V, previous, beta):
+    for i in range(V.shape[0]):
+        for j in range(V.shape[1]):
+            V[i, j] = max(V[i, j] + beta * (V[i, j] - previous[i, j]), V.dtype.type(0))

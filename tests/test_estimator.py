@@ -196,3 +196,32 @@ def test_extreme_but_fair_input_works(solver, X):
     assert np.all(np.isfinite(F))
     assert np.all(np.isfinite(model.components_))
     assert model.score(X) > 0.99
+
+
+def test_every_callback_hears_of_every_iteration():
+    heard = []
+    X = np.random.RandomState(0).uniform(size=(20, 6))
+    CoupledNMF(2, callbacks=[lambda info: True, heard.append], random_state=0).fit(X)
+    assert [info.iteration for info in heard] == [1]
+
+
+def test_a_rank_from_numpy_saves_and_a_damaged_file_is_named(tmp_path):
+    X = np.random.RandomState(0).uniform(size=(20, 6))
+    CoupledNMF(np.int64(2), random_state=0).fit(X).save(tmp_path / "model")
+    assert CoupledNMF.load(tmp_path / "model").n_components_ == 2
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes((tmp_path / "model").read_bytes()[:-40])
+    np.save(tmp_path / "plain.npy", X)
+    for path in (damaged, tmp_path / "plain.npy"):
+        with pytest.raises(ValueError, match="is not a model"):
+            CoupledNMF.load(path)
+
+
+def test_blocks_may_be_memory_maps_and_read_only(tmp_path):
+    made, _, _ = make_coupled_blocks(300, {"a": 8, "b": 5}, 3, noise=0.1, random_state=0)
+    np.save(tmp_path / "a.npy", made["a"])
+    locked = made["b"].copy()
+    locked.flags.writeable = False
+    X = Blocks({"a": np.load(tmp_path / "a.npy", mmap_mode="r"), "b": locked})
+    expected = CoupledNMF(3, random_state=0).fit(made).components_
+    np.testing.assert_array_equal(CoupledNMF(3, random_state=0).fit(X).components_, expected)

@@ -96,3 +96,23 @@ def test_asked_for_on_tiny_data_it_works(shape):
 def test_it_does_not_serve_mu(X):
     with pytest.raises(ValueError, match="init='compressed' needs solver='hals', got 'mu'"):
         CoupledNMF(6, solver="mu", init="compressed").fit(X)
+
+
+def test_rows_that_are_nearly_all_zero_lose_no_component():
+    X = np.zeros((20_000, 100))
+    X[::8] = make_coupled_blocks(2500, {"a": 100}, 5, random_state=0)[0].to_array()
+    X[::40] = 0
+    model = CoupledNMF(5, random_state=0).fit(X)
+    assert model.score(X) > 0.99
+    assert np.all(model.components_.any(axis=1))
+    X[:] = 0
+    X[3, 5] = 1.0  # so few rows that the passes may see none of them
+    assert np.isfinite(CoupledNMF(5, random_state=0).fit(X).reconstruction_err_)
+
+
+def test_blocks_of_zeros_beside_blocks_of_weight_zero(X):
+    mixed = Blocks({"a": np.zeros((len(X), 150)), "b": X["b"]})
+    model = CoupledNMF(6, init="compressed", block_weights={"b": 0.0}, random_state=0).fit(mixed)
+    assert model.reconstruction_err_ == 0
+    with pytest.raises(ValueError, match=r"\['b'\], whose block_weights are all 0"):
+        model.transform(mixed.select(["b"]))

@@ -5,6 +5,8 @@ from cnn_probe.training import TrainingPlan
 
 
 def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
+    if n_classes < 4:
+        raise ValueError(f"the study of class subsets needs 4 classes or more; the data have {n_classes}.")
     half = n_classes // 2
     subsets = ((0,), tuple(range(half)), tuple(range(half, n_classes)))
     labels = ("{0}", f"{{0–{half - 1}}}", f"{{{half}–{n_classes - 1}}}")

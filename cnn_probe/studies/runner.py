@@ -201,7 +201,7 @@ def measure_network(
 def _spectra(X: Blocks, ranks: tuple[int, ...]) -> Record:
     values, together = spectra(X)
     return {
-        "singular_values": {layer: [float(f"{v:.5g}") for v in values[layer][:320]] for layer in LAYERS},
+        "singular_values": {layer: [float(f"{v:.5g}") for v in values[layer]] for layer in LAYERS},
         "effective_rank": {layer: effective_rank(values[layer]) for layer in LAYERS},
         "svd_floor": {str(rank): svd_floor(together, rank) for rank in ranks},
         "root_mean_square": {name: float(np.sqrt(np.mean(np.square(X[name], dtype=np.float64)))) for name in X.names},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.blocks import TiledMatrix
 
-TILE_BYTES = 2_500_000  # a tile and its sums stay in a core's share of the cache
+TILE_BYTES = 5_500_000  # large enough that threads seldom meet at Python's lock, small enough for the last cache
 PANEL_ROWS = 128  # the solvers' kernels work on this many rows at once
 
 
