@@ -30,7 +30,7 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
 def tile_rows(n_features: int, itemsize: int) -> int:
     """Rows of a tile: a multiple of the kernels' panel, and a function of the data alone, so sums repeat."""
     rows = TILE_BYTES // (n_features * itemsize) // PANEL_ROWS * PANEL_ROWS
-    return int(min(max(rows, PANEL_ROWS), 1024))
+    return int(min(max(rows, PANEL_ROWS), 512))
 
 
 class _OrderedSums:
