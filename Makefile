@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
-OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py
+OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
+  tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py
 
 .PHONY: demo test test-oldest reproduce clean
 

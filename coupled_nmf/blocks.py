@@ -46,6 +46,8 @@ class BlockLayout:
         if not isinstance(blocks, Mapping):
             blocks = {f"block{i}": size for i, size in enumerate(blocks)}
         for name, size in blocks.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"blocks has the name {name!r}; a block's name is a non-empty string.")
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise ValueError(f"blocks[{name!r}] is {size!r}; a block's size is a positive whole number of columns.")
         layout = cls(tuple(blocks), tuple(int(size) for size in blocks.values()))
@@ -201,6 +203,12 @@ class Blocks:
     def select(self, names: Sequence[str]) -> Blocks:
         """Return the named blocks alone, in that order."""
         return Blocks({name: self[name] for name in names})
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All blocks side by side, for what takes one array; always a copy."""
+        if copy is False:
+            raise ValueError("Blocks hold several arrays: side by side they are a copy.")
+        return self.to_array().astype(self.dtype if dtype is None else dtype, copy=False)
 
     def to_array(self) -> NDArray[Any]:
         """All blocks side by side in one new array, shape (n_samples, n_features)."""

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
@@ -27,12 +28,41 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         return _read_blocks(estimator, X, reset=reset)
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
         raise TypeError(f"X is a {type(X).__name__}; for several blocks pass Blocks(X).")
+    if isinstance(X, (list, tuple)) and len(X) and all(getattr(part, "ndim", 0) == 2 for part in X):
+        raise TypeError(
+            f"X is a {type(X).__name__} of 2-D arrays; for several blocks pass Blocks({{name: array, ...}})."
+        )
+    if _is_row_source(X):
+        return _read_row_source(estimator, X, reset=reset)
     X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
     if reset:
         blocks = {"X": X.shape[1]} if estimator.blocks is None else estimator.blocks
         estimator.layout_ = BlockLayout.from_sizes(blocks, X.shape[1])
         estimator.fitted_on_blocks_ = False
     return TiledMatrix([X], estimator.layout_, X.dtype)
+
+
+def _is_row_source(X: Any) -> bool:
+    """Whether X lies outside memory and is to be read by row slices: an HDF5 or Zarr array and the like."""
+    lazy = isinstance(getattr(X, "dtype", None), np.dtype) and len(getattr(X, "shape", ())) == 2
+    array = any(hasattr(X, name) for name in ("__array_interface__", "__cuda_array_interface__", "columns"))
+    return lazy and not array and not issparse(X)
+
+
+def _read_row_source(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
+    source = Blocks({"X": X})  # checks shape and dtype
+    n_features = source.layout.n_features
+    if len(source) == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={source.shape}) while a minimum of 1 is required.")
+    if reset:
+        blocks = {"X": n_features} if estimator.blocks is None else estimator.blocks
+        estimator.layout_ = BlockLayout.from_sizes(blocks, n_features)
+        estimator.n_features_in_, estimator.fitted_on_blocks_ = n_features, False
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    if n_features != estimator.n_features_in_:
+        raise ValueError(f"X has {n_features} features, but the model was fitted with {estimator.n_features_in_}.")
+    return TiledMatrix([X], estimator.layout_, source.dtype)
 
 
 def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:

@@ -127,9 +127,12 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     block_relative_error_ : dict of str to float
         ‖X_b − F H_b‖² / ‖X_b‖² per block; 0 for a block of zeros.
     objective_history_ : list of float
-        J inside the loop after each iteration, from sums. With extrapolation, of the point accepted last.
+        J inside the loop after each iteration, from sums. With extrapolation it belongs to the extrapolated point
+        that was accepted last, and may rise where the loop restarts; otherwise it never rises.
     n_iter_ : int
         Iterations done.
+    block_weights_ : ndarray of shape (n_blocks,)
+        α of each block of the fit.
     n_features_in_ : int
         Columns of X.
 
@@ -207,7 +210,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
-            Not negative, finite.
+            Not negative, finite. What lies outside memory and has ``shape``, ``dtype`` and slices of rows (memory
+            maps, HDF5, Zarr) is read tile by tile, also as a block of Blocks.
         y : None, default=None
             Ignored.
         F, H : array-like of shape (n_samples, n_components) and (n_components, n_features), default=None
@@ -335,6 +339,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             window=WARM_WINDOW if kind == "warm" else WINDOW,
         )
         self._keep(loop)
+        self.block_weights_ = data.alpha
         found, residual = self._solve(data.X, data.backend, self.components_, data.alpha)
         if self.verbose:
             LOGGER.info("%s: %d iterations, J %.6g", self, loop.n_iter, float(data.alpha @ residual))
@@ -416,7 +421,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout: BlockLayout = self.layout_
-        alpha = layout.weights(self.block_weights)
+        alpha = np.asarray(self.block_weights_)
         H = self.components_.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
             H = np.ascontiguousarray(H[:, layout.columns_of(matrix.layout.names)])
@@ -438,5 +443,5 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         F = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype)
         weighted, gram = Exact(X, np.repeat(alpha, X.layout.sizes), 0.0).weigh(H)
         step = SolveF(X, H, weighted.astype(H.dtype), gram.astype(H.dtype), F)
-        residual, _ = backend.sweep(X, step)
+        (residual,) = backend.sweep(X, step)
         return F, residual

@@ -105,8 +105,6 @@ def start_on_stand_in(
 
     A part of the rows finds H nearly as well as all do, in a fraction of the time.
     """
-    n = stand_in.tiles.shape[0]
-    part = stand_in if n < 2 * PART_ROWS else stand_in.some_rows(np.sort(rng.permutation(n)[:PART_ROWS]))
 
     def run(reading: StandIn, H: NDArray[Any], tol: float) -> LoopResult:
         F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype)
@@ -114,9 +112,15 @@ def start_on_stand_in(
         loop = Alternation(reading, backend, solver, extrapolated=extrapolated)
         return loop.run(F, H, max_iter=MOST_ITERATIONS, tol=tol, first_solver=first)
 
-    starts = (run(part, part.draw_components(k, rng), PART_TOL) for _ in range(N_STARTS))
-    best = min(starts, key=lambda found: found.history[-1])
-    return run(stand_in, best.H, ALL_TOL)
+    def best_of_part() -> NDArray[Any]:
+        alive = np.flatnonzero(np.any(stand_in.tiles.parts[0] != 0, axis=1))  # rows of zeros say nothing
+        part = stand_in
+        if len(alive) >= 2 * PART_ROWS or len(alive) < stand_in.tiles.shape[0] // 2:
+            part = stand_in.some_rows(np.sort(rng.permutation(alive)[:PART_ROWS]))
+        starts = (run(part, part.draw_components(k, rng), PART_TOL) for _ in range(N_STARTS))
+        return min(starts, key=lambda found: found.history[-1]).H
+
+    return run(stand_in, best_of_part(), ALL_TOL)
 
 
 def stand_in_width(k: int) -> int:
@@ -135,18 +139,27 @@ def find_stand_in(
     None if those rows are all zero.
     """
     root, width = np.sqrt(column_weights), min(stand_in_width(k), *X.shape)
+    basis = _row_space(X, backend, root, width, rng)
+    if len(basis) == 0:
+        return None
+    Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
+    backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
+    return _stand_in(Y, basis)
+
+
+def _row_space(
+    X: TiledMatrix, backend: Any, root: NDArray[np.float64], width: int, rng: np.random.RandomState
+) -> NDArray[Any]:
+    """Orthonormal rows that nearly span the rows of √α⊙X; none if those looked at are all zero."""
     n_chosen = X.shape[0] // int(np.clip(X.shape[0] // (8 * width), 1, 8))
     chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
     basis = rng.standard_normal((width, X.shape[1]))
     buffers: list[NDArray[Any]] = []
     for _ in range(2):
-        step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen, buffers)
-        basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
-        if len(basis) == 0:
-            return None
-    Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
-    backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
-    return _stand_in(Y, basis.astype(X.dtype))
+        if len(basis):
+            step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen, buffers)
+            basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
+    return basis.astype(X.dtype)
 
 
 def _orthonormal_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -195,6 +196,9 @@ def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
 
 
 def _check_request(estimator: CoupledNMF, ranks: Sequence[int], n_init: int) -> None:
+    listed = isinstance(ranks, (Sequence, np.ndarray)) and all(isinstance(k, (int, np.integer)) for k in ranks)
+    if not listed:
+        raise ValueError(f"ranks is {ranks!r}; give a list of whole numbers.")
     if len(ranks) == 0 or len(set(ranks)) < len(ranks) or min(ranks) < 1:
         raise ValueError(f"ranks is {list(ranks)}; give one or more ranks, each 1 or more, each once.")
     if n_init < 1:

@@ -12,7 +12,8 @@ import numpy as np
 from coupled_nmf.blocks import BlockLayout
 
 FORMAT = "coupled_nmf model 1"
-_PLAIN = ("n_components_", "fitted_on_blocks_", "reconstruction_err_", "rmse_", "block_rmse_", "block_relative_error_",
+_PLAIN = ("n_components_", "fitted_on_blocks_", "block_weights_", "reconstruction_err_",
+          "rmse_", "block_rmse_", "block_relative_error_",
           "objective_history_", "n_iter_", "n_features_in_")  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def load_model(cls: Any, path: str | Path) -> Any:
     model.components_ = components
     model.layout_ = BlockLayout(tuple(header["layout"]["names"]), tuple(header["layout"]["sizes"]))
     for name, value in header["fitted"].items():
-        setattr(model, name, value)
+        setattr(model, name, np.array(value) if name == "block_weights_" else value)
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
     return model

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.products import add_cross, add_moments
-from coupled_nmf.solvers.hals import solve_rows
+from coupled_nmf.solvers.hals import solve_exactly, solve_rows
 from coupled_nmf.solvers.panels import FASTMATH
 
 Tile = list[NDArray[Any]]
 
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
-SOLVE_SWEEPS = {"f": 400, "d": 4000}
+SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
 RESIDUAL_ROWS = 64  # residuals are made for so many rows at a time
 
 
@@ -168,14 +168,16 @@ class SolveF(TileStep):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums: residual, and the number of rows that are not solved to the tolerance."""
-        return [(len(self.X.layout.names),), (1,)]
+        """Shape of the sum: the squares of the residual per block."""
+        return [(len(self.X.layout.names),)]
 
     def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
         """Solve for one tile's rows."""
         f, kind = self.F[rows], self.X.dtype.char
         cross = cross_of(self.X, tile, self.weighted_H)
-        unsolved = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        slow = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        if len(slow):
+            solve_exactly(f, self.gram, cross, slow)
         squares = np.zeros(self.shapes[0])
         for start in range(0, len(f), RESIDUAL_ROWS):
             some = slice(start, start + RESIDUAL_ROWS)
@@ -183,7 +185,7 @@ class SolveF(TileStep):
             for r, part in zip(residual, tile, strict=True):
                 np.subtract(part[some], r, out=r)
             block_squares(self.X, residual, squares)
-        return squares, np.array([unsolved], dtype=np.float64)
+        return (squares,)
 
 
 def extrapolate(V: NDArray[Any], previous: NDArray[Any], beta: float) -> None:

@@ -39,6 +39,15 @@ def test_data(X, message):
         model.transform(X)
 
 
+def test_values_that_overflow_in_float32_are_refused():
+    X = np.random.RandomState(0).uniform(size=(30, 8)).astype(np.float32) * np.float32(1e25)
+    for solver in ("hals", "mu"):
+        with pytest.raises(ValueError, match="scale X down"), np.errstate(all="ignore"):
+            CoupledNMF(2, solver=solver, random_state=0).fit(X)
+    with pytest.raises(TypeError, match="X is a list of 2-D arrays"):
+        CoupledNMF(2).fit([GOOD, GOOD])
+
+
 def test_a_dict_is_pointed_to_blocks():
     with pytest.raises(TypeError, match=r"X is a dict; for several blocks pass Blocks\(X\)"):
         CoupledNMF(2).fit({"a": GOOD})

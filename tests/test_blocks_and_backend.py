@@ -121,7 +121,7 @@ def test_solution_meets_the_optimality_conditions(rows, dtype):
     cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
     V = np.empty((rows, 7), dtype=dtype)
     tol = 1e-6 if dtype == np.float32 else 1e-12
-    assert solve_rows(V, gram, cross, dtype(tol), 4000) == 0
+    assert solve_rows(V, gram, cross, dtype(tol), 4000).size == 0
     gradient = V @ gram - cross
     slack = 1e-3 if dtype == np.float32 else 1e-8
     assert V.min() >= 0

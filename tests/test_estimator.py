@@ -1,5 +1,6 @@
 """CoupledNMF as users of scikit-learn meet it."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -225,3 +226,68 @@ def test_blocks_may_be_memory_maps_and_read_only(tmp_path):
     X = Blocks({"a": np.load(tmp_path / "a.npy", mmap_mode="r"), "b": locked})
     expected = CoupledNMF(3, random_state=0).fit(made).components_
     np.testing.assert_array_equal(CoupledNMF(3, random_state=0).fit(X).components_, expected)
+
+
+class OnDisk:
+    """What HDF5 and Zarr arrays share: a shape, a dtype, and slices of rows; it counts what is read at once."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.most_rows = array, array.shape, array.dtype, 0
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, slice), "only slices of rows are asked for"
+        self.most_rows = max(self.most_rows, rows.stop - rows.start)
+        return self.array[rows]
+
+
+@pytest.mark.parametrize("init", ["random", "compressed"])
+def test_what_gives_slices_of_rows_is_fitted_tile_by_tile(init):
+    made, _, _ = make_coupled_blocks(5000, {"a": 300, "b": 20}, 4, noise=0.1, random_state=0)
+    source, array = OnDisk(made.to_array()), made.to_array()
+    params = {"blocks": {"a": 300, "b": 20}, "init": init, "max_iter": 3, "tol": 0, "random_state": 0}
+    model = CoupledNMF(4, **params)
+    F = model.fit_transform(source)
+    assert source.most_rows <= 512
+    expected = CoupledNMF(4, **params)
+    np.testing.assert_array_equal(F, expected.fit_transform(array))
+    np.testing.assert_array_equal(model.transform(source), F)
+    np.testing.assert_array_equal(CoupledNMF(4, **(params | {"blocks": None})).fit_transform(Blocks({"X": source})), F)
+    with pytest.raises(ValueError, match="X has 20 features, but the model was fitted with 320"):
+        model.transform(OnDisk(array[:, :20]))
+
+
+def test_extrapolation_never_freezes():
+    """A rejection is followed by a step that is kept; before that was so, this fit stood still for 117 iterations."""
+    X, _, _ = make_coupled_blocks(120, {"a": 20, "b": 15}, 4, noise=0.1, random_state=4)
+    for seed in range(10):
+        history = CoupledNMF(8, tol=0, max_iter=150, random_state=seed).fit(X).objective_history_
+        standing = max(len(list(run)) for _, run in itertools.groupby(history))
+        assert standing <= 5, f"seed {seed}: the same J {standing} times"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transform_solves_also_where_components_are_much_alike(dtype):
+    rng = np.random.RandomState(0)
+    H = (rng.uniform(size=40) + 0.1 * rng.uniform(size=(20, 40))).astype(dtype)
+    X = (rng.uniform(size=(60, 20)) @ H).astype(dtype)
+    model = CoupledNMF(20, init="custom", max_iter=1, tol=0).fit(X, H=H)
+    found = model.transform(X).astype(np.float64)
+    components = model.components_.astype(np.float64)
+    ours = np.sum((X - found @ components) ** 2, axis=1)
+    best = np.array([nnls(components.T, row.astype(np.float64))[1] ** 2 for row in X])
+    noise = (1e-6 if dtype == np.float32 else 1e-13) * np.sum(X.astype(np.float64) ** 2, axis=1)
+    assert np.all(ours <= 1.001 * best + noise)
+
+
+def test_weights_of_the_fit_are_those_of_transform(tmp_path):
+    X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.3, random_state=0)
+    model = CoupledNMF(3, block_weights={"a": 5.0}, random_state=0)
+    F = model.fit_transform(X)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(model.set_params(block_weights=None).transform(X), F)
+    np.testing.assert_array_equal(CoupledNMF.load(tmp_path / "model").transform(X), F)
+
+
+def test_blocks_pass_through_steps_that_take_one_array():
+    X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.3, random_state=0)
+    assert make_pipeline(MinMaxScaler(), CoupledNMF(2, random_state=0)).fit_transform(X).shape == (60, 2)

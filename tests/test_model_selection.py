@@ -58,6 +58,8 @@ def test_a_two_dimensional_array_with_blocks_and_mu():
         (([],), "ranks is"),
         (([2, 2],), "each once"),
         (([0],), "1 or more"),
+        ((3,), "list of whole numbers"),
+        (([2.5],), "list of whole numbers"),
         (([2], 0), "n_init is 0"),
     ],
 )

@@ -32,7 +32,7 @@ from cnn_probe.studies.study import Study
 from cnn_probe.training import TrainingPlan, evaluate, train
 from coupled_nmf import Blocks, CoupledNMF, RankFit, rank_path
 
-FORMAT = 3  # raised when a record's content changes, so that --resume does not mix
+FORMAT = 4  # raised when a record's content changes, so that --resume does not mix
 LAYERS = PaperNet.paper_layers
 Progress = Callable[[str, int, int], None]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, load_panel, store_panel, subtract_product
 
@@ -59,7 +61,7 @@ def _settle_panel(panel, cross, gram, step, moved):
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
 def solve_rows(V, gram, cross, tol, max_sweeps):
-    """Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; return the rows left unconverged.
+    """Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; return the rows that are not solved.
 
     A row is done when no entry moves by more than ``tol`` of its largest. Rows that are done leave the panels, so
     each row takes the sweeps it needs and no more, and its result does not depend on its neighbours.
@@ -93,7 +95,18 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
         n_waiting = n_left
         if n_waiting == 0:
             break
-    return n_waiting
+    return waiting[:n_waiting]
+
+
+def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Solve the same for some rows by active sets (Lawson and Hanson): for components so alike that sweeps crawl."""
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    kept = values > 1e-15 * values[-1]
+    root = np.sqrt(values[kept])[:, None]
+    A, to_b = root * vectors[:, kept].T, vectors[:, kept].T / root
+    for row in rows:
+        with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
+            V[row] = nnls(A, to_b @ cross[row].astype(np.float64))[0]
 
 
 @dataclass(frozen=True)

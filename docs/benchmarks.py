@@ -1,0 +1,124 @@
+"""Make docs/benchmarks.md from benchmarks/results/*.json: ``python docs/benchmarks.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+Lines = list[str]
+
+
+def ratio(figures: dict[str, Any]) -> str:
+    """Geometric mean and range."""
+    return f"{figures['geometric_mean_ratio']:.1f}× ({figures['ratio']['min']:.1f}–{figures['ratio']['max']:.1f})"
+
+
+def to_loss(figures: dict[str, Any]) -> Lines:
+    """One line a goal, and one a rank."""
+    n = len(figures["runs"])
+    lines = ["| goal | faster than scikit-learn, geometric mean (range) | runs that miss it |", "| --- | --- | --- |"]
+    for goal, name in (("near", "within 0.5% of its loss"), ("same", "its very loss")):
+        lines.append(f"| {name} | {ratio(figures[goal])} | {figures[goal]['misses']} of {n} |")
+    defaults = figures["defaults"]
+    lines.append(
+        f"| defaults against defaults | {ratio(defaults)} | {defaults['ends_above_the_peer']} of {n} end above |"
+    )
+    lines += [
+        "",
+        "| rank | scikit-learn, s | ours to within 0.5%, s | to the same, s | defaults, s |",
+        "| --- " * 5 + "|",
+    ]
+    for rank in sorted({run["rank"] for run in figures["runs"]}):
+        runs = [run for run in figures["runs"] if run["rank"] == rank]
+        cells = [
+            median([run[key] for run in runs if run[key]])
+            for key in ("peer_seconds", "near", "same", "default_seconds")
+        ]
+        lines.append(f"| {rank} | {' | '.join(cells)} |")
+    return lines
+
+
+def median(values: list[float]) -> str:
+    """Median with the range, in seconds."""
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]:.2f} ({ordered[0]:.2f}–{ordered[-1]:.2f})" if ordered else "–"
+
+
+def path(figures: dict[str, Any]) -> Lines:
+    """One line."""
+    return [
+        f"{ratio(figures)} faster; {figures['misses']} of {5 * len(figures['runs'])} fits end above scikit-learn's."
+    ]
+
+
+def iteration(figures: dict[str, Any]) -> Lines:
+    """One line a rank."""
+    lines = [
+        f"sgemm {figures['gflops']:.0f} GFlop/s, read {figures['gigabytes_per_second']:.1f} GB/s.",
+        "",
+        "| rank | iteration, ms | floor, ms | over its floor |",
+        "| --- " * 4 + "|",
+    ]
+    for rank, found in figures["ranks"].items():
+        over = found["over_floor"]
+        lines.append(
+            f"| {rank} | {found['milliseconds']['median']:.1f} | {found['floor_milliseconds']:.1f} | "
+            f"{over['median']:.2f} ({over['min']:.2f}–{over['max']:.2f}) |"
+        )
+    return lines
+
+
+def mu(figures: dict[str, Any]) -> Lines:
+    """One line a rank."""
+    lines = ["| rank | ours, ms | scikit-learn, ms | ratio |", "| --- " * 4 + "|"]
+    for rank, found in figures.items():
+        times = ratio({"geometric_mean_ratio": found["ratio"]["geometric_mean"], "ratio": found["ratio"]})
+        ours, peer = found["milliseconds"]["median"], found["peer_milliseconds"]["median"]
+        lines.append(f"| {rank} | {ours:.1f} | {peer:.1f} | {times} |")
+    return lines
+
+
+def memory(figures: dict[str, Any]) -> Lines:
+    """One line a rank."""
+    return ["| rank | beyond X, F and H, MB | of X |", "| --- " * 3 + "|"] + [
+        f"| {rank} | {found['beyond_megabytes']:.1f} | {found['part_of_X']:.1%} |" for rank, found in figures.items()
+    ]
+
+
+def growth(figures: dict[str, Any]) -> Lines:
+    """One line a size."""
+    head = ["| rows | GB | µs a row | GB/s | anonymous memory, MB |", "| --- " * 5 + "|"]
+    return head + [
+        f"| {int(rows):,} | {found['gigabytes']:.2f} | {found['microseconds_per_row']:.2f} | "
+        f"{found['gigabytes_per_second']:.1f} | {found['anonymous_megabytes']:.0f} |"
+        for rows, found in figures.items()
+    ]
+
+
+TABLES = {"to_loss": to_loss, "path": path, "iteration": iteration, "mu": mu, "memory": memory, "growth": growth}
+
+
+def page() -> str:
+    """The whole page."""
+    text = [
+        "# Benchmarks\n\n"
+        "Made from `benchmarks/results/` by `docs/benchmarks.py`; `python -m benchmarks` measures again. "
+        "The workload is the paper's: 10,000 MNIST test images and two layers, 784 + 1440 + 320 features, float32.\n"
+    ]
+    for name, table in TABLES.items():
+        file = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if file.is_file():
+            record = json.loads(file.read_text())
+            machine = record["machine"]
+            text.append(f"\n## {name}\n\n{record['what']}\n\n" + "\n".join(table(record["figures"])) + "\n")
+            text.append(
+                f"\n{record['date']}, commit {record['commit']}, {machine['processor']}, {machine['cores']} cores, "
+                f"scikit-learn {record['versions']['scikit-learn']}, NumPy {record['versions']['numpy']}.\n"
+            )
+    return "".join(text)
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "benchmarks.md").write_text(page())
