@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from tqdm import tqdm
 
 import coupled_nmf
 from cnn_probe import figures
-from cnn_probe.datasets import DATASETS, load_dataset
+from cnn_probe.datasets import DATASETS, ImageData, load_dataset
 from cnn_probe.diagnostics import class_use
-from cnn_probe.networks import build_network
+from cnn_probe.networks import PaperNet, build_network
 from cnn_probe.probe import probe
 from cnn_probe.report import draw_figures, write_page
 from cnn_probe.studies import STUDIES, Settings, run_studies
 from cnn_probe.training import TrainingPlan, train
 
+REQUEST = "request.json"  # what a run was asked for, beside its result
 QUICK = Settings(ranks=(5, 10, 20), seeds=(0,), epochs=20)  # small data, several epochs: minutes, not hours
 
 
@@ -33,15 +35,14 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="train one network and probe it")
     study = commands.add_parser("study", help="run the paper's case studies")
     study.add_argument("study", choices=[*STUDIES, "all"])
-    study.add_argument("--seeds", type=_numbers, help="e.g. 0,1,2")
-    study.add_argument("--resume", action="store_true", help="go on from the networks that are finished")
     study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
-    run.add_argument("--seed", type=int, default=0, help="of weights, training and factorization (default: 0)")
     for command in (run, study):
         command.add_argument("--data", default="digits", help=f"one of {', '.join(DATASETS)} (default: digits)")
         command.add_argument("--data-root", type=Path, help="folder with the data")
         command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
         command.add_argument("--ranks", type=_numbers, help="e.g. 10,20,30")
+        command.add_argument("--seeds", type=_numbers, help="e.g. 0,1,2 (default: 0 for run, 0,1,2 for study)")
+        command.add_argument("--resume", action="store_true", help="go on from what is finished")
         command.add_argument("--epochs", type=int, help="passes over the training data (default: 1)")
         command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
         command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
@@ -94,7 +95,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise ValueError(f"--max-iter {args.max_iter}: 1 or more.")
     return Settings(
         ranks=ranks,
-        seeds=getattr(args, "seeds", None) or base.seeds,
+        seeds=args.seeds or base.seeds,
         epochs=base.epochs if args.epochs is None else args.epochs,
         solver=args.solver,
         init=args.init,
@@ -154,32 +155,51 @@ def _kept_studies(out: Path, provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _run(args: argparse.Namespace) -> None:
     settings = _settings(args)
+    ranks, seeds = args.ranks or (10,), args.seeds or (0,)
     data = load_dataset(args.data, args.data_root, download=args.download)
-    network = build_network(data.in_channels, data.image_size, data.n_classes, args.seed)
-    plan = TrainingPlan(epochs=settings.epochs, seed=args.seed)
-    bar = tqdm(desc="training", total=1)
+    for seed in seeds:
+        base = args.out / f"seed-{seed}" if len(seeds) > 1 else args.out
+        request = json.dumps({"data": data.fingerprint(), **asdict(settings), "ranks": None, "seeds": seed})
+        folders = {rank: base / f"rank-{rank}" for rank in ranks}
+        if args.resume:
+            folders = {rank: folder for rank, folder in folders.items() if _request_of(folder) != request}
+        if folders:
+            network = _train_one(data, settings, seed)
+        for rank, folder in folders.items():
+            result = probe(
+                network,
+                data.test,
+                layers=network.paper_layers,
+                n_components=rank,
+                solver=settings.solver,
+                init=settings.init,
+                max_iter=settings.max_iter,
+                random_state=seed,
+            )
+            result.save(folder)
+            _draw_result(result, data.class_names, folder)
+            (folder / REQUEST).write_text(request)  # last: a folder with it is finished
+            found = f"accuracy {result.accuracy:.1%}, RMSE {result.model.rmse_:.4f}"
+            sys.stdout.write(f"seed {seed}, rank {rank}: {found}, in {folder}\n")
+
+
+def _request_of(folder: Path) -> str:
+    """Return what the finished run in a folder was asked for; empty if there is none."""
+    file = folder / REQUEST
+    return file.read_text() if file.is_file() else ""
+
+
+def _train_one(data: ImageData, settings: Settings, seed: int) -> PaperNet:
+    network = build_network(data.in_channels, data.image_size, data.n_classes, seed)
+    bar = tqdm(desc=f"training, seed {seed}", total=1)
 
     def progress(step: int, n_steps: int, loss: float) -> None:
         bar.total, bar.n = n_steps, step
         bar.set_postfix_str(f"loss {loss:.3f}")
 
-    train(network, data.train, plan, progress=progress)
+    train(network, data.train, TrainingPlan(epochs=settings.epochs, seed=seed), progress=progress)
     bar.close()
-    for rank in args.ranks or (10,):
-        result = probe(
-            network,
-            data.test,
-            layers=network.paper_layers,
-            n_components=rank,
-            solver=settings.solver,
-            init=settings.init,
-            max_iter=settings.max_iter,
-            random_state=args.seed,
-        )
-        folder = args.out / f"rank-{rank}"
-        result.save(folder)
-        _draw_result(result, data.class_names, folder)
-        sys.stdout.write(f"rank {rank}: accuracy {result.accuracy:.1%}, RMSE {result.model.rmse_:.4f}, in {folder}\n")
+    return network
 
 
 def _draw_result(result: Any, class_names: Sequence[str], folder: Path) -> None:
