@@ -6,13 +6,11 @@ The largest map holds 10 GB. Anonymous memory (RssAnon, Linux) is watched while 
 import tempfile
 import threading
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.workload import paper_array, timed
+from benchmarks.workload import paper_array, timed, warm_up
 from coupled_nmf import CoupledNMF
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -44,9 +42,8 @@ def watched(call):
 
 
 def measure():
-    warnings.simplefilter("ignore", ConvergenceWarning)
     base = paper_array()
-    CoupledNMF(10, random_state=0, max_iter=2).fit(base)  # compiles
+    warm_up()
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "X.npy"

@@ -1,11 +1,8 @@
 """Peak memory of a default fit beyond X, F and H, as a part of X: what NumPy allocates, by tracemalloc."""
 
 import tracemalloc
-import warnings
 
-from sklearn.exceptions import ConvergenceWarning
-
-from benchmarks.workload import paper_array, paper_workload
+from benchmarks.workload import paper_array, paper_workload, warm_up
 from coupled_nmf import CoupledNMF
 
 RANKS = (10, 50)
@@ -13,8 +10,7 @@ RANKS = (10, 50)
 
 def measure():
     X, size = paper_workload(), paper_array().nbytes
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    CoupledNMF(10, random_state=0, max_iter=2).fit(X)  # compiles
+    warm_up()
     figures = {}
     for rank in RANKS:
         model = CoupledNMF(rank, random_state=0, max_iter=5)

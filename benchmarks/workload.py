@@ -5,14 +5,16 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe import TrainingPlan, build_network, load_dataset, train
 from cnn_probe.activations import record_activations
-from coupled_nmf import Blocks
+from coupled_nmf import Blocks, CoupledNMF
 
 MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))
 
@@ -46,6 +48,12 @@ def true_loss(F, H):
         rows = slice(start, start + 1000)
         total += float(np.sum((X[rows].astype(np.float64) - F[rows].astype(np.float64) @ H.astype(np.float64)) ** 2))
     return total
+
+
+def warm_up():
+    """Compile what a fit calls, and let runs of a fixed length end without a warning."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    CoupledNMF(10, random_state=0, max_iter=2).fit(paper_workload())
 
 
 def timed(call):

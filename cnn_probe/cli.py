@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"cnn-probe: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("cnn-probe: interrupted; a study keeps its finished networks, --resume goes on from there\n")
+        sys.stderr.write("cnn-probe: interrupted; what was finished is kept, --resume goes on from there\n")
         return 130
     return 0
 

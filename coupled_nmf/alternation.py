@@ -165,19 +165,19 @@ class Alternation:
         n_iter, converged, rejected, last_beta = 0, False, False, 0.0
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
-            plain = n_iter == 1 or rejected
-            beta = self.momentum.beta if self.momentum and not plain else 0.0
+            restart = rejected
+            beta = self.momentum.beta if self.momentum and n_iter > 1 and not restart else 0.0
             value = self._move(solver, F, other, Hy, last_beta, beta)
             if not np.isfinite(value):
                 raise ValueError(f"J overflows in {F.dtype}: scale X down, or pass it as float64.")
             # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
             # rejection is kept whatever its J, or nothing would be accepted any more.
-            rejected = not plain and self.momentum is not None and value > history[-1]
+            rejected = self.momentum is not None and n_iter > 1 and not restart and value > history[-1]
             if self.momentum and rejected:
                 self.momentum.reject()
                 Hy[:], value, last_beta = H, history[-1], 0.0
             elif self.momentum:
-                if not plain or n_iter == 1:
+                if not restart:
                     self.momentum.accept()
                 F, other, last_beta = other, F, beta
                 accepted = Hy.copy()
@@ -188,7 +188,7 @@ class Alternation:
             stops = [callback(info) for callback in callbacks]  # every callback hears of it
             if any(stops):
                 break
-            if not rejected and (n_iter == 1 or not plain) and self._settled(history, tol, window):
+            if not rejected and not restart and self._settled(history, tol, window):
                 converged = True
                 break
         return LoopResult(F, H, history, n_iter, converged)

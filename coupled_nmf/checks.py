@@ -52,27 +52,34 @@ def _is_row_source(X: Any) -> bool:
 def _read_row_source(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
     source = Blocks({"X": X})  # checks shape and dtype
     n_features = source.layout.n_features
-    if len(source) == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={source.shape}) while a minimum of 1 is required.")
+    _refuse_no_samples(source)
     if reset:
         blocks = {"X": n_features} if estimator.blocks is None else estimator.blocks
         estimator.layout_ = BlockLayout.from_sizes(blocks, n_features)
-        estimator.n_features_in_, estimator.fitted_on_blocks_ = n_features, False
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
+        estimator.fitted_on_blocks_ = False
+        _learn_width(estimator, n_features)
     if n_features != estimator.n_features_in_:
         raise ValueError(f"X has {n_features} features, but the model was fitted with {estimator.n_features_in_}.")
     return TiledMatrix([X], estimator.layout_, source.dtype)
 
 
-def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
+def _refuse_no_samples(X: Blocks) -> None:
     if len(X) == 0:
         raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+
+
+def _learn_width(estimator: Any, n_features: int) -> None:
+    """Learn the number of features, and forget the names that an earlier fit saw."""
+    estimator.n_features_in_ = n_features
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
+    _refuse_no_samples(X)
     if reset:
-        estimator.layout_, estimator.n_features_in_ = X.layout, X.layout.n_features
-        estimator.fitted_on_blocks_ = True
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
+        estimator.layout_, estimator.fitted_on_blocks_ = X.layout, True
+        _learn_width(estimator, X.layout.n_features)
     fitted = estimator.layout_
     unknown = [name for name in X.names if name not in fitted.slices]
     if unknown:

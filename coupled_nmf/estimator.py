@@ -364,9 +364,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if self.init == "compressed" and not from_h:
             raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
         rng = check_random_state(self.random_state)
-        if self._starts_compressed(data):
+        compressed = self._starts_compressed(data)
+        if compressed:
             stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
-        if stand_in is not None and self._starts_compressed(data):
+        if compressed and stand_in is not None:
             start = start_on_stand_in(stand_in, data.backend, solver, k, rng, extrapolated=extrapolated)
             return start.F, unweigh(start.H, data.column_weights), "warm"
         draw = STARTS["uniform" if self.init == "uniform" else "random"]

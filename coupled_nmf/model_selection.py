@@ -27,14 +27,6 @@ class RankFit:
         The rank k.
     restart : int
         Number of the restart at this rank, from 0.
-    objective : float
-        J of the returned factors, from residuals.
-    rmse : float
-        √(Σ_b ‖X_b − F H_b‖² / entries of X).
-    block_rmse : dict of str to float
-        The same per block.
-    n_iter : int
-        Iterations on X.
     seconds : float
         Time of this fit, without the stand-in that the fits share.
     model : CoupledNMF
@@ -45,13 +37,29 @@ class RankFit:
 
     rank: int
     restart: int
-    objective: float
-    rmse: float
-    block_rmse: dict[str, float]
-    n_iter: int
     seconds: float
     model: CoupledNMF
     F: NDArray[Any]
+
+    @property
+    def objective(self) -> float:
+        """J of the returned factors, from residuals."""
+        return float(self.model.reconstruction_err_**2)
+
+    @property
+    def rmse(self) -> float:
+        """√(Σ_b ‖X_b − F H_b‖² / entries of X)."""
+        return self.model.rmse_
+
+    @property
+    def block_rmse(self) -> dict[str, float]:
+        """The same per block."""
+        return self.model.block_rmse_
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations on X."""
+        return self.model.n_iter_
 
 
 @dataclass(frozen=True)
@@ -182,8 +190,7 @@ def rank_path(
                 _share_layout(checked, model)
                 F = model._fit(data, None, None, stand_in)
                 seconds = time.perf_counter() - began
-                J = model.reconstruction_err_**2
-                fits.append(RankFit(rank, restart, J, model.rmse_, model.block_rmse_, model.n_iter_, seconds, model, F))
+                fits.append(RankFit(rank, restart, seconds, model, F))
                 if progress is not None:
                     progress(len(fits), len(ranks) * n_init)
     return RankPath(tuple(fits), shared)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.blocks import TiledMatrix
+from coupled_nmf.solvers.panels import PANEL
 
 TILE_BYTES = 5_500_000  # large enough that threads seldom meet at Python's lock, small enough for the last cache
-PANEL_ROWS = 128  # the solvers' kernels work on this many rows at once
 
 
 @njit(nogil=True, cache=True)
@@ -29,8 +29,8 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
 
 def tile_rows(n_features: int, itemsize: int) -> int:
     """Rows of a tile: a multiple of the kernels' panel, and a function of the data alone, so sums repeat."""
-    rows = TILE_BYTES // (n_features * itemsize) // PANEL_ROWS * PANEL_ROWS
-    return int(min(max(rows, PANEL_ROWS), 512))
+    rows = TILE_BYTES // (n_features * itemsize) // PANEL * PANEL
+    return int(min(max(rows, PANEL), 512))
 
 
 class _OrderedSums:
@@ -125,7 +125,7 @@ class NumpyBackend:
 
     def update(self, solver: Any, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
         """Move all rows of V in place, in tiles on the threads; rows are independent."""
-        height = max(PANEL_ROWS, -(-V.shape[0] // (4 * self.n_threads * PANEL_ROWS)) * PANEL_ROWS)
+        height = max(PANEL, -(-V.shape[0] // (4 * self.n_threads * PANEL)) * PANEL)
         starts = range(0, V.shape[0], height)
         self._for_each(
             lambda i: solver.update(V[starts[i] : starts[i] + height], gram, cross[starts[i] : starts[i] + height]),
