@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.objective import NOISE, objective_from_sums
-from coupled_nmf.steps import MoveF, extrapolate
+from coupled_nmf.objective import NOISE
+from coupled_nmf.steps import MoveF, MoveH, Sums
 
 WINDOW = 5  # iterations over which the fall of J is looked at
 FIRST_SWEEPS = 10  # inner sweeps of the first move of F when F has no start of its own
@@ -86,8 +86,14 @@ def _view(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
+Point = tuple[NDArray[Any], NDArray[Any]]
+
+
 class Reading(Protocol):
-    """What the loop alternates on: X itself, or something of width w that stands in for it."""
+    """What the loop alternates on: X itself, or something of width w that stands in for it.
+
+    A point is what F's move needs of an H: R (k, w), which takes a tile x to its cross ``x Rᵀ``, and the gram.
+    """
 
     @property
     def tiles(self) -> TiledMatrix:
@@ -97,30 +103,55 @@ class Reading(Protocol):
     def weighted_squares(self) -> float:
         """Σ_b α_b ‖X_b‖²."""
 
-    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return what takes a tile to its cross, shape (k, w), and the gram of F's move."""
+    def point_of(self, H: NDArray[Any]) -> Point:
+        """The point of H itself."""
 
-    def lift(self, moments: NDArray[np.float64]) -> NDArray[Any]:
-        """Take the sums ``Fᵀ tiles`` (k, w) to ``FᵀX`` (k, n_features)."""
+    def move_h(
+        self,
+        backend: Any,
+        solver: Any,
+        sums: Sums,
+        H: NDArray[Any],
+        other: NDArray[Any],
+        betas: tuple[float, float],
+        buffers: list[Sums],
+    ) -> tuple[float, Point]:
+        """Move H as `MoveF` moves F, from the sums of its sweep.
+
+        Return J at what is written to ``other``, given the F of the sums, and the point further on. ``buffers`` is a
+        list that a sweep may keep arrays in.
+        """
 
 
-@dataclass(frozen=True)
 class Exact:
     """X itself, with α of each column."""
 
-    tiles: TiledMatrix
-    column_weights: NDArray[np.float64]
-    weighted_squares: float
+    def __init__(self, tiles: TiledMatrix, column_weights: NDArray[np.float64], weighted_squares: float) -> None:
+        self.tiles, self.weighted_squares = tiles, weighted_squares
+        self._alpha = column_weights.astype(tiles.dtype)
+        self._R: NDArray[Any] | None = None
 
-    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """α⊙H and H(α⊙H)ᵀ in float64."""
-        H64 = H.astype(np.float64)
-        weighted = H64 * self.column_weights
-        return weighted, weighted @ H64.T
+    def point_of(self, H: NDArray[Any]) -> Point:
+        """α⊙H and H(α⊙H)ᵀ."""
+        R = H * self._alpha
+        return R, H @ R.T
 
-    def lift(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Nothing is to be done."""
-        return moments
+    def move_h(
+        self,
+        backend: Any,
+        solver: Any,
+        sums: Sums,
+        H: NDArray[Any],
+        other: NDArray[Any],
+        betas: tuple[float, float],
+        buffers: list[Sums],
+    ) -> tuple[float, Point]:
+        """Move H in ranges of its columns."""
+        FtX, FtF, _ = sums
+        R = np.empty_like(H)
+        step = MoveH(solver, FtX, FtF.astype(H.dtype), H, other, *betas, self._alpha, R)
+        gram, energy = backend.sweep_columns(H.shape[1], step)
+        return self.weighted_squares + energy[0], (R, gram.astype(H.dtype))
 
 
 class Alternation:
@@ -131,7 +162,7 @@ class Alternation:
     reading : Reading
         X, or what stands in for it.
     backend : object
-        Runs sweeps and updates.
+        Runs sweeps.
     solver : object
         How a factor moves, one of ``SOLVERS``.
     extrapolated : bool
@@ -141,7 +172,8 @@ class Alternation:
     def __init__(self, reading: Reading, backend: Any, solver: Any, *, extrapolated: bool) -> None:
         self.reading, self.backend, self.solver = reading, backend, solver
         self.momentum = Momentum() if extrapolated else None
-        self._buffers: list[NDArray[Any]] = []
+        self._buffers_f: list[Sums] = []
+        self._buffers_h: list[Sums] = []
 
     def run(
         self,
@@ -161,28 +193,30 @@ class Alternation:
         """
         began = time.perf_counter()
         history: list[float] = []
-        other, Hy = (F.copy(), H.copy()) if self.momentum else (F, H)
+        other_F, other_H = (np.empty_like(F), np.empty_like(H)) if self.momentum else (F, H)
+        point = self.reading.point_of(H)
         n_iter, converged, rejected, last_beta = 0, False, False, 0.0
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             restart = rejected
             beta = self.momentum.beta if self.momentum and n_iter > 1 and not restart else 0.0
-            value = self._move(solver, F, other, Hy, last_beta, beta)
+            sums = self._move_f(solver, point, F, other_F, (last_beta, beta))
+            value, point = self.reading.move_h(
+                self.backend, self.solver, sums, H, other_H, (last_beta, beta), self._buffers_h
+            )
             if not np.isfinite(value):
                 raise ValueError(f"J overflows in {F.dtype}: scale X down, or pass it as float64.")
+            value = max(value, 0.0)
             # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
             # rejection is kept whatever its J, or nothing would be accepted any more.
             rejected = self.momentum is not None and n_iter > 1 and not restart and value > history[-1]
             if self.momentum and rejected:
                 self.momentum.reject()
-                Hy[:], value, last_beta = H, history[-1], 0.0
+                point, value, last_beta = self.reading.point_of(H), history[-1], 0.0
             elif self.momentum:
                 if not restart:
                     self.momentum.accept()
-                F, other, last_beta = other, F, beta
-                accepted = Hy.copy()
-                extrapolate(Hy, H, beta)
-                H = accepted
+                F, other_F, H, other_H, last_beta = other_F, F, other_H, H, beta
             history.append(value)
             info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(H))
             stops = [callback(info) for callback in callbacks]  # every callback hears of it
@@ -193,24 +227,13 @@ class Alternation:
                 break
         return LoopResult(F, H, history, n_iter, converged)
 
-    def _move(
-        self,
-        solver: Any,
-        F: NDArray[Any],
-        other: NDArray[Any],
-        Hy: NDArray[Any],
-        beta: float,
-        next_beta: float,
-    ) -> float:
-        """Move F, then Hy in place; return J of the extrapolated F and the new Hy."""
-        reading, kind = self.reading, F.dtype
-        weighted, gram = reading.weigh(Hy)
-        step = MoveF(
-            reading.tiles, solver, weighted.astype(kind), gram.astype(kind), F, other, beta, next_beta, self._buffers
-        )  # fmt: skip
-        moments, FtF = self.backend.sweep(reading.tiles, step)
-        self.backend.update(self.solver, Hy.T, FtF.astype(kind), reading.lift(moments).astype(kind).T)
-        return objective_from_sums(reading.weighted_squares, moments, FtF, *reading.weigh(Hy))
+    def _move_f(
+        self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> Sums:
+        """Move F; return FᵀX, FᵀF and no energy."""
+        tiles = self.reading.tiles
+        sums: Sums = self.backend.sweep(tiles, MoveF(tiles, solver, *point, F, other, *betas, self._buffers_f))
+        return sums
 
     def _settled(self, history: list[float], tol: float, window: int) -> bool:
         """J falls too slowly, or is below what its sums resolve."""

@@ -239,5 +239,10 @@ class TiledMatrix:
         self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
 
     def tile(self, rows: slice) -> list[NDArray[Any]]:
-        """Those rows of every part, C-contiguous, in ``dtype``; a view where the part allows it."""
-        return [np.ascontiguousarray(part[rows], dtype=self.dtype) for part in self.parts]
+        """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""
+        return [self._contiguous(part[rows]) for part in self.parts]
+
+    def _contiguous(self, some: Any) -> NDArray[Any]:
+        if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
+            return some
+        return np.ascontiguousarray(some, dtype=self.dtype)

@@ -324,18 +324,18 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None) -> NDArray[Any]:
         """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
-        solver_class = SOLVERS[self.solver]
-        solver = solver_class(self.inner_sweeps or solver_class.default_sweeps)
-        extrapolated = self.extrapolate and solver_class.extrapolates
-        F, H, kind = self._start(data, solver, extrapolated, F, H, stand_in)
-        alternation = Alternation(data.reading, data.backend, solver, extrapolated=extrapolated)
+        solver = SOLVERS[self.solver]
+        rule = solver.rule(self.inner_sweeps or solver.default_sweeps)
+        extrapolated = self.extrapolate and solver.extrapolates
+        F, H, kind = self._start(data, rule, extrapolated, F, H, stand_in)
+        alternation = Alternation(data.reading, data.backend, rule, extrapolated=extrapolated)
         loop = alternation.run(
             F,
             H,
             max_iter=self.max_iter,
             tol=self.tol,
             callbacks=self.callbacks,
-            first_solver=solver_class(FIRST_SWEEPS) if kind == "cold" else None,
+            first_solver=solver.rule(FIRST_SWEEPS) if kind == "cold" else None,
             window=WARM_WINDOW if kind == "warm" else WINDOW,
         )
         self._keep(loop)
@@ -353,10 +353,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return found
 
     def _start(
-        self, data: Prepared, solver: Any, extrapolated: bool, F: Any, H: Any, stand_in: StandIn | None
+        self, data: Prepared, rule: Any, extrapolated: bool, F: Any, H: Any, stand_in: StandIn | None
     ) -> tuple[NDArray[Any], NDArray[Any], str]:
         """F and H, and whether F is 'cold' (zero, to be found from H), 'given', or 'warm' (near the end already)."""
-        X, k, from_h = data.X, self.n_components, solver.starts_from_h
+        X, k, from_h = data.X, self.n_components, SOLVERS[self.solver].starts_from_h
         if self.init == "custom":
             return *self._custom_start(X, F, H, from_h), "given" if F is not None else "cold"
         if F is not None or H is not None:
@@ -368,8 +368,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if compressed:
             stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
         if compressed and stand_in is not None:
-            start = start_on_stand_in(stand_in, data.backend, solver, k, rng, extrapolated=extrapolated)
-            return start.F, unweigh(start.H, data.column_weights), "warm"
+            start = start_on_stand_in(stand_in, data.backend, rule, k, rng, extrapolated=extrapolated)
+            return start.F, unweigh(np.ascontiguousarray(start.H.T), data.column_weights), "warm"
         draw = STARTS["uniform" if self.init == "uniform" else "random"]
         F, H = draw(rng, X.shape, k, X.dtype, data.mean)
         if from_h:
@@ -442,7 +442,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """F for the given H, and the residual's squares per block."""
         F = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype)
-        weighted, gram = Exact(X, np.repeat(alpha, X.layout.sizes), 0.0).weigh(H)
-        step = SolveF(X, H, weighted.astype(H.dtype), gram.astype(H.dtype), F)
+        H64 = H.astype(np.float64)
+        weighted = H64 * np.repeat(alpha, X.layout.sizes)
+        step = SolveF(X, np.ascontiguousarray(H), weighted.astype(H.dtype), (weighted @ H64.T).astype(H.dtype), F)
         (residual,) = backend.sweep(X, step)
         return F, residual

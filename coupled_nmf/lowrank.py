@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult, Point
 from coupled_nmf.blocks import BlockLayout, TiledMatrix
-from coupled_nmf.steps import Tile, TileMoments, TileStep, cross_of
+from coupled_nmf.steps import MoveF, Sums, Tile, TileStep, addresses
+from coupled_nmf.tiles import multiply_tile, power_tile
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
 OVERSAMPLING = 4
+WHOLE = 16  # widths of whole vectors
 MEAN_OF = 20  # samples whose mean is a component's start
 N_STARTS = 2
 PART_ROWS = 2500
@@ -22,25 +24,25 @@ MOST_ITERATIONS = 200
 
 
 @dataclass(frozen=True)
-class PowerPass(TileMoments):
+class PowerPass(TileStep):
     """``(XΩ)ᵀX`` over ``chosen`` rows (a sorted index), for Ω given as its transpose (l, n_features)."""
 
     X: TiledMatrix
     basis: NDArray[Any]
     chosen: NDArray[np.int64]
-    buffers: list[NDArray[Any]]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums."""
-        l = len(self.basis)  # noqa: E741
-        return [(l, self.X.shape[1]), (l, l)]
+        """Shape of the sum."""
+        return [(len(self.basis), self.X.shape[1])]
 
-    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Multiply one tile's rows."""
         first, last = np.searchsorted(self.chosen, (rows.start, rows.stop))
-        some = [part[self.chosen[first:last] - rows.start] for part in tile]
-        return self.moments(some, cross_of(self.X, some, self.basis))
+        some = [np.ascontiguousarray(part[self.chosen[first:last] - rows.start]) for part in tile]
+        out = np.empty(self.shapes[0], self.basis.dtype)
+        power_tile(addresses(self.X, some), self.basis, last - first, out)
+        return (out,)
 
 
 @dataclass(frozen=True)
@@ -56,46 +58,57 @@ class Project(TileStep):
         """Nothing is summed."""
         return []
 
-    def __call__(self, tile: Tile, rows: slice) -> tuple[NDArray[Any], ...]:
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Project one tile's rows."""
-        self.Y[rows] = cross_of(self.X, tile, self.basis)
+        multiply_tile(addresses(self.X, tile), self.basis, self.Y[rows])
         return ()
 
 
-@dataclass(frozen=True)
 class StandIn:
     """√α⊙X ≈ Y B with Y (n_samples, l), and orthonormal rows B (l, n_features): what `Alternation` reads.
 
-    The loop's H is then √α⊙H.
+    The loop's H is then √α⊙H, and is held transposed, (n_features, k): H moves by a sweep over Bᵀ exactly as F moves
+    by one over Y, with FᵀY in the place of HBᵀ.
     """
 
-    tiles: TiledMatrix
-    basis: NDArray[Any]
-    weighted_squares: float
+    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any]) -> None:
+        self.tiles, self.features = _one_part(Y), _one_part(Bt)
+        self.weighted_squares = float(np.einsum("ij,ij->", Y, Y, dtype=np.float64))
 
-    def weigh(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def point_of(self, H: NDArray[Any]) -> Point:
         """H Bᵀ and H Hᵀ."""
-        return H @ self.basis.T, H @ H.T
+        return np.ascontiguousarray(H.T @ self.features.parts[0]), H.T @ H
 
-    def lift(self, moments: NDArray[np.float64]) -> NDArray[Any]:
-        """FᵀY to FᵀYB."""
-        return moments.astype(self.basis.dtype) @ self.basis
+    def move_h(
+        self,
+        backend: Any,
+        solver: Any,
+        sums: Sums,
+        H: NDArray[Any],
+        other: NDArray[Any],
+        betas: tuple[float, float],
+        buffers: list[Sums],
+    ) -> tuple[float, Point]:
+        """Sweep over Bᵀ."""
+        R, gram = (total.astype(H.dtype) for total in sums[:2])
+        step = MoveF(self.features, solver, R, gram, H, other, *betas, buffers, with_energy=True)
+        HBt, HHt, energy = backend.sweep(self.features, step)
+        return self.weighted_squares + energy[0], (HBt.astype(H.dtype), HHt.astype(H.dtype))
 
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
-        return _stand_in(self.tiles.parts[0][rows], self.basis)
+        return StandIn(self.tiles.parts[0][rows], self.features.parts[0])
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
         Y = self.tiles.parts[0]
         alive = np.flatnonzero(np.any(Y != 0, axis=1))  # a component that starts at zero would never move
         means = np.stack([Y[rng.choice(alive, size=MEAN_OF)].mean(axis=0) for _ in range(k)])
-        return np.maximum(means @ self.basis, 0)
+        return np.maximum(self.features.parts[0] @ means.T, 0)
 
 
-def _stand_in(Y: NDArray[Any], basis: NDArray[Any]) -> StandIn:
-    tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (Y.shape[1],)), Y.dtype)
-    return StandIn(tiles, basis, float(np.einsum("ij,ij->", Y, Y, dtype=np.float64)))
+def _one_part(array: NDArray[Any]) -> TiledMatrix:
+    return TiledMatrix([array], BlockLayout(("stand-in",), (array.shape[1],)), array.dtype)
 
 
 def start_on_stand_in(
@@ -108,7 +121,7 @@ def start_on_stand_in(
 
     def run(reading: StandIn, H: NDArray[Any], tol: float) -> LoopResult:
         F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype)
-        first = replace(solver, inner_sweeps=FIRST_SWEEPS)
+        first = solver._replace(inner_sweeps=FIRST_SWEEPS)
         loop = Alternation(reading, backend, solver, extrapolated=extrapolated)
         return loop.run(F, H, max_iter=MOST_ITERATIONS, tol=tol, first_solver=first)
 
@@ -125,7 +138,7 @@ def start_on_stand_in(
 
 def stand_in_width(k: int) -> int:
     """Width of the stand-in for ranks up to k."""
-    return 2 * k + OVERSAMPLING
+    return -(-(2 * k + OVERSAMPLING) // WHOLE) * WHOLE
 
 
 def find_stand_in(
@@ -144,7 +157,7 @@ def find_stand_in(
         return None
     Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
     backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
-    return _stand_in(Y, basis)
+    return StandIn(Y, np.ascontiguousarray(basis.T))
 
 
 def _row_space(
@@ -154,10 +167,9 @@ def _row_space(
     n_chosen = X.shape[0] // int(np.clip(X.shape[0] // (8 * width), 1, 8))
     chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
     basis = rng.standard_normal((width, X.shape[1]))
-    buffers: list[NDArray[Any]] = []
     for _ in range(2):
         if len(basis):
-            step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen, buffers)
+            step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen)
             basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
     return basis.astype(X.dtype)
 

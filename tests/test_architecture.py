@@ -11,8 +11,9 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["blocks", "backends.blas", "solvers.panels", "objective", "initialization"],
-    ["datasets", "solvers.hals", "solvers.mu", "products", "checks", "persistence", "backends.numpy"],
+    ["blocks", "backends.blas", "microkernels", "objective", "initialization"],
+    ["datasets", "products", "solvers.panels", "checks", "persistence"],
+    ["solvers.hals", "solvers.mu", "tiles", "backends.numpy"],
     ["backends", "solvers", "steps"],
     ["alternation"],
     ["lowrank"],

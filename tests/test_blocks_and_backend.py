@@ -51,7 +51,7 @@ def matrix(rows=4000, columns=3000):
 
 def test_sweep_reads_every_row_once_and_sums_in_tile_order():
     X = matrix()
-    height = tile_rows(3000, 4)
+    height = tile_rows(4000, 3000, 4)
     seen = np.zeros(4000, dtype=int)
 
     class SumRows(TileStep):

@@ -247,7 +247,7 @@ def test_what_gives_slices_of_rows_is_fitted_tile_by_tile(init):
     params = {"blocks": {"a": 300, "b": 20}, "init": init, "max_iter": 3, "tol": 0, "random_state": 0}
     model = CoupledNMF(4, **params)
     F = model.fit_transform(source)
-    assert source.most_rows <= 512
+    assert source.most_rows <= 1024
     expected = CoupledNMF(4, **params)
     np.testing.assert_array_equal(F, expected.fit_transform(array))
     np.testing.assert_array_equal(model.transform(source), F)

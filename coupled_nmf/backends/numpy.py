@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,9 @@ from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers.panels import PANEL
 
-TILE_BYTES = 5_500_000  # large enough that threads seldom meet at Python's lock, small enough for the last cache
+TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
+MOST_ROWS = 1024  # and that their sums, in the dtype of X, stay exact
+PARTS = 8  # at least, where there are rows enough
 
 
 @njit(nogil=True, cache=True)
@@ -27,10 +30,16 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
         flat_total[i] += flat_part[i]
 
 
-def tile_rows(n_features: int, itemsize: int) -> int:
-    """Rows of a tile: a multiple of the kernels' panel, and a function of the data alone, so sums repeat."""
-    rows = TILE_BYTES // (n_features * itemsize) // PANEL * PANEL
-    return int(min(max(rows, PANEL), 512))
+def tile_rows(n_samples: int, n_features: int, itemsize: int) -> int:
+    """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
+    most = min(max(TILE_BYTES // (n_features * itemsize), PANEL), MOST_ROWS)
+    return even_height(n_samples, -(-n_samples // most))
+
+
+def even_height(n: int, least_parts: int) -> int:
+    """Height of equal parts of n, as many as asked for, rounded up to a multiple of PARTS if that leaves them tall."""
+    parts = -(-least_parts // PARTS) * PARTS
+    return max(-(-n // parts), min(n, PANEL))
 
 
 class _OrderedSums:
@@ -89,7 +98,7 @@ class NumpyBackend:
     def __enter__(self) -> NumpyBackend:
         self._limit.__enter__()
         if self.n_threads > 1:
-            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="coupled_nmf")
+            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="coupled_nmf")
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
@@ -108,39 +117,43 @@ class NumpyBackend:
             ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
             ``step.shapes``. It may write to rows ``rows`` of arrays of its own.
         """
-        height = tile_rows(X.shape[1], X.dtype.itemsize)
-        starts = range(0, X.shape[0], height)
+        height = tile_rows(*X.shape, X.dtype.itemsize)
+        return self._sum(X.shape[0], height, step, lambda rows: step(X.tile(rows), rows))
+
+    def sweep_columns(self, n: int, step: Any) -> tuple[NDArray[np.float64], ...]:
+        """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
+        return self._sum(n, even_height(n, 1), step, step)
+
+    def _sum(self, n: int, height: int, step: Any, run: Callable[[slice], Any]) -> tuple[NDArray[np.float64], ...]:
+        starts = range(0, n, height)
         sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
 
-        def run(index: int) -> None:
-            rows = slice(starts[index], min(starts[index] + height, X.shape[0]))
-            try:
-                sums.bring(index, step(X.tile(rows), rows))
-            except BaseException:
-                sums.fail()
-                raise
+        def run_one(index: int) -> None:
+            sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
 
-        self._for_each(run, len(starts))
+        self._for_each(run_one, len(starts), sums.fail)
         return sums.totals
 
-    def update(self, solver: Any, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
-        """Move all rows of V in place, in tiles on the threads; rows are independent."""
-        height = max(PANEL, -(-V.shape[0] // (4 * self.n_threads * PANEL)) * PANEL)
-        starts = range(0, V.shape[0], height)
-        self._for_each(
-            lambda i: solver.update(V[starts[i] : starts[i] + height], gram, cross[starts[i] : starts[i] + height]),
-            len(starts),
-        )
+    def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None]) -> None:
+        """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.
 
-    def _for_each(self, run: Callable[[int], None], n: int) -> None:
-        if self._pool is None or n == 1:
-            for index in range(n):
-                run(index)
-            return
-        futures = [self._pool.submit(run, index) for index in range(n)]
+        After an error nothing new begins, and ``give_up`` wakes those that wait for what will not come.
+        """
+        order, failed = itertools.count(), threading.Event()
+
+        def work() -> None:
+            try:
+                while not failed.is_set() and (index := next(order)) < n:
+                    run(index)
+            except BaseException:
+                failed.set()
+                give_up()
+                raise
+
+        helpers = [self._pool.submit(work) for _ in range(min(self.n_threads, n) - 1)] if self._pool else []
         try:
-            for future in futures:
-                future.result()
+            work()
         finally:
-            for future in futures:
-                future.cancel()
+            errors = [error for helper in helpers if (error := helper.exception()) is not None]
+        if errors:
+            raise errors[0]

@@ -3,57 +3,68 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from coupled_nmf.solvers.panels import FASTMATH, PANEL, load_panel, store_panel, subtract_product
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_product
+
+
+class HALS(NamedTuple):
+    """Exact minimization over one column of V after the other, ``inner_sweeps`` times per cross.
+
+    A column that would divide by zero stays: its partner moves first, and then it can. So no component is lost.
+    """
+
+    inner_sweeps: int = 1
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
-def _move_column(panel, cross, gram, j, step):
+def _move_column(panel, cross, gram, j, step, smallest):
     """Minimize over row j of a transposed panel; ``step`` gets the new row less the old one."""
+    zero = panel.dtype.type(0)
     for lane in range(PANEL):
         step[lane] = cross[j, lane]
     subtract_product(gram[j], panel, step)
     scale = panel.dtype.type(1) / gram[j, j]
     for lane in range(PANEL):
         old = panel[j, lane]
-        panel[j, lane] = max(old + step[lane] * scale, panel.dtype.type(0))
+        new = old + step[lane] * scale
+        panel[j, lane] = new if new > smallest else zero
         step[lane] = panel[j, lane] - old
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
-def hals_sweeps(V, gram, cross, n_sweeps):
-    """Move V (rows, k) in place by ``n_sweeps`` passes over its columns."""
-    rows, k = V.shape
-    panel = np.zeros((k, PANEL), V.dtype)
-    panel_cross = np.zeros((k, PANEL), V.dtype)
-    step = np.empty(PANEL, V.dtype)
-    for start in range(0, rows, PANEL):
-        height = min(PANEL, rows - start)
-        load_panel(V, start, height, panel)
-        load_panel(cross, start, height, panel_cross)
-        for _ in range(n_sweeps):
-            for j in range(k):
-                if gram[j, j] > 0:
-                    _move_column(panel, panel_cross, gram, j, step)
-        store_panel(panel, V, start, height)
+def hals_sweeps(panel, cross, gram, n_sweeps):
+    """Move a panel by ``n_sweeps`` passes over its columns."""
+    step = np.empty(PANEL, panel.dtype)
+    smallest = smallest_of(panel.dtype.type(0))
+    for _ in range(n_sweeps):
+        for j in range(panel.shape[0]):
+            if gram[j, j] > 0:
+                _move_column(panel, cross, gram, j, step, smallest)
+
+
+@overload(move_panel)
+def _move_panel(rule, panel, cross, gram):
+    if getattr(rule, "instance_class", None) is HALS:
+        return lambda rule, panel, cross, gram: hals_sweeps(panel, cross, gram, rule.inner_sweeps)
+    return None
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
-def _settle_panel(panel, cross, gram, step, moved):
+def _settle_panel(panel, cross, gram, step, moved, smallest):
     """Make eight passes; ``moved`` gets each lane's largest step in the last."""
     for sweep in range(8):
         for lane in range(PANEL):
             moved[lane] = 0
         for j in range(panel.shape[0]):
             if gram[j, j] > 0:
-                _move_column(panel, cross, gram, j, step)
+                _move_column(panel, cross, gram, j, step, smallest)
                 if sweep == 7:
                     for lane in range(PANEL):
                         moved[lane] = max(moved[lane], abs(step[lane]))
@@ -74,6 +85,7 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
     panel_cross = np.zeros((k, PANEL), V.dtype)
     step = np.empty(PANEL, V.dtype)
     moved = np.empty(PANEL, V.dtype)
+    smallest = smallest_of(V.dtype.type(0))
     for _ in range(0, max_sweeps, 8):
         n_left = 0
         for start in range(0, n_waiting, PANEL):
@@ -82,7 +94,7 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
                 for j in range(k):
                     panel[j, lane] = V[waiting[start + lane], j]
                     panel_cross[j, lane] = cross[waiting[start + lane], j]
-            _settle_panel(panel, panel_cross, gram, step, moved)
+            _settle_panel(panel, panel_cross, gram, step, moved, smallest)
             for lane in range(height):
                 row = waiting[start + lane]
                 largest = V.dtype.type(0)
@@ -107,17 +119,3 @@ def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows
     for row in rows:
         with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
             V[row] = nnls(A, to_b @ cross[row].astype(np.float64))[0]
-
-
-@dataclass(frozen=True)
-class HALS:
-    """Exact minimization over one column of V after the other, ``inner_sweeps`` times per cross."""
-
-    inner_sweeps: int = 1
-    starts_from_h: ClassVar[bool] = True
-    extrapolates: ClassVar[bool] = True
-    default_sweeps: ClassVar[int] = 3
-
-    def update(self, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
-        """Move V in place."""
-        hals_sweeps(V, gram, cross, self.inner_sweeps)

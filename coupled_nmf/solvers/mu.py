@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numba.extending import overload
 
-from coupled_nmf.solvers.panels import FASTMATH, PANEL, load_panel, store_panel, subtract_product
+from coupled_nmf.products import add_outers
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of
 
 EPSILON = 1e-12  # the paper's small constant in the denominators; its size is ours
-# What falls below becomes zero, as it would a few iterations later: numbers that small are slow on many processors.
-SMALLEST = {"f": 1e-37, "d": 1e-300}
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def multiplicative_sweeps(V, gram, cross, n_sweeps, epsilon, smallest):
-    """``V *= cross / (V @ gram + epsilon)``, in place, ``n_sweeps`` times."""
-    rows, k = V.shape
-    panel = np.zeros((k, PANEL), V.dtype)
-    panel_cross = np.zeros((k, PANEL), V.dtype)
-    moved = np.empty((k, PANEL), V.dtype)
-    for start in range(0, rows, PANEL):
-        height = min(PANEL, rows - start)
-        load_panel(V, start, height, panel)
-        load_panel(cross, start, height, panel_cross)
-        for _ in range(n_sweeps):
-            for j in range(k):
-                denominator = moved[j]
-                for lane in range(PANEL):
-                    denominator[lane] = -epsilon
-                subtract_product(gram[j], panel, denominator)
-                for lane in range(PANEL):
-                    value = panel[j, lane] * panel_cross[j, lane] / -denominator[lane]
-                    denominator[lane] = value if value >= smallest else V.dtype.type(0)
-            panel, moved = moved, panel
-        store_panel(panel, V, start, height)
-
-
-@dataclass(frozen=True)
-class MultiplicativeUpdate:
+class MultiplicativeUpdate(NamedTuple):
     """``V *= cross / (V @ gram + EPSILON)``, ``inner_sweeps`` times per cross."""
 
     inner_sweeps: int = 1
-    starts_from_h: ClassVar[bool] = False  # a zero never moves, so F needs a start of its own
-    extrapolates: ClassVar[bool] = False
-    default_sweeps: ClassVar[int] = 1
 
-    def update(self, V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any]) -> None:
-        """Move V in place."""
-        kind = V.dtype.type
-        multiplicative_sweeps(V, gram, cross, self.inner_sweeps, kind(EPSILON), kind(SMALLEST[V.dtype.char]))
+
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
+def multiplicative_sweeps(panel, cross, gram, n_sweeps):
+    """Move a panel by ``n_sweeps`` updates of all its entries at once."""
+    k = panel.shape[0]
+    zero = panel.dtype.type(0)
+    smallest = smallest_of(zero)
+    denominator = np.empty_like(panel)
+    for _ in range(n_sweeps):
+        denominator[:] = EPSILON
+        add_outers(
+            zero, gram.ctypes.data, gram.strides[0], k, panel.ctypes.data, panel.strides[0], k, PANEL,
+            denominator.ctypes.data, denominator.strides[0],
+        )  # fmt: skip
+        for j in range(k):
+            for lane in range(PANEL):
+                value = panel[j, lane] * cross[j, lane] / denominator[j, lane]
+                panel[j, lane] = value if value >= smallest else zero
+
+
+@overload(move_panel)
+def _move_panel(rule, panel, cross, gram):
+    if getattr(rule, "instance_class", None) is MultiplicativeUpdate:
+        return lambda rule, panel, cross, gram: multiplicative_sweeps(panel, cross, gram, rule.inner_sweeps)
+    return None

@@ -1,41 +1,61 @@
-"""Panels: 128 rows of a factor, held transposed, so that the innermost loops run over rows.
+"""Panels: some rows of a factor, held transposed, so that the innermost loops run over rows whatever the rank."""
 
-Rows are independent and adjacent in a panel: the loops over them fill the vector units whatever the rank.
-"""
+from __future__ import annotations
+
+from typing import Any
 
 from numba import njit
 
-PANEL = 128
+from coupled_nmf.microkernels import COMBINATION_BYTES, size_of, subtract_combination
+
+PANEL = COMBINATION_BYTES // 4  # rows
 # Reordering and fused multiply-adds only: the full "fastmath" removes the tests for NaN.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+# What falls below becomes zero, as it would a few iterations later: numbers that small are slow on many processors.
+SMALLEST = {4: 1e-37, 8: 1e-300}
+SMALLEST_SINGLE, SMALLEST_DOUBLE = SMALLEST[4], SMALLEST[8]
+
+
+def move_panel(rule: Any, panel: Any, cross: Any, gram: Any) -> None:
+    """Move a panel (k, PANEL) in place by a rule, one of ``SOLVERS``, given gram (k, k) and cross (k, PANEL).
+
+    Compiled code alone calls it; each solver says with ``numba.extending.overload`` what its rule does.
+    """
+    raise NotImplementedError
 
 
 @njit(nogil=True, cache=True, inline="always")
-def load_panel(V, start, height, panel):
-    """Rows ``start`` to ``start + height`` of V, transposed into ``panel`` (k, 128)."""
+def smallest_of(zero):
+    """What becomes zero in that dtype."""
+    return zero + (SMALLEST_SINGLE if size_of(zero) == 4 else SMALLEST_DOUBLE)
+
+
+@njit(nogil=True, cache=True)
+def take_rows(V, start, height, panel):
+    """Put rows ``start`` to ``start + height`` of V, transposed, into ``panel``."""
     for lane in range(height):
         for j in range(panel.shape[0]):
             panel[j, lane] = V[start + lane, j]
 
 
-@njit(nogil=True, cache=True, inline="always")
-def store_panel(panel, V, start, height):
-    """Put back what `load_panel` took."""
+@njit(nogil=True, cache=True)
+def put_rows(panel, V, start, height):
+    """Put back what `take_rows` took."""
     for lane in range(height):
         for j in range(panel.shape[0]):
             V[start + lane, j] = panel[j, lane]
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
+@njit(nogil=True, cache=True, inline="always")
 def subtract_product(weights, panel, out):
-    """``out -= weights @ panel``: four rows of the panel at a time, since a pass over ``out`` costs as much as one."""
-    k = panel.shape[0]
-    fours = k - k % 4
-    for i in range(0, fours, 4):
-        a, b, c, d = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        p, q, r, s = panel[i], panel[i + 1], panel[i + 2], panel[i + 3]
-        for lane in range(PANEL):
-            out[lane] -= a * p[lane] + b * q[lane] + c * r[lane] + d * s[lane]
-    for i in range(fours, k):
-        for lane in range(PANEL):
-            out[lane] -= weights[i] * panel[i, lane]
+    """``out −= weights @ panel``, over all lanes."""
+    zero = panel.dtype.type(0)
+    for first in range(0, PANEL * size_of(zero), COMBINATION_BYTES):
+        subtract_combination(
+            zero,
+            weights.ctypes.data,
+            panel.ctypes.data + first,
+            panel.strides[0],
+            panel.shape[0],
+            out.ctypes.data + first,
+        )

@@ -1,0 +1,251 @@
+"""Two small products that stay in vector registers, written in LLVM's own language.
+
+Everything that costs time in a factorization is one of two shapes. ``dot_block`` adds dot products of a few rows with
+a few others, all contiguous; ``outer_block`` adds a few rows times numbers to a few others. Written as loops they reach
+a half of what the core can do; here the sums are kept in registers whatever the compiler thinks of it.
+
+Arrays are given by address and by bytes from row to row, so that one compiled function serves any number of parts
+and every view. ``zero`` is a zero of the arrays' dtype, and stands for that dtype alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Bytes of a vector; rows and columns of sums of a dot block; rows and vectors of an outer block: what 32 registers
+# hold with AVX-512, what 16 hold with AVX2, and what 32 hold of the 16 bytes that any other processor has.
+_HAS = binding.get_host_cpu_features()
+if _HAS.get("avx512f"):
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 64, 6, 4, 6, 4
+elif _HAS.get("avx2"):
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 32, 3, 4, 3, 4
+else:
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 16, 6, 4, 6, 4
+
+COMBINATION_BYTES = 384  # of a row that `subtract_combination` holds: 6, 12 or 24 vectors
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+def _number(value: int) -> ir.Constant:
+    return ir.Constant(_I64, value)
+
+
+class _Lanes:
+    """Vectors of one width: the few instructions that the blocks are made of."""
+
+    def __init__(self, builder: ir.IRBuilder, scalar: types.Type, n_bytes: int) -> None:
+        self.builder = builder
+        element, self.size = (ir.FloatType(), 4) if scalar == types.float32 else (ir.DoubleType(), 8)
+        self.count = max(n_bytes // self.size, 1)
+        self.kind = ir.VectorType(element, self.count)
+        self.zero = ir.Constant(self.kind, None)
+
+    def at(self, base: Any, *offsets: Any) -> Any:
+        for offset in offsets:
+            base = self.builder.add(base, offset)
+        return base
+
+    def rows(self, base: Any, stride: Any, n: int) -> list[Any]:
+        return [self.at(base, self.builder.mul(_number(i), stride)) for i in range(n)]
+
+    def load(self, address: Any) -> Any:
+        return self.builder.load(self.builder.inttoptr(address, ir.PointerType(self.kind)), align=self.size)
+
+    def store(self, value: Any, address: Any) -> None:
+        self.builder.store(value, self.builder.inttoptr(address, ir.PointerType(self.kind)), align=self.size)
+
+    def load_number(self, address: Any) -> Any:
+        return self.builder.load(self.builder.inttoptr(address, ir.PointerType(self.kind.element)))
+
+    def splat(self, number: Any) -> Any:
+        empty = ir.Constant(self.kind, ir.Undefined)
+        first = self.builder.insert_element(empty, number, ir.Constant(_I32, 0))
+        lanes = ir.Constant(ir.VectorType(_I32, self.count), [0] * self.count)
+        return self.builder.shuffle_vector(first, empty, lanes)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        name = f"llvm.fma.v{self.count}f{8 * self.size}"
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name
+        )
+        return self.builder.call(function, [a, b, c])
+
+    def without_first(self, vector: Any, n: Any) -> Any:
+        """The vector with zeros in its first ``n`` lanes."""
+        lanes = ir.VectorType(_I32, self.count)
+        empty = ir.Constant(lanes, ir.Undefined)
+        limit = self.builder.insert_element(empty, self.builder.trunc(n, _I32), ir.Constant(_I32, 0))
+        limit = self.builder.shuffle_vector(limit, empty, ir.Constant(lanes, [0] * self.count))
+        kept = self.builder.icmp_signed(">=", ir.Constant(lanes, list(range(self.count))), limit)
+        return self.builder.select(kept, vector, self.zero)
+
+    def add_up(self, vector: Any) -> Any:
+        """Sum of the lanes, halves first."""
+        n = self.count
+        while n > 1:
+            n //= 2
+            halves = [
+                self.builder.shuffle_vector(
+                    vector, vector, ir.Constant(ir.VectorType(_I32, n), list(range(first, first + n)))
+                )
+                for first in (0, n)
+            ]
+            vector = self.builder.fadd(*halves)
+        return self.builder.extract_element(vector, ir.Constant(_I32, 0))
+
+    def held(self, values: list[list[Any]]) -> list[list[Any]]:
+        """Registers that start with these values."""
+        return [[cgutils.alloca_once_value(self.builder, value) for value in row] for row in values]
+
+
+def _add_dots(
+    lanes: _Lanes, rows: int, columns: int, x: Any, xs: Any, h: Any, hs: Any, n: Any, out: Any, os: Any
+) -> None:
+    b, width = lanes.builder, _number(lanes.count)
+    held = lanes.held([[lanes.zero] * columns for _ in range(rows)])
+    x_rows, h_rows = lanes.rows(x, xs, rows), lanes.rows(h, hs, columns)
+
+    def step(offset: Any, repeated: Any = None) -> None:
+        xv = [lanes.load(lanes.at(row, offset)) for row in x_rows]
+        if repeated is not None:
+            xv = [lanes.without_first(v, repeated) for v in xv]
+        for j, row in enumerate(h_rows):
+            hv = lanes.load(lanes.at(row, offset))
+            for r in range(rows):
+                b.store(lanes.fma(xv[r], hv, b.load(held[r][j])), held[r][j])
+
+    whole = b.mul(b.sdiv(n, width), width)
+    size = _number(lanes.size)
+    with cgutils.for_range_slice(b, _number(0), b.mul(whole, size), b.mul(width, size), _I64) as (offset, _):
+        step(offset)
+    if lanes.count > 1:  # the last vector begins early, and what was seen before counts as zero
+        with b.if_then(b.icmp_signed("<", whole, n)):
+            step(b.mul(b.sub(n, width), size), b.sub(width, b.sub(n, whole)))
+    for r in range(rows):
+        for j, place in enumerate(lanes.rows(lanes.at(out, _number(r * lanes.size)), os, columns)):
+            pointer = b.inttoptr(place, ir.PointerType(lanes.kind.element))
+            b.store(b.fadd(b.load(pointer), lanes.add_up(b.load(held[r][j]))), pointer)
+
+
+def _add_outer(
+    lanes: _Lanes, rows: int, vectors: int, f: Any, fs: Any, x: Any, xs: Any, n: Any, out: Any, os: Any,
+    repeated: Any = None, sign: int = 1,
+) -> None:  # fmt: skip
+    b = lanes.builder
+    offsets = [_number(v * lanes.count * lanes.size) for v in range(vectors)]
+    places = [[lanes.at(row, offset) for offset in offsets] for row in lanes.rows(out, os, rows)]
+    held = lanes.held([[lanes.load(place) for place in row] for row in places])
+    f_rows = lanes.rows(f, fs, rows)
+    with cgutils.for_range_slice(b, _number(0), n, _number(1), _I64) as (r, _):
+        start = lanes.at(x, b.mul(r, xs))
+        xv = [lanes.load(lanes.at(start, offset)) for offset in offsets]
+        if repeated is not None:
+            xv = [lanes.without_first(v, repeated) for v in xv]
+        for row, sums in zip(f_rows, held, strict=True):
+            number = lanes.load_number(lanes.at(row, b.mul(r, _number(lanes.size))))
+            weight = lanes.splat(number if sign > 0 else b.fneg(number))
+            for v, held_sum in zip(xv, sums, strict=True):
+                b.store(lanes.fma(weight, v, b.load(held_sum)), held_sum)
+    for row, sums in zip(places, held, strict=True):
+        for place, held_sum in zip(row, sums, strict=True):
+            lanes.store(b.load(held_sum), place)
+
+
+def _for_each_count(builder: ir.IRBuilder, n: Any, largest: int, write: Any) -> None:
+    """Code for every n from 1 to ``largest``, chosen at run time."""
+    after = builder.append_basic_block("after")
+    switch = builder.switch(n, after)
+    for count in range(1, largest + 1):
+        block = builder.append_basic_block(f"count{count}")
+        switch.add_case(_number(count), block)
+        with builder.goto_block(block):
+            write(count)
+            builder.branch(after)
+    builder.position_at_end(after)
+
+
+def _dot_of(rows: int, columns: int, n_bytes: int) -> Any:
+    @intrinsic
+    def dot(typingctx, zero, x, xs, h, hs, columns_now, n, out, os):
+        def write(context, builder, signature, args):
+            _, x, xs, h, hs, columns_now, n, out, os = args
+            lanes = _Lanes(builder, signature.args[0], n_bytes)
+            _for_each_count(
+                builder, columns_now, columns, lambda c: _add_dots(lanes, rows, c, x, xs, h, hs, n, out, os)
+            )
+            return context.get_dummy_value()
+
+        return types.void(zero, *[types.int64] * 8), write
+
+    return dot
+
+
+def _outer_of(rows: int, vectors: int, n_bytes: int, *, repeats: bool) -> Any:
+    @intrinsic
+    def outer(typingctx, zero, f, fs, rows_now, x, xs, n, out, os, repeated):
+        def write(context, builder, signature, args):
+            _, f, fs, rows_now, x, xs, n, out, os, repeated = args
+            lanes = _Lanes(builder, signature.args[0], n_bytes)
+            skip = repeated if repeats else None
+            _for_each_count(
+                builder, rows_now, rows, lambda c: _add_outer(lanes, c, vectors, f, fs, x, xs, n, out, os, skip)
+            )
+            return context.get_dummy_value()
+
+        return types.void(zero, *[types.int64] * 9), write
+
+    return outer
+
+
+def _size_of(typingctx, zero):
+    """Bytes of a number of that dtype, known to the compiler."""
+    return types.int64(zero), lambda context, builder, signature, args: _number(signature.args[0].bitwidth // 8)
+
+
+def _pointer_to(typingctx, zero, address):
+    """The address as a pointer to numbers of that dtype."""
+
+    def write(context, builder, signature, args):
+        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
+
+    return types.CPointer(zero)(zero, types.int64), write
+
+
+size_of: Any = intrinsic(_size_of)
+pointer_to: Any = intrinsic(_pointer_to)
+
+
+# dot(zero, x, x_stride, h, h_stride, columns, n, out, out_stride):
+#   out[j, r] += Σ_i x[r, i] h[j, i]   for r of DOT_ROWS (or 1), j < columns <= DOT_COLUMNS, i < n; n a vector or more
+dot_block = _dot_of(DOT_ROWS, DOT_COLUMNS, VECTOR_BYTES)
+dot_row = _dot_of(1, DOT_COLUMNS, VECTOR_BYTES)
+dot_narrow = _dot_of(1, 1, 1)  # any n
+
+# outer(zero, f, f_stride, rows, x, x_stride, n, out, out_stride, repeated):
+#   out[j, i] += Σ_r f[j, r] x[r, i]   for j < rows <= OUTER_ROWS, r < n, i of OUTER_VECTORS vectors (or of 1, the first
+#   ``repeated`` of whose lanes are left alone)
+outer_block = _outer_of(OUTER_ROWS, OUTER_VECTORS, VECTOR_BYTES, repeats=False)
+outer_vector = _outer_of(OUTER_ROWS, 1, VECTOR_BYTES, repeats=True)
+outer_number = _outer_of(1, 1, 1, repeats=False)
+
+
+def _subtract_combination(typingctx, zero, weights, x, xs, n, out):
+    """``out[i] −= Σ_r weights[r] x[r, i]`` for r < n and i of COMBINATION_BYTES."""
+
+    def write(context, builder, signature, args):
+        _, weights, x, xs, n, out = args
+        lanes = _Lanes(builder, signature.args[0], VECTOR_BYTES)
+        vectors = COMBINATION_BYTES // VECTOR_BYTES
+        _add_outer(lanes, 1, vectors, weights, _number(0), x, xs, n, out, _number(0), sign=-1)
+        return context.get_dummy_value()
+
+    return types.void(zero, *[types.int64] * 5), write
+
+
+subtract_combination: Any = intrinsic(_subtract_combination)
