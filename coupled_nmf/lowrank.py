@@ -36,6 +36,11 @@ class PowerPass(TileStep):
         """Shape of the sum."""
         return [(len(self.basis), self.X.shape[1])]
 
+    @property
+    def depth(self) -> int:
+        """The width of the basis."""
+        return len(self.basis)
+
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Multiply one tile's rows."""
         first, last = np.searchsorted(self.chosen, (rows.start, rows.stop))
@@ -57,6 +62,11 @@ class Project(TileStep):
     def shapes(self) -> list[tuple[int, ...]]:
         """Nothing is summed."""
         return []
+
+    @property
+    def depth(self) -> int:
+        """The width of the basis."""
+        return len(self.basis)
 
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Project one tile's rows."""

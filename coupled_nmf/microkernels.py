@@ -17,17 +17,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Bytes of a vector; rows and columns of sums of a dot block; rows and vectors of an outer block: what 32 registers
-# hold with AVX-512, what 16 hold with AVX2, and what 32 hold of the 16 bytes that any other processor has.
+# Bytes of a vector; rows and columns of sums of a dot block; rows and vectors of an outer block; rows of combinations
+# of 6 vectors: what 32 registers hold with AVX-512, what 16 hold with AVX2, and what 32 hold of the 16 bytes that
+# any other processor has.
 _HAS = binding.get_host_cpu_features()
 if _HAS.get("avx512f"):
-    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 64, 6, 4, 6, 4
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS, COMBINED_ROWS = 64, 6, 4, 6, 4, 4
 elif _HAS.get("avx2"):
-    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 32, 3, 4, 3, 4
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS, COMBINED_ROWS = 32, 3, 4, 3, 4, 2
 else:
-    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS = 16, 6, 4, 6, 4
-
-COMBINATION_BYTES = 384  # of a row that `subtract_combination` holds: 6, 12 or 24 vectors
+    VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS, COMBINED_ROWS = 16, 6, 4, 6, 4, 4
+COMBINED_BYTES = 6 * VECTOR_BYTES
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
@@ -85,19 +85,28 @@ class _Lanes:
         kept = self.builder.icmp_signed(">=", ir.Constant(lanes, list(range(self.count))), limit)
         return self.builder.select(kept, vector, self.zero)
 
-    def add_up(self, vector: Any) -> Any:
-        """Sum of the lanes, halves first."""
-        n = self.count
-        while n > 1:
-            n //= 2
-            halves = [
-                self.builder.shuffle_vector(
-                    vector, vector, ir.Constant(ir.VectorType(_I32, n), list(range(first, first + n)))
-                )
-                for first in (0, n)
-            ]
-            vector = self.builder.fadd(*halves)
-        return self.builder.extract_element(vector, ir.Constant(_I32, 0))
+    def add_up(self, vectors: list[Any]) -> Any:
+        """One vector whose lanes are the sums of the lanes of each of ``vectors``, at most as many as there are lanes.
+
+        Two vectors are folded into one, segment by segment, and so on: less than half the work of one after the other.
+        """
+        segment = self.count
+        while segment > 1:
+            half = segment // 2
+            folded = []
+            for i in range(0, len(vectors), 2):
+                pair = vectors[i : i + 2]
+                last = pair[-1]  # an odd one is folded with itself
+                firsts = [s + lane for s in range(0, 2 * self.count, segment) for lane in range(half)]
+                parts = [
+                    self.builder.shuffle_vector(
+                        pair[0], last, ir.Constant(ir.VectorType(_I32, self.count), [f + shift for f in firsts])
+                    )
+                    for shift in (0, half)
+                ]
+                folded.append(self.builder.fadd(*parts))
+            vectors, segment = folded, half
+        return vectors[0]
 
     def held(self, values: list[list[Any]]) -> list[list[Any]]:
         """Registers that start with these values."""
@@ -127,10 +136,17 @@ def _add_dots(
     if lanes.count > 1:  # the last vector begins early, and what was seen before counts as zero
         with b.if_then(b.icmp_signed("<", whole, n)):
             step(b.mul(b.sub(n, width), size), b.sub(width, b.sub(n, whole)))
-    for r in range(rows):
-        for j, place in enumerate(lanes.rows(lanes.at(out, _number(r * lanes.size)), os, columns)):
+    places = [
+        lanes.at(row, _number(r * lanes.size)) for row in lanes.rows(out, os, columns) for r in range(rows)
+    ]  # in the order of the sums, which are laid down as vectors first
+    values = [b.load(held[r][j]) for j in range(columns) for r in range(rows)]
+    for first in range(0, len(values), lanes.count):
+        group = values[first : first + lanes.count]
+        laid = b.ptrtoint(cgutils.alloca_once_value(b, lanes.add_up(group)), _I64)
+        for i, place in enumerate(places[first : first + lanes.count]):
+            number = lanes.load_number(lanes.at(laid, _number(i * lanes.size)))
             pointer = b.inttoptr(place, ir.PointerType(lanes.kind.element))
-            b.store(b.fadd(b.load(pointer), lanes.add_up(b.load(held[r][j]))), pointer)
+            b.store(b.fadd(b.load(pointer), number), pointer)
 
 
 def _add_outer(
@@ -235,17 +251,22 @@ outer_vector = _outer_of(OUTER_ROWS, 1, VECTOR_BYTES, repeats=True)
 outer_number = _outer_of(1, 1, 1, repeats=False)
 
 
-def _subtract_combination(typingctx, zero, weights, x, xs, n, out):
-    """``out[i] −= Σ_r weights[r] x[r, i]`` for r < n and i of COMBINATION_BYTES."""
+def _subtract_combinations(typingctx, zero, weights, ws, rows, x, xs, n, out, os):
+    """``out[j, i] −= Σ_r weights[j, r] x[r, i]`` for j < rows <= COMBINED_ROWS, r < n, i of COMBINED_BYTES."""
 
     def write(context, builder, signature, args):
-        _, weights, x, xs, n, out = args
+        _, weights, ws, rows, x, xs, n, out, os = args
         lanes = _Lanes(builder, signature.args[0], VECTOR_BYTES)
-        vectors = COMBINATION_BYTES // VECTOR_BYTES
-        _add_outer(lanes, 1, vectors, weights, _number(0), x, xs, n, out, _number(0), sign=-1)
+        vectors = COMBINED_BYTES // VECTOR_BYTES
+        _for_each_count(
+            builder,
+            rows,
+            COMBINED_ROWS,
+            lambda c: _add_outer(lanes, c, vectors, weights, ws, x, xs, n, out, os, sign=-1),
+        )
         return context.get_dummy_value()
 
-    return types.void(zero, *[types.int64] * 5), write
+    return types.void(zero, *[types.int64] * 8), write
 
 
-subtract_combination: Any = intrinsic(_subtract_combination)
+subtract_combinations: Any = intrinsic(_subtract_combinations)

@@ -41,6 +41,11 @@ class TileStep(ABC):
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the sums."""
 
+    @property
+    def depth(self) -> int:
+        """Multiplications for every entry of X, about: whether threads pay."""
+        return 1
+
     @abstractmethod
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Work on the tile that stands for ``rows``; return what is to be summed over the tiles."""
@@ -98,6 +103,11 @@ class MoveF(TileStep):
         k = self.F.shape[1]
         return [(k, self.X.shape[1]), (k, k), (1,)]
 
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return self.F.shape[1]
+
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Move one tile's rows."""
         sums = take_buffers(self.buffers, self.shapes, self.F.dtype)
@@ -145,6 +155,11 @@ class MoveH:
         """Shapes of the sums."""
         return [self.gram.shape, (1,)]
 
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
+
     def __call__(self, columns: slice) -> Sums:
         """Move those columns."""
         kind = self.H.dtype.type
@@ -173,6 +188,11 @@ class SolveF(TileStep):
     def shapes(self) -> list[tuple[int, ...]]:
         """Shape of the sum: the squares of the residual per block."""
         return [(len(self.X.layout.names),)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
 
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Solve for one tile's rows."""

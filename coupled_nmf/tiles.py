@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from coupled_nmf.microkernels import pointer_to, size_of
+from coupled_nmf.microkernels import COMBINED_ROWS, pointer_to, size_of
 from coupled_nmf.products import add_dots, add_outers
-from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, put_rows, subtract_product, take_rows
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, put_rows, subtract_products, take_rows
 
 
 @njit(nogil=True, cache=True)
@@ -57,14 +57,17 @@ def _extrapolate(panel, before, beta):
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
 def _energies(panel, cross, gram, out):
     """``v·gram·v − 2 v·cross`` of each lane's v: what the move lowers, and that row's share of J but for ‖x‖²."""
-    gradient = np.empty(PANEL, panel.dtype)
+    gradients = np.empty((COMBINED_ROWS, PANEL), panel.dtype)
     out[:] = 0.0
-    for j in range(panel.shape[0]):
-        for lane in range(PANEL):
-            gradient[lane] = cross[j, lane]
-        subtract_product(gram[j], panel, gradient)
-        for lane in range(PANEL):
-            out[lane] -= np.float64(panel[j, lane]) * (np.float64(cross[j, lane]) + np.float64(gradient[lane]))
+    for first in range(0, panel.shape[0], COMBINED_ROWS):
+        last = min(first + COMBINED_ROWS, panel.shape[0])
+        for j in range(first, last):
+            gradients[j - first] = cross[j]
+        subtract_products(gram, panel, gradients, first, last)
+        for j in range(first, last):
+            for lane in range(PANEL):
+                both = np.float64(cross[j, lane]) + np.float64(gradients[j - first, lane])
+                out[lane] -= np.float64(panel[j, lane]) * both
 
 
 @njit(nogil=True, cache=True)

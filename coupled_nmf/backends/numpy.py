@@ -20,6 +20,7 @@ from coupled_nmf.solvers.panels import PANEL
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
 MOST_ROWS = 1024  # and that their sums, in the dtype of X, stay exact
 PARTS = 8  # at least, where there are rows enough
+ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
 
 
 @njit(nogil=True, cache=True)
@@ -47,38 +48,38 @@ class _OrderedSums:
 
     def __init__(self, step: Any, most_waiting: int) -> None:
         self.totals = tuple(np.zeros(shape) for shape in step.shapes)
-        self._recycle = step.recycle
+        self._recycle, self._most = step.recycle, most_waiting
         self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
-        self._next, self._adding, self._most = 0, False, most_waiting
-        self._changed = threading.Condition()
-        self._failed = False
+        self._next, self._failed, self._blocked = 0, False, 0
+        self._adding, self._room = threading.Lock(), threading.Condition()
 
     def bring(self, index: int, sums: tuple[NDArray[Any], ...]) -> None:
-        with self._changed:
+        if len(self._waiting) >= self._most and index != self._next:
+            self._wait_for_room(index)
+        self._waiting[index] = sums
+        # Whoever finds the next tile's sums adds them, and those that came meanwhile; the others go on.
+        while self._next in self._waiting and self._adding.acquire(blocking=False):
+            try:
+                while (ready := self._waiting.pop(self._next, None)) is not None:
+                    for total, part in zip(self.totals, ready, strict=True):
+                        _add_to(total, part)
+                    self._recycle(ready)
+                    self._next += 1
+            finally:
+                self._adding.release()
+            if self._blocked:
+                with self._room:
+                    self._room.notify_all()
+
+    def _wait_for_room(self, index: int) -> None:
+        with self._room:
+            self._blocked += 1
             while len(self._waiting) >= self._most and index != self._next and not self._failed:
-                self._changed.wait()
-            self._waiting[index] = sums
-            if self._adding or index != self._next:
-                return
-            self._adding = True
-        while True:
-            with self._changed:
-                ready = self._waiting.pop(self._next, None)
-                if ready is None:
-                    self._adding = False
-                    self._changed.notify_all()
-                    return
-            for total, part in zip(self.totals, ready, strict=True):
-                _add_to(total, part)
-            self._recycle(ready)
-            with self._changed:
-                self._next += 1
-                self._changed.notify_all()
+                self._room.wait(0.001)  # not for ever: who adds looks for the blocked without the lock
+            self._blocked -= 1
 
     def fail(self) -> None:
-        with self._changed:
-            self._failed = True
-            self._changed.notify_all()
+        self._failed = True
 
 
 class NumpyBackend:
@@ -117,24 +118,27 @@ class NumpyBackend:
             ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
             ``step.shapes``. It may write to rows ``rows`` of arrays of its own.
         """
-        height = tile_rows(*X.shape, X.dtype.itemsize)
-        return self._sum(X.shape[0], height, step, lambda rows: step(X.tile(rows), rows))
+        work = X.shape[0] * X.shape[1] * step.depth
+        height = tile_rows(*X.shape, X.dtype.itemsize) if work > ALONE else MOST_ROWS
+        return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
 
     def sweep_columns(self, n: int, step: Any) -> tuple[NDArray[np.float64], ...]:
         """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
-        return self._sum(n, even_height(n, 1), step, step)
+        return self._sum(n, even_height(n, 1), n * step.depth**2, step, step)
 
-    def _sum(self, n: int, height: int, step: Any, run: Callable[[slice], Any]) -> tuple[NDArray[np.float64], ...]:
+    def _sum(
+        self, n: int, height: int, work: int, step: Any, run: Callable[[slice], Any]
+    ) -> tuple[NDArray[np.float64], ...]:
         starts = range(0, n, height)
         sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
 
         def run_one(index: int) -> None:
             sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
 
-        self._for_each(run_one, len(starts), sums.fail)
+        self._for_each(run_one, len(starts), sums.fail, self.n_threads if work > ALONE else 1)
         return sums.totals
 
-    def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None]) -> None:
+    def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
         """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.
 
         After an error nothing new begins, and ``give_up`` wakes those that wait for what will not come.
@@ -150,7 +154,7 @@ class NumpyBackend:
                 give_up()
                 raise
 
-        helpers = [self._pool.submit(work) for _ in range(min(self.n_threads, n) - 1)] if self._pool else []
+        helpers = [self._pool.submit(work) for _ in range(min(n_threads, n) - 1)] if self._pool else []
         try:
             work()
         finally:

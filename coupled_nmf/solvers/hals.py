@@ -11,7 +11,8 @@ from numba.extending import overload
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_product
+from coupled_nmf.microkernels import COMBINED_ROWS
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_products
 
 
 class HALS(NamedTuple):
@@ -23,30 +24,42 @@ class HALS(NamedTuple):
     inner_sweeps: int = 1
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
-def _move_column(panel, cross, gram, j, step, smallest):
-    """Minimize over row j of a transposed panel; ``step`` gets the new row less the old one."""
-    zero = panel.dtype.type(0)
-    for lane in range(PANEL):
-        step[lane] = cross[j, lane]
-    subtract_product(gram[j], panel, step)
-    scale = panel.dtype.type(1) / gram[j, j]
-    for lane in range(PANEL):
-        old = panel[j, lane]
-        new = old + step[lane] * scale
-        panel[j, lane] = new if new > smallest else zero
-        step[lane] = panel[j, lane] - old
-
-
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
+def _pass(panel, cross, gram, steps, smallest):
+    """Minimize over one row of a transposed panel after the other; ``steps`` ends with the last rows' steps.
+
+    A few rows share one reading of the panel; what the first of them moves is then taken from the rest.
+    """
+    k = panel.shape[0]
+    zero = panel.dtype.type(0)
+    for first in range(0, k, COMBINED_ROWS):
+        last = min(first + COMBINED_ROWS, k)
+        for j in range(first, last):
+            for lane in range(PANEL):
+                steps[j - first, lane] = cross[j, lane]
+        subtract_products(gram, panel, steps, first, last)
+        for j in range(first, last):
+            step = steps[j - first]
+            for i in range(first, j):
+                weight, moved = gram[j, i], steps[i - first]
+                for lane in range(PANEL):
+                    step[lane] -= weight * moved[lane]
+            scale = panel.dtype.type(1) / gram[j, j] if gram[j, j] > 0 else zero
+            row = panel[j]
+            for lane in range(PANEL):
+                old = row[lane]
+                new = old + step[lane] * scale
+                row[lane] = new if new > smallest else zero
+                step[lane] = row[lane] - old
+
+
+@njit(nogil=True, cache=True)
 def hals_sweeps(panel, cross, gram, n_sweeps):
     """Move a panel by ``n_sweeps`` passes over its columns."""
-    step = np.empty(PANEL, panel.dtype)
+    steps = np.empty((COMBINED_ROWS, PANEL), panel.dtype)
     smallest = smallest_of(panel.dtype.type(0))
     for _ in range(n_sweeps):
-        for j in range(panel.shape[0]):
-            if gram[j, j] > 0:
-                _move_column(panel, cross, gram, j, step, smallest)
+        _pass(panel, cross, gram, steps, smallest)
 
 
 @overload(move_panel)
@@ -56,35 +69,24 @@ def _move_panel(rule, panel, cross, gram):
     return None
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
-def _settle_panel(panel, cross, gram, step, moved, smallest):
-    """Make eight passes; ``moved`` gets each lane's largest step in the last."""
-    for sweep in range(8):
-        for lane in range(PANEL):
-            moved[lane] = 0
-        for j in range(panel.shape[0]):
-            if gram[j, j] > 0:
-                _move_column(panel, cross, gram, j, step, smallest)
-                if sweep == 7:
-                    for lane in range(PANEL):
-                        moved[lane] = max(moved[lane], abs(step[lane]))
-
-
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
 def solve_rows(V, gram, cross, tol, max_sweeps):
     """Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; return the rows that are not solved.
 
-    A row is done when no entry moves by more than ``tol`` of its largest. Rows that are done leave the panels, so
-    each row takes the sweeps it needs and no more, and its result does not depend on its neighbours.
+    A row is done when no entry moves by more than ``tol`` of its largest in the last of eight passes. Rows that are
+    done leave the panels, so each row takes the passes it needs and no more, and its result does not depend on its
+    neighbours.
     """
     rows, k = V.shape
     V[:] = 0
     waiting = np.arange(rows)
     n_waiting = rows
-    panel = np.zeros((k, PANEL), V.dtype)
-    panel_cross = np.zeros((k, PANEL), V.dtype)
-    step = np.empty(PANEL, V.dtype)
-    moved = np.empty(PANEL, V.dtype)
+    panel, panel_cross, before = (
+        np.zeros((k, PANEL), V.dtype),
+        np.zeros((k, PANEL), V.dtype),
+        np.zeros((k, PANEL), V.dtype),
+    )
+    steps = np.empty((COMBINED_ROWS, PANEL), V.dtype)
     smallest = smallest_of(V.dtype.type(0))
     for _ in range(0, max_sweeps, 8):
         n_left = 0
@@ -94,14 +96,18 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
                 for j in range(k):
                     panel[j, lane] = V[waiting[start + lane], j]
                     panel_cross[j, lane] = cross[waiting[start + lane], j]
-            _settle_panel(panel, panel_cross, gram, step, moved, smallest)
+            for sweep in range(8):
+                if sweep == 7:
+                    before[:] = panel
+                _pass(panel, panel_cross, gram, steps, smallest)
             for lane in range(height):
                 row = waiting[start + lane]
-                largest = V.dtype.type(0)
+                largest = moved = V.dtype.type(0)
                 for j in range(k):
                     V[row, j] = panel[j, lane]
                     largest = max(largest, panel[j, lane])
-                if moved[lane] > tol * largest:
+                    moved = max(moved, abs(panel[j, lane] - before[j, lane]))
+                if moved > tol * largest:
                     waiting[n_left] = row
                     n_left += 1
         n_waiting = n_left

@@ -6,9 +6,9 @@ from typing import Any
 
 from numba import njit
 
-from coupled_nmf.microkernels import COMBINATION_BYTES, size_of, subtract_combination
+from coupled_nmf.microkernels import COMBINED_BYTES, size_of, subtract_combinations
 
-PANEL = COMBINATION_BYTES // 4  # rows
+PANEL = 96  # rows: whole vectors of any width, and whole combinations
 # Reordering and fused multiply-adds only: the full "fastmath" removes the tests for NaN.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 # What falls below becomes zero, as it would a few iterations later: numbers that small are slow on many processors.
@@ -47,15 +47,10 @@ def put_rows(panel, V, start, height):
 
 
 @njit(nogil=True, cache=True, inline="always")
-def subtract_product(weights, panel, out):
-    """``out −= weights @ panel``, over all lanes."""
+def subtract_products(weights, panel, out, first, last):
+    """``out[j] −= weights[j] @ panel`` for j from ``first`` to ``last``, at most COMBINED_ROWS, into rows 0, 1, ..."""
     zero = panel.dtype.type(0)
-    for first in range(0, PANEL * size_of(zero), COMBINATION_BYTES):
-        subtract_combination(
-            zero,
-            weights.ctypes.data,
-            panel.ctypes.data + first,
-            panel.strides[0],
-            panel.shape[0],
-            out.ctypes.data + first,
-        )
+    w, ws, xs, os = weights.ctypes.data, weights.strides[0], panel.strides[0], out.strides[0]
+    for skip in range(0, PANEL * size_of(zero), COMBINED_BYTES):
+        x, o = panel.ctypes.data + skip, out.ctypes.data + skip
+        subtract_combinations(zero, w + first * ws, ws, last - first, x, xs, panel.shape[0], o, os)
