@@ -14,12 +14,12 @@ from coupled_nmf.steps import MoveF, Sums, Tile, TileStep, addresses
 from coupled_nmf.tiles import multiply_tile, power_tile
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
-OVERSAMPLING = 4
-WHOLE = 16  # widths of whole vectors
+OVERSAMPLING = 8
 MEAN_OF = 20  # samples whose mean is a component's start
-N_STARTS = 2
+N_STARTS, SCREENING = 3, 6  # starts, and the iterations after which the best is kept
+INNER_SWEEPS = 4  # at least: a cross costs little here
 PART_ROWS = 2500
-PART_TOL, ALL_TOL = 1e-3, 1e-4
+PART_TOL, ALL_TOL = 3e-3, 2e-4
 MOST_ITERATIONS = 200
 
 
@@ -122,33 +122,36 @@ def _one_part(array: NDArray[Any]) -> TiledMatrix:
 
 
 def start_on_stand_in(
-    stand_in: StandIn, backend: Any, solver: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
+    stand_in: StandIn, backend: Any, rule: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
 ) -> LoopResult:
-    """Find F and √α⊙H on the stand-in: several starts on a part of its rows, and the best of them on all.
+    """Find F and √α⊙H on the stand-in: the best of several starts, on a part of its rows and then on all.
 
-    A part of the rows finds H nearly as well as all do, in a fraction of the time.
+    A part of the rows finds H nearly as well as all do, in a fraction of the time; and a few iterations tell a bad
+    start from a good one.
     """
+    rule = rule._replace(inner_sweeps=max(rule.inner_sweeps, INNER_SWEEPS))
 
-    def run(reading: StandIn, H: NDArray[Any], tol: float) -> LoopResult:
-        F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype)
-        first = solver._replace(inner_sweeps=FIRST_SWEEPS)
-        loop = Alternation(reading, backend, solver, extrapolated=extrapolated)
-        return loop.run(F, H, max_iter=MOST_ITERATIONS, tol=tol, first_solver=first)
+    def run(reading: StandIn, H: NDArray[Any], max_iter: int, tol: float, F: NDArray[Any] | None = None) -> LoopResult:
+        first = rule._replace(inner_sweeps=FIRST_SWEEPS) if F is None else None
+        F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype) if F is None else F
+        loop = Alternation(reading, backend, rule, extrapolated=extrapolated)
+        return loop.run(F, H, max_iter=max_iter, tol=tol, first_solver=first)
 
     def best_of_part() -> NDArray[Any]:
         alive = np.flatnonzero(np.any(stand_in.tiles.parts[0] != 0, axis=1))  # rows of zeros say nothing
         part = stand_in
         if len(alive) >= 2 * PART_ROWS or len(alive) < stand_in.tiles.shape[0] // 2:
             part = stand_in.some_rows(np.sort(rng.permutation(alive)[:PART_ROWS]))
-        starts = (run(part, part.draw_components(k, rng), PART_TOL) for _ in range(N_STARTS))
-        return min(starts, key=lambda found: found.history[-1]).H
+        starts = (run(part, part.draw_components(k, rng), SCREENING, 0.0) for _ in range(N_STARTS))
+        best = min(starts, key=lambda found: found.history[-1])
+        return run(part, best.H, MOST_ITERATIONS, PART_TOL, best.F).H
 
-    return run(stand_in, best_of_part(), ALL_TOL)
+    return run(stand_in, best_of_part(), MOST_ITERATIONS, ALL_TOL)
 
 
 def stand_in_width(k: int) -> int:
     """Width of the stand-in for ranks up to k."""
-    return -(-(2 * k + OVERSAMPLING) // WHOLE) * WHOLE
+    return k + k // 2 + OVERSAMPLING
 
 
 def find_stand_in(

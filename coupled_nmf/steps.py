@@ -69,8 +69,8 @@ class Scan(TileStep):
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Scan one tile."""
         squares, zero = np.zeros(self.shapes[0]), self.X.dtype.type(0)
-        smallest, total = scan_tile(zero, addresses(self.X, tile), len(tile[0]), self.X.layout.bounds, squares)
-        if smallest < 0 or not np.all(np.isfinite(squares)):
+        negative, total = scan_tile(zero, addresses(self.X, tile), len(tile[0]), self.X.layout.bounds, squares)
+        if negative or not np.all(np.isfinite(squares)):
             self.refuse(tile, rows)
         return squares, np.array([total])
 

@@ -120,28 +120,30 @@ def move_columns(rule, FtX, gram, H, other, beta, next_beta, alpha, R, HHt, ener
     HHt[:] = 0
     energy[0] = 0.0
     for start in range(first, last, PANEL):
-        height = min(PANEL, last - start)
+        some = slice(start, min(PANEL + start, last))  # indices from 0, or each would be looked at for its sign
+        h, h_other, sums, r, weights = H[:, some], other[:, some], FtX[:, some], R[:, some], alpha[some]
+        height = weights.size
         for j in range(k):
             for lane in range(height):
-                panel[j, lane] = H[j, start + lane]
-                before[j, lane] = other[j, start + lane]
-                cross[j, lane] = zero + FtX[j, start + lane]
+                panel[j, lane] = h[j, lane]
+                before[j, lane] = h_other[j, lane]
+                cross[j, lane] = zero + sums[j, lane]
         if beta > 0:
             _extrapolate(panel, before, beta)
         move_panel(rule, panel, cross, gram)
         _energies(panel, cross, gram, energies)
         for lane in range(height):
-            energy[0] += alpha[start + lane] * energies[lane]
+            energy[0] += weights[lane] * energies[lane]
         for j in range(k):
             for lane in range(height):
-                before[j, lane] = H[j, start + lane]
-                other[j, start + lane] = panel[j, lane]
+                before[j, lane] = h[j, lane]
+                h_other[j, lane] = panel[j, lane]
         if next_beta > 0:
             _extrapolate(panel, before, next_beta)
         for j in range(k):
             for lane in range(height):
-                weighted[j, lane] = panel[j, lane] * alpha[start + lane]
-                R[j, start + lane] = weighted[j, lane]
+                weighted[j, lane] = panel[j, lane] * weights[lane]
+                r[j, lane] = weighted[j, lane]
         _add_gram(panel, weighted, height, HHt)
 
 
@@ -167,32 +169,32 @@ def power_tile(parts, R, rows, out):
         _add_moments(parts, panel, start, height, out)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH, inline="always")
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
 def _look_at(row, first, bounds, squares):
-    """Add a row's squares to those of its blocks; return its smallest entry or 0, and its sum."""
-    smallest, total = row.dtype.type(0), 0.0
+    """Add a row's squares to those of its blocks; return how many entries are negative, and their sum."""
+    negative, total = 0, 0.0
     for block in range(bounds.size - 1):
-        begin, end = max(bounds[block] - first, 0), min(bounds[block + 1] - first, row.size)
+        some = row[max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
         found = 0.0
-        for i in range(begin, end):
-            value = np.float64(row[i])
+        for i in range(some.size):  # from 0, or each index would be looked at for its sign
+            value = np.float64(some[i])
             found += value * value
             total += value
-            smallest = min(smallest, row[i])
+            negative += some[i] < 0
         squares[block] += found
-    return smallest, total
+    return negative, total
 
 
 @njit(nogil=True, cache=True)
 def scan_tile(zero, parts, rows, bounds, squares):
-    """Add the sum of squares of each block to ``squares``; return the smallest entry or 0, and the sum of all."""
-    smallest, total = zero, 0.0
+    """Add the sum of squares of each block to ``squares``; return how many entries are negative, and their sum."""
+    negative, total = 0, 0.0
     for row in range(rows):
         for p in range(parts.shape[0]):
             x = carray(pointer_to(zero, parts[p, 0] + row * parts[p, 1]), (parts[p, 3],))
-            low, found = _look_at(x, parts[p, 2], bounds, squares)
-            smallest, total = min(smallest, low), total + found
-    return smallest, total
+            some, found = _look_at(x, parts[p, 2], bounds, squares)
+            negative, total = negative + some, total + found
+    return negative, total
 
 
 @njit(nogil=True, cache=True)

@@ -138,8 +138,8 @@ def test_the_other_tiles_are_those_of_numpy(matrix, dtype):
     close(cross, X @ H.T, dtype)
     power_tile(parts, H, len(X), power)
     close(power, (X @ H.T).T @ X, dtype)
-    smallest, total = scan_tile(dtype(0), parts, len(X), bounds, squares)
-    assert smallest == 0
+    negative, total = scan_tile(dtype(0), parts, len(X), bounds, squares)
+    assert negative == 0
     assert total == pytest.approx(X.sum(dtype=np.float64))
     blocks = [slice(0, 20), slice(20, 27), slice(27, 57)]
     np.testing.assert_allclose(squares, [np.sum(X[:, b].astype(np.float64) ** 2) for b in blocks])

@@ -33,17 +33,19 @@ def smallest_of(zero):
 @njit(nogil=True, cache=True)
 def take_rows(V, start, height, panel):
     """Put rows ``start`` to ``start + height`` of V, transposed, into ``panel``."""
+    some = V[start : start + height]
     for lane in range(height):
         for j in range(panel.shape[0]):
-            panel[j, lane] = V[start + lane, j]
+            panel[j, lane] = some[lane, j]
 
 
 @njit(nogil=True, cache=True)
 def put_rows(panel, V, start, height):
     """Put back what `take_rows` took."""
+    some = V[start : start + height]
     for lane in range(height):
         for j in range(panel.shape[0]):
-            V[start + lane, j] = panel[j, lane]
+            some[lane, j] = panel[j, lane]
 
 
 @njit(nogil=True, cache=True, inline="always")
