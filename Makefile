@@ -7,7 +7,7 @@ MNIST ?= data
 OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
   tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py
 
-.PHONY: demo test test-oldest reproduce clean
+.PHONY: demo test test-oldest benchmarks reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -23,6 +23,12 @@ test-oldest:
 	$(VENV)-oldest/bin/pip install --quiet -r tests/oldest.txt
 	$(VENV)-oldest/bin/pip install --quiet --no-deps --editable .
 	$(VENV)-oldest/bin/pytest coupled_nmf $(OLDEST_TESTS)
+
+benchmarks:
+	$(PYTHON) -m venv $(VENV)-benchmarks
+	$(VENV)-benchmarks/bin/pip install --quiet --editable ".[probe,benchmarks]"
+	$(VENV)-benchmarks/bin/python -m benchmarks
+	$(VENV)-benchmarks/bin/python docs/benchmarks.py
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,4 +54,4 @@ reproduce: $(VENV)/.probe
 	$(BIN)/python docs/reproduction.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(OUT)
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(OUT)

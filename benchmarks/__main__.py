@@ -5,7 +5,7 @@ import importlib
 
 from benchmarks.record import write_record
 
-NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth")
+NAMES = ("to_loss", "path", "peers", "iteration", "mu", "memory", "growth")
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)} (default: all)")

@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from threadpoolctl import threadpool_info
+
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "scikit-learn", "numba")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "torchnmf", "pyplanc", "imml")
 
 
 def write_record(name, what, figures):
@@ -23,13 +26,30 @@ def write_record(name, what, figures):
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit.stdout.strip(),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "versions": {"python": platform.python_version()} | installed(),
+        "blas": sorted(
+            {f"{pool['internal_api']} {pool['version']} {pool.get('architecture')}" for pool in blas_pools()}
+        ),
         "figures": figures,
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
+
+
+def installed():
+    """Version of each package that is there."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def blas_pools():
+    """BLAS libraries that are loaded; their architecture says which kernels they run."""
+    return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
 def processor():

@@ -204,6 +204,7 @@ class Alternation:
             value, point = self.reading.move_h(
                 self.backend, self.solver, sums, H, other_H, (last_beta, beta), self._buffers_h
             )
+            del sums  # or two of them would stand side by side in the next iteration
             if not np.isfinite(value):
                 raise ValueError(f"J overflows in {F.dtype}: scale X down, or pass it as float64.")
             value = max(value, 0.0)

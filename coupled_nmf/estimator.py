@@ -324,12 +324,27 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None) -> NDArray[Any]:
         """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
+        converged = self._alternate(data, F, H, stand_in)
+        self.block_weights_ = data.alpha
+        found, residual = self._solve(data.X, data.backend, self.components_, data.alpha)
+        if self.verbose:
+            LOGGER.info("%s: %d iterations, J %.6g", self, self.n_iter_, float(data.alpha @ residual))
+        self._record_errors(data, residual)
+        if self.tol > 0 and not converged and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return found
+
+    def _alternate(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None) -> bool:
+        """Learn H; return whether J settled. What the loop needed beside H is free at the end."""
         solver = SOLVERS[self.solver]
         rule = solver.rule(self.inner_sweeps or solver.default_sweeps)
         extrapolated = self.extrapolate and solver.extrapolates
         F, H, kind = self._start(data, rule, extrapolated, F, H, stand_in)
-        alternation = Alternation(data.reading, data.backend, rule, extrapolated=extrapolated)
-        loop = alternation.run(
+        loop = Alternation(data.reading, data.backend, rule, extrapolated=extrapolated).run(
             F,
             H,
             max_iter=self.max_iter,
@@ -339,18 +354,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             window=WARM_WINDOW if kind == "warm" else WINDOW,
         )
         self._keep(loop)
-        self.block_weights_ = data.alpha
-        found, residual = self._solve(data.X, data.backend, self.components_, data.alpha)
-        if self.verbose:
-            LOGGER.info("%s: %d iterations, J %.6g", self, loop.n_iter, float(data.alpha @ residual))
-        self._record_errors(data, residual)
-        if self.tol > 0 and not loop.converged and loop.n_iter == self.max_iter:
-            warnings.warn(
-                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return found
+        return loop.converged
 
     def _start(
         self, data: Prepared, rule: Any, extrapolated: bool, F: Any, H: Any, stand_in: StandIn | None
@@ -442,8 +446,13 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """F for the given H, and the residual's squares per block."""
         F = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype)
-        H64 = H.astype(np.float64)
-        weighted = H64 * np.repeat(alpha, X.layout.sizes)
-        step = SolveF(X, np.ascontiguousarray(H), weighted.astype(H.dtype), (weighted @ H64.T).astype(H.dtype), F)
+        step = SolveF(X, np.ascontiguousarray(H), *_weigh(H, np.repeat(alpha, X.layout.sizes)), F)
         (residual,) = backend.sweep(X, step)
         return F, residual
+
+
+def _weigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """α⊙H and H(α⊙H)ᵀ, summed in float64."""
+    H64 = H.astype(np.float64)
+    weighted = H64 * column_weights
+    return weighted.astype(H.dtype), (weighted @ H64.T).astype(H.dtype)
