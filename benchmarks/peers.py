@@ -4,7 +4,7 @@ Ranks 10, 30 and 50, one seed. A run is a whole fit on data in the form that the
 is given more and more iterations until what it returns reaches the goal or a run takes half a minute; the time is that
 of the one run that does. A peer that does not get there sets the goal by the best that it reached, and the ratio is
 then to that loss. The best known loss is the lowest of this project's defaults over three seeds. Losses are recomputed
-from X in float64. scikit-learn and torchnmf work in float32, pyplanc and iMML in float64 (their only choice); iMML's own
+from X in float64. scikit-learn and torchnmf work in float32, pyplanc and iMML in float64, their only choice; iMML's own
 part of each block is held at zero, which makes its model ours.
 """
 
