@@ -238,6 +238,11 @@ class TiledMatrix:
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether every part is an array or a memory map, whose tiles cost no reading of their own."""
+        return all(isinstance(part, np.ndarray) for part in self.parts)
+
     def tile(self, rows: slice) -> list[NDArray[Any]]:
         """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""
         return [self._contiguous(part[rows]) for part in self.parts]

@@ -250,10 +250,25 @@ def test_what_gives_slices_of_rows_is_fitted_tile_by_tile(init):
     assert source.most_rows <= 1024
     expected = CoupledNMF(4, **params)
     np.testing.assert_array_equal(F, expected.fit_transform(array))
+    for n_jobs in (1, 3):
+        np.testing.assert_array_equal(CoupledNMF(4, n_jobs=n_jobs, **params).fit_transform(source), F)
     np.testing.assert_array_equal(model.transform(source), F)
     np.testing.assert_array_equal(CoupledNMF(4, **(params | {"blocks": None})).fit_transform(Blocks({"X": source})), F)
     with pytest.raises(ValueError, match="X has 20 features, but the model was fitted with 320"):
         model.transform(OnDisk(array[:, :20]))
+
+
+class Unreadable(OnDisk):
+    def __getitem__(self, rows):
+        if rows.start > 2000:
+            raise OSError("the disk is gone")
+        return super().__getitem__(rows)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 5])
+def test_an_error_of_the_disk_comes_out_and_nothing_hangs(n_jobs):
+    with pytest.raises(OSError, match="the disk is gone"):
+        CoupledNMF(4, n_jobs=n_jobs).fit(Unreadable(np.ones((5000, 400))))
 
 
 def test_extrapolation_never_freezes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -82,6 +82,37 @@ class _OrderedSums:
         self._failed = True
 
 
+class _ReadAhead:
+    """Reads the tiles of what lies outside memory, in order, on threads of its own, ahead of those who work on them."""
+
+    def __init__(self, X: TiledMatrix, height: int, n_threads: int) -> None:
+        self._X, self._height = X, height
+        self._reader = ThreadPoolExecutor(n_threads, thread_name_prefix="coupled_nmf_reader")
+        self._lock, self._next = threading.Lock(), 0
+        self._tiles: dict[int, Future[list[NDArray[Any]]]] = {}
+        for _ in range(2 * n_threads):  # each worker asks for one at a time, so what it asks for is under way
+            self._read_next()
+
+    def _read_next(self) -> None:
+        with self._lock:  # so that none is passed by
+            if self._next < self._X.shape[0]:
+                rows = slice(self._next, min(self._next + self._height, self._X.shape[0]))
+                self._tiles[rows.start] = self._reader.submit(self._X.tile, rows)
+                self._next = rows.stop
+
+    def take(self, rows: slice) -> list[NDArray[Any]]:
+        """Those rows' tile, when it is there."""
+        tile = self._tiles.pop(rows.start)
+        self._read_next()
+        return tile.result()
+
+    def __enter__(self) -> _ReadAhead:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+
 class NumpyBackend:
     """Threads over row tiles; BLAS is held at one thread each while the backend is open.
 
@@ -120,7 +151,10 @@ class NumpyBackend:
         """
         work = X.shape[0] * X.shape[1] * step.depth
         height = tile_rows(*X.shape, X.dtype.itemsize) if work > ALONE else MOST_ROWS
-        return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
+        if X.in_memory:
+            return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
+        with _ReadAhead(X, height, self.n_threads) as tiles:
+            return self._sum(X.shape[0], height, work, step, lambda rows: step(tiles.take(rows), rows))
 
     def sweep_columns(self, n: int, step: Any) -> tuple[NDArray[np.float64], ...]:
         """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
