@@ -69,6 +69,14 @@ class _Lanes:
         lanes = ir.Constant(ir.VectorType(_I32, self.count), [0] * self.count)
         return self.builder.shuffle_vector(first, empty, lanes)
 
+    def prefetch(self, address: Any) -> None:
+        """Ask for the line at an address that will be read soon; nothing is read, so it may lie anywhere."""
+        pointer = ir.PointerType(ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [pointer, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        hints = [ir.Constant(_I32, hint) for hint in (0, 2, 1)]  # to read, into the second cache, data
+        self.builder.call(function, [self.builder.inttoptr(address, pointer), *hints])
+
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         name = f"llvm.fma.v{self.count}f{8 * self.size}"
         function = cgutils.get_or_insert_function(
@@ -114,7 +122,7 @@ class _Lanes:
 
 
 def _add_dots(
-    lanes: _Lanes, rows: int, columns: int, x: Any, xs: Any, h: Any, hs: Any, n: Any, out: Any, os: Any
+    lanes: _Lanes, rows: int, columns: int, x: Any, xs: Any, h: Any, hs: Any, n: Any, out: Any, os: Any, fetches: bool
 ) -> None:
     b, width = lanes.builder, _number(lanes.count)
     held = lanes.held([[lanes.zero] * columns for _ in range(rows)])
@@ -132,6 +140,9 @@ def _add_dots(
     whole = b.mul(b.sdiv(n, width), width)
     size = _number(lanes.size)
     with cgutils.for_range_slice(b, _number(0), b.mul(whole, size), b.mul(width, size), _I64) as (offset, _):
+        if fetches:
+            for row in x_rows:
+                lanes.prefetch(lanes.at(row, offset, b.mul(_number(rows), xs)))
         step(offset)
     if lanes.count > 1:  # the last vector begins early, and what was seen before counts as zero
         with b.if_then(b.icmp_signed("<", whole, n)):
@@ -186,14 +197,14 @@ def _for_each_count(builder: ir.IRBuilder, n: Any, largest: int, write: Any) -> 
     builder.position_at_end(after)
 
 
-def _dot_of(rows: int, columns: int, n_bytes: int) -> Any:
+def _dot_of(rows: int, columns: int, n_bytes: int, *, fetches: bool = False) -> Any:
     @intrinsic
     def dot(typingctx, zero, x, xs, h, hs, columns_now, n, out, os):
         def write(context, builder, signature, args):
             _, x, xs, h, hs, columns_now, n, out, os = args
             lanes = _Lanes(builder, signature.args[0], n_bytes)
             _for_each_count(
-                builder, columns_now, columns, lambda c: _add_dots(lanes, rows, c, x, xs, h, hs, n, out, os)
+                builder, columns_now, columns, lambda c: _add_dots(lanes, rows, c, x, xs, h, hs, n, out, os, fetches)
             )
             return context.get_dummy_value()
 
@@ -240,6 +251,7 @@ pointer_to: Any = intrinsic(_pointer_to)
 # dot(zero, x, x_stride, h, h_stride, columns, n, out, out_stride):
 #   out[j, r] += Σ_i x[r, i] h[j, i]   for r of DOT_ROWS (or 1), j < columns <= DOT_COLUMNS, i < n; n a vector or more
 dot_block = _dot_of(DOT_ROWS, DOT_COLUMNS, VECTOR_BYTES)
+dot_block_ahead = _dot_of(DOT_ROWS, DOT_COLUMNS, VECTOR_BYTES, fetches=True)  # and asks for the next rows of x
 dot_row = _dot_of(1, DOT_COLUMNS, VECTOR_BYTES)
 dot_narrow = _dot_of(1, 1, 1)  # any n
 

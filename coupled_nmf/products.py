@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from coupled_nmf.microkernels import (
@@ -11,6 +12,7 @@ from coupled_nmf.microkernels import (
     OUTER_VECTORS,
     VECTOR_BYTES,
     dot_block,
+    dot_block_ahead,
     dot_narrow,
     dot_row,
     outer_block,
@@ -19,7 +21,13 @@ from coupled_nmf.microkernels import (
     size_of,
 )
 
-CHUNK_BYTES = 8192  # of a row of x: what dots leave in the first cache, and long enough that adding up costs little
+CHUNK_BYTES = 4096  # of a row of x: what dots leave in the first cache, and long enough that adding up costs little
+
+
+@njit(nogil=True, cache=True, inline="always")
+def address(array):
+    """Where an array begins, signed: an unsigned number plus a signed one would be a float."""
+    return np.int64(array.ctypes.data)
 
 
 @njit(nogil=True, cache=True)
@@ -36,7 +44,11 @@ def add_dots(zero, x, xs, rows, width, h, hs, k, out, os):
         for r in range(0, whole, DOT_ROWS):
             for block in range(blocks):
                 j, end = k * block // blocks, k * (block + 1) // blocks
-                dot_block(zero, x_part + r * xs, xs, h_part + j * hs, hs, end - j, n, out + r * size + j * os, os)
+                x_rows, h_rows, sums = x_part + r * xs, h_part + j * hs, out + r * size + j * os
+                if block == 0:
+                    dot_block_ahead(zero, x_rows, xs, h_rows, hs, end - j, n, sums, os)
+                else:
+                    dot_block(zero, x_rows, xs, h_rows, hs, end - j, n, sums, os)
         for r in range(whole, rows):
             for block in range(blocks):
                 j, end = k * block // blocks, k * (block + 1) // blocks

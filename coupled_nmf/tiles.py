@@ -10,7 +10,7 @@ import numpy as np
 from numba import carray, njit
 
 from coupled_nmf.microkernels import COMBINED_ROWS, pointer_to, size_of
-from coupled_nmf.products import add_dots, add_outers
+from coupled_nmf.products import add_dots, add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, put_rows, subtract_products, take_rows
 
 
@@ -21,9 +21,9 @@ def _cross(parts, H, start, height, out):
     out[:] = 0
     for p in range(parts.shape[0]):
         x = parts[p, 0] + start * parts[p, 1]
-        h = H.ctypes.data + parts[p, 2] * size_of(zero)
+        h = address(H) + parts[p, 2] * size_of(zero)
         k, xs, hs, os = H.shape[0], parts[p, 1], H.strides[0], out.strides[0]
-        add_dots(zero, x, xs, height, parts[p, 3], h, hs, k, out.ctypes.data, os)
+        add_dots(zero, x, xs, height, parts[p, 3], h, hs, k, address(out), os)
 
 
 @njit(nogil=True, cache=True)
@@ -32,9 +32,9 @@ def _add_moments(parts, panel, start, height, FtX):
     zero = panel.dtype.type(0)
     for p in range(parts.shape[0]):
         x = parts[p, 0] + start * parts[p, 1]
-        out = FtX.ctypes.data + parts[p, 2] * size_of(zero)
+        out = address(FtX) + parts[p, 2] * size_of(zero)
         k, fs, xs, os = panel.shape[0], panel.strides[0], parts[p, 1], FtX.strides[0]
-        add_outers(zero, panel.ctypes.data, fs, k, x, xs, height, parts[p, 3], out, os)
+        add_outers(zero, address(panel), fs, k, x, xs, height, parts[p, 3], out, os)
 
 
 @njit(nogil=True, cache=True)
@@ -42,7 +42,7 @@ def _add_gram(panel, other, height, gram):
     """``gram += panel otherᵀ`` over the first ``height`` lanes."""
     zero = panel.dtype.type(0)
     k, ps, os, gs = panel.shape[0], panel.strides[0], other.strides[0], gram.strides[0]
-    add_dots(zero, panel.ctypes.data, ps, k, height, other.ctypes.data, os, k, gram.ctypes.data, gs)
+    add_dots(zero, address(panel), ps, k, height, address(other), os, k, address(gram), gs)
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
@@ -206,14 +206,14 @@ def residual_tile(parts, F, H, bounds, squares):
     size = size_of(zero)
     for p in range(parts.shape[0]):
         residual = np.empty((PANEL, parts[p, 3]), F.dtype)
-        rs, h = residual.strides[0], H.ctypes.data + parts[p, 2] * size
+        rs, h = residual.strides[0], address(H) + parts[p, 2] * size
         for start in range(0, rows, PANEL):
             height = min(PANEL, rows - start)
             for lane in range(height):
                 x = carray(pointer_to(zero, parts[p, 0] + (start + lane) * parts[p, 1]), (parts[p, 3],))
                 residual[lane] = x
                 minus[lane] = -F[start + lane]
-            f, out = minus.ctypes.data, residual.ctypes.data
+            f, out = address(minus), address(residual)
             add_outers(zero, f, k * size, height, h, H.strides[0], k, parts[p, 3], out, rs)
             for lane in range(height):
                 _look_at(residual[lane], parts[p, 2], bounds, squares)

@@ -47,10 +47,35 @@ def median(values: list[float]) -> str:
 
 
 def path(figures: dict[str, Any]) -> Lines:
-    """One line."""
-    return [
-        f"{ratio(figures)} faster; {figures['misses']} of {5 * len(figures['runs'])} fits end above scikit-learn's."
+    """One line a goal."""
+    n = 5 * len(figures["runs"])
+    lines = [
+        "| goal | faster than scikit-learn, geometric mean (range) | fits that end above it |",
+        "| --- | --- | --- |",
     ]
+    for goal, name in (("same", "its losses"), ("defaults", "defaults against defaults")):
+        lines.append(f"| {name} | {ratio(figures[goal])} | {figures[goal]['misses']} of {n} |")
+    return lines
+
+
+def peers(figures: dict[str, Any]) -> Lines:
+    """One line a peer."""
+    ranks = sorted({run["rank"] for run in figures["runs"]})
+    lines = [
+        f"| peer | times faster, geometric mean | {' | '.join(f'rank {rank}' for rank in ranks)} |",
+        "| --- " * (len(ranks) + 2) + "|",
+    ]
+    for name, mean in figures["geometric_mean_ratio"].items():
+        runs = {run["rank"]: run for run in figures["runs"] if run["peer"] == name}
+        lines.append(f"| {name} | {mean:.0f}× | {' | '.join(peer_cell(runs[rank]) for rank in ranks)} |")
+    return lines
+
+
+def peer_cell(run: dict[str, Any]) -> str:
+    """Seconds of both, and where the peer stopped if it did not arrive."""
+    short = "" if run["arrived"] else f", at {100 * (run['peer_loss_over_best'] - 1):.0f}% above"
+    mine = "–" if run["seconds"] is None else f"{run['seconds']:.2f} s"
+    return f"{run['peer_seconds']:.1f} s{short} against {mine}"
 
 
 def iteration(figures: dict[str, Any]) -> Lines:
@@ -97,7 +122,15 @@ def growth(figures: dict[str, Any]) -> Lines:
     ]
 
 
-TABLES = {"to_loss": to_loss, "path": path, "iteration": iteration, "mu": mu, "memory": memory, "growth": growth}
+TABLES = {
+    "to_loss": to_loss,
+    "path": path,
+    "peers": peers,
+    "iteration": iteration,
+    "mu": mu,
+    "memory": memory,
+    "growth": growth,
+}
 
 
 def page() -> str:
@@ -115,7 +148,8 @@ def page() -> str:
             text.append(f"\n## {name}\n\n{record['what']}\n\n" + "\n".join(table(record["figures"])) + "\n")
             text.append(
                 f"\n{record['date']}, commit {record['commit']}, {machine['processor']}, {machine['cores']} cores, "
-                f"scikit-learn {record['versions']['scikit-learn']}, NumPy {record['versions']['numpy']}.\n"
+                f"scikit-learn {record['versions']['scikit-learn']}, NumPy {record['versions']['numpy']}, "
+                f"{', '.join(record['blas'])}.\n"
             )
     return "".join(text)
 

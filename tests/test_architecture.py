@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
     ["blocks", "backends.blas", "microkernels", "objective", "initialization"],
-    ["datasets", "products", "solvers.panels", "checks", "persistence"],
+    ["datasets", "products", "checks", "persistence"],
+    ["solvers.panels"],
     ["solvers.hals", "solvers.mu", "tiles", "backends.numpy"],
     ["backends", "solvers", "steps"],
     ["alternation"],

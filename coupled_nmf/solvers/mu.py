@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from coupled_nmf.products import add_outers
+from coupled_nmf.products import add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of
 
 EPSILON = 1e-12  # the paper's small constant in the denominators; its size is ours
@@ -30,8 +30,8 @@ def multiplicative_sweeps(panel, cross, gram, n_sweeps):
     for _ in range(n_sweeps):
         denominator[:] = EPSILON
         add_outers(
-            zero, gram.ctypes.data, gram.strides[0], k, panel.ctypes.data, panel.strides[0], k, PANEL,
-            denominator.ctypes.data, denominator.strides[0],
+            zero, address(gram), gram.strides[0], k, address(panel), panel.strides[0], k, PANEL,
+            address(denominator), denominator.strides[0],
         )  # fmt: skip
         for j in range(k):
             for lane in range(PANEL):

@@ -7,6 +7,7 @@ from typing import Any
 from numba import njit
 
 from coupled_nmf.microkernels import COMBINED_BYTES, size_of, subtract_combinations
+from coupled_nmf.products import address
 
 PANEL = 96  # rows: whole vectors of any width, and whole combinations
 # Reordering and fused multiply-adds only: the full "fastmath" removes the tests for NaN.
@@ -52,7 +53,7 @@ def put_rows(panel, V, start, height):
 def subtract_products(weights, panel, out, first, last):
     """``out[j] −= weights[j] @ panel`` for j from ``first`` to ``last``, at most COMBINED_ROWS, into rows 0, 1, ..."""
     zero = panel.dtype.type(0)
-    w, ws, xs, os = weights.ctypes.data, weights.strides[0], panel.strides[0], out.strides[0]
+    w, ws, xs, os = address(weights), weights.strides[0], panel.strides[0], out.strides[0]
     for skip in range(0, PANEL * size_of(zero), COMBINED_BYTES):
-        x, o = panel.ctypes.data + skip, out.ctypes.data + skip
+        x, o = address(panel) + skip, address(out) + skip
         subtract_combinations(zero, w + first * ws, ws, last - first, x, xs, panel.shape[0], o, os)
