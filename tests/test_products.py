@@ -1,10 +1,14 @@
 """The compiled products and tiles against plain NumPy, over ranks, odd row counts and both dtypes."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from coupled_nmf.blocks import BlockLayout, TiledMatrix
-from coupled_nmf.microkernels import DOT_COLUMNS, OUTER_ROWS
+from coupled_nmf.microkernels import DOT_COLUMNS, OUTER_ROWS, VECTOR_BYTES
 from coupled_nmf.products import CHUNK_BYTES, add_dots, add_outers
 from coupled_nmf.solvers import SOLVERS
 from coupled_nmf.solvers.mu import EPSILON
@@ -160,3 +164,27 @@ def test_what_becomes_too_small_for_normal_numbers_becomes_zero():
             np.empty((2, 2), np.float32), np.empty((2, 2), np.float32), np.zeros(1),
         )  # fmt: skip
         np.testing.assert_array_equal(F, [[0, 2]])
+
+
+@pytest.mark.parametrize("features", [{"avx2": True}, {}])
+def test_the_blocks_of_other_processors_give_the_same(features, tmp_path):
+    """Their vectors are shorter and their blocks smaller; this processor runs them too."""
+    n_bytes = 32 if features else 16
+    if n_bytes == VECTOR_BYTES:
+        pytest.skip("this processor's own blocks")
+    code = (
+        "import sys, numba, pytest, llvmlite.binding as binding\n"
+        "numba.njit(lambda: 1)()\n"  # which asks for the features of the processor that it compiles for
+        "real = binding.get_host_cpu_features\n"
+        f"binding.get_host_cpu_features = lambda: {features}\n"
+        "import coupled_nmf.microkernels as microkernels\n"
+        "binding.get_host_cpu_features = real\n"
+        f"assert microkernels.VECTOR_BYTES == {n_bytes}\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}  # the cache knows the processor, not the blocks
+    names = ("test_products_are_those_of_numpy_and_touch_nothing_else", "test_a_tile_moves_as_a_slow_loop_does")
+    command = [sys.executable, "-c", code, *(f"{__file__}::{name}" for name in names)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert " passed" in ran.stdout
