@@ -4,10 +4,11 @@ import threading
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
+from joblib import parallel_config
+from sklearn.model_selection import GridSearchCV, train_test_split
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from coupled_nmf import BlockLayout, Blocks
+from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
 from coupled_nmf.blocks import TiledMatrix
@@ -110,6 +111,20 @@ def test_blas_guard_counts_its_holders():
         leave.set()
         other.join()
         assert blas_threads() == before
+
+
+@pytest.mark.parametrize("where", ["threading", "loky"])
+def test_a_parallel_grid_search_finds_what_a_serial_one_does_and_leaves_blas_alone(where):
+    X, _, _ = make_coupled_blocks(4000, {"a": 300, "b": 20}, 3, noise=0.1, random_state=0)
+    estimator = CoupledNMF(init="random", max_iter=5, tol=0, random_state=0)
+    before = blas_threads()
+    scores = []
+    for n_jobs in (None, 2):
+        search = GridSearchCV(estimator, {"n_components": [2, 3]}, cv=2, n_jobs=n_jobs)
+        with parallel_config(where):
+            scores.append(search.fit(X).cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(*scores)
+    assert blas_threads() == before
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
