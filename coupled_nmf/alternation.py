@@ -48,13 +48,14 @@ Callback = Callable[[IterationInfo], bool | None]
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop leaves: the factors, J's history, and whether J's fall ended it."""
+    """What the loop leaves: the factors, J's history, and whether J's fall or a callback ended it."""
 
     F: NDArray[Any]
     H: NDArray[Any]
     history: list[float]
     n_iter: int
     converged: bool
+    stopped: bool
 
 
 @dataclass
@@ -195,7 +196,7 @@ class Alternation:
         history: list[float] = []
         other_F, other_H = (np.empty_like(F), np.empty_like(H)) if self.momentum else (F, H)
         point = self.reading.point_of(H)
-        n_iter, converged, rejected, last_beta = 0, False, False, 0.0
+        n_iter, converged, stopped, rejected, last_beta = 0, False, False, False, 0.0
         for n_iter in range(1, max_iter + 1):
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             restart = rejected
@@ -220,13 +221,13 @@ class Alternation:
                 F, other_F, H, other_H, last_beta = other_F, F, other_H, H, beta
             history.append(value)
             info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(H))
-            stops = [callback(info) for callback in callbacks]  # every callback hears of it
-            if any(stops):
+            stopped = any([callback(info) for callback in callbacks])  # every callback hears of it  # noqa: C419
+            if stopped:
                 break
             if not rejected and not restart and self._settled(history, tol, window):
                 converged = True
                 break
-        return LoopResult(F, H, history, n_iter, converged)
+        return LoopResult(F, H, history, n_iter, converged, stopped)
 
     def _move_f(
         self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]

@@ -107,6 +107,13 @@ class BlockLayout:
         return weights
 
 
+def balanced_weights(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """α_b with the same α_b ‖X_b‖² for every block, given ‖X_b‖²; 1 for blocks of zeros."""
+    alive = squares > 0
+    share = squares.sum() / max(int(alive.sum()), 1)
+    return np.divide(share, squares, out=np.ones_like(squares), where=alive)
+
+
 def _check_block(name: object, array: Any) -> Any:
     """One block as a 2-D numeric array-like; the values are checked when they are read."""
     if not isinstance(name, str) or not name:

@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -19,51 +18,33 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback, Exact, LoopResult
+from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback
 from coupled_nmf.backends import BACKENDS
-from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
+from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix, balanced_weights
 from coupled_nmf.checks import read_X, refuse_entries
-from coupled_nmf.initialization import STARTS, check_custom
-from coupled_nmf.lowrank import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
+from coupled_nmf.lowrank import StandIn
 from coupled_nmf.objective import root_mean_square
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.solvers import SOLVERS
+from coupled_nmf.starts import INITS, Plan, Prepared, Start, find_start, shared_stand_in
 from coupled_nmf.steps import Scan, SolveF
 
 WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
-LARGE = 2**20  # entries of X from which the compressed start is the default
 
 LOGGER = logging.getLogger("coupled_nmf")
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Checked data, ready to be fitted: with the weight and the sum of squares of each block, and the sum of X."""
+class Fit:
+    """What one start led to: H, the F solved for it, the squares of the residual per block, and how the loop went."""
 
-    X: TiledMatrix
-    backend: Any
-    alpha: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    total: float
-
-    @property
-    def mean(self) -> float:
-        """Mean of X."""
-        return self.total / (self.X.shape[0] * self.X.shape[1])
-
-    @cached_property
-    def column_weights(self) -> NDArray[np.float64]:
-        """α of each column."""
-        return np.repeat(self.alpha, self.X.layout.sizes)
-
-    @property
-    def reading(self) -> Exact:
-        """What the loop reads."""
-        return Exact(self.X, self.column_weights, float(self.alpha @ self.squares))
-
-    def is_large(self, k: int) -> bool:
-        """Whether a stand-in saves work."""
-        return 2 * stand_in_width(k) <= min(self.X.shape) and self.X.shape[0] * self.X.shape[1] >= LARGE
+    H: NDArray[Any]
+    F: NDArray[Any]
+    residual: NDArray[np.float64]
+    history: list[float]
+    n_iter: int
+    converged: bool
+    stopped: bool
 
 
 class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -78,15 +59,19 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         The rank k.
     blocks : mapping of str to int, sequence of int, or None, default=None
         Columns of each block when X is one 2-D array. None: the array is one block. Not used when X is a ``Blocks``.
-    block_weights : mapping of str to float, sequence of float, or None, default=None
-        α_b of each block, 1 where not given.
+    block_weights : mapping of str to float, sequence of float, 'balanced' or None, default=None
+        α_b of each block, 1 where not given. 'balanced': inverse to ‖X_b‖², so that each block counts the same; they
+        average to 1 over the squares, so that J keeps the scale of ‖X‖², and a block of zeros gets 1.
     solver : {'hals', 'mu'}, default='hals'
         How a factor moves: hierarchical alternating least squares, or the paper's multiplicative updates.
-    init : {'auto', 'compressed', 'random', 'uniform', 'custom'}, default='auto'
+    init : {'auto', 'compressed', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
         The start. 'compressed': HALS runs on a low-rank stand-in for X first, from several starts; then on X.
-        'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'custom': ``F`` and
-        ``H`` given to `fit_transform`. 'auto': 'compressed' for 'hals' on large X, else 'random'. HALS starts from H
-        alone, unless F is given.
+        'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'nndsvd': from the leading
+        singular vectors of X, with zeros where they have the wrong sign; 'nndsvda': with the mean of X there (X of too
+        small a rank starts at 'random'). 'custom': ``F`` and ``H`` given to `fit_transform`. 'auto': 'compressed' for
+        'hals' on large X, else 'random'. HALS starts from H alone, unless F is given.
+    n_init : int, default=1
+        Starts, of which the one that ends at the lowest J is kept.
     max_iter : int, default=200
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
@@ -103,7 +88,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     random_state : int, RandomState or None, default=None
         Seed of the start.
     callbacks : sequence of callable, default=()
-        Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit.
+        Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
+        starts that are left.
     verbose : int, default=0
         Above 0: one line of logging (logger ``coupled_nmf``, level INFO) when the fit ends.
 
@@ -157,9 +143,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  (scikit-learn's form)
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "blocks": [Mapping, "array-like", None],
-        "block_weights": [Mapping, "array-like", None],
+        "block_weights": [Mapping, "array-like", StrOptions({"balanced"}), None],
         "solver": [StrOptions(set(SOLVERS))],
-        "init": [StrOptions({"auto", "compressed", "custom", *STARTS})],
+        "init": [StrOptions(INITS)],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "inner_sweeps": [Interval(Integral, 1, None, closed="left"), None],
@@ -176,9 +163,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         n_components: int = 10,
         *,
         blocks: Mapping[str, int] | Sequence[int] | None = None,
-        block_weights: Mapping[str, float] | Sequence[float] | None = None,
+        block_weights: Mapping[str, float] | Sequence[float] | str | None = None,
         solver: str = "hals",
         init: str = "auto",
+        n_init: int = 1,
         max_iter: int = 200,
         tol: float = 1e-4,
         inner_sweeps: int | None = None,
@@ -194,6 +182,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.block_weights = block_weights
         self.solver = solver
         self.init = init
+        self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.inner_sweeps = inner_sweeps
@@ -320,93 +309,60 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _prepare(self, X: TiledMatrix, backend: Any) -> Prepared:
         scan = Scan(X, lambda tile, rows: refuse_entries(self, X, tile, rows))
         squares, total = backend.sweep(X, scan)
-        return Prepared(X, backend, X.layout.weights(self.block_weights), squares, float(total[0]))
+        weights = self.block_weights
+        alpha = balanced_weights(squares) if isinstance(weights, str) else X.layout.weights(weights)
+        return Prepared(X, backend, alpha, squares, float(total[0]))
+
+    def _plan(self) -> Plan:
+        return Plan(self.n_components, self.init, self.solver, self.inner_sweeps, self.extrapolate)
 
     def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None) -> NDArray[Any]:
         """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
-        converged = self._alternate(data, F, H, stand_in)
-        self.block_weights_ = data.alpha
-        found, residual = self._solve(data.X, data.backend, self.components_, data.alpha)
-        if self.verbose:
-            LOGGER.info("%s: %d iterations, J %.6g", self, self.n_iter_, float(data.alpha @ residual))
-        self._record_errors(data, residual)
-        if self.tol > 0 and not converged and self.n_iter_ == self.max_iter:
-            warnings.warn(
-                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return found
+        plan = self._plan()
+        plan.refuse(data, F, H, self.n_init)
+        rng = check_random_state(self.random_state)
+        held = [shared_stand_in(data, plan, rng) if stand_in is None else stand_in]
+        best: Fit | None = None
+        for left in reversed(range(self.n_init)):  # the last start takes the stand-in, which is then free
+            found = self._fit_from(data, plan, find_start(data, plan, rng, F, H, held[0] if left else held.pop()))
+            if best is None or data.alpha @ found.residual < data.alpha @ best.residual:
+                best = found
+            if found.stopped:
+                break
+        assert best is not None
+        self._keep(data, best)
+        return best.F
 
-    def _alternate(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None) -> bool:
-        """Learn H; return whether J settled. What the loop needed beside H is free at the end."""
-        solver = SOLVERS[self.solver]
-        rule = solver.rule(self.inner_sweeps or solver.default_sweeps)
-        extrapolated = self.extrapolate and solver.extrapolates
-        F, H, kind = self._start(data, rule, extrapolated, F, H, stand_in)
-        loop = Alternation(data.reading, data.backend, rule, extrapolated=extrapolated).run(
-            F,
-            H,
+    def _fit_from(self, data: Prepared, plan: Plan, start: Start) -> Fit:
+        """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
+        loop = Alternation(data.reading, data.backend, plan.rule, extrapolated=plan.extrapolated).run(
+            start.F,
+            start.H,
             max_iter=self.max_iter,
             tol=self.tol,
             callbacks=self.callbacks,
-            first_solver=solver.rule(FIRST_SWEEPS) if kind == "cold" else None,
-            window=WARM_WINDOW if kind == "warm" else WINDOW,
+            first_solver=SOLVERS[plan.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
+            window=WARM_WINDOW if start.kind == "warm" else WINDOW,
         )
-        self._keep(loop)
-        return loop.converged
+        H = loop.H if plan.init == "custom" else _sort_components(loop.F, loop.H)
+        history, n_iter, converged, stopped = loop.history, loop.n_iter, loop.converged, loop.stopped
+        del loop, start
+        return Fit(H, *self._solve(data.X, data.backend, H, data.alpha), history, n_iter, converged, stopped)
 
-    def _start(
-        self, data: Prepared, rule: Any, extrapolated: bool, F: Any, H: Any, stand_in: StandIn | None
-    ) -> tuple[NDArray[Any], NDArray[Any], str]:
-        """F and H, and whether F is 'cold' (zero, to be found from H), 'given', or 'warm' (near the end already)."""
-        X, k, from_h = data.X, self.n_components, SOLVERS[self.solver].starts_from_h
-        if self.init == "custom":
-            return *self._custom_start(X, F, H, from_h), "given" if F is not None else "cold"
-        if F is not None or H is not None:
-            raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
-        if self.init == "compressed" and not from_h:
-            raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
-        rng = check_random_state(self.random_state)
-        compressed = self._starts_compressed(data)
-        if compressed:
-            stand_in = stand_in or find_stand_in(X, data.backend, data.column_weights, k, rng)
-        if compressed and stand_in is not None:
-            start = start_on_stand_in(stand_in, data.backend, rule, k, rng, extrapolated=extrapolated)
-            return start.F, unweigh(np.ascontiguousarray(start.H.T), data.column_weights), "warm"
-        draw = STARTS["uniform" if self.init == "uniform" else "random"]
-        F, H = draw(rng, X.shape, k, X.dtype, data.mean)
-        if from_h:
-            F[:] = 0
-        return F, H, "cold" if from_h else "given"
-
-    def _starts_compressed(self, data: Prepared) -> bool:
-        """Whether the start is to be found on a low-rank stand-in; X of zeros has none."""
-        wanted = self.init == "compressed"
-        if self.init == "auto":
-            wanted = SOLVERS[self.solver].starts_from_h and data.is_large(self.n_components)
-        return wanted and data.reading.weighted_squares > 0
-
-    def _custom_start(self, X: TiledMatrix, F: Any, H: Any, from_h: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-        k = self.n_components
-        if H is None or (F is None and not from_h):
-            needed = "H" if from_h else "F and H"
-            raise ValueError(f"init='custom' with solver={self.solver!r} needs {needed}: pass them to fit_transform.")
-        H = check_custom("H", H, (k, X.shape[1]), X.dtype)
-        if F is None:
-            return np.zeros((X.shape[0], k), dtype=X.dtype), H
-        return check_custom("F", F, (X.shape[0], k), X.dtype), H
-
-    def _keep(self, loop: LoopResult) -> None:
-        """Keep H: rows of unit norm in order of falling energy, unless the start was the user's own."""
-        H = loop.H
-        if self.init != "custom":
-            norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
-            energy = np.einsum("ij,ij->j", loop.F, loop.F, dtype=np.float64) * norms**2
-            H = (H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None])[np.argsort(-energy, kind="stable")]
-        self.components_ = H
-        self.n_components_ = self.n_components
-        self.objective_history_, self.n_iter_ = loop.history, loop.n_iter
+    def _keep(self, data: Prepared, fit: Fit) -> None:
+        """Keep a fit as the model's."""
+        self.components_, self.n_components_ = fit.H, self.n_components
+        self.objective_history_, self.n_iter_ = fit.history, fit.n_iter
+        self.block_weights_ = data.alpha
+        self._record_errors(data, fit.residual)
+        if self.verbose:
+            LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, float(data.alpha @ fit.residual))
+        if self.tol > 0 and not fit.converged and fit.n_iter == self.max_iter:
+            warnings.warn(
+                f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _record_errors(self, data: Prepared, residual: NDArray[np.float64]) -> None:
         n, layout = data.X.shape[0], self.layout_
@@ -449,6 +405,13 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         step = SolveF(X, np.ascontiguousarray(H), *_weigh(H, np.repeat(alpha, X.layout.sizes)), F)
         (residual,) = backend.sweep(X, step)
         return F, residual
+
+
+def _sort_components(F: NDArray[Any], H: NDArray[Any]) -> NDArray[Any]:
+    """H with rows of unit norm, in order of falling energy."""
+    norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
+    energy = np.einsum("ij,ij->j", F, F, dtype=np.float64) * norms**2
+    return (H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None])[np.argsort(-energy, kind="stable")]
 
 
 def _weigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -28,6 +28,28 @@ def start_random(
 STARTS = {"uniform": start_uniform, "random": start_random}
 
 
+def nndsvd(
+    U: NDArray[Any], s: NDArray[Any], Vt: NDArray[Any], k: int, fill: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """F and H from the first k singular triplets: of each, the larger of its positive and its negative part.
+
+    Zeros become ``fill`` (Boutsidis and Gallopoulos 2008: NNDSVD for 0, NNDSVDa for the mean of X). U (n_samples, l),
+    s (l,), Vt (l, n_features), largest first.
+    """
+    F, H = np.zeros((len(U), k), dtype=U.dtype), np.zeros((k, Vt.shape[1]), dtype=Vt.dtype)
+    for j in range(k):
+        parts = [(np.maximum(sign * U[:, j], 0), np.maximum(sign * Vt[j], 0)) for sign in (1, -1)]
+        norms = [float(np.linalg.norm(f) * np.linalg.norm(h)) for f, h in parts]
+        f, h = parts[int(norms[1] > norms[0])]
+        size = max(norms)
+        if size > 0:
+            F[:, j] = np.sqrt(s[j] * size) / np.linalg.norm(f) * f
+            H[j] = np.sqrt(s[j] * size) / np.linalg.norm(h) * h
+    F[F == 0] = fill
+    H[H == 0] = fill
+    return F, H
+
+
 def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
     """A copy of a start of the user's own.
 

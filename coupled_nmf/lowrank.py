@@ -105,6 +105,14 @@ class StandIn:
         HBt, HHt, energy = backend.sweep(self.features, step)
         return self.weighted_squares + energy[0], (HBt.astype(H.dtype), HHt.astype(H.dtype))
 
+    def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """U, s and Vᵀ of Y B, largest first; the small Gram matrix in float64."""
+        Y, Bt = self.tiles.parts[0], self.features.parts[0]
+        values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
+        order = np.flatnonzero(values > SMALLEST_EIGENVALUE * values[-1])[::-1]
+        s, vectors = np.sqrt(values[order]), vectors[:, order]
+        return Y @ (vectors / s).astype(Y.dtype), s, (Bt @ vectors.astype(Y.dtype)).T
+
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
         return StandIn(self.tiles.parts[0][rows], self.features.parts[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 
 from coupled_nmf.checks import read_X
 from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.lowrank import find_stand_in
+from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
 
 
 @dataclass(frozen=True)
@@ -178,10 +178,9 @@ def rank_path(
     fits = []
     with checked._open_backend() as backend:
         data = checked._prepare(matrix, backend)
-        compressed = [k for k in ranks if clone(base).set_params(n_components=k)._starts_compressed(data)]
-        stand_in = None
-        if compressed:
-            stand_in = find_stand_in(matrix, backend, data.column_weights, max(compressed), rng)
+        plans = [replace(checked._plan(), k=k) for k in ranks]
+        needs = [plan for plan in plans if plan.resolve(data) in FROM_STAND_IN]
+        stand_in = shared_stand_in(data, max(needs, key=lambda plan: plan.k), rng) if needs else None
         shared = time.perf_counter() - began
         for rank in ranks:
             for restart in range(n_init):

@@ -18,6 +18,7 @@ LAYERS = [
     ["backends", "solvers", "steps"],
     ["alternation"],
     ["lowrank"],
+    ["starts"],
     ["estimator"],
     ["model_selection"],
     ["__init__"],
