@@ -129,12 +129,11 @@ class Exact:
 
     def __init__(self, tiles: TiledMatrix, column_weights: NDArray[np.float64], weighted_squares: float) -> None:
         self.tiles, self.weighted_squares = tiles, weighted_squares
-        self._alpha = column_weights.astype(tiles.dtype)
-        self._R: NDArray[Any] | None = None
+        self._alpha = column_weights
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """α⊙H and H(α⊙H)ᵀ."""
-        R = H * self._alpha
+        R = (H * self._alpha).astype(H.dtype)
         return R, H @ R.T
 
     def move_h(
@@ -207,7 +206,9 @@ class Alternation:
             )
             del sums  # or two of them would stand side by side in the next iteration
             if not np.isfinite(value):
-                raise ValueError(f"J overflows in {F.dtype}: scale X down, or pass it as float64.")
+                raise ValueError(
+                    f"J overflows in {F.dtype}: scale X down, or the start if it is your own, or pass X as float64."
+                )
             value = max(value, 0.0)
             # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
             # rejection is kept whatever its J, or nothing would be accepted any more.

@@ -75,14 +75,14 @@ class Project(TileStep):
 
 
 class StandIn:
-    """√α⊙X ≈ Y B with Y (n_samples, l), and orthonormal rows B (l, n_features): what `Alternation` reads.
+    """√α⊙X ≈ scale Y B with Y (n_samples, l), and orthonormal rows B (l, n_features): what `Alternation` reads is Y B.
 
-    The loop's H is then √α⊙H, and is held transposed, (n_features, k): H moves by a sweep over Bᵀ exactly as F moves
-    by one over Y, with FᵀY in the place of HBᵀ.
+    ``scale`` is the root mean square of √α⊙X, so that nothing overflows or drowns. The loop's H is held transposed,
+    (n_features, k): H moves by a sweep over Bᵀ exactly as F moves by one over Y, with FᵀY in the place of HBᵀ.
     """
 
-    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any]) -> None:
-        self.tiles, self.features = _one_part(Y), _one_part(Bt)
+    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any], scale: float) -> None:
+        self.tiles, self.features, self.scale = _one_part(Y), _one_part(Bt), scale
         self.weighted_squares = float(np.einsum("ij,ij->", Y, Y, dtype=np.float64))
 
     def point_of(self, H: NDArray[Any]) -> Point:
@@ -106,16 +106,16 @@ class StandIn:
         return self.weighted_squares + energy[0], (HBt.astype(H.dtype), HHt.astype(H.dtype))
 
     def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """U, s and Vᵀ of Y B, largest first; the small Gram matrix in float64."""
+        """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
         Y, Bt = self.tiles.parts[0], self.features.parts[0]
         values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
         order = np.flatnonzero(values > SMALLEST_EIGENVALUE * values[-1])[::-1]
         s, vectors = np.sqrt(values[order]), vectors[:, order]
-        return Y @ (vectors / s).astype(Y.dtype), s, (Bt @ vectors.astype(Y.dtype)).T
+        return Y @ (vectors / s).astype(Y.dtype), self.scale * s, (Bt @ vectors.astype(Y.dtype)).T
 
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
-        return StandIn(self.tiles.parts[0][rows], self.features.parts[0])
+        return StandIn(self.tiles.parts[0][rows], self.features.parts[0], self.scale)
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
@@ -132,7 +132,7 @@ def _one_part(array: NDArray[Any]) -> TiledMatrix:
 def start_on_stand_in(
     stand_in: StandIn, backend: Any, rule: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
 ) -> LoopResult:
-    """Find F and √α⊙H on the stand-in: the best of several starts, on a part of its rows and then on all.
+    """Find F and H on the stand-in: the best of several starts, on a part of its rows and then on all.
 
     A part of the rows finds H nearly as well as all do, in a fraction of the time; and a few iterations tell a bad
     start from a good one.
@@ -163,28 +163,28 @@ def stand_in_width(k: int) -> int:
 
 
 def find_stand_in(
-    X: TiledMatrix, backend: Any, column_weights: NDArray[np.float64], k: int, rng: np.random.RandomState
+    X: TiledMatrix, backend: Any, column_weights: NDArray[np.float64], scale: float, k: int, rng: np.random.RandomState
 ) -> StandIn | None:
-    """Stand-in that serves ranks up to k.
+    """Stand-in that serves ranks up to k; ``scale`` is the root mean square of √α⊙X.
 
     Find the subspace of √α⊙X's rows by two power passes (Halko, Martinsson and Tropp 2011), and project onto it.
 
     The passes look at an eighth of the rows where there are many: the subspace is as good, and reading is what costs.
     None if those rows are all zero.
     """
-    root, width = np.sqrt(column_weights), min(stand_in_width(k), *X.shape)
+    root, width = np.sqrt(column_weights) / scale, min(stand_in_width(k), *X.shape)
     basis = _row_space(X, backend, root, width, rng)
     if len(basis) == 0:
         return None
     Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
     backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
-    return StandIn(Y, np.ascontiguousarray(basis.T))
+    return StandIn(Y, np.ascontiguousarray(basis.T), scale)
 
 
 def _row_space(
     X: TiledMatrix, backend: Any, root: NDArray[np.float64], width: int, rng: np.random.RandomState
 ) -> NDArray[Any]:
-    """Orthonormal rows that nearly span the rows of √α⊙X; none if those looked at are all zero."""
+    """Orthonormal rows that nearly span the rows of X times ``root``; none if those looked at are all zero."""
     n_chosen = X.shape[0] // int(np.clip(X.shape[0] // (8 * width), 1, 8))
     chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
     basis = rng.standard_normal((width, X.shape[1]))
@@ -203,6 +203,6 @@ def _orthonormal_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def unweigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> NDArray[Any]:
-    """H from √α⊙H; zero where α is, which is for the first exact sweep to find."""
+    """H from √α⊙H, C-contiguous; zero where α is, which is for the first exact sweep to find."""
     root = np.sqrt(column_weights)
-    return np.divide(H, root, out=np.zeros_like(H), where=root > 0, casting="same_kind")
+    return np.divide(H, root, out=np.zeros(H.shape, H.dtype), where=root > 0, casting="same_kind")

@@ -13,14 +13,26 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+
+def _target_features() -> dict[str, bool]:
+    """What the processor that Numba compiles for has: this one, unless the environment names another."""
+    name, features = (getattr(config, setting, None) for setting in ("CPU_NAME", "CPU_FEATURES"))
+    if name is not None or features is not None:
+        return {feature[1:]: feature[0] == "+" for feature in (features or "").split(",") if feature}
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:  # a processor that LLVM does not know
+        return {}
+
 
 # Bytes of a vector; rows and columns of sums of a dot block; rows and vectors of an outer block; rows of combinations
 # of 6 vectors: what 32 registers hold with AVX-512, what 16 hold with AVX2, and what 32 hold of the 16 bytes that
 # any other processor has.
-_HAS = binding.get_host_cpu_features()
+_HAS = _target_features()
 if _HAS.get("avx512f"):
     VECTOR_BYTES, DOT_ROWS, DOT_COLUMNS, OUTER_ROWS, OUTER_VECTORS, COMBINED_ROWS = 64, 6, 4, 6, 4, 4
 elif _HAS.get("avx2"):
@@ -78,7 +90,8 @@ class _Lanes:
         self.builder.call(function, [self.builder.inttoptr(address, pointer), *hints])
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        name = f"llvm.fma.v{self.count}f{8 * self.size}"
+        """``a b + c``, fused where the processor can: where it cannot, the strict form is a call into libm."""
+        name = f"llvm.fmuladd.v{self.count}f{8 * self.size}"
         function = cgutils.get_or_insert_function(
             self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name
         )

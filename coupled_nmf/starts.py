@@ -42,9 +42,14 @@ class Prepared:
         return np.repeat(self.alpha, self.X.layout.sizes)
 
     @property
+    def weighted_squares(self) -> float:
+        """Σ_b α_b ‖X_b‖²."""
+        return float(self.alpha @ self.squares)
+
+    @property
     def reading(self) -> Exact:
         """What the loop reads."""
-        return Exact(self.X, self.column_weights, float(self.alpha @ self.squares))
+        return Exact(self.X, self.column_weights, self.weighted_squares)
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,12 @@ class Plan:
 
     def resolve(self, data: Prepared) -> str:
         """``init``, with what 'auto' means for this X; X of zeros has no stand-in."""
-        if self.init in FROM_STAND_IN and data.reading.weighted_squares == 0:
+        if self.init in FROM_STAND_IN and data.weighted_squares == 0:
             return "random"
         if self.init != "auto":
             return self.init
         tall = 2 * stand_in_width(self.k) <= min(data.X.shape) and data.X.shape[0] * data.X.shape[1] >= LARGE
-        return "compressed" if self.from_h and tall and data.reading.weighted_squares > 0 else "random"
+        return "compressed" if self.from_h and tall and data.weighted_squares > 0 else "random"
 
     def refuse(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
         """Raise ValueError for parameters that do not go together."""
@@ -121,7 +126,8 @@ def shared_stand_in(data: Prepared, plan: Plan, rng: np.random.RandomState) -> S
     """The stand-in that the plan's starts need, if any."""
     if plan.resolve(data) not in FROM_STAND_IN:
         return None
-    return find_stand_in(data.X, data.backend, data.column_weights, plan.k, rng)
+    scale = float(np.sqrt(data.weighted_squares / (data.X.shape[0] * data.X.shape[1])))
+    return find_stand_in(data.X, data.backend, data.column_weights, scale, plan.k, rng)
 
 
 def find_start(
@@ -135,12 +141,14 @@ def find_start(
         F, H = STARTS["uniform" if init == "uniform" else "random"](rng, X.shape, plan.k, X.dtype, data.mean)
     elif init == "compressed":
         found = start_on_stand_in(stand_in, data.backend, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
-        return Start(found.F, unweigh(np.ascontiguousarray(found.H.T), data.column_weights), "warm")
+        share = data.X.dtype.type(np.sqrt(stand_in.scale))
+        np.multiply(found.F, share, out=found.F)
+        return Start(found.F, unweigh(found.H.T * share, data.column_weights), "warm")
     else:
         U, s, Vt = stand_in.svd()
         if len(s) < plan.k:  # X has a smaller rank
             return find_start(data, Plan(plan.k, "random", plan.solver, None, False), rng, None, None, None)
-        Vt = unweigh(np.ascontiguousarray(Vt), data.column_weights)
+        Vt = unweigh(Vt, data.column_weights)
         F, H = nndsvd(U, s, Vt, plan.k, data.mean if init == "nndsvda" else 0.0)
     if plan.from_h:
         F[:] = 0

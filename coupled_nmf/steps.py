@@ -147,7 +147,7 @@ class MoveH:
     other: NDArray[Any]
     beta: float
     next_beta: float
-    alpha: NDArray[Any]
+    alpha: NDArray[np.float64]
     R: NDArray[Any]
 
     @property

@@ -113,7 +113,6 @@ def move_columns(rule, FtX, gram, H, other, beta, next_beta, alpha, R, HHt, ener
     columns' energies.
     """
     k = H.shape[0]
-    zero = H.dtype.type(0)
     panel, before = np.zeros((k, PANEL), H.dtype), np.zeros((k, PANEL), H.dtype)
     cross, weighted = np.zeros((k, PANEL), H.dtype), np.zeros((k, PANEL), H.dtype)
     energies = np.zeros(PANEL)
@@ -127,7 +126,7 @@ def move_columns(rule, FtX, gram, H, other, beta, next_beta, alpha, R, HHt, ener
             for lane in range(height):
                 panel[j, lane] = h[j, lane]
                 before[j, lane] = h_other[j, lane]
-                cross[j, lane] = zero + sums[j, lane]
+                cross[j, lane] = sums[j, lane]
         if beta > 0:
             _extrapolate(panel, before, beta)
         move_panel(rule, panel, cross, gram)

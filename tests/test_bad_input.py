@@ -40,10 +40,25 @@ def test_data(X, message):
 
 
 def test_values_that_overflow_in_float32_are_refused():
-    X = np.random.RandomState(0).uniform(size=(30, 8)).astype(np.float32) * np.float32(1e25)
-    for solver in ("hals", "mu"):
-        with pytest.raises(ValueError, match="scale X down"), np.errstate(all="ignore"):
-            CoupledNMF(2, solver=solver, random_state=0).fit(X)
+    X = np.random.RandomState(0).uniform(size=(30, 8)).astype(np.float32)
+    for size in (1e25, 1e30, 1e35):
+        for solver in ("hals", "mu"):
+            with pytest.raises(ValueError, match="scale X down"), np.errstate(all="ignore"):
+                CoupledNMF(2, solver=solver, random_state=0).fit(X * np.float32(size))
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("f", 1e-15), ("f", 1e15), ("d", 1e-90), ("d", 1e90)])
+@pytest.mark.parametrize("init", ["random", "compressed", "nndsvda"])
+def test_large_and_small_values_are_fitted_as_others_are(dtype, size, init):
+    X = np.random.RandomState(0).uniform(size=(300, 40)).astype(dtype)
+    scores = [
+        CoupledNMF(4, init=init, max_iter=50, tol=0, random_state=0).fit(scaled).score(scaled)
+        for scaled in (X, X * X.dtype.type(size))
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=2e-3)
+
+
+def test_a_list_of_arrays_is_pointed_to_blocks():
     with pytest.raises(TypeError, match="X is a list of 2-D arrays"):
         CoupledNMF(2).fit([GOOD, GOOD])
 

@@ -87,6 +87,49 @@ def test_an_error_in_a_tile_comes_out_and_nothing_hangs(n_jobs):
         backend.sweep(matrix(), Broken())
 
 
+def test_one_slow_tile_does_not_let_the_sums_of_the_others_pile_up():
+    slow, brought, most = threading.Event(), [0], [0]
+
+    class SlowFirst(TileStep):
+        shapes = ((1,),)
+
+        def __call__(self, tile, rows):
+            if rows.start == 0:
+                slow.wait(0.3)
+                most[0] = brought[0]
+            brought[0] += 1
+            return (np.ones(1),)
+
+    with NumpyBackend(4) as backend:
+        (n_tiles,) = backend.sweep(matrix(40_000, 100), SlowFirst())
+    assert n_tiles[0] == brought[0]
+    assert 3 <= most[0] <= 2 * 4 + 3 < n_tiles[0], "at most 8 wait, and each of three threads holds one"
+
+
+def test_sums_of_another_shape_than_promised_are_refused():
+    class Short(TileStep):
+        shapes = ((3,),)
+
+        def __call__(self, tile, rows):
+            return (np.zeros(1),)
+
+    with NumpyBackend(2) as backend, pytest.raises(ValueError, match="shapes that its step promised"):
+        backend.sweep(matrix(), Short())
+
+
+def test_an_interrupt_comes_out_and_leaves_blas_as_it_was():
+    before = blas_threads()
+    X, _, _ = make_coupled_blocks(4000, {"a": 300, "b": 20}, 3, noise=0.1, random_state=0)
+
+    def interrupt(info):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        CoupledNMF(3, n_jobs=2, callbacks=[interrupt], random_state=0).fit(X)
+    assert blas_threads() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("coupled_nmf")]
+
+
 def blas_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
+from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
+from coupled_nmf.backends import NumpyBackend
+from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers import SOLVERS
+from coupled_nmf.steps import TileStep
 
 each_solver = pytest.mark.parametrize("solver", sorted(SOLVERS))
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -256,6 +260,33 @@ def test_what_gives_slices_of_rows_is_fitted_tile_by_tile(init):
     np.testing.assert_array_equal(CoupledNMF(4, **(params | {"blocks": None})).fit_transform(Blocks({"X": source})), F)
     with pytest.raises(ValueError, match="X has 20 features, but the model was fitted with 320"):
         model.transform(OnDisk(array[:, :20]))
+
+
+def test_reading_runs_ahead_on_threads_of_its_own_but_not_far():
+    readers, most = set(), [0]
+    worked = threading.Event()
+
+    class Watched(OnDisk):
+        def __getitem__(self, rows):
+            readers.add(threading.current_thread().name.rsplit("_", 1)[0])
+            most[0] = max(most[0], rows.stop)
+            return super().__getitem__(rows)
+
+    class Slow(TileStep):
+        shapes = ((1,),)
+
+        def __call__(self, tile, rows):
+            if rows.start == 0:
+                worked.wait(0.2)  # meanwhile, what may be read is read
+                self.ahead = most[0] // (rows.stop - rows.start)
+            return (np.ones(1),)
+
+    array = np.ones((20_000, 100))
+    source, step = TiledMatrix([Watched(array)], BlockLayout(("X",), (100,)), array.dtype), Slow()
+    with NumpyBackend(1) as backend:
+        (n_tiles,) = backend.sweep(source, step)
+    assert readers == {"coupled_nmf_reader"}
+    assert 2 <= step.ahead <= 3 < n_tiles[0]
 
 
 class Unreadable(OnDisk):

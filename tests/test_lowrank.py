@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
+from coupled_nmf import Blocks, CoupledNMF, lowrank, make_coupled_blocks
 from coupled_nmf.alternation import Alternation, Exact
 from coupled_nmf.backends import NumpyBackend
 from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.lowrank import find_stand_in, unweigh
+from coupled_nmf.lowrank import find_stand_in, start_on_stand_in, unweigh
 from coupled_nmf.solvers import HALS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+SCALE = 2.0  # a power of two, so that it divides without rounding
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def matrix(X):
 
 def stand_in_of(X, weights, k=6):
     with NumpyBackend(2) as backend:
-        return find_stand_in(matrix(X), backend, weights, k, np.random.RandomState(0))
+        return find_stand_in(matrix(X), backend, weights, SCALE, k, np.random.RandomState(0))
 
 
 def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
@@ -34,6 +37,7 @@ def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
     weighted = X.to_array() * np.sqrt(weights)
     stand_in = stand_in_of(X, weights)
     Y, B = stand_in.tiles.parts[0], stand_in.features.parts[0].T
+    weighted = weighted / SCALE
     np.testing.assert_allclose(B @ B.T, np.eye(len(B)), atol=1e-8)
     error = np.sum((weighted - Y @ B) ** 2)
     best = np.sum(np.linalg.svd(weighted, compute_uv=False)[len(B) :] ** 2)
@@ -69,6 +73,29 @@ def test_compressed_start_is_near_the_end_of_a_long_random_one(X):
     long = [CoupledNMF(6, init="random", max_iter=300, random_state=seed).fit(X) for seed in range(3)]
     best = min(model.reconstruction_err_ for model in long)
     assert start.reconstruction_err_**2 < 1.01 * best**2
+
+
+def test_the_best_of_several_starts_goes_on(X, monkeypatch):
+    """Those after the first are there to be better: over some seeds they are, and the first is never better alone."""
+
+    def objective(seed, n_starts):
+        monkeypatch.setattr(lowrank, "N_STARTS", n_starts)
+        loop = []
+        with NumpyBackend(2) as backend:
+            stand_in = stand_in_of(X, np.ones(X.shape[1]))
+            monkeypatch.setattr(lowrank, "MOST_ITERATIONS", 1)
+            loop = start_on_stand_in(stand_in, backend, HALS(3), 6, np.random.RandomState(seed), extrapolated=True)
+        return loop.history[-1]
+
+    alone, several = (np.array([objective(seed, n) for seed in range(8)]) for n in (1, lowrank.N_STARTS))
+    assert several.mean() < alone.mean()
+
+
+def test_an_exact_fit_in_float32_settles():
+    made, _, _ = make_coupled_blocks(6000, {"a": 200}, 3, random_state=0)
+    model = CoupledNMF(3, max_iter=2000, tol=1e-12, random_state=0).fit(made["a"].astype(np.float32))
+    assert model.n_iter_ < 2000
+    assert model.score(made["a"].astype(np.float32)) > 1 - 1e-5
 
 
 def test_auto_compresses_large_x_for_hals_alone(X):

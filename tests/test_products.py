@@ -110,6 +110,22 @@ def test_a_tile_moves_as_a_slow_loop_does(solver, k, betas, matrix):
     np.testing.assert_allclose(energy[0] + np.sum(X**2), np.sum((X - moved @ H) ** 2), rtol=1e-9)
 
 
+@pytest.mark.parametrize("rows", [0, 1, PANEL - 1, PANEL + 31])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_tiles_of_any_height_in_float32(solver, rows, matrix):
+    F, other, H, X = (array.astype(np.float32) for array in start(matrix, 11))
+    single = TiledMatrix([part.astype(np.float32) for part in matrix.parts], matrix.layout, np.dtype(np.float32))
+    moved = slow_move(solver, further(F[:rows], other[:rows], 0.5), H @ H.T, X[:rows] @ H.T, 3)
+    FtX, FtF, energy = np.empty((11, 57), np.float32), np.empty((11, 11), np.float32), np.zeros(1)
+    parts, betas = addresses(single, single.tile(slice(0, rows))), (np.float32(0.5), np.float32(0))
+    kept = other.copy()
+    move_tile(SOLVERS[solver].rule(3), parts, H, H @ H.T, F[:rows], other[:rows], *betas, FtX, FtF, energy)
+    np.testing.assert_allclose(other[:rows], moved, rtol=2e-3, atol=1e-4)
+    np.testing.assert_array_equal(other[rows:], kept[rows:])
+    np.testing.assert_allclose(FtX, other[:rows].T @ X[:rows], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(FtF, other[:rows].T @ other[:rows], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("betas", [(0.0, 0.0), (0.7, 0.6)])
 @pytest.mark.parametrize("k", [1, 4, 11])
 @pytest.mark.parametrize("solver", SOLVERS)

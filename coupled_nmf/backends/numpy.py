@@ -18,8 +18,9 @@ from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers.panels import PANEL
 
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
-MOST_ROWS = 1024  # and that their sums, in the dtype of X, stay exact
+MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
 PARTS = 8  # at least, where there are rows enough
+LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
 
 
@@ -27,6 +28,8 @@ ALONE = 1_500_000  # multiplications that one thread has done before a second ha
 def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
     """Add ``part`` to the float64 ``total``, without the buffers of a NumPy add of two dtypes."""
     flat_total, flat_part = total.ravel(), part.ravel()
+    if flat_total.size != flat_part.size:
+        raise ValueError("a tile's sums do not have the shapes that its step promised")
     for i in range(flat_total.size):
         flat_total[i] += flat_part[i]
 
@@ -90,7 +93,8 @@ class _ReadAhead:
         self._reader = ThreadPoolExecutor(n_threads, thread_name_prefix="coupled_nmf_reader")
         self._lock, self._next = threading.Lock(), 0
         self._tiles: dict[int, Future[list[NDArray[Any]]]] = {}
-        for _ in range(2 * n_threads):  # each worker asks for one at a time, so what it asks for is under way
+        large = height * X.shape[1] * X.dtype.itemsize > LARGE_TILE
+        for _ in range(n_threads if large else 2 * n_threads):  # no fewer: what a worker asks for is then under way
             self._read_next()
 
     def _read_next(self) -> None:
@@ -188,9 +192,15 @@ class NumpyBackend:
                 give_up()
                 raise
 
-        helpers = [self._pool.submit(work) for _ in range(min(n_threads, n) - 1)] if self._pool else []
+        helpers: list[Future[None]] = []
         try:
+            if self._pool is not None:
+                helpers += (self._pool.submit(work) for _ in range(min(n_threads, n) - 1))
             work()
+        except BaseException:
+            failed.set()  # also when it came before this thread's work began
+            give_up()
+            raise
         finally:
             errors = [error for helper in helpers if (error := helper.exception()) is not None]
         if errors:

@@ -49,7 +49,7 @@ def _pass(panel, cross, gram, steps, smallest):
             for lane in range(PANEL):
                 old = row[lane]
                 new = old + step[lane] * scale
-                row[lane] = new if new > smallest else zero
+                row[lane] = zero if new <= smallest else new  # NaN stays
                 step[lane] = row[lane] - old
 
 

@@ -36,7 +36,7 @@ def multiplicative_sweeps(panel, cross, gram, n_sweeps):
         for j in range(k):
             for lane in range(PANEL):
                 value = panel[j, lane] * cross[j, lane] / denominator[j, lane]
-                panel[j, lane] = value if value >= smallest else zero
+                panel[j, lane] = zero if value < smallest else value  # NaN stays
 
 
 @overload(move_panel)

@@ -10,11 +10,11 @@ from coupled_nmf.microkernels import COMBINED_BYTES, size_of, subtract_combinati
 from coupled_nmf.products import address
 
 PANEL = 96  # rows: whole vectors of any width, and whole combinations
+assert PANEL * 4 % COMBINED_BYTES == 0
 # Reordering and fused multiply-adds only: the full "fastmath" removes the tests for NaN.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 # What falls below becomes zero, as it would a few iterations later: numbers that small are slow on many processors.
-SMALLEST = {4: 1e-37, 8: 1e-300}
-SMALLEST_SINGLE, SMALLEST_DOUBLE = SMALLEST[4], SMALLEST[8]
+SMALLEST_SINGLE, SMALLEST_DOUBLE = 1e-37, 1e-300
 
 
 def move_panel(rule: Any, panel: Any, cross: Any, gram: Any) -> None:
