@@ -138,6 +138,15 @@ def _check_block(name: object, array: Any) -> Any:
     return array
 
 
+def _rows_of(array: Any, key: Any) -> Any:
+    """Rows of a block; what lies outside memory may know no others than rising numbers, each once."""
+    if isinstance(array, np.ndarray) or isinstance(key, slice):
+        return array[key]
+    rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
+    rising, places = np.unique(rows, return_inverse=True)
+    return array[rising][places]
+
+
 class Blocks:
     """Named blocks over the same samples, indexed by row as one array is.
 
@@ -205,7 +214,7 @@ class Blocks:
             key = key[0]
         if isinstance(key, (int, np.integer)):
             raise IndexError(f"Blocks are indexed by several rows; for one row write X[{key}:{key + 1}].")
-        return Blocks({name: array[key] for name, array in self._arrays.items()})
+        return Blocks({name: _rows_of(array, key) for name, array in self._arrays.items()})
 
     def select(self, names: Sequence[str]) -> Blocks:
         """Return the named blocks alone, in that order."""
@@ -244,6 +253,12 @@ class TiledMatrix:
         self.shape = (int(parts[0].shape[0]), layout.n_features)
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows that the parts outside memory give at once (the largest chunk), 1 where none says so."""
+        chunks = (getattr(part, "chunks", None) for part in self.parts if not isinstance(part, np.ndarray))
+        return max((int(chunk[0]) for chunk in chunks if chunk and isinstance(chunk[0], (int, np.integer))), default=1)
 
     @property
     def in_memory(self) -> bool:

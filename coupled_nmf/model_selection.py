@@ -146,7 +146,7 @@ def rank_path(
         Starts of each rank.
     estimator : CoupledNMF, default=None
         Gives every parameter but ``n_components``; left as it is. None: ``CoupledNMF()``. Its ``random_state`` seeds
-        all fits.
+        the whole path: each fit draws a seed of its own, which its model holds.
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
 
@@ -202,7 +202,11 @@ def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
 
 
 def _check_request(estimator: CoupledNMF, ranks: Sequence[int], n_init: int) -> None:
-    listed = isinstance(ranks, (Sequence, np.ndarray)) and all(isinstance(k, (int, np.integer)) for k in ranks)
+    if not isinstance(estimator, CoupledNMF):
+        raise TypeError(f"estimator is {estimator!r}; give an instance of CoupledNMF, as in CoupledNMF().")
+    whole = (int, np.integer)
+    listed = isinstance(ranks, (Sequence, np.ndarray))
+    listed = listed and all(isinstance(k, whole) and not isinstance(k, bool) for k in ranks)
     if not listed:
         raise ValueError(f"ranks is {ranks!r}; give a list of whole numbers.")
     if len(ranks) == 0 or len(set(ranks)) < len(ranks) or min(ranks) < 1:

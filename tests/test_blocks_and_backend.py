@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from joblib import parallel_config
+from scipy.optimize import nnls
 from sklearn.model_selection import GridSearchCV, train_test_split
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -12,7 +13,7 @@ from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
 from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.solvers.hals import solve_rows
+from coupled_nmf.solvers.hals import solve_exactly, solve_rows
 from coupled_nmf.steps import TileStep
 
 
@@ -168,6 +169,23 @@ def test_a_parallel_grid_search_finds_what_a_serial_one_does_and_leaves_blas_alo
             scores.append(search.fit(X).cv_results_["mean_test_score"])
     np.testing.assert_array_equal(*scores)
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alike", [0.0, 1e-3])
+def test_components_that_are_alike_are_solved_for_exactly(alike, dtype):
+    """More components than X has dimensions, or nearly the same ones: sweeps crawl, active sets do not."""
+    rng = np.random.RandomState(0)
+    H = rng.uniform(size=(30, 8)) if alike == 0 else 1 + alike * rng.uniform(size=(30, 60))
+    x = rng.uniform(size=(50, 4)) @ rng.uniform(size=(4, H.shape[1]))
+    gram, cross = (H @ H.T).astype(dtype), (x @ H.T).astype(dtype)
+    V = np.zeros((50, 30), dtype=dtype)
+    solve_exactly(V, gram, cross, np.arange(50))
+    assert V.min() >= 0
+    best = np.array([nnls(H.T, row)[1] ** 2 for row in x])
+    found = np.sum((x - V.astype(np.float64) @ H) ** 2, axis=1)
+    slack = 1e-5 if dtype == np.float32 else 1e-10
+    assert np.all(found <= best + slack * np.sum(x**2, axis=1))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

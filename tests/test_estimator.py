@@ -289,6 +289,29 @@ def test_reading_runs_ahead_on_threads_of_its_own_but_not_far():
     assert 2 <= step.ahead <= 3 < n_tiles[0]
 
 
+def test_tiles_are_whole_chunks_and_rows_in_any_order_are_found():
+    made, _, _ = make_coupled_blocks(5000, {"a": 300}, 4, noise=0.1, random_state=0)
+    starts = set()
+
+    class Chunked(OnDisk):
+        chunks = (700, 300)
+
+        def __getitem__(self, rows):
+            if not isinstance(rows, slice):  # as HDF5 does
+                assert np.all(np.diff(rows) > 0), "rising numbers, each once"
+                return self.array[rows]
+            starts.add(rows.start)
+            return super().__getitem__(rows)
+
+    X = Blocks({"a": Chunked(made["a"])})
+    CoupledNMF(4, max_iter=2, tol=0, random_state=0).fit(X)
+    assert {start % 700 for start in starts} == {0}
+    rows = np.random.RandomState(0).randint(-5000, 5000, size=50)
+    np.testing.assert_array_equal(X[rows]["a"], made["a"][rows])
+    mask = made["a"][:, 0] > 1
+    np.testing.assert_array_equal(X[mask]["a"], made["a"][mask])
+
+
 class Unreadable(OnDisk):
     def __getitem__(self, rows):
         if rows.start > 2000:

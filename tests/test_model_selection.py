@@ -60,11 +60,14 @@ def test_a_two_dimensional_array_with_blocks_and_mu():
         (([0],), "1 or more"),
         ((3,), "list of whole numbers"),
         (([2.5],), "list of whole numbers"),
+        (([True],), "list of whole numbers"),
         (([2], 0), "n_init is 0"),
     ],
 )
 def test_bad_requests(X, arguments, message):
     with pytest.raises(ValueError, match=message):
         rank_path(X, *arguments)
+    with pytest.raises(TypeError, match=r"instance of CoupledNMF, as in CoupledNMF\(\)"):
+        rank_path(X, [2], estimator=CoupledNMF)
     with pytest.raises(ValueError, match="init='custom'"):
         rank_path(X, [2], estimator=CoupledNMF(init="custom"))

@@ -155,6 +155,8 @@ class NumpyBackend:
         """
         work = X.shape[0] * X.shape[1] * step.depth
         height = tile_rows(*X.shape, X.dtype.itemsize) if work > ALONE else MOST_ROWS
+        chunk = X.chunk_rows  # a tile of whole chunks, or chunks are read and unpacked more than once
+        height = max(round(height / chunk), 1) * chunk
         if X.in_memory:
             return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
         with _ReadAhead(X, height, self.n_threads) as tiles:

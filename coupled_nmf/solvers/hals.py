@@ -14,6 +14,8 @@ from scipy.optimize import nnls
 from coupled_nmf.microkernels import COMBINED_ROWS
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_products
 
+ROUNDING = {"f": 5e-7, "d": 1e-13}  # of a gram's entries and of a solution, as part of the largest
+
 
 class HALS(NamedTuple):
     """Exact minimization over one column of V after the other, ``inner_sweeps`` times per cross.
@@ -116,12 +118,63 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
     return waiting[:n_waiting]
 
 
-def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
-    """Solve the same for some rows by active sets (Lawson and Hanson): for components so alike that sweeps crawl."""
-    values, vectors = np.linalg.eigh(gram.astype(np.float64))
-    kept = values > 1e-15 * values[-1]
-    root = np.sqrt(values[kept])[:, None]
-    A, to_b = root * vectors[:, kept].T, vectors[:, kept].T / root
+@njit(nogil=True, cache=True)
+def _pivot(v, passive, gram, cross, ridge, tol):
+    """Solve one row by block principal pivoting (Kim and Park 2011) from a passive set near the end.
+
+    Return whether it got there. v, gram and cross in float64; ``ridge`` keeps components that are alike apart; what is
+    below ``tol`` of the largest is not infeasible.
+    """
+    k = v.size
+    fewest, tries = k + 1, 3
+    for _ in range(3 * k + 30):
+        inside = np.flatnonzero(passive)
+        v[:] = 0.0
+        if inside.size > 0:
+            some = np.empty((inside.size, inside.size))
+            for i in range(inside.size):
+                for j in range(inside.size):
+                    some[i, j] = gram[inside[i], inside[j]]
+                some[i, i] += ridge
+            found = np.linalg.solve(some, cross[inside])
+            for i in range(inside.size):
+                v[inside[i]] = found[i]
+        gradient = gram @ v - cross
+        wrong = np.where(passive, v < -tol * np.abs(v).max(), gradient < -tol * np.abs(cross).max())
+        n = int(wrong.sum())
+        if n == 0:
+            return True
+        if n < fewest or tries > 0:
+            fewest, tries = (n, 3) if n < fewest else (fewest, tries - 1)
+            passive ^= wrong
+        else:  # one at a time, which ends for certain
+            last = np.flatnonzero(wrong)[-1]
+            passive[last] = not passive[last]
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _pivot_rows(V, gram, cross, rows, ridge, tol):
+    """`_pivot` for some rows of V, from what they hold; return those that did not get there."""
+    left = np.empty(rows.size, np.int64)
+    n_left = 0
     for row in rows:
+        v, passive = np.empty(V.shape[1]), V[row] > 0
+        if _pivot(v, passive, gram, cross[row].astype(np.float64), ridge, tol):
+            for j in range(v.size):
+                V[row, j] = max(v[j], 0.0)
+        else:
+            left[n_left] = row
+            n_left += 1
+    return left[:n_left]
+
+
+def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Solve the same for rows where sweeps crawl, since components are alike: by active sets, from what V holds."""
+    gram64, noise = gram.astype(np.float64), ROUNDING[V.dtype.char]
+    for row in _pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise):
+        values, vectors = np.linalg.eigh(gram64)
+        kept = values > noise * values[-1]
+        root = np.sqrt(values[kept])[:, None]
         with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
-            V[row] = nnls(A, to_b @ cross[row].astype(np.float64))[0]
+            V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
