@@ -12,19 +12,17 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).parent / "results"
+MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "torchnmf", "pyplanc", "imml")
 
 
 def write_record(name, what, figures):
     """Write ``results/<name>.json`` and return its path."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True, check=False
-    )
     record = {
         "benchmark": name,
         "what": " ".join(what.split()),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
+        "commit": git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", *MEASURED) else ""),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": {"python": platform.python_version()} | installed(),
         "blas": sorted(
@@ -36,6 +34,11 @@ def write_record(name, what, figures):
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
+
+
+def git(*arguments):
+    """What git says, or nothing where there is no git."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def installed():

@@ -113,6 +113,11 @@ class StandIn:
         s, vectors = np.sqrt(values[order]), vectors[:, order]
         return Y @ (vectors / s).astype(Y.dtype), self.scale * s, (Bt @ vectors.astype(Y.dtype)).T
 
+    def first(self, width: int) -> StandIn:
+        """Stand-in by the leading directions alone, as one made for a smaller rank would be; views."""
+        Y, Bt = self.tiles.parts[0], self.features.parts[0]
+        return self if width >= Y.shape[1] else StandIn(Y[:, :width], Bt[:, :width], self.scale)
+
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
         return StandIn(self.tiles.parts[0][rows], self.features.parts[0], self.scale)
@@ -196,10 +201,10 @@ def _row_space(
 
 
 def _orthonormal_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal rows that span the same space, by the small Gram matrix."""
+    """Orthonormal rows that span the same space, by the small Gram matrix; the longest direction first."""
     values, vectors = np.linalg.eigh(rows @ rows.T)
     kept = values > SMALLEST_EIGENVALUE * values[-1]
-    return (vectors[:, kept] / np.sqrt(values[kept])).T @ rows
+    return (vectors[:, kept] / np.sqrt(values[kept])).T[::-1] @ rows
 
 
 def unweigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> NDArray[Any]:

@@ -140,6 +140,7 @@ def find_start(
     if init not in FROM_STAND_IN or stand_in is None:  # none: the rows that were looked at are all zero
         F, H = STARTS["uniform" if init == "uniform" else "random"](rng, X.shape, plan.k, X.dtype, data.mean)
     elif init == "compressed":
+        stand_in = stand_in.first(stand_in_width(plan.k))  # it may serve larger ranks
         found = start_on_stand_in(stand_in, data.backend, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
         share = data.X.dtype.type(np.sqrt(stand_in.scale))
         np.multiply(found.F, share, out=found.F)

@@ -45,6 +45,16 @@ def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
     assert stand_in.weighted_squares == pytest.approx(np.sum(Y**2))
 
 
+def test_the_first_columns_of_a_wide_stand_in_are_one_for_a_smaller_rank(X):
+    wide = stand_in_of(X, np.ones(X.shape[1]), k=40)
+    narrow = wide.first(10)
+    Y, B = narrow.tiles.parts[0], narrow.features.parts[0].T
+    error = np.sum((X.to_array() / SCALE - Y @ B) ** 2)
+    best = np.sum(np.linalg.svd(X.to_array() / SCALE, compute_uv=False)[10:] ** 2)
+    assert best <= error < 1.02 * best
+    assert wide.first(1000) is wide
+
+
 def test_a_loop_on_the_stand_in_is_a_loop_on_its_product(X):
     """Q B is signed; HALS takes it all the same, and so can be run on it in full."""
     stand_in = stand_in_of(X, np.ones(X.shape[1]))
