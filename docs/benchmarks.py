@@ -137,7 +137,7 @@ def page() -> str:
     """The whole page."""
     text = [
         "# Benchmarks\n\n"
-        "Made from `benchmarks/results/` by `docs/benchmarks.py`; `python -m benchmarks` measures again. "
+        "Made from `benchmarks/results/` by `docs/benchmarks.py`; `make benchmarks` measures again. "
         "The workload is the paper's: 10,000 MNIST test images and two layers, 784 + 1440 + 320 features, float32.\n"
     ]
     for name, table in TABLES.items():
