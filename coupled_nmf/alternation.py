@@ -90,6 +90,21 @@ def _view(array: NDArray[Any]) -> NDArray[Any]:
 Point = tuple[NDArray[Any], NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class MoveOfH:
+    """How H is to move: by a solver, from the sums of F's sweep; with H, the one before, and betas as in `MoveF`.
+
+    ``buffers`` is a list that a sweep may keep arrays in.
+    """
+
+    solver: Any
+    sums: Sums
+    H: NDArray[Any]
+    other: NDArray[Any]
+    betas: tuple[float, float]
+    buffers: list[Sums]
+
+
 class Reading(Protocol):
     """What the loop alternates on: X itself, or something of width w that stands in for it.
 
@@ -107,21 +122,8 @@ class Reading(Protocol):
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
 
-    def move_h(
-        self,
-        backend: Any,
-        solver: Any,
-        sums: Sums,
-        H: NDArray[Any],
-        other: NDArray[Any],
-        betas: tuple[float, float],
-        buffers: list[Sums],
-    ) -> tuple[float, Point]:
-        """Move H as `MoveF` moves F, from the sums of its sweep.
-
-        Return J at what is written to ``other``, given the F of the sums, and the point further on. ``buffers`` is a
-        list that a sweep may keep arrays in.
-        """
+    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
+        """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
 
 
 class Exact:
@@ -136,20 +138,11 @@ class Exact:
         R = (H * self._alpha).astype(H.dtype)
         return R, H @ R.T
 
-    def move_h(
-        self,
-        backend: Any,
-        solver: Any,
-        sums: Sums,
-        H: NDArray[Any],
-        other: NDArray[Any],
-        betas: tuple[float, float],
-        buffers: list[Sums],
-    ) -> tuple[float, Point]:
+    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
         """Move H in ranges of its columns."""
-        FtX, FtF, _ = sums
+        H, (FtX, FtF, _) = move.H, move.sums
         R = np.empty_like(H)
-        step = MoveH(solver, FtX, FtF.astype(H.dtype), H, other, *betas, self._alpha, R)
+        step = MoveH(move.solver, FtX, FtF.astype(H.dtype), H, move.other, *move.betas, self._alpha, R)
         gram, energy = backend.sweep_columns(H.shape[1], step)
         return self.weighted_squares + energy[0], (R, gram.astype(H.dtype))
 
@@ -200,11 +193,11 @@ class Alternation:
             solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
             restart = rejected
             beta = self.momentum.beta if self.momentum and n_iter > 1 and not restart else 0.0
-            sums = self._move_f(solver, point, F, other_F, (last_beta, beta))
-            value, point = self.reading.move_h(
-                self.backend, self.solver, sums, H, other_H, (last_beta, beta), self._buffers_h
-            )
-            del sums  # or two of them would stand side by side in the next iteration
+            betas = (last_beta, beta)
+            sums = self._move_f(solver, point, F, other_F, betas)
+            move = MoveOfH(self.solver, sums, H, other_H, betas, self._buffers_h)
+            value, point = self.reading.move_h(self.backend, move)
+            del sums, move  # or the sums of two iterations would stand side by side
             if not np.isfinite(value):
                 raise ValueError(
                     f"J overflows in {F.dtype}: scale X down, or the start if it is your own, or pass X as float64."

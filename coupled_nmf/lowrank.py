@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult, Point
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult, MoveOfH, Point
 from coupled_nmf.blocks import BlockLayout, TiledMatrix
 from coupled_nmf.steps import MoveF, Sums, Tile, TileStep, addresses
 from coupled_nmf.tiles import multiply_tile, power_tile
@@ -89,21 +89,15 @@ class StandIn:
         """H Bᵀ and H Hᵀ."""
         return np.ascontiguousarray(H.T @ self.features.parts[0]), H.T @ H
 
-    def move_h(
-        self,
-        backend: Any,
-        solver: Any,
-        sums: Sums,
-        H: NDArray[Any],
-        other: NDArray[Any],
-        betas: tuple[float, float],
-        buffers: list[Sums],
-    ) -> tuple[float, Point]:
+    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
         """Sweep over Bᵀ."""
-        R, gram = (total.astype(H.dtype) for total in sums[:2])
-        step = MoveF(self.features, solver, R, gram, H, other, *betas, buffers, with_energy=True)
+        kind = move.H.dtype
+        R, gram = (total.astype(kind) for total in move.sums[:2])
+        step = MoveF(
+            self.features, move.solver, R, gram, move.H, move.other, *move.betas, move.buffers, with_energy=True
+        )
         HBt, HHt, energy = backend.sweep(self.features, step)
-        return self.weighted_squares + energy[0], (HBt.astype(H.dtype), HHt.astype(H.dtype))
+        return self.weighted_squares + energy[0], (HBt.astype(kind), HHt.astype(kind))
 
     def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
