@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -148,7 +148,7 @@ def find_start(
     else:
         U, s, Vt = stand_in.svd()
         if len(s) < plan.k:  # X has a smaller rank
-            return find_start(data, Plan(plan.k, "random", plan.solver, None, False), rng, None, None, None)
+            return find_start(data, replace(plan, init="random"), rng, None, None, None)
         Vt = unweigh(Vt, data.column_weights)
         F, H = nndsvd(U, s, Vt, plan.k, data.mean if init == "nndsvda" else 0.0)
     if plan.from_h:

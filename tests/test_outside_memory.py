@@ -87,6 +87,10 @@ def test_tiles_are_whole_chunks_and_rows_in_any_order_are_found():
     X = Blocks({"a": Chunked(made["a"])})
     CoupledNMF(4, max_iter=2, tol=0, random_state=0).fit(X)
     assert {start % 700 for start in starts} == {0}
+    Chunked.chunks = (5000, 300)  # too tall for memory's good
+    tall = Chunked(made["a"])
+    CoupledNMF(4, max_iter=2, tol=0, random_state=0).fit(Blocks({"a": tall}))
+    assert tall.most_rows <= 1024
     rows = np.random.RandomState(0).randint(-5000, 5000, size=50)
     np.testing.assert_array_equal(X[rows]["a"], made["a"][rows])
     mask = made["a"][:, 0] > 1

@@ -20,6 +20,7 @@ from coupled_nmf.solvers.panels import PANEL
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
 MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
 PARTS = 8  # at least, where there are rows enough
+MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
 
@@ -155,8 +156,8 @@ class NumpyBackend:
         """
         work = X.shape[0] * X.shape[1] * step.depth
         height = tile_rows(*X.shape, X.dtype.itemsize) if work > ALONE else MOST_ROWS
-        chunk = X.chunk_rows  # a tile of whole chunks, or chunks are read and unpacked more than once
-        height = max(round(height / chunk), 1) * chunk
+        if X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
+            height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
         if X.in_memory:
             return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
         with _ReadAhead(X, height, self.n_threads) as tiles:
