@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.objective import NOISE
-from coupled_nmf.steps import MoveF, MoveH, Sums
+from coupled_nmf.steps import Sums
+from coupled_nmf.tiled import TiledMatrix
 
 WINDOW = 5  # iterations over which the fall of J is looked at
 FIRST_SWEEPS = 10  # inner sweeps of the first move of F when F has no start of its own
@@ -48,7 +48,7 @@ Callback = Callable[[IterationInfo], bool | None]
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop leaves: the factors, J's history, and whether J's fall or a callback ended it."""
+    """What the loop leaves: the factors, J's history, and whether J's fall, a callback or Ctrl-C ended it."""
 
     F: NDArray[Any]
     H: NDArray[Any]
@@ -56,6 +56,7 @@ class LoopResult:
     n_iter: int
     converged: bool
     stopped: bool
+    interrupted: bool = False
 
 
 @dataclass
@@ -87,28 +88,10 @@ def _view(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-Point = tuple[NDArray[Any], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class MoveOfH:
-    """How H is to move: by a solver, from the sums of F's sweep; with H, the one before, and betas as in `MoveF`.
-
-    ``buffers`` is a list that a sweep may keep arrays in.
-    """
-
-    solver: Any
-    sums: Sums
-    H: NDArray[Any]
-    other: NDArray[Any]
-    betas: tuple[float, float]
-    buffers: list[Sums]
-
-
 class Reading(Protocol):
-    """What the loop alternates on: X itself, or something of width w that stands in for it.
+    """What the loop alternates on: X itself, or something that stands in for it.
 
-    A point is what F's move needs of an H: R (k, w), which takes a tile x to its cross ``x Rᵀ``, and the gram.
+    A point is what F's move needs of an H; only the reading looks into it.
     """
 
     @property
@@ -117,34 +100,37 @@ class Reading(Protocol):
 
     @property
     def weighted_squares(self) -> float:
-        """Σ_b α_b ‖X_b‖²."""
+        """Σ_b α_b ‖X_b‖²: the scale of J, and of its rounding."""
 
-    def point_of(self, H: NDArray[Any]) -> Point:
+    def point_of(self, H: NDArray[Any]) -> Any:
         """The point of H itself."""
 
-    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
+    def move_f(self, solver: Any, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F; return what H's move needs. F, the one before, and betas as in `MoveF`."""
+
+    def move_h(
+        self, solver: Any, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> tuple[float, Any]:
         """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
 
 
-class Exact:
-    """X itself, with α of each column."""
+@dataclass
+class _State:
+    """Both factors, room for the next ones (F's is F itself if it moves in place), the point that F moves by, J."""
 
-    def __init__(self, tiles: TiledMatrix, column_weights: NDArray[np.float64], weighted_squares: float) -> None:
-        self.tiles, self.weighted_squares = tiles, weighted_squares
-        self._alpha = column_weights
+    F: NDArray[Any]
+    other_F: NDArray[Any]
+    H: NDArray[Any]
+    other_H: NDArray[Any]
+    point: Any
+    last_beta: float = 0.0
+    rejected: bool = False
+    history: list[float] = field(default_factory=list)
 
-    def point_of(self, H: NDArray[Any]) -> Point:
-        """α⊙H and H(α⊙H)ᵀ."""
-        R = (H * self._alpha).astype(H.dtype)
-        return R, H @ R.T
-
-    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
-        """Move H in ranges of its columns."""
-        H, (FtX, FtF, _) = move.H, move.sums
-        R = np.empty_like(H)
-        step = MoveH(move.solver, FtX, FtF.astype(H.dtype), H, move.other, *move.betas, self._alpha, R)
-        gram, energy = backend.sweep_columns(H.shape[1], step)
-        return self.weighted_squares + energy[0], (R, gram.astype(H.dtype))
+    def swap(self, point: Any, beta: float) -> None:
+        """Hold what was found."""
+        self.F, self.other_F, self.H, self.other_H = self.other_F, self.F, self.other_H, self.H
+        self.point, self.last_beta, self.rejected = point, beta, False
 
 
 class Alternation:
@@ -154,19 +140,15 @@ class Alternation:
     ----------
     reading : Reading
         X, or what stands in for it.
-    backend : object
-        Runs sweeps.
     solver : object
         How a factor moves, one of ``SOLVERS``.
     extrapolated : bool
         Whether both factors are extrapolated.
     """
 
-    def __init__(self, reading: Reading, backend: Any, solver: Any, *, extrapolated: bool) -> None:
-        self.reading, self.backend, self.solver = reading, backend, solver
+    def __init__(self, reading: Reading, solver: Any, *, extrapolated: bool) -> None:
+        self.reading, self.solver = reading, solver
         self.momentum = Momentum() if extrapolated else None
-        self._buffers_f: list[Sums] = []
-        self._buffers_h: list[Sums] = []
 
     def run(
         self,
@@ -185,51 +167,49 @@ class Alternation:
         ``window`` of them.
         """
         began = time.perf_counter()
-        history: list[float] = []
-        other_F, other_H = (np.empty_like(F), np.empty_like(H)) if self.momentum else (F, H)
-        point = self.reading.point_of(H)
-        n_iter, converged, stopped, rejected, last_beta = 0, False, False, False, 0.0
-        for n_iter in range(1, max_iter + 1):
-            solver = first_solver if first_solver is not None and n_iter == 1 else self.solver
-            restart = rejected
-            beta = self.momentum.beta if self.momentum and n_iter > 1 and not restart else 0.0
-            betas = (last_beta, beta)
-            sums = self._move_f(solver, point, F, other_F, betas)
-            move = MoveOfH(self.solver, sums, H, other_H, betas, self._buffers_h)
-            value, point = self.reading.move_h(self.backend, move)
-            del sums, move  # or the sums of two iterations would stand side by side
-            if not np.isfinite(value):
-                raise ValueError(
-                    f"J overflows in {F.dtype}: scale X down, or the start if it is your own, or pass X as float64."
-                )
-            value = max(value, 0.0)
-            # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
-            # rejection is kept whatever its J, or nothing would be accepted any more.
-            rejected = self.momentum is not None and n_iter > 1 and not restart and value > history[-1]
-            if self.momentum and rejected:
-                self.momentum.reject()
-                point, value, last_beta = self.reading.point_of(H), history[-1], 0.0
-            elif self.momentum:
-                if not restart:
-                    self.momentum.accept()
-                F, other_F, H, other_H, last_beta = other_F, F, other_H, H, beta
-            history.append(value)
-            info = IterationInfo(n_iter, value, time.perf_counter() - began, _view(F), _view(H))
-            stopped = any([callback(info) for callback in callbacks])  # every callback hears of it  # noqa: C419
-            if stopped:
-                break
-            if not rejected and not restart and self._settled(history, tol, window):
-                converged = True
-                break
-        return LoopResult(F, H, history, n_iter, converged, stopped)
+        state = _State(F, np.empty_like(F) if self.momentum else F, H, np.empty_like(H), self.reading.point_of(H))
+        converged = stopped = interrupted = False
+        try:
+            for iteration in range(1, max_iter + 1):
+                first = first_solver is not None and iteration == 1
+                settles = self._iterate(state, first_solver if first else self.solver)
+                seconds = time.perf_counter() - began
+                info = IterationInfo(iteration, state.history[-1], seconds, _view(state.F), _view(state.H))
+                stopped = any([callback(info) for callback in callbacks])  # every one hears of it  # noqa: C419
+                converged = not stopped and settles and self._settled(state.history, tol, window)
+                if stopped or converged:
+                    break
+        except KeyboardInterrupt:
+            if not state.history:
+                raise
+            interrupted = True
+        return LoopResult(state.F, state.H, state.history, len(state.history), converged, stopped, interrupted)
 
-    def _move_f(
-        self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
-    ) -> Sums:
-        """Move F; return FᵀX, FᵀF and no energy."""
-        tiles = self.reading.tiles
-        sums: Sums = self.backend.sweep(tiles, MoveF(tiles, solver, *point, F, other, *betas, self._buffers_f))
-        return sums
+    def _iterate(self, state: _State, solver: Any) -> bool:
+        """Move both factors; return whether J's fall may be judged by this iteration."""
+        history, restart = state.history, state.rejected
+        beta = self.momentum.beta if self.momentum and history and not restart else 0.0
+        betas = (state.last_beta, beta)
+        sums = self.reading.move_f(solver, state.point, state.F, state.other_F, betas)
+        value, point = self.reading.move_h(self.solver, sums, state.H, state.other_H, betas)
+        del sums  # or the sums of two iterations would stand side by side
+        if not np.isfinite(value):
+            raise ValueError(
+                f"J overflows in {state.F.dtype}: scale X down, or the start if it is your own, or pass X as float64."
+            )
+        value = max(value, 0.0)
+        # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
+        # rejection is kept whatever its J, or nothing would be accepted any more.
+        if self.momentum and history and not restart and value > history[-1]:
+            self.momentum.reject()
+            state.point, state.last_beta, state.rejected = self.reading.point_of(state.H), 0.0, True
+            history.append(history[-1])
+            return False
+        if self.momentum and not restart:
+            self.momentum.accept()
+        state.swap(point, beta)
+        history.append(value)
+        return not restart
 
     def _settled(self, history: list[float], tol: float, window: int) -> bool:
         """J falls too slowly, or is below what its sums resolve."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+
+from coupled_nmf.partial import PartialBlock, find_places, rows_of
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,54 @@ def balanced_weights(squares: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(share, squares, out=np.ones_like(squares), where=alive)
 
 
+def _place(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays, those of ``samples`` as partial blocks."""
+    unknown = [name for name in samples if name not in arrays]
+    if unknown:
+        raise ValueError(f"samples names unknown blocks {unknown}; the blocks are {list(arrays)}.")
+    if not samples:
+        return arrays
+    whole = [array.shape[0] for name, array in arrays.items() if name not in samples]
+    if not whole:  # the samples are those that any block has
+        whole = [max(_n_named(index) for index in samples.values())]
+    return {
+        name: PartialBlock(array, find_places(name, samples[name], array.shape[0], whole[0]))
+        if name in samples
+        else array
+        for name, array in arrays.items()
+    }
+
+
+def _n_named(index: Any) -> int:
+    named = np.asarray(index)
+    return len(named) if named.dtype == bool else int(named.max(initial=-1)) + 1
+
+
+def _array_of(block: Any) -> Any:
+    """An array of what is none: a list, or a DataFrame, whose missing values become NaN."""
+    array = np.asarray(block)
+    if array.dtype == object and hasattr(block, "to_numpy"):
+        try:
+            return block.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            return array
+    return array
+
+
+def _names_of(block: Any) -> tuple[str, ...] | None:
+    """Names of a DataFrame's columns."""
+    columns = getattr(block, "columns", None)
+    return None if columns is None else tuple(str(name) for name in columns)
+
+
 def _check_block(name: object, array: Any) -> Any:
     """One block as a 2-D numeric array-like; the values are checked when they are read."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
-    if issparse(array):
-        raise ValueError(f"Block {name!r} is sparse, which is not supported yet; pass its .toarray().")
+    if isinstance(array, PartialBlock):
+        return array
     if not (hasattr(array, "shape") and isinstance(getattr(array, "dtype", None), np.dtype)):
-        array = np.asarray(array)
-    if hasattr(array, "to_numpy"):
-        array = array.to_numpy()
+        array = _array_of(array)
     if len(array.shape) != 2:
         raise ValueError(
             f"Block {name!r} has shape {tuple(array.shape)}; a block is 2-D (n_samples, n_features). "
@@ -138,15 +177,6 @@ def _check_block(name: object, array: Any) -> Any:
     return array
 
 
-def _rows_of(array: Any, key: Any) -> Any:
-    """Rows of a block; what lies outside memory may know no others than rising numbers, each once."""
-    if isinstance(array, np.ndarray) or isinstance(key, slice):
-        return array[key]
-    rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
-    rising, places = np.unique(rows, return_inverse=True)
-    return array[rising][places]
-
-
 class Blocks:
     """Named blocks over the same samples, indexed by row as one array is.
 
@@ -156,12 +186,22 @@ class Blocks:
     Parameters
     ----------
     blocks : mapping of str to array-like of shape (n_samples, n_features_b)
-        NumPy arrays, memory maps, or anything that turns into them. Real numbers, the same rows in all.
+        NumPy arrays, DataFrames, SciPy's sparse arrays, memory maps, HDF5 or Zarr arrays, or what turns into an
+        array. Real numbers; NaN is a missing entry. The same rows in all, but for those named in ``samples``.
+    samples : mapping of str to array-like of int or bool, default=None
+        For a block that not all samples have: the numbers of those that do, one for each of its rows, or one true or
+        false a sample. The others lack the block, as if their rows were NaN.
+
+    Attributes
+    ----------
+    feature_names : dict of str to tuple of str
+        Names of the columns, of blocks that were given as DataFrames.
 
     Raises
     ------
     ValueError
-        If there is no block, a block is not 2-D or not numeric, or the numbers of rows differ.
+        If there is no block, a block is not 2-D or not numeric, the numbers of rows differ, or an index in
+        ``samples`` does not fit.
 
     Examples
     --------
@@ -169,20 +209,27 @@ class Blocks:
     >>> X = Blocks({"pixels": np.ones((5, 4)), "conv1": np.ones((5, 3))})
     >>> X.shape, X[1:3].shape, X["conv1"].shape
     ((5, 7), (2, 7), (5, 3))
+
+    Samples 0 and 3 alone have the second block:
+
+    >>> Blocks({"rna": np.ones((5, 4)), "atac": np.ones((2, 3))}, samples={"atac": [0, 3]}).shape
+    (5, 7)
     """
 
     ndim = 2
+    feature_names: dict[str, tuple[str, ...]]
 
-    def __init__(self, blocks: Mapping[str, Any]) -> None:
+    def __init__(self, blocks: Mapping[str, Any], *, samples: Mapping[str, Any] | None = None) -> None:
         if not isinstance(blocks, Mapping) or not blocks:
             found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
             raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
-        self._arrays = {name: _check_block(name, array) for name, array in blocks.items()}
+        self._arrays = _place({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
         rows = {name: array.shape[0] for name, array in self._arrays.items()}
         if len(set(rows.values())) > 1:
             raise ValueError(f"Blocks have different numbers of rows: {rows}; every block needs the same samples.")
         self.layout = BlockLayout(tuple(rows), tuple(int(array.shape[1]) for array in self._arrays.values()))
         self.shape = (next(iter(rows.values())), self.layout.n_features)
+        self.feature_names = {name: names for name in blocks if (names := _names_of(blocks[name])) is not None}
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -214,11 +261,16 @@ class Blocks:
             key = key[0]
         if isinstance(key, (int, np.integer)):
             raise IndexError(f"Blocks are indexed by several rows; for one row write X[{key}:{key + 1}].")
-        return Blocks({name: _rows_of(array, key) for name, array in self._arrays.items()})
+        return self._named(Blocks({name: rows_of(array, key) for name, array in self._arrays.items()}))
 
     def select(self, names: Sequence[str]) -> Blocks:
         """Return the named blocks alone, in that order."""
-        return Blocks({name: self[name] for name in names})
+        return self._named(Blocks({name: self[name] for name in names}))
+
+    def _named(self, blocks: Blocks) -> Blocks:
+        """Blocks made of these, with the names of their columns."""
+        blocks.feature_names = {name: names for name, names in self.feature_names.items() if name in blocks.names}
+        return blocks
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """All blocks side by side, for what takes one array; always a copy."""
@@ -228,48 +280,9 @@ class Blocks:
 
     def to_array(self) -> NDArray[Any]:
         """All blocks side by side in one new array, shape (n_samples, n_features)."""
-        return np.concatenate([np.asarray(array, dtype=self.dtype) for array in self._arrays.values()], axis=1)
+        arrays = (array.toarray() if issparse(array) else array for array in self._arrays.values())
+        return np.concatenate([np.asarray(array, dtype=self.dtype) for array in arrays], axis=1)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name!r}: {size}" for name, size in zip(self.names, self.layout.sizes, strict=True))
         return f"Blocks({{{parts}}}, n_samples={len(self)}, dtype={self.dtype})"
-
-
-class TiledMatrix:
-    """X as the backends read it: arrays side by side, a tile of rows at a time.
-
-    Parameters
-    ----------
-    parts : sequence of arrays of shape (n_samples, width)
-        The arrays that hold X's columns, in order. One array may hold several blocks.
-    layout : BlockLayout
-        Where the blocks lie in X's columns.
-    dtype : float32 or float64
-        What a tile is handed over in.
-    """
-
-    def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any]) -> None:
-        self.parts, self.layout, self.dtype = tuple(parts), layout, dtype
-        self.shape = (int(parts[0].shape[0]), layout.n_features)
-        edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
-        self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
-
-    @property
-    def chunk_rows(self) -> int:
-        """Rows that the parts outside memory give at once (the largest chunk), 1 where none says so."""
-        chunks = (getattr(part, "chunks", None) for part in self.parts if not isinstance(part, np.ndarray))
-        return max((int(chunk[0]) for chunk in chunks if chunk and isinstance(chunk[0], (int, np.integer))), default=1)
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether every part is an array or a memory map, whose tiles cost no reading of their own."""
-        return all(isinstance(part, np.ndarray) for part in self.parts)
-
-    def tile(self, rows: slice) -> list[NDArray[Any]]:
-        """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""
-        return [self._contiguous(part[rows]) for part in self.parts]
-
-    def _contiguous(self, some: Any) -> NDArray[Any]:
-        if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
-            return some
-        return np.ascontiguousarray(some, dtype=self.dtype)

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix
+from coupled_nmf.blocks import BlockLayout, Blocks
+from coupled_nmf.frames import blocks_of_frame, has_two_levels
+from coupled_nmf.steps import ONES
+from coupled_nmf.tiled import SparseRows, Tile, TiledMatrix
 
 
 def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
@@ -22,9 +25,11 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         If X is not 2-D, real, and of one or more rows and columns, or does not fit the layout. The entries are
         looked at by the first sweep.
     """
+    if has_two_levels(X):
+        X = blocks_of_frame(X)
     if isinstance(X, Blocks):
         if reset and estimator.blocks is not None:
-            raise ValueError("blocks is given and X is a Blocks, which names its own; leave out one of them.")
+            raise ValueError("blocks is given and X names its own; leave out one of them.")
         return _read_blocks(estimator, X, reset=reset)
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
         raise TypeError(f"X is a {type(X).__name__}; for several blocks pass Blocks(X).")
@@ -34,12 +39,20 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         )
     if _is_row_source(X):
         return _read_row_source(estimator, X, reset=reset)
-    X = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    dtype: Any = np.float32 if getattr(X, "dtype", None) == np.float16 else [np.float64, np.float32]
+    X = validate_data(
+        estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False, accept_sparse=["csr", "csc", "coo"]
+    )
     if reset:
-        blocks = {"X": X.shape[1]} if estimator.blocks is None else estimator.blocks
-        estimator.layout_ = BlockLayout.from_sizes(blocks, X.shape[1])
-        estimator.fitted_on_blocks_ = False
+        _learn_columns(estimator, X.shape[1])
     return TiledMatrix([X], estimator.layout_, X.dtype)
+
+
+def _learn_columns(estimator: Any, n_features: int) -> None:
+    """Learn the layout of one 2-D array."""
+    blocks = {"X": n_features} if estimator.blocks is None else estimator.blocks
+    estimator.layout_ = BlockLayout.from_sizes(blocks, n_features)
+    estimator.fitted_on_blocks_, estimator.block_feature_names_ = False, {}
 
 
 def _is_row_source(X: Any) -> bool:
@@ -54,9 +67,7 @@ def _read_row_source(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
     n_features = source.layout.n_features
     _refuse_no_samples(source)
     if reset:
-        blocks = {"X": n_features} if estimator.blocks is None else estimator.blocks
-        estimator.layout_ = BlockLayout.from_sizes(blocks, n_features)
-        estimator.fitted_on_blocks_ = False
+        _learn_columns(estimator, n_features)
         _learn_width(estimator, n_features)
     if n_features != estimator.n_features_in_:
         raise ValueError(f"X has {n_features} features, but the model was fitted with {estimator.n_features_in_}.")
@@ -79,6 +90,7 @@ def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
     _refuse_no_samples(X)
     if reset:
         estimator.layout_, estimator.fitted_on_blocks_ = X.layout, True
+        estimator.block_feature_names_ = dict(X.feature_names)
         _learn_width(estimator, X.layout.n_features)
     fitted = estimator.layout_
     unknown = [name for name in X.names if name not in fitted.slices]
@@ -88,27 +100,65 @@ def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
         expected = fitted.sizes[fitted.names.index(name)]
         if size != expected:
             raise ValueError(f"Block {name!r} has {size} features, but the model was fitted with {expected}.")
+        _check_names(name, X.feature_names.get(name), estimator.block_feature_names_.get(name))
     return TiledMatrix([X[name] for name in X.names], X.layout, X.dtype)
 
 
-def refuse_entries(estimator: Any, X: TiledMatrix, tile: list[NDArray[Any]], rows: slice) -> NoReturn:
+def _check_names(block: str, found: tuple[str, ...] | None, expected: tuple[str, ...] | None) -> None:
+    """Whether a block's columns bear the names of the fit, in its order; arrays bear none."""
+    if found is None or expected is None or found == expected:
+        return
+    place = next(i for i, names in enumerate(zip(found, expected, strict=True)) if names[0] != names[1])
+    same = "in another order" if sorted(found) == sorted(expected) else "not those"
+    raise ValueError(
+        f"The feature names should match those that were passed during fit: those of block {block!r} are {same}; "
+        f"column {place} is {found[place]!r}, and was {expected[place]!r}."
+    )
+
+
+def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Weight of each sample; empty for none.
+
+    Raises
+    ------
+    ValueError
+        If there is not one number a sample, or one is negative or not finite, or all are 0.
+    """
+    if sample_weight is None:
+        return ONES
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_samples, float(weights))
+    if weights.shape != (n_samples,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: one number a sample.")
+    if not np.all(np.isfinite(weights)) or weights.min() < 0 or weights.max() == 0:
+        raise ValueError("sample_weight has entries that are negative or not finite, or all its weights are zero.")
+    return np.ascontiguousarray(weights)
+
+
+def refuse_entries(estimator: Any, X: TiledMatrix, tile: Tile, rows: slice) -> NoReturn:
     """Say which entry of the tile cannot be, where it is, and what to do."""
-    name = type(estimator).__name__
     for part, columns in zip(tile, X.part_columns, strict=True):
+        entries = part.stored if isinstance(part, SparseRows) else part
         for bad, message in (
+            (np.isinf(entries), "Input X contains infinity{}; replace it by a finite value, or NaN if it is missing."),
             (
-                np.isnan(part),
-                "Input X contains NaN{}; missing values are not supported yet, fill them or drop them.",
-            ),
-            (np.isinf(part), "Input X contains infinity{}; replace it by a finite value."),
-            (
-                part < 0,
-                f"Negative values in data passed to {name}{{}}; shift, clip or split the block by sign.",
+                entries < 0,
+                f"Negative values in data passed to {type(estimator).__name__}{{}}; shift, clip or split the block by "
+                "sign.",
             ),
         ):
             if bad.any():
-                row, column = (int(i) for i in np.argwhere(bad)[0])
+                row, column = _place_of(part, bad)
                 block = int(np.searchsorted(X.layout.bounds, columns.start + column, side="right")) - 1
-                where = f" (block {X.layout.names[block]!r}, row {rows.start + row})"
-                raise ValueError(message.format(where))
+                raise ValueError(message.format(f" (block {X.layout.names[block]!r}, row {rows.start + row})"))
     raise ValueError("Input X contains values whose squares are too large for dtype('float64'); scale X down.")
+
+
+def _place_of(part: Any, bad: NDArray[np.bool_]) -> tuple[int, int]:
+    """Row and column of the first entry that is marked."""
+    if isinstance(part, SparseRows):
+        entry = int(np.flatnonzero(bad)[0]) + int(part.indptr[0])
+        return int(np.searchsorted(part.indptr, entry, side="right")) - 1, int(part.indices[entry])
+    row, column = np.argwhere(bad)[0]
+    return int(row), int(column)

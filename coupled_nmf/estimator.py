@@ -1,11 +1,10 @@
-"""The estimator: parameters, checks, fit, transform, inverse_transform, score."""
+"""The estimator: parameters, fit, transform, inverse_transform, score, partial_fit."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -18,40 +17,31 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback
+from coupled_nmf.alternation import Callback
 from coupled_nmf.backends import BACKENDS
-from coupled_nmf.blocks import BlockLayout, Blocks, TiledMatrix, balanced_weights
-from coupled_nmf.checks import read_X, refuse_entries
+from coupled_nmf.blocks import Blocks
+from coupled_nmf.checks import check_weights, read_X, refuse_entries
+from coupled_nmf.fitting import Fit, Limits, best_fit
+from coupled_nmf.frobenius import Solution
+from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import StandIn
 from coupled_nmf.objective import root_mean_square
 from coupled_nmf.persistence import load_model, save_model
+from coupled_nmf.plan import INITS, Plan
+from coupled_nmf.prepared import Prepared, prepare
 from coupled_nmf.solvers import SOLVERS
-from coupled_nmf.starts import INITS, Plan, Prepared, Start, find_start, shared_stand_in
-from coupled_nmf.steps import Scan, SolveF
-
-WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
+from coupled_nmf.streaming import Stream
+from coupled_nmf.tiled import TiledMatrix
 
 LOGGER = logging.getLogger("coupled_nmf")
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What one start led to: H, the F solved for it, the squares of the residual per block, and how the loop went."""
-
-    H: NDArray[Any]
-    F: NDArray[Any]
-    residual: NDArray[np.float64]
-    history: list[float]
-    n_iter: int
-    converged: bool
-    stopped: bool
 
 
 class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Coupled non-negative matrix factorization.
 
     Finds non-negative F (n_samples, k), shared by all blocks, and H_b (k, n_features_b), one a block, that minimize
-    J = Σ_b α_b ‖X_b − F H_b‖²_F.
+    J = Σ_b α_b ‖X_b − F H_b‖²_F over the entries that there are: NaN is a missing entry, and a sample may lack whole
+    blocks.
 
     Parameters
     ----------
@@ -64,12 +54,25 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         average to 1 over the squares, so that J keeps the scale of ‖X‖², and a block of zeros gets 1.
     solver : {'hals', 'mu'}, default='hals'
         How a factor moves: hierarchical alternating least squares, or the paper's multiplicative updates.
+    beta_loss : {'frobenius', 'kullback-leibler'}, default='frobenius'
+        What is minimized. 'kullback-leibler', for counts and text, needs ``solver='mu'``; J is then
+        2 Σ_b α_b Σ (x log(x / fh) − x + fh), twice scikit-learn's objective, as for the other loss.
+    alpha_F : float, default=0.0
+        Penalty on F. With l1 = ``alpha_F * l1_ratio`` and l2 = ``alpha_F * (1 - l1_ratio)``,
+        n_features (2 l1 ΣF + l2 ΣF²) is added to J, twice what scikit-learn adds to its objective for ``alpha_W``.
+    alpha_H : float, mapping of str to float or 'same', default='same'
+        Penalty on H, by block if a mapping (0 where not named); n_samples (2 l1 ΣH_b + l2 ΣH_b²) is added to J.
+        'same': as ``alpha_F``. F and H can be scaled against each other, so a penalty on one of them alone is evaded
+        by making it small and the other large: a warning says so.
+    l1_ratio : float, default=0.0
+        Part of both penalties that is L1.
     init : {'auto', 'compressed', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
         The start. 'compressed': HALS runs on a low-rank stand-in for X first, from several starts; then on X.
-        'random': half-normal, in the scale of X. 'uniform': [0, 1), as in the paper. 'nndsvd': from the leading
-        singular vectors of X, with zeros where they have the wrong sign; 'nndsvda': with the mean of X there (X of too
-        small a rank starts at 'random'). 'custom': ``F`` and ``H`` given to `fit_transform`. 'auto': 'compressed' for
-        'hals' on large X, else 'random'. HALS starts from H alone, unless F is given.
+        'random': H is half-normal, in the scale of X, and F is found from it. 'uniform': [0, 1), as in the paper.
+        'nndsvd': from the leading singular vectors of X, with zeros where they have the wrong sign; 'nndsvda': with
+        the mean of X there (X of too small a rank starts at 'random'). 'custom': ``F`` and ``H`` given to
+        `fit_transform`. 'auto': 'compressed' for 'hals' on large X without gaps or penalties, else 'random'. HALS
+        starts from H alone, unless F is given.
     n_init : int, default=1
         Starts, of which the one that ends at the lowest J is kept.
     max_iter : int, default=200
@@ -87,6 +90,11 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Threads. None: as many as BLAS may use in this process. The results do not depend on it.
     random_state : int, RandomState or None, default=None
         Seed of the start.
+    warm_start : bool, default=False
+        Start `fit` from the components of the last fit, if their shape serves.
+    forget_factor : float, default=0.7
+        What `partial_fit` multiplies the sums of the earlier batches by at each new one: 1 forgets nothing, as for
+        data that all belong to one set; less follows data that change.
     callbacks : sequence of callable, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
         starts that are left.
@@ -96,8 +104,9 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        H, all blocks side by side. Each row has unit norm, and the rows stand in order of falling energy
-        ‖F_j‖² ‖H_j‖² at the loop's end, unless the start was custom.
+        H, all blocks side by side. The rows stand in order of falling energy ‖F_j‖² ‖H_j‖² at the loop's end, and
+        each has unit norm unless there are penalties; a custom start keeps its order and scale. Columns that no
+        sample has are zero.
     block_components_ : dict of str to ndarray of shape (n_components, n_features_b)
         H_b: views of ``components_``.
     n_components_ : int
@@ -105,23 +114,29 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     layout_ : BlockLayout
         Names and columns of the blocks.
     reconstruction_err_ : float
-        √J of the returned factors, from residuals.
+        √J of the returned factors, from residuals, without penalties.
     rmse_ : float
-        √(Σ_b ‖X_b − F H_b‖² / entries of X). The paper does not define its RMSE; this is ours.
+        √(Σ_b ‖X_b − F H_b‖² / observed entries of X). The paper does not define its RMSE; this is ours.
     block_rmse_ : dict of str to float
-        The same per block.
+        The same per block; 0 for a block of which nothing is observed.
     block_relative_error_ : dict of str to float
         ‖X_b − F H_b‖² / ‖X_b‖² per block; 0 for a block of zeros.
     objective_history_ : list of float
-        J inside the loop after each iteration, from sums: good to about 1e-7 ‖X‖² in float32 and 1e-15 ‖X‖² in
-        float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may rise where the
-        loop restarts; otherwise it never rises but for that rounding.
+        J, with penalties, inside the loop after each iteration, from sums: good to about 1e-7 ‖X‖² in float32 and
+        1e-15 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
+        rise where the loop restarts; otherwise it never rises but for that rounding. Where single entries are missing,
+        it is J and the squares of what the last move of H changed at them; for Kullback–Leibler, J of the F moved last
+        and the H before.
     n_iter_ : int
         Iterations done.
+    n_steps_ : int
+        Batches that `partial_fit` has seen since the first or the last `fit`.
     block_weights_ : ndarray of shape (n_blocks,)
         α of each block of the fit.
     n_features_in_ : int
         Columns of X.
+    block_feature_names_ : dict of str to tuple of str
+        Names of the columns of the blocks that came with names.
 
     References
     ----------
@@ -146,6 +161,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         "blocks": [Mapping, "array-like", None],
         "block_weights": [Mapping, "array-like", StrOptions({"balanced"}), None],
         "solver": [StrOptions(set(SOLVERS))],
+        "beta_loss": [StrOptions(set(LOSSES))],
+        "alpha_F": [Interval(Real, 0, None, closed="left")],
+        "alpha_H": [Interval(Real, 0, None, closed="left"), Mapping, StrOptions({"same"})],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "init": [StrOptions(INITS)],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -155,6 +174,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         "backend": [StrOptions({"auto", *BACKENDS})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "forget_factor": [Interval(Real, 0, 1, closed="both")],
         "callbacks": ["array-like"],
         "verbose": ["verbose"],
     }
@@ -166,6 +187,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         blocks: Mapping[str, int] | Sequence[int] | None = None,
         block_weights: Mapping[str, float] | Sequence[float] | str | None = None,
         solver: str = "hals",
+        beta_loss: str = "frobenius",
+        alpha_F: float = 0.0,
+        alpha_H: float | Mapping[str, float] | str = "same",
+        l1_ratio: float = 0.0,
         init: str = "auto",
         n_init: int = 1,
         max_iter: int = 200,
@@ -175,6 +200,8 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         backend: str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        forget_factor: float = 0.7,
         callbacks: Sequence[Callback] = (),
         verbose: int = 0,
     ) -> None:
@@ -182,6 +209,10 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.blocks = blocks
         self.block_weights = block_weights
         self.solver = solver
+        self.beta_loss = beta_loss
+        self.alpha_F = alpha_F
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -191,31 +222,45 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.backend = backend
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.warm_start = warm_start
+        self.forget_factor = forget_factor
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:
         """Learn H.
+
+        Ctrl-C ends the loop: the model is then fitted to the last whole iteration, with a warning.
 
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
-            Not negative, finite. What lies outside memory and has ``shape``, ``dtype`` and slices of rows (memory
-            maps, HDF5, Zarr) is read tile by tile, also as a block of Blocks.
+            Not negative; NaN where an entry is missing. Arrays, SciPy's sparse arrays, DataFrames (two-level columns
+            are blocks), and what lies outside memory and has ``shape``, ``dtype`` and slices of rows (memory maps,
+            HDF5, Zarr), which is read tile by tile, also as a block of Blocks.
         y : None, default=None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Each sample's terms of J are multiplied by it: a weight of 2 is a sample that comes twice. None: 1.
         F, H : array-like of shape (n_samples, n_components) and (n_components, n_features), default=None
             The start when ``init='custom'``; HALS needs H alone.
 
         Returns
         -------
         self : CoupledNMF
+
+        Raises
+        ------
+        ValueError
+            If X, or a parameter, cannot be, or they do not go together.
         """
-        self.fit_transform(X, F=F, H=H)
+        self.fit_transform(X, sample_weight=sample_weight, F=F, H=H)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: Any, y: Any = None, F: Any = None, H: Any = None) -> NDArray[Any]:
+    def fit_transform(
+        self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None
+    ) -> NDArray[Any]:
         """Learn H and return F; equal to ``fit(X).transform(X)``.
 
         Parameters and errors are those of `fit`.
@@ -224,33 +269,87 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         F : ndarray of shape (n_samples, n_components)
         """
+        warm: Any = getattr(self, "components_", None) if self.warm_start else None
         matrix = read_X(self, X, reset=True)
+        self._stream: Stream | None = None
         with self._open_backend() as backend:
-            return self._fit(self._prepare(matrix, backend), F, H)
+            data = self._prepare(matrix, backend, sample_weight)
+            if warm is not None and warm.shape == (self.n_components, matrix.shape[1]) and self.init != "custom":
+                return self._fit(data, None, None, warm=warm)
+            return self._fit(data, F, H)
 
-    def transform(self, X: Any) -> NDArray[Any]:
-        """Solve for F given H: non-negative least squares from a cold start.
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:
+        """Learn from one more batch of data that never end.
+
+        The first batch is fitted as by `fit`, and starts H. Each later one is solved for F; its sums FᵀX and FᵀF are
+        added to those of the batches before, times ``forget_factor``, and H moves by the sum. J, the errors and
+        ``objective_history_`` are those of the last batch, before H has moved by it: of data that H has not seen.
 
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
-            With the blocks of the fit; a ``Blocks`` may hold some of them, F is then found from those.
+            The batch; the same blocks in each, of which samples may lack some.
+        y : None, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As for `fit`.
+
+        Returns
+        -------
+        self : CoupledNMF
+        """
+        first = not hasattr(self, "components_")
+        matrix = read_X(self, X, reset=first)
+        with self._open_backend() as backend:
+            if not first and matrix.layout != self.layout_:
+                raise ValueError(
+                    f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
+                    f"{list(self.layout_.names)}, with NaN where they are missing."
+                )
+            data = self._prepare(matrix, backend, sample_weight)
+            if first:
+                self._fit(data, None, None)
+            stream = getattr(self, "_stream", None) or Stream()
+            self._take(data, stream)
+            self._stream = stream
+        return self
+
+    def _take(self, data: Prepared, stream: Stream) -> None:
+        """Learn from one more batch."""
+        plan = self._plan()
+        moved, solution = stream.take(plan.reading(data), plan.rule, self.components_, self.forget_factor)
+        self.components_: NDArray[Any] = moved
+        self._record(data, solution)
+        self.objective_history_ = [float(data.alpha @ solution.losses)]
+        self.n_steps_ = stream.n_batches
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Solve for F given H, from a cold start: non-negative least squares, or the same for the other loss.
+
+        Parameters
+        ----------
+        X : Blocks or array-like of shape (n_samples, n_features)
+            With the blocks of the fit, or a ``Blocks`` of some of them: F is found from the entries that are there.
 
         Returns
         -------
         F : ndarray of shape (n_samples, n_components)
+            Zero for a sample of which nothing is observed.
         """
-        return self._transform(X)[0]
+        return self._transform(X)[0].F
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros.
 
+        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance.
+
         Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
-        hold out entries and not only rows.
+        hold out entries and not only rows (``bi_cross_validation``, ``holdout_entries``).
         """
-        _, alpha, residual, squares = self._transform(X)
-        weighted = float(alpha @ squares)
-        return 1.0 - float(alpha @ residual) / weighted if weighted > 0 else 1.0
+        solution, alpha = self._transform(X, sample_weight)
+        nothing = float(alpha @ solution.baseline)
+        return 1.0 - float(alpha @ solution.losses) / nothing if nothing > 0 else 1.0
 
     def inverse_transform(self, F: Any, *, block: str | None = None) -> Any:
         """F H: X as the model sees it.
@@ -301,122 +400,79 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def _open_backend(self) -> Any:
         return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
 
-    def _prepare(self, X: TiledMatrix, backend: Any) -> Prepared:
-        scan = Scan(X, lambda tile, rows: refuse_entries(self, X, tile, rows))
-        squares, total = backend.sweep(X, scan)
-        weights = self.block_weights
-        alpha = balanced_weights(squares) if isinstance(weights, str) else X.layout.weights(weights)
-        return Prepared(X, backend, alpha, squares, float(total[0]))
+    def _prepare(self, X: TiledMatrix, backend: Any, sample_weight: Any = None) -> Prepared:
+        def refuse(tile: Any, rows: slice) -> None:
+            refuse_entries(self, X, tile, rows)
+
+        weights = check_weights(sample_weight, X.shape[0])
+        return prepare(X, backend, refuse, block_weights=self.block_weights, weights=weights)
 
     def _plan(self) -> Plan:
-        return Plan(self.n_components, self.init, self.solver, self.inner_sweeps, self.extrapolate)
+        return Plan(
+            self.n_components, self.init, self.solver, self.inner_sweeps, self.extrapolate, self.beta_loss,
+            self.alpha_F, self.alpha_H, self.l1_ratio,
+        )  # fmt: skip
 
-    def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None) -> NDArray[Any]:
+    def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None, warm: Any = None) -> NDArray[Any]:
         """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
         plan = self._plan()
         plan.refuse(data, F, H, self.n_init)
-        rng = check_random_state(self.random_state)
-        held = [shared_stand_in(data, plan, rng) if stand_in is None else stand_in]
-        best: Fit | None = None
-        for left in reversed(range(self.n_init)):  # the last start takes the stand-in, which is then free
-            found = self._fit_from(data, plan, find_start(data, plan, rng, F, H, held[0] if left else held.pop()))
-            if best is None or data.alpha @ found.residual < data.alpha @ best.residual:
-                best = found
-            if found.stopped:
-                break
-        assert best is not None
-        self._keep(data, best)
-        return best.F
-
-    def _fit_from(self, data: Prepared, plan: Plan, start: Start) -> Fit:
-        """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
-        loop = Alternation(data.reading, data.backend, plan.rule, extrapolated=plan.extrapolated).run(
-            start.F,
-            start.H,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            callbacks=self.callbacks,
-            first_solver=SOLVERS[plan.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
-            window=WARM_WINDOW if start.kind == "warm" else WINDOW,
-        )
-        H = loop.H if plan.init == "custom" else _sort_components(loop.F, loop.H)
-        history, n_iter, converged, stopped = loop.history, loop.n_iter, loop.converged, loop.stopped
-        del loop, start
-        return Fit(H, *self._solve(data.X, data.backend, H, data.alpha), history, n_iter, converged, stopped)
+        rng, limits = check_random_state(self.random_state), Limits(self.max_iter, self.tol, self.callbacks)
+        found = best_fit(data, plan, limits, rng, n_init=self.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
+        self._keep(data, found)
+        return found.solution.F
 
     def _keep(self, data: Prepared, fit: Fit) -> None:
         """Keep a fit as the model's."""
         self.components_, self.n_components_ = fit.H, self.n_components
         self.objective_history_, self.n_iter_ = fit.history, fit.n_iter
         self.block_weights_ = data.alpha
-        self._record_errors(data, fit.residual)
+        self._record(data, fit.solution)
         if self.verbose:
-            LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, float(data.alpha @ fit.residual))
-        if self.tol > 0 and not fit.converged and fit.n_iter == self.max_iter:
+            LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, fit.objective)
+        if fit.interrupted:
+            warnings.warn(
+                f"CoupledNMF was interrupted, and is fitted to iteration {fit.n_iter}.", UserWarning, stacklevel=4
+            )
+        elif self.tol > 0 and not fit.converged and fit.n_iter == self.max_iter:
             warnings.warn(
                 f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
 
-    def _record_errors(self, data: Prepared, residual: NDArray[np.float64]) -> None:
-        n, layout = data.X.shape[0], self.layout_
-        self.reconstruction_err_ = float(np.sqrt(data.alpha @ residual))
-        self.rmse_ = root_mean_square(residual.sum(), n * layout.n_features)
+    def _record(self, data: Prepared, solution: Solution) -> None:
+        """Keep the errors of a solution."""
+        names, squares = self.layout_.names, solution.squares
+        self.reconstruction_err_ = float(np.sqrt(data.alpha @ solution.losses))
+        self.rmse_ = root_mean_square(squares.sum(), data.entries.sum())
         self.block_rmse_ = {
-            name: root_mean_square(r, n * size)
-            for name, size, r in zip(layout.names, layout.sizes, residual, strict=True)
+            name: root_mean_square(r, n) for name, n, r in zip(names, data.entries, squares, strict=True)
         }
         self.block_relative_error_ = {
-            name: float(r / s) if s > 0 else 0.0
-            for name, r, s in zip(layout.names, residual, data.squares, strict=True)
+            name: float(r / s) if s > 0 else 0.0 for name, r, s in zip(names, squares, data.squares, strict=True)
         }
 
-    def _transform(self, X: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """F, and per block of X: the weight, the squares of the residual, and those of X."""
+    def _transform(self, X: Any, sample_weight: Any = None) -> tuple[Solution, NDArray[np.float64]]:
+        """F and what is left, and the weight of each block of X."""
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
-        layout: BlockLayout = self.layout_
-        alpha = np.asarray(self.block_weights_)
+        layout, alpha = self.layout_, np.asarray(self.block_weights_)
         H = self.components_.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
-            H = np.ascontiguousarray(H[:, layout.columns_of(matrix.layout.names)])
-            alpha = alpha[[layout.names.index(name) for name in matrix.layout.names]]
+            names = matrix.layout.names
+            H = H[:, layout.columns_of(names)]
+            alpha = alpha[[layout.names.index(name) for name in names]]
             if not alpha.any():
-                raise ValueError(
-                    f"X has blocks {list(matrix.layout.names)}, whose block_weights are all 0; add another."
-                )
+                raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
         with self._open_backend() as backend:
-            scan = Scan(matrix, lambda tile, rows: refuse_entries(self, matrix, tile, rows))
-            squares, _ = backend.sweep(matrix, scan)
-            F, residual = self._solve(matrix, backend, H, alpha)
-        return F, alpha, residual, squares
-
-    def _solve(
-        self, X: TiledMatrix, backend: Any, H: NDArray[Any], alpha: NDArray[np.float64]
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """F for the given H, and the residual's squares per block."""
-        F, H = np.empty((X.shape[0], H.shape[0]), dtype=X.dtype), np.ascontiguousarray(H)
-        step = SolveF(X, H, *_weigh(H, np.repeat(alpha, X.layout.sizes)), F)
-        (residual,) = backend.sweep(X, step)
-        return F, residual
-
-
-def _sort_components(F: NDArray[Any], H: NDArray[Any]) -> NDArray[Any]:
-    """H with rows of unit norm, in order of falling energy."""
-    norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
-    energy = np.einsum("ij,ij->j", F, F, dtype=np.float64) * norms**2
-    return (H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None])[np.argsort(-energy, kind="stable")]
-
-
-def _weigh(H: NDArray[Any], column_weights: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """α⊙H and H(α⊙H)ᵀ, summed in float64."""
-    H64 = H.astype(np.float64)
-    weighted = H64 * column_weights
-    return weighted.astype(H.dtype), (weighted @ H64.T).astype(H.dtype)
+            data = self._prepare(matrix, backend, sample_weight).weighted_by(alpha)
+            return self._plan().reading(data).solve(H), alpha

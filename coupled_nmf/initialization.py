@@ -8,24 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def start_uniform(
-    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any], mean: float
+def draw_uniform(
+    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """F and H with entries in [0, 1), as in the paper, whatever the scale of X (``mean`` is not used)."""
-    return rng.uniform(size=(shape[0], k)).astype(dtype), rng.uniform(size=(k, shape[1])).astype(dtype)
+    """F and H with entries in [0, 1), as in the paper, whatever the scale of X."""
+    H = rng.uniform(size=(k, shape[1])).astype(dtype)  # first: the solvers that need H alone find it for any rows
+    return rng.uniform(size=(shape[0], k)).astype(dtype), H
 
 
-def start_random(
-    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any], mean: float
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """F and H from the half-normal distribution, scaled so that FH has about the mean of X."""
-    scale = np.sqrt(mean / k)
-    F = np.abs(scale * rng.standard_normal((shape[0], k)))
-    H = np.abs(scale * rng.standard_normal((k, shape[1])))
-    return F.astype(dtype), H.astype(dtype)
-
-
-STARTS = {"uniform": start_uniform, "random": start_random}
+def draw_components(
+    rng: np.random.RandomState, n_features: int, k: int, dtype: np.dtype[Any], mean: float
+) -> NDArray[Any]:
+    """H from the half-normal distribution, scaled so that FH has about the mean of X."""
+    return np.abs(np.sqrt(mean / k) * rng.standard_normal((k, n_features))).astype(dtype)
 
 
 def nndsvd(

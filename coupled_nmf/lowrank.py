@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult, MoveOfH, Point
-from coupled_nmf.blocks import BlockLayout, TiledMatrix
-from coupled_nmf.steps import MoveF, Sums, Tile, TileStep, addresses
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult
+from coupled_nmf.blocks import BlockLayout
+from coupled_nmf.steps import MoveF, Sums, TileStep, addresses
+from coupled_nmf.tiled import SparseRows, Tile, TiledMatrix
 from coupled_nmf.tiles import multiply_tile, power_tile
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
@@ -44,7 +45,10 @@ class PowerPass(TileStep):
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Multiply one tile's rows."""
         first, last = np.searchsorted(self.chosen, (rows.start, rows.stop))
-        some = [np.ascontiguousarray(part[self.chosen[first:last] - rows.start]) for part in tile]
+        wanted = self.chosen[first:last] - rows.start
+        some: Tile = [
+            part.take(wanted) if isinstance(part, SparseRows) else np.ascontiguousarray(part[wanted]) for part in tile
+        ]
         out = np.empty(self.shapes[0], self.basis.dtype)
         power_tile(addresses(self.X, some), self.basis, last - first, out)
         return (out,)
@@ -81,23 +85,31 @@ class StandIn:
     (n_features, k): H moves by a sweep over Bᵀ exactly as F moves by one over Y, with FᵀY in the place of HBᵀ.
     """
 
-    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any], scale: float) -> None:
-        self.tiles, self.features, self.scale = _one_part(Y), _one_part(Bt), scale
+    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any], scale: float, backend: Any) -> None:
+        self.tiles, self.features, self.scale, self.backend = _one_part(Y), _one_part(Bt), scale, backend
+        self._buffers_f: list[Sums] = []
+        self._buffers_h: list[Sums] = []
         self.weighted_squares = float(np.einsum("ij,ij->", Y, Y, dtype=np.float64))
 
-    def point_of(self, H: NDArray[Any]) -> Point:
+    def point_of(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """H Bᵀ and H Hᵀ."""
         return np.ascontiguousarray(H.T @ self.features.parts[0]), H.T @ H
 
-    def move_h(self, backend: Any, move: MoveOfH) -> tuple[float, Point]:
+    def move_f(self, solver: Any, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Sweep over Y."""
+        R, gram = point
+        step = MoveF(self.tiles, solver, R, gram, F, other, *betas, self._buffers_f)
+        sums: Sums = self.backend.sweep(self.tiles, step)
+        return sums
+
+    def move_h(
+        self, solver: Any, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> tuple[float, Any]:
         """Sweep over Bᵀ."""
-        kind = move.H.dtype
-        R, gram = (total.astype(kind) for total in move.sums[:2])
-        step = MoveF(
-            self.features, move.solver, R, gram, move.H, move.other, *move.betas, move.buffers, with_energy=True
-        )
-        HBt, HHt, energy = backend.sweep(self.features, step)
-        return self.weighted_squares + energy[0], (HBt.astype(kind), HHt.astype(kind))
+        R, gram = (total.astype(H.dtype) for total in sums[:2])
+        step = MoveF(self.features, solver, R, gram, H, other, *betas, self._buffers_h, with_energy=True)
+        HBt, HHt, energy = self.backend.sweep(self.features, step)
+        return self.weighted_squares + float(energy[0]), (HBt.astype(H.dtype), HHt.astype(H.dtype))
 
     def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
@@ -110,11 +122,16 @@ class StandIn:
     def first(self, width: int) -> StandIn:
         """Stand-in by the leading directions alone, as one made for a smaller rank would be; views."""
         Y, Bt = self.tiles.parts[0], self.features.parts[0]
-        return self if width >= Y.shape[1] else StandIn(Y[:, :width], Bt[:, :width], self.scale)
+        return self if width >= Y.shape[1] else StandIn(Y[:, :width], Bt[:, :width], self.scale, self.backend)
 
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
-        return StandIn(self.tiles.parts[0][rows], self.features.parts[0], self.scale)
+        return StandIn(self.tiles.parts[0][rows], self.features.parts[0], self.scale, self.backend)
+
+    def weighted(self, root: NDArray[np.float64]) -> StandIn:
+        """Stand-in for X with each row times a number."""
+        Y = self.tiles.parts[0]
+        return StandIn(Y * root[:, None].astype(Y.dtype), self.features.parts[0], self.scale, self.backend)
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
@@ -129,7 +146,7 @@ def _one_part(array: NDArray[Any]) -> TiledMatrix:
 
 
 def start_on_stand_in(
-    stand_in: StandIn, backend: Any, rule: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
+    stand_in: StandIn, rule: Any, k: int, rng: np.random.RandomState, *, extrapolated: bool
 ) -> LoopResult:
     """Find F and H on the stand-in: the best of several starts, on a part of its rows and then on all.
 
@@ -141,7 +158,7 @@ def start_on_stand_in(
     def run(reading: StandIn, H: NDArray[Any], max_iter: int, tol: float, F: NDArray[Any] | None = None) -> LoopResult:
         first = rule._replace(inner_sweeps=FIRST_SWEEPS) if F is None else None
         F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype) if F is None else F
-        loop = Alternation(reading, backend, rule, extrapolated=extrapolated)
+        loop = Alternation(reading, rule, extrapolated=extrapolated)
         return loop.run(F, H, max_iter=max_iter, tol=tol, first_solver=first)
 
     def best_of_part() -> NDArray[Any]:
@@ -177,7 +194,7 @@ def find_stand_in(
         return None
     Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
     backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
-    return StandIn(Y, np.ascontiguousarray(basis.T), scale)
+    return StandIn(Y, np.ascontiguousarray(basis.T), scale, backend)
 
 
 def _row_space(

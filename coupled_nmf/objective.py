@@ -9,5 +9,5 @@ NOISE = {"f": 2e-7, "d": 1e-14}
 
 
 def root_mean_square(squares: float, entries: int) -> float:
-    """√(squares / entries). The paper does not define its RMSE; this is the one of this project."""
-    return float(np.sqrt(squares / entries))
+    """√(squares / entries), 0 where there are none. The paper does not define its RMSE; this is the project's own."""
+    return float(np.sqrt(squares / entries)) if entries > 0 else 0.0

@@ -11,10 +11,10 @@ import numpy as np
 
 from coupled_nmf.blocks import BlockLayout
 
-FORMAT = "coupled_nmf model 1"
+FORMAT = "coupled_nmf model 2"
 _PLAIN = ("n_components_", "fitted_on_blocks_", "block_weights_", "reconstruction_err_",
           "rmse_", "block_rmse_", "block_relative_error_",
-          "objective_history_", "n_iter_", "n_features_in_")  # fmt: skip
+          "objective_history_", "n_iter_", "n_features_in_", "block_feature_names_")  # fmt: skip
 
 
 def save_model(model: Any, path: str | Path) -> None:
@@ -45,6 +45,8 @@ def load_model(cls: Any, path: str | Path) -> Any:
     model = cls(**header["params"])
     model.components_ = components
     model.layout_ = BlockLayout(tuple(header["layout"]["names"]), tuple(header["layout"]["sizes"]))
+    names = header["fitted"].pop("block_feature_names_")
+    model.block_feature_names_ = {block: tuple(columns) for block, columns in names.items()}
     for name, value in header["fitted"].items():
         setattr(model, name, np.array(value) if name == "block_weights_" else value)
     if header["feature_names_in"]:

@@ -2,115 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.alternation import Exact
-from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.initialization import STARTS, check_custom, nndsvd
+from coupled_nmf.initialization import check_custom, draw_components, draw_uniform, nndsvd
 from coupled_nmf.lowrank import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
-from coupled_nmf.solvers import SOLVERS
-
-LARGE = 2**20  # entries of X from which the compressed start is the default
-FROM_STAND_IN = ("compressed", "nndsvd", "nndsvda")
-INITS = {"auto", "custom", *FROM_STAND_IN, *STARTS}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Checked data, ready to be fitted: with the weight and the sum of squares of each block, and the sum of X."""
-
-    X: TiledMatrix
-    backend: Any
-    alpha: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    total: float
-
-    @property
-    def mean(self) -> float:
-        """Mean of X."""
-        return self.total / (self.X.shape[0] * self.X.shape[1])
-
-    @cached_property
-    def column_weights(self) -> NDArray[np.float64]:
-        """α of each column."""
-        return np.repeat(self.alpha, self.X.layout.sizes)
-
-    @property
-    def weighted_squares(self) -> float:
-        """Σ_b α_b ‖X_b‖²."""
-        return float(self.alpha @ self.squares)
-
-    @property
-    def reading(self) -> Exact:
-        """What the loop reads."""
-        return Exact(self.X, self.column_weights, self.weighted_squares)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What of the parameters decides on the start: the rank, ``init``, the solver, its rule, and extrapolation."""
-
-    k: int
-    init: str
-    solver: str
-    inner_sweeps: int | None
-    extrapolate: bool
-
-    @property
-    def rule(self) -> Any:
-        """The solver's rule."""
-        return SOLVERS[self.solver].rule(self.inner_sweeps or SOLVERS[self.solver].default_sweeps)
-
-    @property
-    def extrapolated(self) -> bool:
-        """Whether both factors are extrapolated."""
-        return self.extrapolate and SOLVERS[self.solver].extrapolates
-
-    @property
-    def from_h(self) -> bool:
-        """Whether the solver needs H alone."""
-        return SOLVERS[self.solver].starts_from_h
-
-    def resolve(self, data: Prepared) -> str:
-        """``init``, with what 'auto' means for this X; X of zeros has no stand-in."""
-        if self.init in FROM_STAND_IN and data.weighted_squares == 0:
-            return "random"
-        if self.init != "auto":
-            return self.init
-        tall = 2 * stand_in_width(self.k) <= min(data.X.shape) and data.X.shape[0] * data.X.shape[1] >= LARGE
-        return "compressed" if self.from_h and tall and data.weighted_squares > 0 else "random"
-
-    def refuse(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
-        """Raise ValueError for parameters that do not go together."""
-        if self.init == "custom":
-            if H is None or (F is None and not self.from_h):
-                needed = "H" if self.from_h else "F and H"
-                raise ValueError(
-                    f"init='custom' with solver={self.solver!r} needs {needed}: pass them to fit_transform."
-                )
-            if n_init > 1:
-                raise ValueError(f"n_init={n_init} with init='custom' would repeat one fit; leave it at 1.")
-        elif F is not None or H is not None:
-            raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
-        if self.init == "compressed" and not self.from_h:
-            raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
-        if self.init in ("nndsvd", "nndsvda") and self.k > min(data.X.shape):
-            raise ValueError(
-                f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {min(data.X.shape)}, "
-                f"got {self.k}; use init='random'."
-            )
-        if self.init == "nndsvd" and not self.from_h:
-            warnings.warn(
-                f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.",
-                UserWarning,
-                stacklevel=5,
-            )
+from coupled_nmf.plan import FROM_STAND_IN, Plan
+from coupled_nmf.prepared import Prepared
+from coupled_nmf.tiled import TiledMatrix
 
 
 @dataclass(frozen=True)
@@ -126,8 +28,11 @@ def shared_stand_in(data: Prepared, plan: Plan, rng: np.random.RandomState) -> S
     """The stand-in that the plan's starts need, if any."""
     if plan.resolve(data) not in FROM_STAND_IN:
         return None
-    scale = float(np.sqrt(data.weighted_squares / (data.X.shape[0] * data.X.shape[1])))
-    return find_stand_in(data.X, data.backend, data.column_weights, scale, plan.k, rng)
+    scale = float(np.sqrt(data.weighted_squares / data.entries.sum()))
+    stand_in = find_stand_in(data.X, data.backend, data.column_weights, scale, plan.k, rng)
+    if stand_in is not None and data.weights.size:
+        stand_in = stand_in.weighted(np.sqrt(data.weights))
+    return stand_in
 
 
 def find_start(
@@ -137,13 +42,17 @@ def find_start(
     X, init = data.X, plan.resolve(data)
     if init == "custom":
         return _custom(X, plan, F, H)
-    if init not in FROM_STAND_IN or stand_in is None:  # none: the rows that were looked at are all zero
-        F, H = STARTS["uniform" if init == "uniform" else "random"](rng, X.shape, plan.k, X.dtype, data.mean)
+    if init == "uniform":
+        F, H = draw_uniform(rng, X.shape, plan.k, X.dtype)
+    elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
+        return start_from(data, plan, draw_components(rng, X.shape[1], plan.k, X.dtype, data.mean))
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(plan.k))  # it may serve larger ranks
-        found = start_on_stand_in(stand_in, data.backend, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
+        found = start_on_stand_in(stand_in, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
         share = data.X.dtype.type(np.sqrt(stand_in.scale))
         np.multiply(found.F, share, out=found.F)
+        if data.weights.size:
+            found.F[:] = unweigh(found.F.T, data.weights).T
         return Start(found.F, unweigh(found.H.T * share, data.column_weights), "warm")
     else:
         U, s, Vt = stand_in.svd()
@@ -154,6 +63,13 @@ def find_start(
     if plan.from_h:
         F[:] = 0
     return Start(F, H, "cold" if plan.from_h else "given")
+
+
+def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
+    """Start from components; F is to be found from them."""
+    shape, dtype = (data.X.shape[0], plan.k), data.X.dtype
+    level = 0.0 if plan.from_h else np.sqrt(data.mean / plan.k)  # where a zero never moves, one and the same number
+    return Start(np.full(shape, level, dtype=dtype), H.astype(dtype), "cold")
 
 
 def _custom(X: TiledMatrix, plan: Plan, F: Any, H: Any) -> Start:

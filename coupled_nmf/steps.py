@@ -1,36 +1,41 @@
-"""What a sweep does to a tile: look at it, move F, or solve for F."""
+"""What a sweep does to a tile, and the moves of both factors for the Frobenius loss."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.blocks import TiledMatrix
-from coupled_nmf.solvers.hals import solve_exactly, solve_rows
-from coupled_nmf.tiles import move_columns, move_tile, multiply_tile, residual_tile, scan_tile
+from coupled_nmf.columns import move_columns
+from coupled_nmf.gaps import move_gappy_tile
+from coupled_nmf.tiled import SparseRows, Tile, TiledMatrix
+from coupled_nmf.tiles import move_tile
 
-Tile = list[NDArray[Any]]
 Sums = tuple[NDArray[Any], ...]
-
-# A row of F is solved for when its entries move by less than this part of its largest.
-SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
-SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
+ONES: NDArray[np.float64] = np.empty(0)  # weights that are all 1
 
 
 def addresses(X: TiledMatrix, tile: Tile) -> NDArray[np.int64]:
-    """The tile as `coupled_nmf.tiles` takes it; the caller keeps the arrays alive."""
-    return np.array(
-        [
-            (part.__array_interface__["data"][0], part.strides[0], columns.start, part.shape[1])
-            for part, columns in zip(tile, X.part_columns, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    """The tile as compiled code takes it, see `sparse_rows`; the caller keeps the arrays alive."""
+
+    def where(array: NDArray[Any]) -> int:
+        return int(array.__array_interface__["data"][0])
+
+    rows = [
+        (where(part.data), 0, columns.start, part.width, where(part.indices), where(part.indptr))
+        if isinstance(part, SparseRows)
+        else (where(part), part.strides[0], columns.start, part.shape[1], 0, 0)
+        for part, columns in zip(tile, X.part_columns, strict=True)
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+def rows_in(tile: Tile) -> int:
+    """How many rows a tile has."""
+    return len(tile[0])
 
 
 class TileStep(ABC):
@@ -54,36 +59,25 @@ class TileStep(ABC):
         """Take back the arrays of a tile's sums once they are added."""
 
 
-@dataclass(frozen=True)
-class Scan(TileStep):
-    """Sums of squares per block and the sum of X; stops at the first tile with an entry that cannot be."""
-
-    X: TiledMatrix
-    refuse: Callable[[Tile, slice], None]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums."""
-        return [(len(self.X.layout.names),), (1,)]
-
-    def __call__(self, tile: Tile, rows: slice) -> Sums:
-        """Scan one tile."""
-        squares, zero = np.zeros(self.shapes[0]), self.X.dtype.type(0)
-        negative, total = scan_tile(zero, addresses(self.X, tile), len(tile[0]), self.X.layout.bounds, squares)
-        if negative or not np.all(np.isfinite(squares)):
-            self.refuse(tile, rows)
-        return squares, np.array([total])
+def take_buffers(buffers: list[Sums], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> Sums:
+    """Arrays for a tile's sums, the last of them in float64: those of an earlier tile, or new ones."""
+    try:
+        return buffers.pop()
+    except IndexError:
+        kinds = [dtype] * (len(shapes) - 1) + [np.dtype(np.float64)]
+        return tuple(np.empty(shape, kind) for shape, kind in zip(shapes, kinds, strict=True))
 
 
 @dataclass(frozen=True)
 class MoveF(TileStep):
-    """Move F by the solver and sum what H's move needs: ``FᵀX``, ``FᵀF`` and the rows' energies.
+    """Move F by the solver and sum what H's move needs: ``FᵀX``, ``FᵀF``, and the rows' energies and the penalty.
 
     Plain, ``other`` is F, which moves in place. Extrapolated (Ang and Gillis 2019), ``other`` is the F before: a row
     moves from F + ``beta`` (F − other) to its new place, which is written to ``other``; the sums are those of a point
     further on, by ``next_beta``. Two arrays do: after a rejection, F is there, and the one before is not needed.
 
-    ``buffers`` keeps the arrays of the sums from tile to tile and sweep to sweep: fresh ones cost page faults.
+    ``gram`` holds ``l2`` already. ``buffers`` keeps the arrays of the sums from tile to tile and sweep to sweep: fresh
+    ones cost page faults.
     """
 
     X: TiledMatrix
@@ -95,13 +89,16 @@ class MoveF(TileStep):
     beta: float
     next_beta: float
     buffers: list[Sums]
+    l1: float = 0.0
+    l2: float = 0.0
+    weights: NDArray[np.float64] = field(default_factory=lambda: ONES)
     with_energy: bool = False
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the sums."""
         k = self.F.shape[1]
-        return [(k, self.X.shape[1]), (k, k), (1,)]
+        return [(k, self.X.shape[1]), (k, k), (2,)]
 
     @property
     def depth(self) -> int:
@@ -114,8 +111,8 @@ class MoveF(TileStep):
         sums[-1][0] = self.with_energy
         kind = self.F.dtype.type
         move_tile(
-            self.solver, addresses(self.X, tile), self.R, self.gram, self.F[rows], self.other[rows],
-            kind(self.beta), kind(self.next_beta), *sums,
+            self.solver, addresses(self.X, tile), self.R, self.gram, kind(self.l1), kind(self.l2), self.F[rows],
+            self.other[rows], kind(self.beta), kind(self.next_beta), self.weights[rows], *sums,
         )  # fmt: skip
         return sums
 
@@ -124,25 +121,74 @@ class MoveF(TileStep):
         self.buffers.append(sums)
 
 
-def take_buffers(buffers: list[Sums], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> Sums:
-    """Arrays for a tile's sums, the last of them in float64: those of an earlier tile, or new ones."""
-    try:
-        return buffers.pop()
-    except IndexError:
-        kinds = [dtype] * (len(shapes) - 1) + [np.dtype(np.float64)]
-        return tuple(np.empty(shape, kind) for shape, kind in zip(shapes, kinds, strict=True))
+@dataclass(frozen=True)
+class MoveGappyF(TileStep):
+    """As `MoveF`, where entries are missing: ``FᵀF`` of each block, squares of what the gaps are filled with, penalty.
+
+    ``absent`` (n_samples, n_blocks) says who lacks what, ``grams`` (n_blocks, k, k) are H_b(α_b H_b)ᵀ, ``Ht`` is H
+    turned, ``alpha`` of each column.
+    """
+
+    X: TiledMatrix
+    solver: Any
+    absent: NDArray[np.bool_]
+    R: NDArray[Any]
+    Ht: NDArray[Any]
+    alpha: NDArray[np.float64]
+    grams: NDArray[Any]
+    F: NDArray[Any]
+    other: NDArray[Any]
+    beta: float
+    next_beta: float
+    buffers: list[Sums]
+    l1: float = 0.0
+    l2: float = 0.0
+    weights: NDArray[np.float64] = field(default_factory=lambda: ONES)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.R.shape, self.grams.shape, (2,)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return self.F.shape[1]
+
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
+        """Move one tile's rows."""
+        sums, kind = take_buffers(self.buffers, self.shapes, self.F.dtype), self.F.dtype.type
+        absent = self.absent[rows]
+        move_gappy_tile(
+            self.solver, addresses(self.X, tile), self.X.layout.bounds, order_of(absent), absent, self.R, self.Ht,
+            self.alpha, self.grams, kind(self.l1), kind(self.l2), self.F[rows], self.other[rows], kind(self.beta),
+            kind(self.next_beta), self.weights[rows], *sums,
+        )  # fmt: skip
+        return sums
+
+    def recycle(self, sums: Sums) -> None:
+        """Take back the arrays of a tile's sums once they are added."""
+        self.buffers.append(sums)
+
+
+def order_of(absent: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """An order of the rows that puts those together that lack the same blocks."""
+    return np.lexsort(absent.T) if absent.any() else np.arange(len(absent))
 
 
 @dataclass(frozen=True)
-class MoveH:
-    """Move H by the solver, in ranges of its columns; sum its gram (k, k) and the columns' energies.
+class MoveH(TileStep):
+    """Move H by the solver, in ranges of its columns; sum its grams (n_groups, k, k) and the columns' energies.
 
-    As in `MoveF`, ``other`` gets what is found; ``R`` gets the point further on, times ``alpha`` of each column.
+    Columns ``edges[g]`` to ``edges[g + 1]`` are a group, with ``grams[g]`` and ``l1s[g]``. As in `MoveF`, ``other``
+    gets what is found; ``R`` gets the point further on, times ``alpha`` of each column.
     """
 
     solver: Any
     FtX: NDArray[np.float64]
-    gram: NDArray[Any]
+    grams: NDArray[Any]
+    l1s: NDArray[Any]
+    edges: NDArray[np.int64]
     H: NDArray[Any]
     other: NDArray[Any]
     beta: float
@@ -153,55 +199,19 @@ class MoveH:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the sums."""
-        return [self.gram.shape, (1,)]
+        return [self.grams.shape, (1,)]
 
     @property
     def depth(self) -> int:
         """The rank."""
         return len(self.H)
 
-    def __call__(self, columns: slice) -> Sums:
+    def __call__(self, columns: slice) -> Sums:  # type: ignore[override]
         """Move those columns."""
         kind = self.H.dtype.type
-        HHt, energy = np.empty_like(self.gram), np.empty(1)
+        HHts, energy = np.empty_like(self.grams), np.empty(1)
         move_columns(
-            self.solver, self.FtX, self.gram, self.H, self.other, kind(self.beta), kind(self.next_beta),
-            self.alpha, self.R, HHt, energy, columns.start, columns.stop,
+            self.solver, self.FtX, self.grams, self.l1s, self.edges, self.H, self.other, kind(self.beta),
+            kind(self.next_beta), self.alpha, self.R, HHts, energy, columns.start, columns.stop,
         )  # fmt: skip
-        return HHt, energy
-
-    def recycle(self, sums: Sums) -> None:
-        """Nothing is taken back."""
-
-
-@dataclass(frozen=True)
-class SolveF(TileStep):
-    """Solve for F from a cold start, given H; sum the squares of the residual per block."""
-
-    X: TiledMatrix
-    H: NDArray[Any]
-    weighted_H: NDArray[Any]
-    gram: NDArray[Any]
-    F: NDArray[Any]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of the sum: the squares of the residual per block."""
-        return [(len(self.X.layout.names),)]
-
-    @property
-    def depth(self) -> int:
-        """The rank."""
-        return len(self.H)
-
-    def __call__(self, tile: Tile, rows: slice) -> Sums:
-        """Solve for one tile's rows."""
-        f, kind, parts = self.F[rows], self.X.dtype.char, addresses(self.X, tile)
-        cross = np.empty_like(f)
-        multiply_tile(parts, self.weighted_H, cross)
-        slow = solve_rows(f, self.gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
-        if len(slow):
-            solve_exactly(f, self.gram, cross, slow)
-        squares = np.zeros(self.shapes[0])
-        residual_tile(parts, f, self.H, self.X.layout.bounds, squares)
-        return (squares,)
+        return HHts, energy

@@ -18,7 +18,6 @@ def with_entry(value):
     ("X", "message"),
     [
         (with_entry(-1), "Negative values in data passed to CoupledNMF.*row 2"),
-        (with_entry(np.nan), "contains NaN.*row 2"),
         (with_entry(np.inf), "contains infinity.*row 2"),
         (with_entry(1e300), "too large"),
         (GOOD + 1j, "Complex data not supported"),

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
-from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers.hals import solve_exactly, solve_rows
 from coupled_nmf.steps import TileStep
+from coupled_nmf.tiled import TiledMatrix
 
 
 def test_blocks_select_rows_as_arrays_do():
@@ -53,7 +53,7 @@ def matrix(rows=4000, columns=3000):
 
 def test_sweep_reads_every_row_once_and_sums_in_tile_order():
     X = matrix()
-    height = tile_rows(4000, 3000, 4)
+    height = tile_rows(X)
     seen = np.zeros(4000, dtype=int)
 
     class SumRows(TileStep):
@@ -120,13 +120,17 @@ def test_sums_of_another_shape_than_promised_are_refused():
 
 def test_an_interrupt_comes_out_and_leaves_blas_as_it_was():
     before = blas_threads()
-    X, _, _ = make_coupled_blocks(4000, {"a": 300, "b": 20}, 3, noise=0.1, random_state=0)
 
-    def interrupt(info):
-        raise KeyboardInterrupt
+    class Interrupted(TileStep):
+        shapes = ((1,),)
 
-    with pytest.raises(KeyboardInterrupt):
-        CoupledNMF(3, n_jobs=2, callbacks=[interrupt], random_state=0).fit(X)
+        def __call__(self, tile, rows):
+            if rows.start > 1000:
+                raise KeyboardInterrupt
+            return (np.zeros(1),)
+
+    with NumpyBackend(2) as backend, pytest.raises(KeyboardInterrupt):
+        backend.sweep(matrix(), Interrupted())
     assert blas_threads() == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("coupled_nmf")]
 

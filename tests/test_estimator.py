@@ -26,7 +26,10 @@ def X():
 
 
 @quiet
-@parametrize_with_checks([CoupledNMF(solver=solver) for solver in sorted(SOLVERS)])
+@parametrize_with_checks(
+    [CoupledNMF(solver=name, beta_loss=loss) for name in sorted(SOLVERS) for loss in SOLVERS[name].losses]
+    + [CoupledNMF(alpha_F=1e-3, l1_ratio=0.5)]
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

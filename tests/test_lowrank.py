@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from coupled_nmf import Blocks, CoupledNMF, lowrank, make_coupled_blocks
-from coupled_nmf.alternation import Alternation, Exact
+from coupled_nmf.alternation import Alternation
 from coupled_nmf.backends import NumpyBackend
-from coupled_nmf.blocks import TiledMatrix
+from coupled_nmf.frobenius import Frobenius
 from coupled_nmf.lowrank import find_stand_in, start_on_stand_in, unweigh
+from coupled_nmf.penalties import Penalties
+from coupled_nmf.prepared import Prepared
 from coupled_nmf.solvers import HALS
+from coupled_nmf.steps import ONES
+from coupled_nmf.tiled import TiledMatrix
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -27,15 +31,20 @@ def matrix(X):
     return TiledMatrix([X[name] for name in X.names], X.layout, X.dtype)
 
 
-def stand_in_of(X, weights, k=6):
-    with NumpyBackend(2) as backend:
-        return find_stand_in(matrix(X), backend, weights, SCALE, k, np.random.RandomState(0))
+@pytest.fixture(scope="module")
+def backend():
+    with NumpyBackend(2) as opened:
+        yield opened
 
 
-def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
+def stand_in_of(X, backend, weights, k=6):
+    return find_stand_in(matrix(X), backend, weights, SCALE, k, np.random.RandomState(0))
+
+
+def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X, backend):
     weights = np.repeat([4.0, 0.25], X.layout.sizes)
     weighted = X.to_array() * np.sqrt(weights)
-    stand_in = stand_in_of(X, weights)
+    stand_in = stand_in_of(X, backend, weights)
     Y, B = stand_in.tiles.parts[0], stand_in.features.parts[0].T
     weighted = weighted / SCALE
     np.testing.assert_allclose(B @ B.T, np.eye(len(B)), atol=1e-8)
@@ -45,8 +54,8 @@ def test_stand_in_is_nearly_the_best_of_its_width_and_honours_weights(X):
     assert stand_in.weighted_squares == pytest.approx(np.sum(Y**2))
 
 
-def test_the_first_columns_of_a_wide_stand_in_are_one_for_a_smaller_rank(X):
-    wide = stand_in_of(X, np.ones(X.shape[1]), k=40)
+def test_the_first_columns_of_a_wide_stand_in_are_one_for_a_smaller_rank(X, backend):
+    wide = stand_in_of(X, backend, np.ones(X.shape[1]), k=40)
     narrow = wide.first(10)
     Y, B = narrow.tiles.parts[0], narrow.features.parts[0].T
     error = np.sum((X.to_array() / SCALE - Y @ B) ** 2)
@@ -55,19 +64,21 @@ def test_the_first_columns_of_a_wide_stand_in_are_one_for_a_smaller_rank(X):
     assert wide.first(1000) is wide
 
 
-def test_a_loop_on_the_stand_in_is_a_loop_on_its_product(X):
+def test_a_loop_on_the_stand_in_is_a_loop_on_its_product(X, backend):
     """Q B is signed; HALS takes it all the same, and so can be run on it in full."""
-    stand_in = stand_in_of(X, np.ones(X.shape[1]))
+    stand_in = stand_in_of(X, backend, np.ones(X.shape[1]))
     full = stand_in.tiles.parts[0] @ stand_in.features.parts[0].T
-    exact = Exact(TiledMatrix([full], X.layout, full.dtype), np.ones(X.shape[1]), float(np.sum(full**2)))
+    tiles, ones = TiledMatrix([full], X.layout, full.dtype), np.ones(2)
+    squares = np.array([np.sum(block**2) for block in X.layout.split(full).values()])
+    exact = Frobenius(
+        Prepared(tiles, backend, ones, ONES, squares, ones, 1.0, None),
+        Penalties.scaled(X.layout, 1.0, 0.0, "same", 0.0),
+    )
     H = np.random.RandomState(0).uniform(size=(6, X.shape[1]))
-    with NumpyBackend(2) as backend:
-        found, expected = (
-            Alternation(reading, backend, HALS(3), extrapolated=True).run(
-                np.zeros((len(X), 6)), start.copy(), max_iter=20, tol=0
-            )
-            for reading, start in [(stand_in, np.ascontiguousarray(H.T)), (exact, H)]
-        )
+    found, expected = (
+        Alternation(reading, HALS(3), extrapolated=True).run(np.zeros((len(X), 6)), start.copy(), max_iter=20, tol=0)
+        for reading, start in [(stand_in, np.ascontiguousarray(H.T)), (exact, H)]
+    )
     np.testing.assert_allclose(found.H.T, expected.H, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(found.F, expected.F, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(found.history, expected.history, rtol=1e-9)
@@ -85,16 +96,15 @@ def test_compressed_start_is_near_the_end_of_a_long_random_one(X):
     assert start.reconstruction_err_**2 < 1.01 * best**2
 
 
-def test_the_best_of_several_starts_goes_on(X, monkeypatch):
+def test_the_best_of_several_starts_goes_on(X, backend, monkeypatch):
     """Soon after the screening, the kept one of several is lower than the first alone, over some seeds."""
-    stand_in = stand_in_of(X, np.ones(X.shape[1]))
+    stand_in = stand_in_of(X, backend, np.ones(X.shape[1]))
     monkeypatch.setattr(lowrank, "MOST_ITERATIONS", 1)
 
     def objective(seed, n_starts):
         monkeypatch.setattr(lowrank, "N_STARTS", n_starts)
         rng = np.random.RandomState(seed)
-        with NumpyBackend(2) as backend:
-            return start_on_stand_in(stand_in, backend, HALS(3), 6, rng, extrapolated=True).history[-1]
+        return start_on_stand_in(stand_in, HALS(3), 6, rng, extrapolated=True).history[-1]
 
     alone, several = (np.array([objective(seed, n) for seed in range(8)]) for n in (1, lowrank.N_STARTS))
     assert several.mean() < alone.mean()

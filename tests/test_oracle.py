@@ -92,9 +92,10 @@ def test_objective_never_rises(X, start, solver, dtype):
 
 
 def test_paper_start_is_uniform_in_zero_one(X):
-    """solver="mu", init="uniform" is a custom start of F and H drawn in [0, 1) in that order."""
+    """solver="mu", init="uniform" is a custom start of F and H drawn in [0, 1), H first."""
     rng = np.random.RandomState(7)
-    start = rng.uniform(size=(X.shape[0], K)), rng.uniform(size=(K, X.shape[1]))
+    H = rng.uniform(size=(K, X.shape[1]))
+    start = rng.uniform(size=(X.shape[0], K)), H
     _, _, history = run(X, start, "mu", 5)
     model = CoupledNMF(K, solver="mu", init="uniform", max_iter=5, tol=0, random_state=7).fit(X)
     assert model.objective_history_ == history

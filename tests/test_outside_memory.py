@@ -7,8 +7,8 @@ import pytest
 
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends import NumpyBackend
-from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.steps import TileStep
+from coupled_nmf.tiled import TiledMatrix
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

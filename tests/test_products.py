@@ -1,5 +1,6 @@
 """The compiled products and tiles against plain NumPy, over ranks, odd row counts and both dtypes."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,14 +8,16 @@ import sys
 import numpy as np
 import pytest
 
-from coupled_nmf.blocks import BlockLayout, TiledMatrix
+from coupled_nmf.blocks import BlockLayout
+from coupled_nmf.columns import move_columns
 from coupled_nmf.microkernels import DOT_COLUMNS, OUTER_ROWS, VECTOR_BYTES
 from coupled_nmf.products import CHUNK_BYTES, add_dots, add_outers
+from coupled_nmf.scans import residual_tile, scan_tile
 from coupled_nmf.solvers import SOLVERS
-from coupled_nmf.solvers.mu import EPSILON
 from coupled_nmf.solvers.panels import PANEL
-from coupled_nmf.steps import addresses
-from coupled_nmf.tiles import move_columns, move_tile, multiply_tile, power_tile, residual_tile, scan_tile
+from coupled_nmf.steps import ONES, addresses
+from coupled_nmf.tiled import TiledMatrix
+from coupled_nmf.tiles import move_tile, multiply_tile, power_tile
 
 TOLERANCE = {np.float32: 3e-5, np.float64: 1e-12}
 RANKS = [1, 3, DOT_COLUMNS, DOT_COLUMNS + 1, OUTER_ROWS + 1, 13, 53]
@@ -59,15 +62,15 @@ def test_products_are_those_of_numpy_and_touch_nothing_else(k, width, dtype):
         assert np.all(outers[:, width:] == 7)
 
 
-def slow_move(solver, V, gram, cross, sweeps):
+def slow_move(solver, V, gram, cross, sweeps, l1=0.0):
     V = V.copy()
     for _ in range(sweeps):
         if solver == "mu":
-            V = V * cross / (V @ gram + EPSILON)
+            V = V * cross / (V @ gram + l1 + np.finfo(V.dtype).tiny)
             continue
         for j in range(V.shape[1]):
             if gram[j, j] > 0:
-                V[:, j] = np.maximum(0, V[:, j] + (cross[:, j] - V @ gram[:, j]) / gram[j, j])
+                V[:, j] = np.maximum(0, V[:, j] + (cross[:, j] - l1 - V @ gram[:, j]) / gram[j, j])
     return V
 
 
@@ -91,23 +94,27 @@ def start(matrix, k):
     return F, other, H, np.hstack(matrix.parts)
 
 
+@pytest.mark.parametrize(("l1", "l2", "weighted"), [(0.0, 0.0, False), (0.5, 0.25, True)])
 @pytest.mark.parametrize("betas", [(0.0, 0.0), (0.7, 0.0), (0.0, 0.6), (0.7, 0.6)])
 @pytest.mark.parametrize("k", [1, 4, 11])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_tile_moves_as_a_slow_loop_does(solver, k, betas, matrix):
+def test_a_tile_moves_as_a_slow_loop_does(solver, k, betas, l1, l2, weighted, matrix):
     F, other, H, X = start(matrix, k)
-    gram = H @ H.T
-    moved = slow_move(solver, further(F, other, betas[0]), gram, X @ H.T, 3)
+    gram, weights = H @ H.T + l2 * np.eye(k), np.linspace(0, 2, len(X)) if weighted else ONES
+    moved = slow_move(solver, further(F, other, betas[0]), gram, X @ H.T, 3, l1)
     point = further(moved, F, betas[1])
-    FtX, FtF, energy = np.empty((k, 57)), np.empty((k, k)), np.ones(1)
+    FtX, FtF, extras = np.empty((k, 57)), np.empty((k, k)), np.ones(2)
     parts = addresses(matrix, matrix.tile(slice(0, len(X))))
     kept = F.copy()
-    move_tile(SOLVERS[solver].rule(3), parts, H, gram, F, other, *betas, FtX, FtF, energy)
+    move_tile(SOLVERS[solver].rule(3), parts, H, gram, l1, l2, F, other, *betas, weights, FtX, FtF, extras)
     np.testing.assert_array_equal(F, kept)
     np.testing.assert_allclose(other, moved, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(FtX, point.T @ X, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(FtF, point.T @ point, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(energy[0] + np.sum(X**2), np.sum((X - moved @ H) ** 2), rtol=1e-9)
+    scaled = point * weights[:, None] if weighted else point
+    np.testing.assert_allclose(FtX, scaled.T @ X, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(FtF, scaled.T @ point, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(extras[1], 2 * l1 * scaled.sum() + l2 * np.sum(scaled * point), rtol=1e-9)
+    penalized = np.sum((X - moved @ H) ** 2) + 2 * l1 * moved.sum() + l2 * np.sum(moved**2)
+    np.testing.assert_allclose(extras[0] + np.sum(X**2), penalized, rtol=1e-9)
 
 
 @pytest.mark.parametrize("rows", [0, 1, PANEL - 1, PANEL + 31])
@@ -116,10 +123,12 @@ def test_tiles_of_any_height_in_float32(solver, rows, matrix):
     F, other, H, X = (array.astype(np.float32) for array in start(matrix, 11))
     single = TiledMatrix([part.astype(np.float32) for part in matrix.parts], matrix.layout, np.dtype(np.float32))
     moved = slow_move(solver, further(F[:rows], other[:rows], 0.5), H @ H.T, X[:rows] @ H.T, 3)
-    FtX, FtF, energy = np.empty((11, 57), np.float32), np.empty((11, 11), np.float32), np.zeros(1)
+    FtX, FtF, extras = np.empty((11, 57), np.float32), np.empty((11, 11), np.float32), np.zeros(2)
     parts, betas = addresses(single, single.tile(slice(0, rows))), (np.float32(0.5), np.float32(0))
     kept = other.copy()
-    move_tile(SOLVERS[solver].rule(3), parts, H, H @ H.T, F[:rows], other[:rows], *betas, FtX, FtF, energy)
+    zero = np.float32(0)
+    arguments = (H, H @ H.T, zero, zero, F[:rows], other[:rows], *betas, ONES, FtX, FtF, extras)
+    move_tile(SOLVERS[solver].rule(3), parts, *arguments)
     np.testing.assert_allclose(other[:rows], moved, rtol=2e-3, atol=1e-4)
     np.testing.assert_array_equal(other[rows:], kept[rows:])
     np.testing.assert_allclose(FtX, other[:rows].T @ X[:rows], rtol=1e-4, atol=1e-4)
@@ -133,18 +142,30 @@ def test_columns_move_as_a_slow_loop_does(solver, k, betas, matrix):
     F, _, H, X = start(matrix, k)
     F[:, k // 2] = 0
     other, alpha = draw(np.random.default_rng(3), H.shape, np.float64), np.repeat([2.0, 0.0, 0.5], [20, 7, 30])
-    gram, FtX = F.T @ F, F.T @ X
-    moved = slow_move(solver, further(H, other, betas[0]).T, gram, FtX.T, 3).T
+    FtX, edges, l1s, l2s = F.T @ X, np.array([0, 20, 27, 57]), np.array([0.0, 0.3, 0.5]), np.array([0.1, 0.0, 0.4])
+    grams = F.T @ F + l2s[:, None, None] * np.eye(k)
+    groups = [slice(a, b) for a, b in itertools.pairwise(edges)]
+    before = further(H, other, betas[0])
+    moved = np.hstack(
+        [
+            slow_move(solver, before[:, group].T, gram, FtX[:, group].T, 3, l1).T
+            for group, gram, l1 in zip(groups, grams, l1s, strict=True)
+        ]
+    )
     point = further(moved, H, betas[1])
-    R, sums, energies = np.empty_like(H), np.zeros((k, k)), 0.0
+    R, sums, energies = np.empty_like(H), np.zeros((3, k, k)), 0.0
     for columns in [(0, 25), (25, 57)]:
-        HHt, energy = np.empty((k, k)), np.empty(1)
-        move_columns(SOLVERS[solver].rule(3), FtX, gram, H, other, *betas, alpha, R, HHt, energy, *columns)
-        sums, energies = sums + HHt, energies + energy[0]
+        HHts, energy = np.empty((3, k, k)), np.empty(1)
+        arguments = (FtX, grams, l1s, edges, H, other, *betas, alpha, R, HHts, energy, *columns)
+        move_columns(SOLVERS[solver].rule(3), *arguments)
+        sums, energies = sums + HHts, energies + energy[0]
     np.testing.assert_allclose(other, moved, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(R, alpha * point, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(sums, (alpha * point) @ point.T, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(energies, np.sum(alpha * ((X - F @ moved) ** 2 - X**2)), rtol=1e-9)
+    for group, found in zip(groups, sums, strict=True):
+        np.testing.assert_allclose(found, (alpha * point)[:, group] @ point[:, group].T, rtol=1e-9, atol=1e-12)
+    penalties = 2 * np.repeat(l1s, [20, 7, 30]) * moved + np.repeat(l2s, [20, 7, 30]) * moved**2
+    expected = np.sum(alpha * np.sum((X - F @ moved) ** 2 - X**2, axis=0)) + np.sum(alpha * penalties)
+    np.testing.assert_allclose(energies, expected, rtol=1e-9)
 
 
 @both_dtypes
@@ -158,26 +179,26 @@ def test_the_other_tiles_are_those_of_numpy(matrix, dtype):
     close(cross, X @ H.T, dtype)
     power_tile(parts, H, len(X), power)
     close(power, (X @ H.T).T @ X, dtype)
-    negative, total = scan_tile(dtype(0), parts, len(X), bounds, squares)
-    assert negative == 0
-    assert total == pytest.approx(X.sum(dtype=np.float64))
+    total = np.zeros(1)
+    assert scan_tile(dtype(0), parts, len(X), bounds, ONES, squares, total) == 0
+    assert total[0] == pytest.approx(X.sum(dtype=np.float64))
     blocks = [slice(0, 20), slice(20, 27), slice(27, 57)]
     np.testing.assert_allclose(squares, [np.sum(X[:, b].astype(np.float64) ** 2) for b in blocks])
     squares[:] = 0
-    residual_tile(parts, F, H, bounds, squares)
+    residual_tile(parts, F, H, np.empty((3, 5, 5)), bounds, ONES, squares)
     np.testing.assert_allclose(squares, [np.sum((X - F @ H)[:, b] ** 2) for b in blocks], rtol=TOLERANCE[dtype])
 
 
 def test_what_becomes_too_small_for_normal_numbers_becomes_zero():
     x, H = np.array([[1e-20, 2.0]], np.float32), np.eye(2, dtype=np.float32)
-    matrix = TiledMatrix([x], BlockLayout(("a",), (2,)), x.dtype)
+    matrix, zeros = TiledMatrix([x], BlockLayout(("a",), (2,)), x.dtype), (np.float32(0), np.float32(0))
     for solver, F in [("mu", [[1e-30, 1.0]]), ("hals", [[0.0, 1.0]])]:
         F = np.array(F, np.float32)
         if solver == "hals":
             x[0, 0] = 1e-39
         move_tile(
-            SOLVERS[solver].rule(1), addresses(matrix, [x]), H, H, F, F, np.float32(0), np.float32(0),
-            np.empty((2, 2), np.float32), np.empty((2, 2), np.float32), np.zeros(1),
+            SOLVERS[solver].rule(1), addresses(matrix, [x]), H, H, *zeros, F, F, *zeros, ONES,
+            np.empty((2, 2), np.float32), np.empty((2, 2), np.float32), np.zeros(2),
         )  # fmt: skip
         np.testing.assert_array_equal(F, [[0, 2]])
 

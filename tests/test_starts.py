@@ -8,8 +8,8 @@ from sklearn.decomposition._nmf import _initialize_nmf
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.initialization import nndsvd
+from coupled_nmf.plan import INITS
 from coupled_nmf.solvers import SOLVERS
-from coupled_nmf.starts import INITS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -14,11 +14,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.blas import BLAS
-from coupled_nmf.blocks import TiledMatrix
 from coupled_nmf.solvers.panels import PANEL
+from coupled_nmf.tiled import Tile, TiledMatrix
 
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
 MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
+SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
 PARTS = 8  # at least, where there are rows enough
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
@@ -35,9 +36,16 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
         flat_total[i] += flat_part[i]
 
 
-def tile_rows(n_samples: int, n_features: int, itemsize: int) -> int:
+def tile_rows(X: TiledMatrix) -> int:
     """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
-    most = min(max(TILE_BYTES // (n_features * itemsize), PANEL), MOST_ROWS)
+    n_samples = max(X.shape[0], 1)
+    if (
+        X.dense_width == 0
+    ):  # sums of all columns, which a tile adds whatever it stores, are to cost less than its entries
+        most_tiles = max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1)
+        return max(-(-n_samples // min(most_tiles, -(-X.stored // SPARSE_TILE))), 1)
+    bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
+    most = min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS)
     return even_height(n_samples, -(-n_samples // most))
 
 
@@ -93,7 +101,7 @@ class _ReadAhead:
         self._X, self._height = X, height
         self._reader = ThreadPoolExecutor(n_threads, thread_name_prefix="coupled_nmf_reader")
         self._lock, self._next = threading.Lock(), 0
-        self._tiles: dict[int, Future[list[NDArray[Any]]]] = {}
+        self._tiles: dict[int, Future[Tile]] = {}
         large = height * X.shape[1] * X.dtype.itemsize > LARGE_TILE
         for _ in range(n_threads if large else 2 * n_threads):  # no fewer: what a worker asks for is then under way
             self._read_next()
@@ -105,7 +113,7 @@ class _ReadAhead:
                 self._tiles[rows.start] = self._reader.submit(self._X.tile, rows)
                 self._next = rows.stop
 
-    def take(self, rows: slice) -> list[NDArray[Any]]:
+    def take(self, rows: slice) -> Tile:
         """Those rows' tile, when it is there."""
         tile = self._tiles.pop(rows.start)
         self._read_next()
@@ -154,8 +162,8 @@ class NumpyBackend:
             ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
             ``step.shapes``. It may write to rows ``rows`` of arrays of its own.
         """
-        work = X.shape[0] * X.shape[1] * step.depth
-        height = tile_rows(*X.shape, X.dtype.itemsize) if work > ALONE else MOST_ROWS
+        work = X.n_entries * step.depth
+        height = tile_rows(X) if work > ALONE else MOST_ROWS
         if X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
             height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
         if X.in_memory:

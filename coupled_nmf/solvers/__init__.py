@@ -22,18 +22,27 @@ class Solver:
         Whether F may start at zero, to be found for H.
     extrapolates : bool
         Whether both factors may be extrapolated.
+    losses : tuple of str
+        What it can minimize.
     """
 
     rule: Callable[[int], Any]
     default_sweeps: int
     starts_from_h: bool
     extrapolates: bool
+    losses: tuple[str, ...] = ("frobenius",)
 
 
 SOLVERS = {
     "hals": Solver(HALS, default_sweeps=3, starts_from_h=True, extrapolates=True),
     # a zero never moves, so F needs a start of its own
-    "mu": Solver(MultiplicativeUpdate, default_sweeps=1, starts_from_h=False, extrapolates=False),
+    "mu": Solver(
+        MultiplicativeUpdate,
+        default_sweeps=1,
+        starts_from_h=False,
+        extrapolates=False,
+        losses=("frobenius", "kullback-leibler"),
+    ),
 }
 
 __all__ = ["HALS", "SOLVERS", "MultiplicativeUpdate", "Solver"]

@@ -27,7 +27,7 @@ class HALS(NamedTuple):
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _pass(panel, cross, gram, steps, smallest):
+def _pass(panel, cross, gram, l1, steps, smallest):
     """Minimize over one row of a transposed panel after the other; ``steps`` ends with the last rows' steps.
 
     A few rows share one reading of the panel; what the first of them moves is then taken from the rest.
@@ -38,7 +38,7 @@ def _pass(panel, cross, gram, steps, smallest):
         last = min(first + COMBINED_ROWS, k)
         for j in range(first, last):
             for lane in range(PANEL):
-                steps[j - first, lane] = cross[j, lane]
+                steps[j - first, lane] = cross[j, lane] - l1
         subtract_products(gram, panel, steps, first, last)
         for j in range(first, last):
             step = steps[j - first]
@@ -56,18 +56,18 @@ def _pass(panel, cross, gram, steps, smallest):
 
 
 @njit(nogil=True, cache=True)
-def hals_sweeps(panel, cross, gram, n_sweeps):
+def hals_sweeps(panel, cross, gram, l1, n_sweeps):
     """Move a panel by ``n_sweeps`` passes over its columns."""
     steps = np.empty((COMBINED_ROWS, PANEL), panel.dtype)
     smallest = smallest_of(panel.dtype.type(0))
     for _ in range(n_sweeps):
-        _pass(panel, cross, gram, steps, smallest)
+        _pass(panel, cross, gram, l1, steps, smallest)
 
 
 @overload(move_panel)
-def _move_panel(rule, panel, cross, gram):
+def _move_panel(rule, panel, cross, gram, l1):
     if getattr(rule, "instance_class", None) is HALS:
-        return lambda rule, panel, cross, gram: hals_sweeps(panel, cross, gram, rule.inner_sweeps)
+        return lambda rule, panel, cross, gram, l1: hals_sweeps(panel, cross, gram, l1, rule.inner_sweeps)
     return None
 
 
@@ -89,7 +89,8 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
         np.zeros((k, PANEL), V.dtype),
     )
     steps = np.empty((COMBINED_ROWS, PANEL), V.dtype)
-    smallest = smallest_of(V.dtype.type(0))
+    zero = V.dtype.type(0)  # an L1 penalty is in the cross already
+    smallest = smallest_of(zero)
     for _ in range(0, max_sweeps, 8):
         n_left = 0
         for start in range(0, n_waiting, PANEL):
@@ -101,7 +102,7 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
             for sweep in range(8):
                 if sweep == 7:
                     before[:] = panel
-                _pass(panel, panel_cross, gram, steps, smallest)
+                _pass(panel, panel_cross, gram, zero, steps, smallest)
             for lane in range(height):
                 row = waiting[start + lane]
                 largest = moved = V.dtype.type(0)
@@ -119,7 +120,7 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
 
 
 @njit(nogil=True, cache=True)
-def _pivot(v, passive, gram, cross, ridge, tol):
+def pivot(v, passive, gram, cross, ridge, tol):
     """Solve one row by block principal pivoting (Kim and Park 2011) from a passive set near the end.
 
     Return whether it got there. v, gram and cross in float64; ``ridge`` keeps components that are alike apart; what is
@@ -155,12 +156,12 @@ def _pivot(v, passive, gram, cross, ridge, tol):
 
 @njit(nogil=True, cache=True)
 def _pivot_rows(V, gram, cross, rows, ridge, tol):
-    """`_pivot` for some rows of V, from what they hold; return those that did not get there."""
+    """`pivot` for some rows of V, from what they hold; return those that did not get there."""
     left = np.empty(rows.size, np.int64)
     n_left = 0
     for row in rows:
         v, passive = np.empty(V.shape[1]), V[row] > 0
-        if _pivot(v, passive, gram, cross[row].astype(np.float64), ridge, tol):
+        if pivot(v, passive, gram, cross[row].astype(np.float64), ridge, tol):
             for j in range(v.size):
                 V[row, j] = max(v[j], 0.0)
         else:

@@ -11,24 +11,25 @@ from numba.extending import overload
 from coupled_nmf.products import add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of
 
-EPSILON = 1e-12  # the paper's small constant in the denominators; its size is ours
-
 
 class MultiplicativeUpdate(NamedTuple):
-    """``V *= cross / (V @ gram + EPSILON)``, ``inner_sweeps`` times per cross."""
+    """``V *= cross / (V @ gram + l1)``, ``inner_sweeps`` times per cross.
+
+    The paper's small constant in the denominator is the smallest number that divides: data may be small too.
+    """
 
     inner_sweeps: int = 1
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
-def multiplicative_sweeps(panel, cross, gram, n_sweeps):
+def multiplicative_sweeps(panel, cross, gram, l1, n_sweeps):
     """Move a panel by ``n_sweeps`` updates of all its entries at once."""
     k = panel.shape[0]
     zero = panel.dtype.type(0)
     smallest = smallest_of(zero)
     denominator = np.empty_like(panel)
     for _ in range(n_sweeps):
-        denominator[:] = EPSILON
+        denominator[:] = l1 + smallest
         add_outers(
             zero, address(gram), gram.strides[0], k, address(panel), panel.strides[0], k, PANEL,
             address(denominator), denominator.strides[0],
@@ -40,7 +41,7 @@ def multiplicative_sweeps(panel, cross, gram, n_sweeps):
 
 
 @overload(move_panel)
-def _move_panel(rule, panel, cross, gram):
+def _move_panel(rule, panel, cross, gram, l1):
     if getattr(rule, "instance_class", None) is MultiplicativeUpdate:
-        return lambda rule, panel, cross, gram: multiplicative_sweeps(panel, cross, gram, rule.inner_sweeps)
+        return lambda rule, panel, cross, gram, l1: multiplicative_sweeps(panel, cross, gram, l1, rule.inner_sweeps)
     return None

@@ -17,8 +17,10 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 SMALLEST_SINGLE, SMALLEST_DOUBLE = 1e-37, 1e-300
 
 
-def move_panel(rule: Any, panel: Any, cross: Any, gram: Any) -> None:
-    """Move a panel (k, PANEL) in place by a rule, one of ``SOLVERS``, given gram (k, k) and cross (k, PANEL).
+def move_panel(rule: Any, panel: Any, cross: Any, gram: Any, l1: Any) -> None:
+    """Move a panel (k, PANEL) in place by a rule, one of ``SOLVERS``, given gram (k, k), cross (k, PANEL) and l1.
+
+    What falls is ``½ v·gram·v − cross·v + l1 Σv`` of each lane's v.
 
     Compiled code alone calls it; each solver says with ``numba.extending.overload`` what its rule does.
     """

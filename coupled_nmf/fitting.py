@@ -1,0 +1,106 @@
+"""One fit of checked data: starts, the loop from each, and F for the components that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback
+from coupled_nmf.frobenius import Solution
+from coupled_nmf.lowrank import StandIn
+from coupled_nmf.plan import Plan
+from coupled_nmf.prepared import Prepared
+from coupled_nmf.solvers import SOLVERS
+from coupled_nmf.starts import Start, find_start, shared_stand_in, start_from
+
+WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one start led to: H, F and what is left, J with the penalties, and how the loop went."""
+
+    H: NDArray[Any]
+    solution: Solution
+    objective: float
+    history: list[float]
+    n_iter: int
+    converged: bool
+    stopped: bool
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When the loop ends, and who hears of it."""
+
+    max_iter: int
+    tol: float
+    callbacks: Sequence[Callback]
+
+
+def best_fit(
+    data: Prepared,
+    plan: Plan,
+    limits: Limits,
+    rng: np.random.RandomState,
+    *,
+    n_init: int = 1,
+    F: Any = None,
+    H: Any = None,
+    stand_in: StandIn | None = None,
+    warm: NDArray[Any] | None = None,
+) -> Fit:
+    """Fit from ``n_init`` starts and return the best; or from ``warm``, components that were found before.
+
+    ``stand_in`` is one that was made before.
+    """
+    if warm is not None:
+        return fit_from(data, plan, limits, start_from(data, plan, warm))
+    held = [shared_stand_in(data, plan, rng) if stand_in is None else stand_in]
+    best: Fit | None = None
+    for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
+        start = find_start(data, plan, rng, F, H, held[0] if left else held.pop())
+        found = fit_from(data, plan, limits, start)
+        if best is None or found.objective < best.objective:
+            best = found
+        if found.stopped or found.interrupted:
+            break
+    assert best is not None
+    return best
+
+
+def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
+    """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
+    reading = plan.reading(data)
+    reading.begin(start.H)
+    loop = Alternation(reading, plan.rule, extrapolated=plan.extrapolated).run(
+        start.F,
+        start.H,
+        max_iter=limits.max_iter,
+        tol=limits.tol,
+        callbacks=limits.callbacks,
+        first_solver=SOLVERS[plan.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
+        window=WARM_WINDOW if start.kind == "warm" else WINDOW,
+    )
+    H = loop.H if plan.init == "custom" else sort_components(data, loop.F, loop.H, scaled=not reading.penalties.any)
+    history, n_iter = loop.history, loop.n_iter
+    ended = (loop.converged, loop.stopped, loop.interrupted)
+    del loop, start
+    solution = reading.solve(H)
+    objective = float(data.alpha @ solution.losses) + reading.penalty(solution.F, H)
+    return Fit(H, solution, objective, history, n_iter, *ended)
+
+
+def sort_components(data: Prepared, F: NDArray[Any], H: NDArray[Any], *, scaled: bool) -> NDArray[Any]:
+    """H in order of falling energy; if ``scaled``, with rows of unit norm."""
+    norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
+    weights = data.weights if data.weights.size else np.ones(len(F))
+    energy = np.einsum("i,ij,ij->j", weights, F, F, dtype=np.float64) * norms**2
+    if scaled:
+        H = H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
+    return H[np.argsort(-energy, kind="stable")]

@@ -1,0 +1,146 @@
+"""The Frobenius loss: how the loop moves both factors on X, and F for a given H."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.penalties import Penalties
+from coupled_nmf.prepared import Prepared
+from coupled_nmf.solve import SolveF, SolveGappyF
+from coupled_nmf.solvers import HALS
+from coupled_nmf.steps import MoveF, MoveGappyF, MoveH, Sums
+
+NOWHERE: NDArray[Any] = np.empty((0, 0))  # where nothing is to be filled
+
+
+@dataclass(frozen=True)
+class Point:
+    """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; H turned."""
+
+    R: NDArray[Any]
+    grams: NDArray[Any]
+    Ht: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """F for a given H, and per block: its part of J, the squares of its residual, and what J is where nothing is known.
+
+    The last is the loss of zeros, or of the block's mean where that of zeros would be infinite.
+    """
+
+    F: NDArray[Any]
+    losses: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+
+
+class Frobenius:
+    """J = Σ_b α_b ‖X_b − F H_b‖² over the observed entries, with penalties, on X itself: a `Reading`.
+
+    The columns of H are one group, with one gram. Where samples lack blocks, or penalties differ, each block is one.
+    """
+
+    def __init__(self, data: Prepared, penalties: Penalties) -> None:
+        self.data, self.tiles, self.penalties = data, data.X, penalties
+        self.weighted_squares = data.weighted_squares
+        self._alpha = data.column_weights
+        self._l1_H, self._l2_H = penalties.of_H(data.alpha)
+        self._by_block = data.gaps is not None or bool(np.ptp(self._l1_H) or np.ptp(self._l2_H))
+        bounds = data.X.layout.bounds
+        self._edges = bounds if self._by_block else bounds[[0, -1]]
+        self._buffers: list[Sums] = []
+
+    def begin(self, H: NDArray[Any]) -> None:
+        """Make H ready for the loop: what no sample has is zero, and stays so."""
+        if self.data.gaps is not None:
+            H[:, self.data.gaps.unseen] = 0
+
+    def point_of(self, H: NDArray[Any]) -> Point:
+        """The point of H itself."""
+        R = (H * self._alpha).astype(H.dtype)
+        products = [H[:, a:b] @ R[:, a:b].T for a, b in zip(self._edges[:-1], self._edges[1:], strict=True)]
+        return self._point(R, H, np.stack(products))
+
+    def _point(self, R: NDArray[Any], H: NDArray[Any], products: NDArray[Any]) -> Point:
+        if self.data.gaps is not None:
+            return Point(R, products.astype(R.dtype), np.ascontiguousarray(H.T))
+        return Point(R, products.sum(axis=0).astype(R.dtype), NOWHERE)
+
+    def move_f(
+        self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> Sums:
+        """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `steps`."""
+        data, l1, l2 = self.data, self.penalties.l1_F, self.penalties.l2_F
+        step: Any
+        if data.gaps is None:
+            gram = point.grams + (l2 * np.eye(len(point.grams))).astype(F.dtype) if l2 else point.grams
+            step = MoveF(data.X, solver, point.R, gram, F, other, *betas, self._buffers, l1, l2, data.weights)
+        else:
+            step = MoveGappyF(
+                data.X, solver, data.gaps.absent, point.R, point.Ht, self._alpha, point.grams, F, other, *betas,
+                self._buffers, l1, l2, data.weights,
+            )  # fmt: skip
+        sums: Sums = data.backend.sweep(data.X, step)
+        return sums
+
+    def move_h(
+        self, solver: Any, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> tuple[float, Point]:
+        """Move H in ranges of its columns; return J at what is written to ``other``, and the point further on.
+
+        Where entries are missing, J is that of X with its gaps filled by the H before: above J by the squares of what
+        the move changes there, which vanish as the loop settles.
+        """
+        FtX, FtFs, extras = sums
+        n_groups = len(self._edges) - 1
+        FtFs = np.broadcast_to(FtFs, (n_groups, *FtFs.shape[-2:])).copy() if FtFs.ndim == 2 else FtFs[:n_groups].copy()
+        value = self.weighted_squares + float(extras.sum())
+        l1s = self._l1_H[:n_groups].astype(H.dtype)
+        FtFs += self._l2_H[:n_groups, None, None] * np.eye(len(H))
+        R = np.empty_like(H)
+        step = MoveH(solver, FtX, FtFs.astype(H.dtype), l1s, self._edges, H, other, *betas, self._alpha, R)
+        products, energy = self.data.backend.sweep_columns(H.shape[1], step)
+        return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
+
+    def _further(self, H: NDArray[Any], before: NDArray[Any], beta: float) -> NDArray[Any]:
+        """H extrapolated, where gaps are filled by it."""
+        if beta == 0 or self.data.gaps is None:
+            return H
+        return np.maximum(H + H.dtype.type(beta) * (H - before), 0)
+
+    def solve(self, H: NDArray[Any]) -> Solution:
+        """F for the given H from a cold start, and what is left."""
+        data, H = self.data, np.ascontiguousarray(H)
+        F, H64 = np.empty((data.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
+        grams = np.stack([H_b @ H_b.T for H_b in data.X.layout.split(H64).values()])
+        R = H64 * self._alpha
+        arguments = (
+            data.X,
+            H,
+            R.astype(H.dtype),
+            R @ H64.T,
+            grams,
+            data.alpha,
+            F,
+            self.penalties.l1_F,
+            self.penalties.l2_F,
+            data.weights,
+        )
+        step = SolveF(*arguments) if data.gaps is None else SolveGappyF(*arguments, data.gaps)
+        (residual,) = data.backend.sweep(data.X, step)
+        residual = np.maximum(residual, 0.0)
+        return Solution(F, residual, residual, data.squares)
+
+    def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
+        FtX, FtFs, extras = self.move_f(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
+        return FtX, np.broadcast_to(FtFs, (len(self.data.alpha), *FtFs.shape[-2:])).copy(), extras
+
+    def penalty(self, F: NDArray[Any], H: NDArray[Any]) -> float:
+        """What the penalties add to J."""
+        return self.penalties.of(F, H, self.data.X.layout, self.data.weights)

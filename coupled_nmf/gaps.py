@@ -1,0 +1,302 @@
+"""Tiles with missing entries, compiled.
+
+A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that lack
+the same blocks are gathered in panels of their own, and copied, with their gaps filled, into a small tile: the rest is
+as for a whole one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray, njit
+
+from coupled_nmf.microkernels import pointer_to, size_of
+from coupled_nmf.products import address
+from coupled_nmf.scans import block_of, dense_row
+from coupled_nmf.solvers.panels import PANEL, move_panel
+from coupled_nmf.sparse_rows import (
+    DATA,
+    FIRST,
+    INDICES,
+    INDPTR,
+    STRIDE,
+    WIDTH,
+    is_sparse,
+    sparse_width,
+    stored_row,
+    turn,
+    turn_back,
+)
+from coupled_nmf.tiles import add_gram, add_moments, cross_of, extrapolate, penalty_of, weigh
+
+LANE, COLUMN, PLACE = range(3)  # of a gap: its row in the panel, its column in X, and the address that it is filled at
+
+
+@njit(nogil=True, cache=True)
+def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, total, observed):
+    """As `scan_tile`, over observed entries; say which rows lack which blocks, and which have other gaps.
+
+    ``absent`` (rows, n_blocks), which may hold some at the call, and ``scattered`` (rows,) are marked. To ``missing``
+    (n_features,) the gaps of each column are added, to ``observed`` (n_blocks,) the weights of the entries there are.
+    """
+    negative = 0
+    for row in range(rows):
+        weight = weights[row] if weights.size else 1.0
+        for p in range(parts.shape[0]):
+            first = parts[p, FIRST]
+            for block in range(bounds.size - 1):
+                if first <= bounds[block] < first + parts[p, WIDTH]:
+                    observed[block] += weight * (bounds[block + 1] - bounds[block])
+            if is_sparse(parts, p):
+                data, indices = stored_row(zero, parts, p, row)
+                for e in range(data.size):
+                    block, value = block_of(bounds, first + indices[e]), np.float64(data[e])
+                    if np.isnan(value):
+                        scattered[row] = True
+                        missing[first + indices[e]] += 1
+                        observed[block] -= weight
+                    else:
+                        squares[block] += weight * value * value
+                        total[0] += weight * value
+                        negative += int(value < 0)
+            else:
+                x = dense_row(zero, parts, p, row)
+                for block in range(bounds.size - 1):
+                    start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), x.size)
+                    gaps = 0
+                    for i in range(start, stop):
+                        value = np.float64(x[i])
+                        if np.isnan(value):
+                            gaps += 1
+                            missing[first + i] += 1
+                        else:
+                            squares[block] += weight * value * value
+                            total[0] += weight * value
+                            negative += int(value < 0)
+                    if 0 < gaps == stop - start:
+                        absent[row, block] = True
+                    elif gaps > 0:
+                        scattered[row] = True
+                    observed[block] -= weight * gaps
+        for block in range(bounds.size - 1):
+            if absent[row, block] and _is_sparse_block(parts, bounds[block]):
+                observed[block] -= weight * (bounds[block + 1] - bounds[block])
+                for column in range(bounds[block], bounds[block + 1]):
+                    missing[column] += 1
+    return negative
+
+
+@njit(nogil=True, cache=True)
+def _is_sparse_block(parts, column):
+    for p in range(parts.shape[0]):
+        if parts[p, FIRST] <= column < parts[p, FIRST] + parts[p, WIDTH]:
+            return is_sparse(parts, p)
+    return False
+
+
+@njit(nogil=True, cache=True)
+def next_panel(order, absent, start):
+    """End of the panel that begins at ``order[start]``: rows that lack the same blocks, at most PANEL."""
+    stop = start + 1
+    while stop < order.size and stop < start + PANEL and np.all(absent[order[stop]] == absent[order[start]]):
+        stop += 1
+    return stop
+
+
+@njit(nogil=True, cache=True)
+def make_room(zero, parts, some):
+    """A small tile with the shape of rows ``some``, its entries not set; and the arrays that it lies in."""
+    small = parts.copy()
+    n_stored = width = 0
+    for p in range(parts.shape[0]):
+        if is_sparse(parts, p):
+            for row in some:
+                n_stored += stored_row(zero, parts, p, row)[0].size
+        else:
+            width += parts[p, WIDTH]
+    dense = np.empty((some.size, width), np.array([zero]).dtype)
+    data, indices = np.empty(n_stored, dense.dtype), np.empty(n_stored, np.int32)
+    indptr = np.zeros((parts.shape[0], some.size + 1), np.int64)
+    at = column = 0
+    for p in range(parts.shape[0]):
+        if is_sparse(parts, p):
+            small[p, DATA], small[p, INDICES] = address(data), address(indices)
+            small[p, INDPTR] = address(indptr) + p * indptr.strides[0]
+            indptr[p, 0] = at
+            for lane in range(some.size):
+                columns = stored_row(zero, parts, p, some[lane])[1]
+                indices[at : at + columns.size] = columns
+                at += columns.size
+                indptr[p, lane + 1] = at
+        else:
+            small[p, DATA], small[p, STRIDE] = address(dense) + column * size_of(zero), dense.strides[0]
+            column += parts[p, WIDTH]
+    return small, (dense, data, indices, indptr)
+
+
+@njit(nogil=True, cache=True)
+def gather(zero, parts, some, absent, bounds):
+    """Copy rows ``some``, which lack the ``absent`` blocks, into a small tile; absent blocks become zero.
+
+    Return its parts, its gaps (n_gaps, 3), and the arrays that it lies in, which the caller keeps alive.
+    """
+    small, kept = make_room(zero, parts, some)
+    gaps, n_gaps = np.empty((16, 3), np.int64), 0
+    for p in range(parts.shape[0]):
+        first = parts[p, FIRST]
+        for lane in range(some.size):
+            if is_sparse(parts, p):
+                values, columns = stored_row(zero, parts, p, some[lane])
+                row = stored_row(zero, small, p, lane)[0]
+                row[:] = values
+                gaps, n_gaps = _note(gaps, n_gaps, row, columns, lane, first)
+                continue
+            row = dense_row(zero, small, p, lane)
+            row[:] = dense_row(zero, parts, p, some[lane])
+            for block in range(bounds.size - 1):
+                start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), row.size)
+                if absent[block]:
+                    row[start:stop] = zero
+                elif start < stop:
+                    gaps, n_gaps = _note(gaps, n_gaps, row[start:stop], np.empty(0, np.int32), lane, first + start)
+    return small, gaps[:n_gaps], kept
+
+
+@njit(nogil=True, cache=True)
+def _note(gaps, n_gaps, row, columns, lane, first):
+    """Note the gaps of a row, whose columns count from ``first``: those named, or else one after the other."""
+    n_here = count_gaps(row)
+    if n_here > 0:
+        gaps = with_room(gaps, n_gaps + n_here)
+        for i in range(row.size):
+            if np.isnan(row[i]):
+                gaps[n_gaps, LANE], gaps[n_gaps, COLUMN] = lane, first + (columns[i] if columns.size else i)
+                gaps[n_gaps, PLACE] = address(row) + i * row.itemsize
+                n_gaps += 1
+    return gaps, n_gaps
+
+
+@njit(nogil=True, cache=True)
+def count_gaps(some):
+    """How many entries are NaN."""
+    found = 0
+    for i in range(some.size):
+        found += some[i] != some[i]
+    return found
+
+
+@njit(nogil=True, cache=True)
+def with_room(gaps, n):
+    """The gaps, or a longer copy that has room for n."""
+    if n <= len(gaps):
+        return gaps
+    longer = np.empty((max(n, 2 * len(gaps)), 3), np.int64)
+    longer[: len(gaps)] = gaps
+    return longer
+
+
+@njit(nogil=True, cache=True)
+def fill(zero, gaps, panel, Ht):
+    """Fill the gaps by F H: panel (k, lanes), Ht (n_features, k)."""
+    k = panel.shape[0]
+    for n in range(len(gaps)):
+        lane, h = gaps[n, LANE], Ht[gaps[n, COLUMN]]
+        value = zero
+        for j in range(k):
+            value += panel[j, lane] * h[j]
+        carray(pointer_to(zero, gaps[n, PLACE]), (1,))[0] = value
+
+
+@njit(nogil=True, cache=True)
+def squares_of(zero, gaps, alpha, weights, some):
+    """Σ w α x² over what the gaps were filled with."""
+    total = 0.0
+    for n in range(len(gaps)):
+        value = np.float64(carray(pointer_to(zero, gaps[n, PLACE]), (1,))[0])
+        weight = weights[some[gaps[n, LANE]]] if weights.size else 1.0
+        total += weight * alpha[gaps[n, COLUMN]] * value * value
+    return total
+
+
+@njit(nogil=True, cache=True)
+def take_listed(V, some, panel):
+    """Put those rows of V, transposed, into ``panel``; the lanes that are left become zero."""
+    panel[:] = 0
+    for lane in range(some.size):
+        for j in range(panel.shape[0]):
+            panel[j, lane] = V[some[lane], j]
+
+
+@njit(nogil=True, cache=True)
+def put_listed(panel, V, some):
+    """Put back what `take_listed` took."""
+    for lane in range(some.size):
+        for j in range(panel.shape[0]):
+            V[some[lane], j] = panel[j, lane]
+
+
+@njit(nogil=True, cache=True)
+def gram_of(grams, absent, l2):
+    """Gram of rows that lack the ``absent`` blocks: the sum over the others, and the L2 penalty."""
+    gram = np.zeros_like(grams[0])
+    for block in range(len(grams)):
+        if not absent[block]:
+            gram += grams[block]
+    for j in range(len(gram)):
+        gram[j, j] += l2
+    return gram
+
+
+@njit(nogil=True, cache=True)
+def move_gappy_tile(
+    rule, parts, bounds, order, absent, R, Ht, alpha, grams, l1, l2, F, other, beta, next_beta, weights,
+    FtX, FtFs, extras,
+):  # fmt: skip
+    """As `move_tile`, for rows with gaps, in an ``order`` that puts those together that lack the same blocks.
+
+    ``grams`` and FtFs (n_blocks, k, k) are those of each block. Gaps are filled by F Hᵀ, from Ht (n_features, k), for
+    the move, and once more after it, for the sums. ``extras`` (2,) becomes Σ w α x² over the gaps so filled, and
+    what l1 and l2 add to J. Return how many entries were copied.
+    """
+    k = F.shape[1]
+    zero = F.dtype.type(0)
+    panel, before = np.zeros((k, PANEL), F.dtype), np.zeros((k, PANEL), F.dtype)
+    cross, own = np.zeros((k, PANEL), F.dtype), np.zeros((k, k), F.dtype)
+    turned, moments = turn(parts, R), np.zeros((sparse_width(parts), k), F.dtype)
+    FtX[:] = 0
+    FtFs[:] = 0
+    extras[:] = 0.0
+    start = copied = 0
+    while start < order.size:
+        stop = next_panel(order, absent, start)
+        some, lacks, height = order[start:stop], absent[order[start]], stop - start
+        take_listed(F, some, panel)
+        if beta > 0:
+            take_listed(other, some, before)
+            extrapolate(panel, before, beta)
+        small, gaps, kept = gather(zero, parts, some, lacks, bounds)
+        fill(zero, gaps, panel, Ht)
+        cross_of(small, R, turned, 0, height, cross)
+        move_panel(rule, panel, cross, gram_of(grams, lacks, l2), l1)
+        if next_beta > 0:
+            take_listed(F, some, before)
+        put_listed(panel, other, some)
+        if next_beta > 0:
+            extrapolate(panel, before, next_beta)
+        fill(zero, gaps, panel, Ht)
+        extras[0] += squares_of(zero, gaps, alpha, weights, some)
+        weighted = panel
+        if weights.size:
+            weigh(panel, weights[some], 0, height, before)
+            weighted = before
+        extras[1] += penalty_of(weighted, panel, height, l1, l2)
+        add_moments(small, weighted, 0, height, FtX, moments)
+        own[:] = 0
+        add_gram(weighted, panel, height, own)
+        for block in range(len(FtFs)):
+            if not lacks[block]:
+                FtFs[block] += own
+        start = stop
+        copied += kept[0].size  # which keeps the arrays alive until here
+    turn_back(parts, moments, FtX)
+    return copied

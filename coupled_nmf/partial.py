@@ -1,0 +1,104 @@
+"""A block that some samples lack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+
+
+def rows_of(array: Any, key: Any) -> Any:
+    """Rows of a block; what lies outside memory may know no others than rising numbers, each once."""
+    if isinstance(array, PartialBlock):
+        return PartialBlock(array.array, array.places[key])
+    if isinstance(array, np.ndarray) or (isinstance(key, slice) and key.step in (None, 1)):
+        return array[key]
+    if isinstance(key, slice):
+        key = np.arange(array.shape[0])[key]
+    rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
+    if issparse(array):
+        return array.tocsr()[rows]
+    rising, places = np.unique(rows, return_inverse=True)
+    return array[rising][places]
+
+
+class PartialBlock:
+    """Rows of an array for the samples that have them, NaN for those that do not; the array is not copied.
+
+    Parameters
+    ----------
+    array : array-like of shape (n_present, n_features_b)
+        The rows there are: anything that a block may be.
+    places : ndarray of int of shape (n_samples,)
+        Row of ``array`` for each sample, -1 where it has none.
+    """
+
+    ndim = 2
+
+    def __init__(self, array: Any, places: NDArray[np.int64]) -> None:
+        self.array, self.places = array, places
+        self.shape = (len(places), int(array.shape[1]))
+        kind = np.dtype(array.dtype)
+        self.dtype = kind if kind.kind == "f" else np.dtype(np.float64)
+
+    @property
+    def absent(self) -> NDArray[np.bool_]:
+        """Which samples lack the block."""
+        return self.places < 0
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """Return those rows, with NaN where the sample lacks the block."""
+        places = self.places[rows]
+        there = places >= 0
+        found = np.full((len(places), self.shape[1]), np.nan, dtype=self.dtype)
+        some = rows_of(self.array, places[there])
+        found[there] = some.toarray() if issparse(some) else some
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows, NaN where the sample lacks the block; always a copy."""
+        return self[:].astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def fill(self) -> Any:
+        """The same as sparse rows, empty where the sample lacks the block, for a sparse array."""
+        rows = self.array.tocsr()
+        there = ~self.absent
+        lengths = np.zeros(len(self), dtype=np.int64)
+        lengths[there] = np.diff(rows.indptr)[self.places[there]]
+        some = rows[self.places[there]]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        return csr_array((some.data, some.indices, indptr), shape=self.shape)
+
+    def __repr__(self) -> str:
+        return f"PartialBlock(shape={self.shape}, present={int(np.sum(~self.absent))}, dtype={self.dtype})"
+
+
+def find_places(name: str, index: Any, n_rows: int, n_samples: int) -> NDArray[np.int64]:
+    """Row of a block for each sample, -1 for none, from the samples of its rows.
+
+    Raises
+    ------
+    ValueError
+        If the index does not name one sample a row, each once and from 0 to n_samples - 1.
+    """
+    samples = np.asarray(index)
+    if samples.dtype == bool and samples.shape == (n_samples,):
+        samples = np.flatnonzero(samples)
+    if samples.ndim != 1 or samples.dtype.kind not in "iu":
+        raise ValueError(f"samples[{name!r}] is no list of sample numbers, nor one true or false a sample.")
+    if len(samples) != n_rows:
+        raise ValueError(f"samples[{name!r}] names {len(samples)} samples; the block has {n_rows} rows, one for each.")
+    if n_rows and (samples.min() < 0 or samples.max() >= n_samples):
+        raise ValueError(
+            f"samples[{name!r}] goes from {samples.min()} to {samples.max()}; samples are 0 to {n_samples - 1}."
+        )
+    places = np.full(n_samples, -1, dtype=np.int64)
+    places[samples] = np.arange(n_rows)
+    if np.sum(places >= 0) < n_rows:
+        raise ValueError(f"samples[{name!r}] names a sample twice; a block has one row a sample.")
+    return places

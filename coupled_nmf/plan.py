@@ -1,0 +1,114 @@
+"""What of the parameters a fit goes by, and which of them do not go together."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from coupled_nmf.losses import LOSSES
+from coupled_nmf.lowrank import stand_in_width
+from coupled_nmf.penalties import Penalties
+from coupled_nmf.prepared import Prepared
+from coupled_nmf.solvers import SOLVERS
+
+LARGE = 2**20  # entries of X from which the compressed start is the default
+FROM_STAND_IN = ("compressed", "nndsvd", "nndsvda")
+INITS = {"auto", "custom", "random", "uniform", *FROM_STAND_IN}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters that decide how the loop runs and where it starts, named as the estimator's; ``k`` is the rank."""
+
+    k: int
+    init: str
+    solver: str
+    inner_sweeps: int | None
+    extrapolate: bool
+    loss: str
+    alpha_F: float
+    alpha_H: Any
+    l1_ratio: float
+
+    def penalties(self, data: Prepared) -> Penalties:
+        """The penalties, scaled for this X."""
+        return Penalties.scaled(data.X.layout, data.n_samples, self.alpha_F, self.alpha_H, self.l1_ratio)
+
+    def reading(self, data: Prepared) -> Any:
+        """What the loop reads."""
+        return LOSSES[self.loss](data, self.penalties(data))
+
+    @property
+    def rule(self) -> Any:
+        """The solver's rule."""
+        return SOLVERS[self.solver].rule(self.inner_sweeps or SOLVERS[self.solver].default_sweeps)
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether both factors are extrapolated."""
+        return self.extrapolate and SOLVERS[self.solver].extrapolates
+
+    @property
+    def from_h(self) -> bool:
+        """Whether the solver needs H alone."""
+        return SOLVERS[self.solver].starts_from_h
+
+    def resolve(self, data: Prepared) -> str:
+        """``init``, with what 'auto' means for this X; X of zeros has no stand-in."""
+        if self.init in FROM_STAND_IN and data.weighted_squares == 0:
+            return "random"
+        if self.init != "auto":
+            return self.init
+        width = stand_in_width(self.k)
+        tall = 2 * width <= min(data.X.shape) and data.X.n_entries >= LARGE
+        full = data.X.n_entries >= 2 * width * data.X.shape[0]  # or the stand-in is no smaller than X
+        serves = self.from_h and tall and full and data.gaps is None and not self.penalties(data).any
+        return "compressed" if serves and data.weighted_squares > 0 else "random"
+
+    def refuse(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
+        """Raise ValueError for parameters that do not go together."""
+        if self.loss not in SOLVERS[self.solver].losses:
+            able = [name for name, solver in SOLVERS.items() if self.loss in solver.losses]
+            raise ValueError(f"beta_loss={self.loss!r} needs solver in {able}, got {self.solver!r}.")
+        if self.init in FROM_STAND_IN and data.gaps is not None:
+            raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
+        self._refuse_start(data, F, H, n_init)
+        self._warn_of_one_sided_penalty(data)
+
+    def _refuse_start(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
+        if self.init == "custom":
+            if H is None or (F is None and not self.from_h):
+                needed = "H" if self.from_h else "F and H"
+                raise ValueError(
+                    f"init='custom' with solver={self.solver!r} needs {needed}: pass them to fit_transform."
+                )
+            if n_init > 1:
+                raise ValueError(f"n_init={n_init} with init='custom' would repeat one fit; leave it at 1.")
+        elif F is not None or H is not None:
+            raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
+        if self.init == "compressed" and not self.from_h:
+            raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
+        if self.init in ("nndsvd", "nndsvda") and self.k > min(data.X.shape):
+            raise ValueError(
+                f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {min(data.X.shape)}, "
+                f"got {self.k}; use init='random'."
+            )
+        if self.init == "nndsvd" and not self.from_h:
+            warnings.warn(
+                f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _warn_of_one_sided_penalty(self, data: Prepared) -> None:
+        penalties = self.penalties(data)
+        on_F, on_H = bool(penalties.l1_F or penalties.l2_F), bool(penalties.l1_H.any() or penalties.l2_H.any())
+        if on_F != on_H:
+            one, other = ("F", "H") if on_F else ("H", "F")
+            warnings.warn(
+                f"alpha_{one} is above 0 and alpha_{other} is 0: F and H can be scaled against each other, so {one} "
+                f"shrinks and {other} grows until the penalty is nothing; give both, or alpha_H='same'.",
+                UserWarning,
+                stacklevel=5,
+            )

@@ -1,0 +1,165 @@
+"""X, looked at once: what may not be is refused, what is missing is found, and what every fit needs is summed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.blocks import balanced_weights
+from coupled_nmf.gaps import find_gaps
+from coupled_nmf.scans import scan_tile
+from coupled_nmf.steps import ONES, Sums, TileStep, addresses, rows_in
+from coupled_nmf.tiled import Tile, TiledMatrix
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What is missing.
+
+    Attributes
+    ----------
+    absent : ndarray of bool of shape (n_samples, n_blocks)
+        Which sample lacks which block as a whole.
+    scattered : ndarray of bool of shape (n_samples,)
+        Which samples have gaps inside a block.
+    unseen : ndarray of bool of shape (n_features,)
+        Which columns no sample has.
+    """
+
+    absent: NDArray[np.bool_]
+    scattered: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked data, ready to be fitted.
+
+    Attributes
+    ----------
+    X : TiledMatrix
+        The data.
+    backend : object
+        Runs sweeps.
+    alpha : ndarray of shape (n_blocks,)
+        Weight of each block.
+    weights : ndarray of shape (n_samples,) or (0,)
+        Weight of each sample; empty if all are 1.
+    squares, entries : ndarray of shape (n_blocks,)
+        Squares of each block's observed entries, and their number, each times its sample's weight.
+    total : float
+        Sum of the observed entries, each times its sample's weight.
+    gaps : Gaps or None
+        What is missing, if anything is.
+    """
+
+    X: TiledMatrix
+    backend: Any
+    alpha: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    entries: NDArray[np.float64]
+    total: float
+    gaps: Gaps | None
+
+    @property
+    def mean(self) -> float:
+        """Mean of the observed entries."""
+        return self.total / max(float(self.entries.sum()), 1.0)
+
+    @property
+    def n_samples(self) -> float:
+        """Sum of the samples' weights."""
+        return float(self.weights.sum()) if self.weights.size else float(self.X.shape[0])
+
+    @cached_property
+    def column_weights(self) -> NDArray[np.float64]:
+        """α of each column."""
+        return np.repeat(self.alpha, self.X.layout.sizes)
+
+    @property
+    def weighted_squares(self) -> float:
+        """Σ_b α_b ‖X_b‖²."""
+        return float(self.alpha @ self.squares)
+
+    def weighted_by(self, alpha: NDArray[np.float64]) -> Prepared:
+        """The same data with other block weights."""
+        return replace(self, alpha=alpha)
+
+
+class Scan(TileStep):
+    """Sums of squares per block, the sum of X, and the number of entries; stops at a tile with one that cannot be.
+
+    It also marks what is missing.
+    """
+
+    def __init__(self, X: TiledMatrix, weights: NDArray[np.float64], refuse: Callable[[Tile, slice], None]) -> None:
+        self.X, self._weights, self._refuse = X, weights, refuse
+        n, n_blocks = X.shape[0], len(X.layout.names)
+        self.absent, self.scattered = np.zeros((n, n_blocks), dtype=bool), np.zeros(n, dtype=bool)
+        for part, absent in X.absent.items():
+            self.absent[:, np.searchsorted(X.layout.bounds, X.part_columns[part].start)] = absent
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums: squares, entries, total, and the gaps of each column."""
+        n_blocks = len(self.X.layout.names)
+        return [(n_blocks,), (n_blocks,), (1,), (self.X.shape[1],)]
+
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
+        """Scan one tile."""
+        sums: Sums = tuple(np.zeros(shape) for shape in self.shapes)
+        squares, entries, total, missing = sums
+        zero, parts, weights = self.X.dtype.type(0), addresses(self.X, tile), self._weights[rows]
+        bounds, absent = self.X.layout.bounds, self.absent[rows]
+        negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, total)
+        if np.isnan(squares).any() or absent.any():
+            squares[:], total[:] = 0, 0
+            negative = find_gaps(
+                zero, parts, rows_in(tile), bounds, weights, absent, self.scattered[rows], missing, squares, total,
+                entries,
+            )  # fmt: skip
+        else:
+            entries[:] = np.array(self.X.layout.sizes) * (weights.sum() if weights.size else rows_in(tile))
+        if negative or not np.all(np.isfinite(squares)):
+            self._refuse(tile, rows)
+        return sums
+
+
+def prepare(
+    X: TiledMatrix,
+    backend: Any,
+    refuse: Callable[[Tile, slice], None],
+    *,
+    block_weights: Any = None,
+    weights: NDArray[np.float64] = ONES,
+) -> Prepared:
+    """Look at X once.
+
+    Parameters
+    ----------
+    X : TiledMatrix
+        The data; no entry has been looked at.
+    backend : object
+        Runs sweeps.
+    refuse : callable
+        ``refuse(tile, rows)`` raises the error for a tile with an entry that cannot be.
+    block_weights : mapping, sequence, 'balanced', ndarray or None
+        α of each block, as the estimator takes it.
+    weights : ndarray of shape (n_samples,)
+        Weight of each sample; empty for 1 each.
+    """
+    scan = Scan(X, weights, refuse)
+    squares, entries, total, missing = backend.sweep(X, scan)
+    if total[0] > 0 and squares.sum() < np.finfo(np.float64).tiny:
+        raise ValueError(f"X has values so small that their squares are 0 in {X.dtype}: scale X up.")
+    alpha = balanced_weights(squares) if isinstance(block_weights, str) else X.layout.weights(block_weights)
+    gaps = None
+    if missing.any():
+        gaps = Gaps(scan.absent, scan.scattered, missing == X.shape[0])
+    return Prepared(X, backend, alpha, weights, squares, entries, float(total[0]), gaps)

@@ -1,0 +1,130 @@
+"""Looks at a tile, compiled: sums over its entries, and over those of its residual."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray, njit
+
+from coupled_nmf.microkernels import pointer_to, size_of
+from coupled_nmf.products import add_outers, address
+from coupled_nmf.solvers.panels import FASTMATH, PANEL
+from coupled_nmf.sparse_rows import DATA, FIRST, STRIDE, WIDTH, is_sparse, stored_row
+
+
+@njit(nogil=True, cache=True, inline="always")
+def dense_row(zero, parts, p, row):
+    """A row of a dense part."""
+    return carray(pointer_to(zero, parts[p, DATA] + row * parts[p, STRIDE]), (parts[p, WIDTH],))
+
+
+@njit(nogil=True, cache=True)
+def block_of(bounds, column):
+    """Number of the block that a column of X lies in."""
+    return np.searchsorted(bounds, column, side="right") - 1
+
+
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
+def _look_at(some):
+    """Squares of the entries, their sum, and how many are negative."""
+    negative, total, squares = 0, 0.0, 0.0
+    for i in range(some.size):
+        value = np.float64(some[i])
+        squares += value * value
+        total += value
+        negative += some[i] < 0
+    return squares, total, negative
+
+
+@njit(nogil=True, cache=True)
+def scan_tile(zero, parts, rows, bounds, weights, squares, total):
+    """Add each row's weight times its squares, a block, to ``squares`` (n_blocks,), and its sum to ``total`` (1,).
+
+    Return how many entries are negative. No ``weights``: all 1.
+    """
+    negative = 0
+    for row in range(rows):
+        weight = weights[row] if weights.size else 1.0
+        for p in range(parts.shape[0]):
+            if is_sparse(parts, p):
+                data, indices = stored_row(zero, parts, p, row)
+                for e in range(data.size):
+                    value = np.float64(data[e])
+                    squares[block_of(bounds, parts[p, FIRST] + indices[e])] += weight * value * value
+                    total[0] += weight * value
+                    negative += data[e] < 0
+            else:
+                x, first = dense_row(zero, parts, p, row), parts[p, FIRST]
+                for block in range(bounds.size - 1):
+                    some = x[max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
+                    found = _look_at(some)
+                    squares[block] += weight * found[0]
+                    total[0] += weight * found[1]
+                    negative += found[2]
+    return negative
+
+
+@njit(nogil=True, cache=True)
+def residual_tile(parts, F, H, grams, bounds, weights, squares):
+    """Add each row's weight times the squares of ``x − F H``, a block, to ``squares``: made and forgotten by panels.
+
+    Of sparse parts, the squares of F H come from ``grams`` (n_blocks, k, k) = H_b H_bᵀ in float64, and the stored
+    entries mend them.
+    """
+    rows, k = F.shape
+    zero = F.dtype.type(0)
+    minus = np.zeros((PANEL, k), F.dtype)
+    size = size_of(zero)
+    for p in range(parts.shape[0]):
+        if is_sparse(parts, p):
+            _add_sparse_residual(parts, p, F, H, grams, bounds, weights, squares)
+            continue
+        first, residual = parts[p, FIRST], np.empty((PANEL, parts[p, WIDTH]), F.dtype)
+        rs, h = residual.strides[0], address(H) + first * size
+        for start in range(0, rows, PANEL):
+            height = min(PANEL, rows - start)
+            for lane in range(height):
+                residual[lane] = dense_row(zero, parts, p, start + lane)
+                minus[lane] = -F[start + lane]
+            f, out = address(minus), address(residual)
+            add_outers(zero, f, k * size, height, h, H.strides[0], k, parts[p, WIDTH], out, rs)
+            for lane in range(height):
+                weight = weights[start + lane] if weights.size else 1.0
+                for block in range(bounds.size - 1):
+                    some = residual[lane, max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
+                    squares[block] += weight * _look_at(some)[0]
+
+
+@njit(nogil=True, cache=True)
+def _add_sparse_residual(parts, p, F, H, grams, bounds, weights, squares):
+    first, last = parts[p, FIRST], parts[p, FIRST] + parts[p, WIDTH]
+    for row in range(len(F)):
+        weight = weights[row] if weights.size else 1.0
+        for block in range(bounds.size - 1):
+            if first <= bounds[block] < last:
+                squares[block] += weight * quadratic(F[row], grams[block])
+        data, indices = stored_row(F.dtype.type(0), parts, p, row)
+        for e in range(data.size):
+            column = first + indices[e]
+            value = np.float64(data[e])
+            squares[block_of(bounds, column)] += weight * value * (value - 2 * product(F[row], H, column))
+
+
+@njit(nogil=True, cache=True)
+def product(f, H, column):
+    """An entry of F H, in float64."""
+    found = 0.0
+    for j in range(f.size):
+        found += np.float64(f[j]) * np.float64(H[j, column])
+    return found
+
+
+@njit(nogil=True, cache=True)
+def quadratic(f, gram):
+    """``f·gram·f``, in float64."""
+    total = 0.0
+    for i in range(f.size):
+        some = 0.0
+        for j in range(f.size):
+            some += gram[i, j] * np.float64(f[j])
+        total += some * np.float64(f[i])
+    return total

@@ -1,0 +1,207 @@
+"""F for a given H: non-negative least squares, exact to rounding, and the squares of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from coupled_nmf.gaps import (
+    COLUMN,
+    fill,
+    gather,
+    gram_of,
+    next_panel,
+    put_listed,
+    take_listed,
+)
+from coupled_nmf.prepared import Gaps
+from coupled_nmf.scans import residual_tile
+from coupled_nmf.solvers.hals import ROUNDING, pivot, solve_exactly, solve_rows
+from coupled_nmf.solvers.panels import PANEL
+from coupled_nmf.sparse_rows import turn
+from coupled_nmf.steps import ONES, Sums, TileStep, addresses, order_of
+from coupled_nmf.tiled import Tile, TiledMatrix
+from coupled_nmf.tiles import cross_of, multiply_tile
+
+# A row of F is solved for when its entries move by less than this part of its largest.
+SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
+SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
+
+
+@dataclass(frozen=True)
+class SolveF(TileStep):
+    """Solve for F from a cold start, given H; sum the squares of the residual per block.
+
+    ``R`` is α⊙H, ``gram`` (k, k) is R Hᵀ and ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` of each block.
+    """
+
+    X: TiledMatrix
+    H: NDArray[Any]
+    R: NDArray[Any]
+    gram: NDArray[np.float64]
+    grams: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    F: NDArray[Any]
+    l1: float = 0.0
+    l2: float = 0.0
+    weights: NDArray[np.float64] = field(default_factory=lambda: ONES)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of the sum: the squares of the residual per block."""
+        return [(len(self.X.layout.names),)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
+
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
+        """Solve for one tile's rows."""
+        f, parts = self.F[rows], addresses(self.X, tile)
+        cross = np.empty_like(f)
+        multiply_tile(parts, self.R, cross)
+        self._solve(f, cross, self.gram)
+        squares = np.zeros(self.shapes[0])
+        residual_tile(parts, f, self.H, self.grams, self.X.layout.bounds, self.weights[rows], squares)
+        return (squares,)
+
+    def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64]) -> None:
+        kind = f.dtype.char
+        gram = (gram + self.l2 * np.eye(len(gram))).astype(f.dtype)
+        cross -= f.dtype.type(self.l1)
+        slow = solve_rows(f, gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        if len(slow):
+            solve_exactly(f, gram, cross, slow)
+
+
+@dataclass(frozen=True)
+class SolveGappyF(SolveF):
+    """The same where entries are missing: rows that lack the same blocks share a gram, each with other gaps has one."""
+
+    gaps: Gaps | None = None
+
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
+        """Solve for one tile's rows."""
+        assert self.gaps is not None
+        f, parts, bounds = self.F[rows], addresses(self.X, tile), self.X.layout.bounds
+        absent, scattered = self.gaps.absent[rows], self.gaps.scattered[rows]
+        order, cross = order_of(absent), np.empty_like(f)
+        multiply_gappy_tile(parts, bounds, order, absent, self.R, cross)
+        f[:] = 0
+        patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
+        pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
+        for number, lacks in enumerate(patterns):
+            some = np.flatnonzero((pattern == number) & ~scattered)
+            found, crosses = np.empty((len(some), f.shape[1]), f.dtype), cross[some]
+            self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1))
+            f[some] = found
+        column_alpha = np.repeat(self.alpha, self.X.layout.sizes)
+        solve_alone(
+            parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), column_alpha,
+            self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[f.dtype.char],
+            SOLVE_TOL[f.dtype.char], SOLVE_SWEEPS[f.dtype.char], f,
+        )  # fmt: skip
+        squares = np.zeros(self.shapes[0])
+        gappy_residual_tile(
+            parts, bounds, order, absent, f, self.H, np.ascontiguousarray(self.H.T), self.grams, self.weights[rows],
+            squares,
+        )  # fmt: skip
+        return (squares,)
+
+
+@njit(nogil=True, cache=True)
+def multiply_gappy_tile(parts, bounds, order, absent, R, out):
+    """``out = x Rᵀ`` over the entries that are there, shape (rows, k). Return how many were copied."""
+    zero = R.dtype.type(0)
+    panel, turned = np.zeros((R.shape[0], PANEL), R.dtype), turn(parts, R)
+    nothing, nowhere = np.zeros_like(panel), np.zeros((R.shape[1], R.shape[0]), R.dtype)
+    start = copied = 0
+    while start < order.size:
+        stop = next_panel(order, absent, start)
+        some = order[start:stop]
+        small, gaps, kept = gather(zero, parts, some, absent[order[start]], bounds)
+        fill(zero, gaps, nothing, nowhere)
+        cross_of(small, R, turned, 0, some.size, panel)
+        put_listed(panel, out, some)
+        start = stop
+        copied += kept[0].size  # which keeps the arrays alive until here
+    return copied
+
+
+@njit(nogil=True, cache=True)
+def _own_gram(gaps, n_columns, absent, bounds, Ht, alpha, gram):
+    """Gram of a row over the entries that are there: less what is missing, or of what is there if that is less."""
+    k = gram.shape[0]
+    n_there = 0
+    for block in range(bounds.size - 1):
+        if not absent[block]:
+            n_there += int(bounds[block + 1] - bounds[block])
+    sign: float = -1.0
+    here = np.zeros(n_columns, np.bool_)
+    for n in range(len(gaps)):
+        here[gaps[n, COLUMN]] = True
+    if 2 * len(gaps) > n_there:
+        sign = 1.0
+        gram[:] = 0
+        for block in range(bounds.size - 1):
+            for column in range(bounds[block], bounds[block + 1]):
+                here[column] = not absent[block] and not here[column]
+    for counted in np.flatnonzero(here):
+        h = Ht[counted]
+        for i in range(k):
+            weight = sign * alpha[counted] * np.float64(h[i])
+            for j in range(k):
+                gram[i, j] += weight * np.float64(h[j])
+
+
+@njit(nogil=True, cache=True)
+def solve_alone(parts, bounds, rows, absent, Ht, alpha, grams, l1, l2, cross, noise, tol, sweeps, F):
+    """Solve for ``rows``, each by a gram of its own. Return how many entries were copied."""
+    zero, k, copied = F.dtype.type(0), F.shape[1], 0
+    for row in rows:
+        lacks = absent[row]
+        gram = gram_of(grams, lacks, 0.0)
+        _, gaps, kept = gather(zero, parts, np.array([row]), lacks, bounds)
+        _own_gram(gaps, Ht.shape[0], lacks, bounds, Ht, alpha, gram)
+        for j in range(k):
+            gram[j, j] += l2
+        wanted = cross[row].astype(np.float64) - l1
+        v = np.zeros(k)
+        ridge = max(noise * np.diag(gram).max(), 1e-300)
+        if not pivot(v, np.zeros(k, np.bool_), gram, wanted, ridge, noise):
+            found = np.zeros((1, k))
+            solve_rows(found, gram, wanted.reshape(1, k), tol, sweeps)
+            v = found[0]
+        for j in range(k):
+            F[row, j] = max(v[j], 0.0)
+        copied += kept[0].size  # which keeps the arrays alive until here
+    return copied
+
+
+@njit(nogil=True, cache=True)
+def gappy_residual_tile(parts, bounds, order, absent, F, H, Ht, grams, weights, squares):
+    """As `residual_tile`, over the entries that are there. Return how many were copied."""
+    k, zero = F.shape[1], F.dtype.type(0)
+    panel = np.zeros((k, PANEL), F.dtype)
+    start = copied = 0
+    found = np.empty(bounds.size - 1)
+    while start < order.size:
+        stop = next_panel(order, absent, start)
+        some, lacks = order[start:stop], absent[order[start]]
+        take_listed(F, some, panel)
+        small, gaps, kept = gather(zero, parts, some, lacks, bounds)
+        fill(zero, gaps, panel, Ht)
+        found[:] = 0
+        own = weights[some] if weights.size else weights
+        residual_tile(small, F[some], H, grams, bounds, own, found)
+        for block in range(found.size):
+            if not lacks[block]:
+                squares[block] += found[block]
+        start = stop
+        copied += kept[0].size  # which keeps the arrays alive until here
+    return copied

@@ -1,0 +1,31 @@
+"""Batches of data that never end: what is kept of those that were seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.frobenius import Solution
+from coupled_nmf.steps import Sums
+
+
+class Stream:
+    """The sums over the batches seen, those of each older one times ``forget_factor`` once more."""
+
+    def __init__(self) -> None:
+        self.sums: Sums | None = None
+        self.n_batches = 0
+
+    def take(self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float) -> tuple[NDArray[Any], Solution]:
+        """Solve a batch for F, add its sums to the others, and move H by them all; return H, and F with its errors."""
+        H = H.astype(reading.tiles.dtype)
+        solution = reading.solve(H)
+        sums = reading.sums_of(solution.F, H)
+        if self.sums is not None:
+            sums = tuple(new + forget_factor * old for new, old in zip(sums, self.sums, strict=True))
+        moved = np.empty_like(H)
+        reading.move_h(rule, sums, H, moved, (0.0, 0.0))
+        self.sums, self.n_batches = sums, self.n_batches + 1
+        return moved, solution
