@@ -26,6 +26,8 @@ LAYERS = [
     ["starts"],
     ["fitting"],
     ["estimator"],
+    ["model_selection.table"],
+    ["model_selection.rank_path"],
     ["model_selection"],
     ["__init__"],
 ]

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from coupled_nmf.checks import read_X
 from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.model_selection.table import Table
 from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
 
 
@@ -62,8 +63,8 @@ class RankFit:
         return self.model.n_iter_
 
 
-@dataclass(frozen=True)
-class RankPath:
+@dataclass(frozen=True, repr=False)
+class RankPath(Table):
     """Fits over ranks and restarts, in the order in which they were made.
 
     Attributes
@@ -73,6 +74,8 @@ class RankPath:
     shared_seconds : float
         Time of what the fits share: the check of X and the stand-in.
     """
+
+    _printed = ("rank", "restart", "objective", "rmse", "n_iter", "seconds")
 
     fits: tuple[RankFit, ...]
     shared_seconds: float
@@ -93,35 +96,11 @@ class RankPath:
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a fit: rank, restart, objective, rmse, ``rmse_<block>``, n_iter, seconds."""
-        plain = ("rank", "restart", "objective", "rmse", "n_iter", "seconds")
         return [
-            {name: getattr(fit, name) for name in plain}
+            {name: getattr(fit, name) for name in self._printed}
             | {f"rmse_{name}": value for name, value in fit.block_rmse.items()}
             for fit in self.fits
         ]
-
-    def to_pandas(self) -> Any:
-        """The rows as a DataFrame.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install pandas; rows() gives the same without.") from error
-        return pd.DataFrame(self.rows())
-
-    def __repr__(self) -> str:
-        head = f"{'rank':>4} {'restart':>7} {'objective':>12} {'rmse':>10} {'n_iter':>6} {'seconds':>7}"
-        lines = [
-            f"{fit.rank:>4} {fit.restart:>7} {fit.objective:>12.6g} {fit.rmse:>10.4g} {fit.n_iter:>6} "
-            f"{fit.seconds:>7.2f}"
-            for fit in self.fits
-        ]
-        return "\n".join([head, *lines])
 
 
 def rank_path(
@@ -168,8 +147,7 @@ def rank_path(
     >>> [round(row["rmse"], 1) for row in path.rows()][:3]
     [2.6, 1.7, 0.4]
     """
-    base = CoupledNMF() if estimator is None else estimator
-    _check_request(base, ranks, n_init)
+    base = check_request(estimator, ranks, n_init)
     began = time.perf_counter()
     rng = check_random_state(base.random_state)
     checked = clone(base).set_params(n_components=max(ranks))
@@ -201,9 +179,16 @@ def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
             setattr(target, name, getattr(source, name))
 
 
-def _check_request(estimator: CoupledNMF, ranks: Sequence[int], n_init: int) -> None:
-    if not isinstance(estimator, CoupledNMF):
-        raise TypeError(f"estimator is {estimator!r}; give an instance of CoupledNMF, as in CoupledNMF().")
+def check_request(
+    estimator: CoupledNMF | None, ranks: Sequence[int], n_init: int = 1, random_state: Any = None
+) -> CoupledNMF:
+    """The estimator that gives every parameter but the rank, with ``random_state`` in place of its own unless None.
+
+    Raises what `rank_path` raises for a request that cannot be met.
+    """
+    base = CoupledNMF() if estimator is None else estimator
+    if not isinstance(base, CoupledNMF):
+        raise TypeError(f"estimator is {base!r}; give an instance of CoupledNMF, as in CoupledNMF().")
     whole = (int, np.integer)
     listed = isinstance(ranks, (Sequence, np.ndarray))
     listed = listed and all(isinstance(k, whole) and not isinstance(k, bool) for k in ranks)
@@ -213,5 +198,6 @@ def _check_request(estimator: CoupledNMF, ranks: Sequence[int], n_init: int) -> 
         raise ValueError(f"ranks is {list(ranks)}; give one or more ranks, each 1 or more, each once.")
     if n_init < 1:
         raise ValueError(f"n_init is {n_init}; each rank needs 1 start or more.")
-    if estimator.init == "custom":
+    if base.init == "custom":
         raise ValueError("estimator has init='custom', but one start cannot serve several ranks; choose another init.")
+    return base if random_state is None else clone(base).set_params(random_state=random_state)
