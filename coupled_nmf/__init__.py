@@ -4,17 +4,35 @@ from coupled_nmf.alternation import IterationInfo
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.datasets import make_coupled_blocks
 from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.model_selection import RankFit, RankPath, rank_path
+from coupled_nmf.model_selection import (
+    BiCrossValidation,
+    Holdout,
+    HoldoutFit,
+    RankFit,
+    RankPath,
+    RankStability,
+    Stability,
+    holdout_entries,
+    rank_path,
+    stability,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BiCrossValidation",
     "BlockLayout",
     "Blocks",
     "CoupledNMF",
+    "Holdout",
+    "HoldoutFit",
     "IterationInfo",
     "RankFit",
     "RankPath",
+    "RankStability",
+    "Stability",
+    "holdout_entries",
     "make_coupled_blocks",
     "rank_path",
+    "stability",
 ]

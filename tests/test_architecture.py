@@ -26,8 +26,9 @@ LAYERS = [
     ["starts"],
     ["fitting"],
     ["estimator"],
-    ["model_selection.table"],
-    ["model_selection.rank_path"],
+    ["model_selection.table", "model_selection.in_memory"],
+    ["model_selection.rank_path", "model_selection.bicross"],
+    ["model_selection.holdout", "model_selection.stability"],
     ["model_selection"],
     ["__init__"],
 ]
