@@ -16,6 +16,7 @@ from coupled_nmf.model_selection import (
     rank_path,
     stability,
 )
+from coupled_nmf.plotting import ComponentsDisplay, ConvergenceDisplay, RankCurveDisplay, StabilityDisplay
 
 __version__ = "0.1.0"
 
@@ -23,14 +24,18 @@ __all__ = [
     "BiCrossValidation",
     "BlockLayout",
     "Blocks",
+    "ComponentsDisplay",
+    "ConvergenceDisplay",
     "CoupledNMF",
     "Holdout",
     "HoldoutFit",
     "IterationInfo",
+    "RankCurveDisplay",
     "RankFit",
     "RankPath",
     "RankStability",
     "Stability",
+    "StabilityDisplay",
     "holdout_entries",
     "make_coupled_blocks",
     "rank_path",

@@ -29,7 +29,9 @@ LAYERS = [
     ["model_selection.table", "model_selection.in_memory"],
     ["model_selection.rank_path", "model_selection.bicross"],
     ["model_selection.holdout", "model_selection.stability"],
-    ["model_selection"],
+    ["model_selection", "plotting.axes"],
+    ["plotting.rank_curve", "plotting.stability", "plotting.convergence", "plotting.components"],
+    ["plotting"],
     ["__init__"],
 ]
 
