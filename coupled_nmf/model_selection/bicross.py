@@ -98,15 +98,15 @@ class BiCrossValidation:
         check_is_fitted(model, "components_")
         arrays = arrays_of(model, X, reset=False)
         pieces = deal_columns({name: array.shape[1] for name, array in arrays.items()}, self.n_folds, self.random_state)
-        X = Blocks({piece.name: arrays[piece.block][:, piece.columns] for piece in pieces})
-        fine = _model_of_pieces(model, X.layout, pieces)
+        split = Blocks({piece.name: arrays[piece.block][:, piece.columns] for piece in pieces})
+        fine = _model_of_pieces(model, split.layout, pieces)
         error = total = 0.0
         for fold in range(self.n_folds):
-            F = fine.transform(X.select([piece.name for piece in pieces if piece.fold != fold]))
+            F = fine.transform(split.select([piece.name for piece in pieces if piece.fold != fold]))
             for piece, weight in zip(pieces, fine.block_weights_, strict=True):
                 if piece.fold == fold:
-                    error += weight * sum_of_squares(X[piece.name] - fine.inverse_transform(F, block=piece.name))
-                    total += weight * sum_of_squares(X[piece.name])
+                    error += weight * sum_of_squares(split[piece.name] - fine.inverse_transform(F, block=piece.name))
+                    total += weight * sum_of_squares(split[piece.name])
         return 1.0 - error / total if total > 0 else 1.0
 
 
