@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -307,7 +308,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                     f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
                     f"{list(self.layout_.names)}, with NaN where they are missing."
                 )
-            data = self._prepare(matrix, backend, sample_weight)
+            data = self._prepare(matrix, backend, sample_weight, None if first else self.block_weights_)
             if first:
                 self._fit(data, None, None)
             stream = getattr(self, "_stream", None) or Stream()
@@ -408,12 +409,15 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _open_backend(self) -> Any:
         return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
 
-    def _prepare(self, X: TiledMatrix, backend: Any, sample_weight: Any = None) -> Prepared:
+    def _prepare(self, X: TiledMatrix, backend: Any, sample_weight: Any = None, block_weights: Any = None) -> Prepared:
+        """Look at X once; the block weights are the parameter's, or those of an earlier fit."""
+
         def refuse(tile: Any, rows: slice) -> None:
             refuse_entries(self, X, tile, rows)
 
         weights = check_weights(sample_weight, X.shape[0])
-        return prepare(X, backend, refuse, block_weights=self.block_weights, weights=weights)
+        chosen = self.block_weights if block_weights is None else block_weights
+        return prepare(X, backend, refuse, block_weights=chosen, weights=weights)
 
     def _plan(self) -> Plan:
         return Plan(
@@ -474,5 +478,6 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if not alpha.any():
                 raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
         with self._open_backend() as backend:
-            data = self._prepare(matrix, backend, sample_weight).weighted_by(alpha)
-            return self._plan().reading(data).solve(H), alpha
+            data = self._prepare(matrix, backend, sample_weight, alpha)
+            plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
+            return plan.reading(data).solve(H), alpha

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -87,10 +87,6 @@ class Prepared:
         """Σ_b α_b ‖X_b‖²."""
         return float(self.alpha @ self.squares)
 
-    def weighted_by(self, alpha: NDArray[np.float64]) -> Prepared:
-        """The same data with other block weights."""
-        return replace(self, alpha=alpha)
-
 
 class Scan(TileStep):
     """Sums of squares per block, the sum of X, and the number of entries; stops at a tile with one that cannot be.
@@ -149,7 +145,7 @@ def prepare(
         Runs sweeps.
     refuse : callable
         ``refuse(tile, rows)`` raises the error for a tile with an entry that cannot be.
-    block_weights : mapping, sequence, 'balanced', ndarray or None
+    block_weights : mapping, sequence, 'balanced' or None
         α of each block, as the estimator takes it.
     weights : ndarray of shape (n_samples,)
         Weight of each sample; empty for 1 each.

@@ -36,7 +36,8 @@ SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
 class SolveF(TileStep):
     """Solve for F from a cold start, given H; sum the squares of the residual per block.
 
-    ``R`` is α⊙H, ``gram`` (k, k) is R Hᵀ and ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` of each block.
+    ``R`` is α⊙H, ``gram`` (k, k) is R Hᵀ and ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` is that of
+    each block.
     """
 
     X: TiledMatrix

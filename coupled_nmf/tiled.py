@@ -31,6 +31,14 @@ class SparseRows:
         """The stored entries of these rows."""
         return self.data[self.indptr[0] : self.indptr[-1]]
 
+    def to_dense(self) -> NDArray[Any]:
+        """All entries, those that are not stored as zeros."""
+        dense = np.zeros((len(self), self.width), dtype=self.data.dtype)
+        dense[np.repeat(np.arange(len(self)), np.diff(self.indptr)), self.indices[self.indptr[0] : self.indptr[-1]]] = (
+            self.stored
+        )
+        return dense
+
     def take(self, rows: NDArray[np.int64]) -> SparseRows:
         """Copy some rows."""
         lengths = np.diff(self.indptr)[rows]

@@ -152,7 +152,7 @@ def _last_step(estimator: Any, X: Any) -> tuple[CoupledNMF, Any]:
 def _model_of_pieces(model: CoupledNMF, layout: BlockLayout, pieces: list[Piece]) -> CoupledNMF:
     """The same fitted model with every piece as a block of its own: `transform` then takes any of them."""
     fine, weights = copy.copy(model), dict(zip(model.layout_.names, model.block_weights_, strict=True))
-    fine.layout_, fine.fitted_on_blocks_ = layout, True
+    fine.layout_, fine.fitted_on_blocks_, fine.block_feature_names_ = layout, True, {}
     fine.components_ = np.hstack([model.block_components_[piece.block][:, piece.columns] for piece in pieces])
     fine.block_weights_ = np.array([weights[piece.block] for piece in pieces])
     return fine

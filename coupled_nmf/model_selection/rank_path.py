@@ -174,7 +174,7 @@ def rank_path(
 
 
 def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
-    for name in ("layout_", "fitted_on_blocks_", "n_features_in_", "feature_names_in_"):
+    for name in ("layout_", "fitted_on_blocks_", "n_features_in_", "feature_names_in_", "block_feature_names_"):
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
