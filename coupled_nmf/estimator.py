@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from coupled_nmf.alternation import Callback
 from coupled_nmf.backends import BACKENDS
 from coupled_nmf.blocks import Blocks
+from coupled_nmf.callbacks import CallbackSupportMixin, tasks_of
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
 from coupled_nmf.fitting import Fit, Limits, best_fit
 from coupled_nmf.frobenius import Solution
@@ -37,7 +38,7 @@ from coupled_nmf.tiled import TiledMatrix
 LOGGER = logging.getLogger("coupled_nmf")
 
 
-class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Coupled non-negative matrix factorization.
 
     Finds non-negative F (n_samples, k), shared by all blocks, and H_b (k, n_features_b), one a block, that minimize
@@ -98,7 +99,7 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         data that all belong to one set; less follows data that change.
     callbacks : sequence of callable, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
-        starts that are left.
+        starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
     verbose : int, default=0
         Above 0: one line of logging (logger ``coupled_nmf``, level INFO) when the fit ends.
 
@@ -275,9 +276,13 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._stream: Stream | None = None
         with self._open_backend() as backend:
             data = self._prepare(matrix, backend, sample_weight)
-            if warm is not None and warm.shape == (self.n_components, matrix.shape[1]) and self.init != "custom":
-                return self._fit(data, None, None, warm=warm)
-            return self._fit(data, F, H)
+            if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
+                warm = None
+            self.block_weights_ = data.alpha
+            told, end = tasks_of(self, X, self.max_iter * self.n_init)
+            found = self._fit(data, F, H, warm=warm, told=told)
+            end()
+            return found
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:
@@ -425,11 +430,22 @@ class CoupledNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.alpha_F, self.alpha_H, self.l1_ratio,
         )  # fmt: skip
 
-    def _fit(self, data: Prepared, F: Any, H: Any, stand_in: StandIn | None = None, warm: Any = None) -> NDArray[Any]:
-        """Learn H from checked data and return F; ``stand_in`` is one that was made before."""
+    def _fit(
+        self,
+        data: Prepared,
+        F: Any,
+        H: Any,
+        stand_in: StandIn | None = None,
+        warm: Any = None,
+        told: Sequence[Callback] = (),
+    ) -> NDArray[Any]:
+        """Learn H from checked data and return F.
+
+        ``stand_in`` and ``warm``, components to start from, were made before; ``told`` are callbacks beside the user's.
+        """
         plan = self._plan()
         plan.refuse(data, F, H, self.n_init)
-        rng, limits = check_random_state(self.random_state), Limits(self.max_iter, self.tol, self.callbacks)
+        rng, limits = check_random_state(self.random_state), Limits(self.max_iter, self.tol, [*self.callbacks, *told])
         found = best_fit(data, plan, limits, rng, n_init=self.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
         self._keep(data, found)
         return found.solution.F

@@ -24,7 +24,7 @@ LAYERS = [
     ["losses"],
     ["plan"],
     ["starts"],
-    ["fitting"],
+    ["fitting", "callbacks"],
     ["estimator"],
     ["model_selection.table", "model_selection.in_memory"],
     ["model_selection.rank_path", "model_selection.bicross"],
