@@ -95,11 +95,12 @@ def fill_quotients(parts, small, some, absent, bounds, panel, H, Ht, sums, alpha
             if is_sparse(parts, p):
                 x, columns = stored_row(zero, parts, p, some[lane])
                 found = stored_row(zero, small, p, lane)[0]
+                block = 0
                 for e in range(x.size):
                     value, h_e = zero, Ht[first + columns[e]]
                     for j in range(k):
                         value += f[lane, j] * h_e[j]
-                    block = block_of(bounds, first + columns[e])
+                    block = block_of(bounds, first + columns[e], block)
                     found[e] = x[e] / max(value, least) if x[e] == x[e] else 1
                     if with_loss:
                         loss += 2 * weight * alpha[block] * _stored_part(x[e], found[e], value)
@@ -165,9 +166,10 @@ def move_divergence_tile(
     FtQ[:] = 0
     Fsums[:] = 0.0
     extras[:] = 0.0
+    alike = np.zeros(len(absent), np.bool_)  # other gaps cost nothing here
     start = copied = 0
     while start < order.size:
-        stop = next_panel(order, absent, start)
+        stop = next_panel(order, absent, alike, start)
         some, lacks, height = order[start:stop], absent[order[start]], stop - start
         take_listed(F, some, panel)
         small, kept = make_room(zero, parts, some)
@@ -210,9 +212,10 @@ def _gather_row(parts, row, lacks, bounds, H, alpha, sums, x, columns, wanted):
             values, places = stored_row(zero, parts, p, row)
         else:
             values, places = dense_row(zero, parts, p, row), np.empty(0, np.int32)
+        block = 0
         for e in range(values.size):
             column = first + (places[e] if places.size else e)
-            block = block_of(bounds, column)
+            block = block_of(bounds, column, block)
             if lacks[block] or values[e] == 0:
                 continue
             if values[e] > 0:
@@ -276,8 +279,10 @@ def solve_divergence_tile(
         lacks, weight = absent[row], weights[row] if weights.size else 1.0
         n = _gather_row(parts, row, lacks, bounds, H, alpha, sums, x, columns, wanted)
         xa, h = np.empty(n), np.empty((k, n))
+        block = 0
         for e in range(n):
-            xa[e] = x[e] * alpha[block_of(bounds, columns[e])]
+            block = block_of(bounds, columns[e], block)
+            xa[e] = x[e] * alpha[block]
             for j in range(k):
                 h[j, e] = H[j, columns[e]]
         linear, v = wanted + l1, np.zeros(k)
@@ -294,8 +299,9 @@ def solve_divergence_tile(
                 break
         F[row] = v
         _add_losses(parts, row, F[row], lacks, bounds, H, sums, grams, weight, x[:n], columns[:n], losses, squares)
+        block = 0
         for e in range(n):
-            block = block_of(bounds, columns[e])
+            block = block_of(bounds, columns[e], block)
             logs[block] += weight * x[e] * math.log(x[e])
             totals[block] += weight * x[e]
 
@@ -307,8 +313,9 @@ def _add_losses(parts, row, f, lacks, bounds, H, sums, grams, weight, x, columns
             squares[block] += weight * quadratic(f, grams[block])
             for j in range(f.size):
                 losses[block] += 2 * weight * np.float64(f[j]) * sums[block, j]
+    block = 0
     for e in range(x.size):
-        block, found = block_of(bounds, columns[e]), product(f, H, columns[e])
+        block, found = block_of(bounds, columns[e], block), product(f, H, columns[e])
         losses[block] += 2 * weight * x[e] * (math.log(x[e] / max(found, 1e-300)) - 1.0)
         squares[block] += weight * x[e] * (x[e] - 2 * found)
     zero = H.dtype.type(0)
@@ -320,7 +327,8 @@ def _add_losses(parts, row, f, lacks, bounds, H, sums, grams, weight, x, columns
             values = dense_row(zero, parts, p, row)
         for e in range(values.size):
             column = parts[p, FIRST] + (places[e] if places.size else e)
-            if np.isnan(values[e]) and not lacks[block_of(bounds, column)]:
-                found = product(f, H, column)
-                losses[block_of(bounds, column)] -= 2 * weight * found
-                squares[block_of(bounds, column)] -= weight * found * found
+            if np.isnan(values[e]):
+                block, found = block_of(bounds, column, 0), product(f, H, column)
+                if not lacks[block]:
+                    losses[block] -= 2 * weight * found
+                    squares[block] -= weight * found * found

@@ -14,16 +14,14 @@ from coupled_nmf.solve import SolveF, SolveGappyF
 from coupled_nmf.solvers import HALS
 from coupled_nmf.steps import MoveF, MoveGappyF, MoveH, Sums
 
-NOWHERE: NDArray[Any] = np.empty((0, 0))  # where nothing is to be filled
-
 
 @dataclass(frozen=True)
 class Point:
-    """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; H turned."""
+    """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; and H."""
 
     R: NDArray[Any]
     grams: NDArray[Any]
-    Ht: NDArray[Any]
+    H: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,8 @@ class Frobenius:
 
     def _point(self, R: NDArray[Any], H: NDArray[Any], products: NDArray[Any]) -> Point:
         if self.data.gaps is not None:
-            return Point(R, products.astype(R.dtype), np.ascontiguousarray(H.T))
-        return Point(R, products.sum(axis=0).astype(R.dtype), NOWHERE)
+            return Point(R, products.astype(R.dtype), H)
+        return Point(R, products.sum(axis=0).astype(R.dtype), H)
 
     def move_f(
         self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
@@ -82,8 +80,8 @@ class Frobenius:
             step = MoveF(data.X, solver, point.R, gram, F, other, *betas, self._buffers, l1, l2, data.weights)
         else:
             step = MoveGappyF(
-                data.X, solver, data.gaps.absent, point.R, point.Ht, self._alpha, point.grams, F, other, *betas,
-                self._buffers, l1, l2, data.weights,
+                data.X, solver, data.gaps.absent, data.gaps.scattered, point.R, point.H, data.alpha, point.grams, F,
+                other, *betas, self._buffers, l1, l2, data.weights,
             )  # fmt: skip
         sums: Sums = data.backend.sweep(data.X, step)
         return sums

@@ -2,18 +2,18 @@
 
 A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that lack
 the same blocks are gathered in panels of their own, and copied, with their gaps filled, into a small tile: the rest is
-as for a whole one.
+as for a whole one. What gaps are filled by is made for all entries of a panel, which costs less than to look for gaps.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
-from coupled_nmf.microkernels import pointer_to, size_of
-from coupled_nmf.products import address
-from coupled_nmf.scans import block_of, dense_row
-from coupled_nmf.solvers.panels import PANEL, move_panel
+from coupled_nmf.microkernels import size_of
+from coupled_nmf.products import add_outers, address
+from coupled_nmf.scans import block_of, dense_row, product
+from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel
 from coupled_nmf.sparse_rows import (
     DATA,
     FIRST,
@@ -28,8 +28,6 @@ from coupled_nmf.sparse_rows import (
     turn_back,
 )
 from coupled_nmf.tiles import add_gram, add_moments, cross_of, extrapolate, penalty_of, weigh
-
-LANE, COLUMN, PLACE = range(3)  # of a gap: its row in the panel, its column in X, and the address that it is filled at
 
 
 @njit(nogil=True, cache=True)
@@ -49,8 +47,9 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
                     observed[block] += weight * (bounds[block + 1] - bounds[block])
             if is_sparse(parts, p):
                 data, indices = stored_row(zero, parts, p, row)
+                block = 0
                 for e in range(data.size):
-                    block, value = block_of(bounds, first + indices[e]), np.float64(data[e])
+                    block, value = block_of(bounds, first + indices[e], block), np.float64(data[e])
                     if np.isnan(value):
                         scattered[row] = True
                         missing[first + indices[e]] += 1
@@ -95,10 +94,13 @@ def _is_sparse_block(parts, column):
 
 
 @njit(nogil=True, cache=True)
-def next_panel(order, absent, start):
-    """End of the panel that begins at ``order[start]``: rows that lack the same blocks, at most PANEL."""
-    stop = start + 1
-    while stop < order.size and stop < start + PANEL and np.all(absent[order[stop]] == absent[order[start]]):
+def next_panel(order, absent, scattered, start):
+    """End of the panel that begins at ``order[start]``: at most PANEL rows that lack the same blocks."""
+    first, stop = order[start], start + 1
+    while stop < order.size and stop < start + PANEL:
+        row = order[stop]
+        if scattered[row] != scattered[first] or not np.all(absent[row] == absent[first]):
+            break
         stop += 1
     return stop
 
@@ -134,87 +136,68 @@ def make_room(zero, parts, some):
     return small, (dense, data, indices, indptr)
 
 
-@njit(nogil=True, cache=True)
-def gather(zero, parts, some, absent, bounds):
-    """Copy rows ``some``, which lack the ``absent`` blocks, into a small tile; absent blocks become zero.
+@njit(nogil=True, cache=True, fastmath=FASTMATH)
+def _blend(x, found):
+    """``found`` stays where x is missing, elsewhere it becomes x; return the sum of the squares of what stays."""
+    total = 0.0
+    for i in range(x.size):
+        missing = x[i] != x[i]
+        value = np.float64(found[i]) if missing else 0.0
+        total += value * value
+        found[i] = found[i] if missing else x[i]
+    return total
 
-    Return its parts, its gaps (n_gaps, 3), and the arrays that it lies in, which the caller keeps alive.
+
+@njit(nogil=True, cache=True)
+def gather(parts, small, some, absent, scattered, bounds, panel, H, alpha, weights):
+    """Copy rows ``some``, which lack the ``absent`` blocks, into a small tile that `make_room` made.
+
+    Absent blocks become zero; if rows are ``scattered`` with gaps, these become F H, for F in a panel (k, lanes).
+    Return Σ w α x² over them, for α of each block.
     """
-    small, kept = make_room(zero, parts, some)
-    gaps, n_gaps = np.empty((16, 3), np.int64), 0
+    zero = panel.dtype.type(0)
+    k, total = panel.shape[0], 0.0
+    f = np.ascontiguousarray(panel[:, : some.size].T)
     for p in range(parts.shape[0]):
         first = parts[p, FIRST]
+        if is_sparse(parts, p):
+            total += _gather_stored(parts, p, small, some, bounds, f, H, alpha, weights)
+            continue
+        if scattered:
+            for lane in range(some.size):
+                dense_row(zero, small, p, lane)[:] = zero
+            h, out = address(H) + first * size_of(zero), small[p, DATA]
+            hs, os = H.strides[0], small[p, STRIDE]
+            add_outers(zero, address(f), f.strides[0], some.size, h, hs, k, parts[p, WIDTH], out, os)
         for lane in range(some.size):
-            if is_sparse(parts, p):
-                values, columns = stored_row(zero, parts, p, some[lane])
-                row = stored_row(zero, small, p, lane)[0]
-                row[:] = values
-                gaps, n_gaps = _note(gaps, n_gaps, row, columns, lane, first)
-                continue
-            row = dense_row(zero, small, p, lane)
-            row[:] = dense_row(zero, parts, p, some[lane])
+            weight = weights[some[lane]] if weights.size else 1.0
+            x, row = dense_row(zero, parts, p, some[lane]), dense_row(zero, small, p, lane)
             for block in range(bounds.size - 1):
                 start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), row.size)
                 if absent[block]:
                     row[start:stop] = zero
+                elif not scattered:
+                    row[start:stop] = x[start:stop]
                 elif start < stop:
-                    gaps, n_gaps = _note(gaps, n_gaps, row[start:stop], np.empty(0, np.int32), lane, first + start)
-    return small, gaps[:n_gaps], kept
+                    total += weight * alpha[block] * _blend(x[start:stop], row[start:stop])
+    return total
 
 
 @njit(nogil=True, cache=True)
-def _note(gaps, n_gaps, row, columns, lane, first):
-    """Note the gaps of a row, whose columns count from ``first``: those named, or else one after the other."""
-    n_here = count_gaps(row)
-    if n_here > 0:
-        gaps = with_room(gaps, n_gaps + n_here)
-        for i in range(row.size):
-            if np.isnan(row[i]):
-                gaps[n_gaps, LANE], gaps[n_gaps, COLUMN] = lane, first + (columns[i] if columns.size else i)
-                gaps[n_gaps, PLACE] = address(row) + i * row.itemsize
-                n_gaps += 1
-    return gaps, n_gaps
-
-
-@njit(nogil=True, cache=True)
-def count_gaps(some):
-    """How many entries are NaN."""
-    found = 0
-    for i in range(some.size):
-        found += some[i] != some[i]
-    return found
-
-
-@njit(nogil=True, cache=True)
-def with_room(gaps, n):
-    """The gaps, or a longer copy that has room for n."""
-    if n <= len(gaps):
-        return gaps
-    longer = np.empty((max(n, 2 * len(gaps)), 3), np.int64)
-    longer[: len(gaps)] = gaps
-    return longer
-
-
-@njit(nogil=True, cache=True)
-def fill(zero, gaps, panel, Ht):
-    """Fill the gaps by F H: panel (k, lanes), Ht (n_features, k)."""
-    k = panel.shape[0]
-    for n in range(len(gaps)):
-        lane, h = gaps[n, LANE], Ht[gaps[n, COLUMN]]
-        value = zero
-        for j in range(k):
-            value += panel[j, lane] * h[j]
-        carray(pointer_to(zero, gaps[n, PLACE]), (1,))[0] = value
-
-
-@njit(nogil=True, cache=True)
-def squares_of(zero, gaps, alpha, weights, some):
-    """Σ w α x² over what the gaps were filled with."""
-    total = 0.0
-    for n in range(len(gaps)):
-        value = np.float64(carray(pointer_to(zero, gaps[n, PLACE]), (1,))[0])
-        weight = weights[some[gaps[n, LANE]]] if weights.size else 1.0
-        total += weight * alpha[gaps[n, COLUMN]] * value * value
+def _gather_stored(parts, p, small, some, bounds, f, H, alpha, weights):
+    zero = f.dtype.type(0)
+    block, total = 0, 0.0
+    for lane in range(some.size):
+        weight = weights[some[lane]] if weights.size else 1.0
+        values, columns = stored_row(zero, parts, p, some[lane])
+        row = stored_row(zero, small, p, lane)[0]
+        for e in range(values.size):
+            row[e] = values[e]
+            if np.isnan(values[e]):
+                column = parts[p, FIRST] + columns[e]
+                block, found = block_of(bounds, column, block), product(f[lane], H, column)
+                row[e] = found
+                total += weight * alpha[block] * found * found
     return total
 
 
@@ -249,14 +232,14 @@ def gram_of(grams, absent, l2):
 
 @njit(nogil=True, cache=True)
 def move_gappy_tile(
-    rule, parts, bounds, order, absent, R, Ht, alpha, grams, l1, l2, F, other, beta, next_beta, weights,
+    rule, parts, bounds, order, absent, scattered, R, H, alpha, grams, l1, l2, F, other, beta, next_beta, weights,
     FtX, FtFs, extras,
 ):  # fmt: skip
     """As `move_tile`, for rows with gaps, in an ``order`` that puts those together that lack the same blocks.
 
-    ``grams`` and FtFs (n_blocks, k, k) are those of each block. Gaps are filled by F Hᵀ, from Ht (n_features, k), for
-    the move, and once more after it, for the sums. ``extras`` (2,) becomes Σ w α x² over the gaps so filled, and
-    what l1 and l2 add to J. Return how many entries were copied.
+    ``grams`` and FtFs (n_blocks, k, k) are those of each block. Gaps are filled by F H for the move, and once more
+    after it, for the sums. ``extras`` (2,) becomes Σ w α x² over the gaps so filled, and what l1 and l2 add to J.
+    Return how many entries were copied.
     """
     k = F.shape[1]
     zero = F.dtype.type(0)
@@ -268,14 +251,15 @@ def move_gappy_tile(
     extras[:] = 0.0
     start = copied = 0
     while start < order.size:
-        stop = next_panel(order, absent, start)
-        some, lacks, height = order[start:stop], absent[order[start]], stop - start
+        stop = next_panel(order, absent, scattered, start)
+        some, height = order[start:stop], stop - start
+        lacks, gappy = absent[some[0]], scattered[some[0]]
         take_listed(F, some, panel)
         if beta > 0:
             take_listed(other, some, before)
             extrapolate(panel, before, beta)
-        small, gaps, kept = gather(zero, parts, some, lacks, bounds)
-        fill(zero, gaps, panel, Ht)
+        small, kept = make_room(zero, parts, some)
+        gather(parts, small, some, lacks, gappy, bounds, panel, H, alpha, weights)
         cross_of(small, R, turned, 0, height, cross)
         move_panel(rule, panel, cross, gram_of(grams, lacks, l2), l1)
         if next_beta > 0:
@@ -283,8 +267,8 @@ def move_gappy_tile(
         put_listed(panel, other, some)
         if next_beta > 0:
             extrapolate(panel, before, next_beta)
-        fill(zero, gaps, panel, Ht)
-        extras[0] += squares_of(zero, gaps, alpha, weights, some)
+        if gappy:
+            extras[0] += gather(parts, small, some, lacks, gappy, bounds, panel, H, alpha, weights)
         weighted = panel
         if weights.size:
             weigh(panel, weights[some], 0, height, before)

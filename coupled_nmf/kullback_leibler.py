@@ -57,8 +57,8 @@ class MoveF(TileStep):
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
         absent = absent_of(data, rows)
         move_divergence_tile(
-            self.n_sweeps, addresses(data.X, tile), data.X.layout.bounds, order_of(absent), absent, point.H, point.R,
-            point.Ht, point.sums, data.alpha, kind(self.penalties.l1_F), kind(self.penalties.l2_F),
+            self.n_sweeps, addresses(data.X, tile), data.X.layout.bounds, order_of(absent, absent[:, 0]), absent,
+            point.H, point.R, point.Ht, point.sums, data.alpha, kind(self.penalties.l1_F), kind(self.penalties.l2_F),
             data.weights[rows], self.F[rows], *sums,
         )  # fmt: skip
         return sums

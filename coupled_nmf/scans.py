@@ -17,9 +17,11 @@ def dense_row(zero, parts, p, row):
     return carray(pointer_to(zero, parts[p, DATA] + row * parts[p, STRIDE]), (parts[p, WIDTH],))
 
 
-@njit(nogil=True, cache=True)
-def block_of(bounds, column):
-    """Number of the block that a column of X lies in."""
+@njit(nogil=True, cache=True, inline="always")
+def block_of(bounds, column, guess):
+    """Number of the block that a column of X lies in; ``guess``, that of the entry before, is mostly it."""
+    if bounds[guess] <= column < bounds[guess + 1]:
+        return guess
     return np.searchsorted(bounds, column, side="right") - 1
 
 
@@ -47,9 +49,11 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, total):
         for p in range(parts.shape[0]):
             if is_sparse(parts, p):
                 data, indices = stored_row(zero, parts, p, row)
+                block = 0
                 for e in range(data.size):
                     value = np.float64(data[e])
-                    squares[block_of(bounds, parts[p, FIRST] + indices[e])] += weight * value * value
+                    block = block_of(bounds, parts[p, FIRST] + indices[e], block)
+                    squares[block] += weight * value * value
                     total[0] += weight * value
                     negative += data[e] < 0
             else:
@@ -103,10 +107,11 @@ def _add_sparse_residual(parts, p, F, H, grams, bounds, weights, squares):
             if first <= bounds[block] < last:
                 squares[block] += weight * quadratic(F[row], grams[block])
         data, indices = stored_row(F.dtype.type(0), parts, p, row)
+        block = 0
         for e in range(data.size):
-            column = first + indices[e]
-            value = np.float64(data[e])
-            squares[block_of(bounds, column)] += weight * value * (value - 2 * product(F[row], H, column))
+            column, value = first + indices[e], np.float64(data[e])
+            block = block_of(bounds, column, block)
+            squares[block] += weight * value * (value - 2 * product(F[row], H, column))
 
 
 @njit(nogil=True, cache=True)

@@ -9,20 +9,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from coupled_nmf.gaps import (
-    COLUMN,
-    fill,
-    gather,
-    gram_of,
-    next_panel,
-    put_listed,
-    take_listed,
-)
+from coupled_nmf.gaps import gather, make_room, next_panel, put_listed, take_listed
 from coupled_nmf.prepared import Gaps
-from coupled_nmf.scans import residual_tile
+from coupled_nmf.scans import dense_row, residual_tile
 from coupled_nmf.solvers.hals import ROUNDING, pivot, solve_exactly, solve_rows
 from coupled_nmf.solvers.panels import PANEL
-from coupled_nmf.sparse_rows import turn
+from coupled_nmf.sparse_rows import FIRST, WIDTH, is_sparse, stored_row, turn
 from coupled_nmf.steps import ONES, Sums, TileStep, addresses, order_of
 from coupled_nmf.tiled import Tile, TiledMatrix
 from coupled_nmf.tiles import cross_of, multiply_tile
@@ -91,8 +83,8 @@ class SolveGappyF(SolveF):
         assert self.gaps is not None
         f, parts, bounds = self.F[rows], addresses(self.X, tile), self.X.layout.bounds
         absent, scattered = self.gaps.absent[rows], self.gaps.scattered[rows]
-        order, cross = order_of(absent), np.empty_like(f)
-        multiply_gappy_tile(parts, bounds, order, absent, self.R, cross)
+        order, cross = order_of(absent, scattered), np.empty_like(f)
+        multiply_gappy_tile(parts, bounds, order, absent, scattered, self.R, cross)
         f[:] = 0
         patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
         pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
@@ -101,32 +93,28 @@ class SolveGappyF(SolveF):
             found, crosses = np.empty((len(some), f.shape[1]), f.dtype), cross[some]
             self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1))
             f[some] = found
-        column_alpha = np.repeat(self.alpha, self.X.layout.sizes)
         solve_alone(
-            parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), column_alpha,
+            parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[f.dtype.char],
             SOLVE_TOL[f.dtype.char], SOLVE_SWEEPS[f.dtype.char], f,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
-        gappy_residual_tile(
-            parts, bounds, order, absent, f, self.H, np.ascontiguousarray(self.H.T), self.grams, self.weights[rows],
-            squares,
-        )  # fmt: skip
+        gappy_residual_tile(parts, bounds, order, absent, scattered, f, self.H, self.grams, self.weights[rows], squares)
         return (squares,)
 
 
 @njit(nogil=True, cache=True)
-def multiply_gappy_tile(parts, bounds, order, absent, R, out):
+def multiply_gappy_tile(parts, bounds, order, absent, scattered, R, out):
     """``out = x Rᵀ`` over the entries that are there, shape (rows, k). Return how many were copied."""
     zero = R.dtype.type(0)
     panel, turned = np.zeros((R.shape[0], PANEL), R.dtype), turn(parts, R)
-    nothing, nowhere = np.zeros_like(panel), np.zeros((R.shape[1], R.shape[0]), R.dtype)
+    nothing, alpha, weights = np.zeros_like(panel), np.zeros(bounds.size - 1), np.empty(0)
     start = copied = 0
     while start < order.size:
-        stop = next_panel(order, absent, start)
+        stop = next_panel(order, absent, scattered, start)
         some = order[start:stop]
-        small, gaps, kept = gather(zero, parts, some, absent[order[start]], bounds)
-        fill(zero, gaps, nothing, nowhere)
+        small, kept = make_room(zero, parts, some)
+        gather(parts, small, some, absent[some[0]], scattered[some[0]], bounds, nothing, R, alpha, weights)
         cross_of(small, R, turned, 0, some.size, panel)
         put_listed(panel, out, some)
         start = stop
@@ -135,40 +123,50 @@ def multiply_gappy_tile(parts, bounds, order, absent, R, out):
 
 
 @njit(nogil=True, cache=True)
-def _own_gram(gaps, n_columns, absent, bounds, Ht, alpha, gram):
+def mark_gaps(zero, parts, row, marks):
+    """Mark the columns (n_features,) of a row's missing entries, but for sparse blocks that it lacks."""
+    marks[:] = False
+    for p in range(parts.shape[0]):
+        first = parts[p, FIRST]
+        if is_sparse(parts, p):
+            values, columns = stored_row(zero, parts, p, row)
+            for e in range(values.size):
+                marks[first + columns[e]] = np.isnan(values[e])
+        else:
+            marks[first : first + parts[p, WIDTH]] = np.isnan(dense_row(zero, parts, p, row))
+
+
+@njit(nogil=True, cache=True)
+def _own_gram(marks, absent, bounds, Ht, alpha, grams, gram):
     """Gram of a row over the entries that are there: less what is missing, or of what is there if that is less."""
     k = gram.shape[0]
-    n_there = 0
+    gram[:] = 0
     for block in range(bounds.size - 1):
-        if not absent[block]:
-            n_there += int(bounds[block + 1] - bounds[block])
-    sign: float = -1.0
-    here = np.zeros(n_columns, np.bool_)
-    for n in range(len(gaps)):
-        here[gaps[n, COLUMN]] = True
-    if 2 * len(gaps) > n_there:
-        sign = 1.0
-        gram[:] = 0
-        for block in range(bounds.size - 1):
-            for column in range(bounds[block], bounds[block + 1]):
-                here[column] = not absent[block] and not here[column]
-    for counted in np.flatnonzero(here):
-        h = Ht[counted]
-        for i in range(k):
-            weight = sign * alpha[counted] * np.float64(h[i])
-            for j in range(k):
-                gram[i, j] += weight * np.float64(h[j])
+        if absent[block]:
+            continue
+        first, last = bounds[block], bounds[block + 1]
+        n_missing = int(marks[first:last].sum())
+        less = 2 * n_missing < last - first
+        if less:
+            gram += grams[block]
+        sign = -1.0 if less else 1.0
+        for column in range(first, last):
+            if marks[column] == less:
+                h = Ht[column]
+                for i in range(k):
+                    weight = sign * alpha[block] * np.float64(h[i])
+                    for j in range(k):
+                        gram[i, j] += weight * np.float64(h[j])
 
 
 @njit(nogil=True, cache=True)
 def solve_alone(parts, bounds, rows, absent, Ht, alpha, grams, l1, l2, cross, noise, tol, sweeps, F):
-    """Solve for ``rows``, each by a gram of its own. Return how many entries were copied."""
-    zero, k, copied = F.dtype.type(0), F.shape[1], 0
+    """Solve for ``rows``, each by a gram of its own; ``grams`` (n_blocks, k, k) are those of whole blocks, with α."""
+    zero, k = F.dtype.type(0), F.shape[1]
+    marks, gram = np.zeros(Ht.shape[0], np.bool_), np.empty((k, k))
     for row in rows:
-        lacks = absent[row]
-        gram = gram_of(grams, lacks, 0.0)
-        _, gaps, kept = gather(zero, parts, np.array([row]), lacks, bounds)
-        _own_gram(gaps, Ht.shape[0], lacks, bounds, Ht, alpha, gram)
+        mark_gaps(zero, parts, row, marks)
+        _own_gram(marks, absent[row], bounds, Ht, alpha, grams, gram)
         for j in range(k):
             gram[j, j] += l2
         wanted = cross[row].astype(np.float64) - l1
@@ -180,23 +178,22 @@ def solve_alone(parts, bounds, rows, absent, Ht, alpha, grams, l1, l2, cross, no
             v = found[0]
         for j in range(k):
             F[row, j] = max(v[j], 0.0)
-        copied += kept[0].size  # which keeps the arrays alive until here
-    return copied
 
 
 @njit(nogil=True, cache=True)
-def gappy_residual_tile(parts, bounds, order, absent, F, H, Ht, grams, weights, squares):
+def gappy_residual_tile(parts, bounds, order, absent, scattered, F, H, grams, weights, squares):
     """As `residual_tile`, over the entries that are there. Return how many were copied."""
-    k, zero = F.shape[1], F.dtype.type(0)
-    panel = np.zeros((k, PANEL), F.dtype)
+    zero = F.dtype.type(0)
+    panel, alpha = np.zeros((F.shape[1], PANEL), F.dtype), np.zeros(bounds.size - 1)
     start = copied = 0
     found = np.empty(bounds.size - 1)
     while start < order.size:
-        stop = next_panel(order, absent, start)
-        some, lacks = order[start:stop], absent[order[start]]
+        stop = next_panel(order, absent, scattered, start)
+        some = order[start:stop]
+        lacks = absent[some[0]]
         take_listed(F, some, panel)
-        small, gaps, kept = gather(zero, parts, some, lacks, bounds)
-        fill(zero, gaps, panel, Ht)
+        small, kept = make_room(zero, parts, some)
+        gather(parts, small, some, lacks, scattered[some[0]], bounds, panel, H, alpha, weights)
         found[:] = 0
         own = weights[some] if weights.size else weights
         residual_tile(small, F[some], H, grams, bounds, own, found)

@@ -125,15 +125,16 @@ class MoveF(TileStep):
 class MoveGappyF(TileStep):
     """As `MoveF`, where entries are missing: ``FᵀF`` of each block, squares of what the gaps are filled with, penalty.
 
-    ``absent`` (n_samples, n_blocks) says who lacks what, ``grams`` (n_blocks, k, k) are H_b(α_b H_b)ᵀ, ``Ht`` is H
-    turned, ``alpha`` of each column.
+    ``absent`` (n_samples, n_blocks) and ``scattered`` (n_samples,) say who lacks what, ``grams`` (n_blocks, k, k) are
+    H_b(α_b H_b)ᵀ, ``alpha`` is that of each block.
     """
 
     X: TiledMatrix
     solver: Any
     absent: NDArray[np.bool_]
+    scattered: NDArray[np.bool_]
     R: NDArray[Any]
-    Ht: NDArray[Any]
+    H: NDArray[Any]
     alpha: NDArray[np.float64]
     grams: NDArray[Any]
     F: NDArray[Any]
@@ -158,11 +159,11 @@ class MoveGappyF(TileStep):
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Move one tile's rows."""
         sums, kind = take_buffers(self.buffers, self.shapes, self.F.dtype), self.F.dtype.type
-        absent = self.absent[rows]
+        absent, scattered = self.absent[rows], self.scattered[rows]
         move_gappy_tile(
-            self.solver, addresses(self.X, tile), self.X.layout.bounds, order_of(absent), absent, self.R, self.Ht,
-            self.alpha, self.grams, kind(self.l1), kind(self.l2), self.F[rows], self.other[rows], kind(self.beta),
-            kind(self.next_beta), self.weights[rows], *sums,
+            self.solver, addresses(self.X, tile), self.X.layout.bounds, order_of(absent, scattered), absent, scattered,
+            self.R, self.H, self.alpha, self.grams, kind(self.l1), kind(self.l2), self.F[rows], self.other[rows],
+            kind(self.beta), kind(self.next_beta), self.weights[rows], *sums,
         )  # fmt: skip
         return sums
 
@@ -171,9 +172,9 @@ class MoveGappyF(TileStep):
         self.buffers.append(sums)
 
 
-def order_of(absent: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """An order of the rows that puts those together that lack the same blocks."""
-    return np.lexsort(absent.T) if absent.any() else np.arange(len(absent))
+def order_of(absent: NDArray[np.bool_], scattered: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """An order of the rows that puts those together that lack the same blocks, and have other gaps or not."""
+    return np.lexsort([*absent.T, scattered])
 
 
 @dataclass(frozen=True)
