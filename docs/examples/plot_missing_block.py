@@ -97,7 +97,7 @@ figure, (left_axes, right_axes) = plt.subplots(1, 2, figsize=(10, 4), layout="co
 RankCurveDisplay(
     ranks=ranks, errors=errors, chosen_rank=chosen, error_name="RMS error on hidden blocks\n(parts of the mean)"
 ).plot(left_axes)
-left_axes.legend(frameon=False, loc="upper center")
+left_axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.33, 1))
 names = sorted(found, key=found.get)
 right_axes.barh(names, [found[name] for name in names], color="0.6", height=0.6)
 right_axes.invert_yaxis()

@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.discovery import all_estimators
 
-from coupled_nmf import Blocks, ComponentsDisplay, CoupledNMF
+from coupled_nmf import Blocks, CoupledNMF
 
 # %%
 # The documents, of subpackages that have six or more. Words are counted if four documents or more have them, and not
@@ -54,13 +54,13 @@ model = CoupledNMF(
 F = model.fit_transform(X)
 
 # %%
-# The words of each component, largest first, and the subpackage that has most of it.
+# The five largest words of each component, and how its subpackages share it.
 
 H = model.block_components_
-for j in range(model.n_components_):
-    top = ", ".join(words[np.argsort(-H["words"][j])[:6]])
-    share = H["subpackage"][j] / max(H["subpackage"][j].sum(), 1e-12)
-    print(f"{j:>2}  {names[share.argmax()]} {share.max():.0%}: {top}")
+top_words = [", ".join(words[np.argsort(-row)[:5]]) for row in H["words"]]
+shares = H["subpackage"] / np.maximum(H["subpackage"].sum(axis=1, keepdims=True), 1e-12)
+for text, share in zip(top_words, shares, strict=True):
+    print(f"{names[share.argmax()]} {share.max():.0%}: {text}")
 
 # %%
 # The third of the documents that lack the block were fitted by their words alone. What the model expects in the block
@@ -78,13 +78,20 @@ print(f"  always {frequent} {np.mean(subpackages[unknown] == frequent):.0%}")
 print(f"  LogisticRegression on tf-idf {classifier.score(tfidf[unknown], subpackages[unknown]):.0%}")
 
 # %%
-# The four components of most energy.
+# All components at once, those of like subpackages together. ``ComponentsDisplay`` draws a few, with the weights of
+# their words as bars.
 
-display = ComponentsDisplay.from_estimator(
-    model, components=range(4), feature_names={"words": words, "subpackage": names}, n_features=6
-)
+rows = np.argsort(shares.argmax(axis=1), kind="stable")
+figure, ax = plt.subplots(figsize=(9, 5), layout="constrained")
+image = ax.imshow(shares[rows], cmap="gray_r", vmin=0, vmax=1, aspect="auto")
+ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
+ax.set_yticks(range(len(rows)), [top_words[row] for row in rows])
+ax.tick_params(length=0)
+ax.set_xlabel("subpackage")
+ax.set_ylabel("component, by its largest words")
+figure.colorbar(image, label="part of the component's subpackages")
 
 if len(sys.argv) > 1:
-    display.figure_.savefig(sys.argv[1])
+    figure.savefig(sys.argv[1])
 else:
     plt.show()
