@@ -324,7 +324,9 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
         plan = self._plan()
-        moved, solution = stream.take(plan.reading(data), plan.rule, self.components_, self.forget_factor)
+        moved, solution = stream.take(
+            plan.reading(data), plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h
+        )
         self.components_: NDArray[Any] = moved
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]
@@ -351,7 +353,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance.
 
         Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
-        hold out entries and not only rows (``bi_cross_validation``, ``holdout_entries``).
+        hold out entries and not only rows (`BiCrossValidation`, `holdout_entries`).
         """
         solution, alpha = self._transform(X, sample_weight)
         nothing = float(alpha @ solution.baseline)

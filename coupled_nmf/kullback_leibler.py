@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.divergences import move_divergence_tile, solve_divergence_tile
+from coupled_nmf.divergence_rows import solve_divergence_tile
+from coupled_nmf.divergences import move_divergence_tile
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
@@ -17,8 +18,9 @@ from coupled_nmf.solvers.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
 from coupled_nmf.steps import Sums, TileStep, addresses, order_of
 from coupled_nmf.tiled import Tile
 
-SOLVE_TOL = {"f": 1e-6, "d": 1e-10}  # a row is solved for when its entries move by less than this part of its largest
-SOLVE_SWEEPS = 2000
+# A row is solved for when a step moves its entries by less than this part of its largest: the next step would move them
+# by about the square.
+SOLVE_TOL = {"f": 1e-4, "d": 1e-7}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class SolveF(TileStep):
         solve_divergence_tile(
             addresses(data.X, tile), data.X.layout.bounds, absent_of(data, rows), self.H, data.alpha, self.sums,
             self.grams, self.penalties.l1_F, self.penalties.l2_F, data.weights[rows], SOLVE_TOL[self.F.dtype.char],
-            SOLVE_SWEEPS, self.F[rows], *sums,
+            self.F[rows], *sums,
         )  # fmt: skip
         return sums
 
@@ -129,23 +131,27 @@ class KullbackLeibler:
     def move_f(
         self, solver: Any, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:
-        """Move F in place (it is never extrapolated); return Fᵀ(X / F H), ΣF of each block, and J's two parts."""
+        """Move F in place (it is never extrapolated); return H⊙Fᵀ(X / F H), ΣF of each block, and J's two parts.
+
+        The first two are numerator and divisor of the new H, and can be added up over batches.
+        """
         step = MoveF(self.data, point, F, solver.inner_sweeps, self.penalties)
-        sums: Sums = self.data.backend.sweep(self.data.X, step)
-        return sums
+        FtQ, Fsums, extras = self.data.backend.sweep(self.data.X, step)
+        FtQ *= point.H
+        return FtQ, Fsums, extras
 
     def move_h(
         self, solver: Any, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> tuple[float, Point]:
         """Move H once; return J before it, and the new point."""
-        FtQ, Fsums, extras = sums
+        numerator, Fsums, extras = sums
         smallest = SMALLEST_SINGLE if H.dtype.char == "f" else SMALLEST_DOUBLE
         l1s, l2s = self.penalties.of_H(self.data.alpha)
         value = float(extras.sum()) + self.penalties.on_H(H, self.data.X.layout)
         for (name, H_b), number in zip(self.data.X.layout.split(H).items(), range(len(l1s)), strict=True):
             columns = self.data.X.layout.slices[name]
             divisor = Fsums[number][:, None] + l1s[number] + l2s[number] * H_b
-            moved = H_b * (FtQ[:, columns] / np.maximum(divisor, SMALLEST_DOUBLE))
+            moved = numerator[:, columns] / np.maximum(divisor, SMALLEST_DOUBLE)
             other[:, columns] = np.where(moved < smallest, 0, moved)
         return value, self.point_of(other)
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.steps import Sums
 
+LIFT = 1e-4  # of a component's mean: what an entry of it is at least, where a zero would never move again
+
 
 class Stream:
     """The sums over the batches seen, those of each older one times ``forget_factor`` once more."""
@@ -18,9 +20,16 @@ class Stream:
         self.sums: Sums | None = None
         self.n_batches = 0
 
-    def take(self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float) -> tuple[NDArray[Any], Solution]:
-        """Solve a batch for F, add its sums to the others, and move H by them all; return H, and F with its errors."""
+    def take(
+        self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float, *, lifted: bool
+    ) -> tuple[NDArray[Any], Solution]:
+        """Solve a batch for F, add its sums to the others, and move H by them all; return H, and F with its errors.
+
+        ``lifted`` is for solvers that never move a zero: what no batch had may be in the next one.
+        """
         H = H.astype(reading.tiles.dtype)
+        if lifted:
+            H = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))
         solution = reading.solve(H)
         sums = reading.sums_of(solution.F, H)
         if self.sums is not None:

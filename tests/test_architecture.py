@@ -17,7 +17,7 @@ LAYERS = [
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.numpy"],
     ["backends", "solvers", "columns", "gaps"],
     ["steps", "divergences"],
-    ["prepared", "alternation", "checks"],
+    ["prepared", "alternation", "checks", "divergence_rows"],
     ["solve", "lowrank"],
     ["frobenius"],
     ["kullback_leibler", "streaming"],
