@@ -35,6 +35,17 @@ class Plan:
         """The penalties, scaled for this X."""
         return Penalties.scaled(data.X.layout, data.n_samples, self.alpha_F, self.alpha_H, self.l1_ratio)
 
+    def balance(self, data: Prepared) -> float:
+        """What H is to be scaled by, and F divided by, for the penalties on both to weigh about the same; 1 if on one.
+
+        F and H of the same size, times s and over s, are penalized least where s is this: a start far from it may be
+        driven to zero by the larger penalty before the other factor has grown.
+        """
+        penalties = self.penalties(data)
+        on_H = float((penalties.l1_H + penalties.l2_H).mean()) * data.X.shape[1]
+        on_F = (penalties.l1_F + penalties.l2_F) * data.n_samples
+        return float((on_F / on_H) ** (0.25 * (1 + self.l1_ratio))) if on_F > 0 and on_H > 0 else 1.0
+
     def reading(self, data: Prepared) -> Any:
         """What the loop reads."""
         return LOSSES[self.loss](data, self.penalties(data))

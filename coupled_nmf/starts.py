@@ -45,7 +45,8 @@ def find_start(
     if init == "uniform":
         F, H = draw_uniform(rng, X.shape, plan.k, X.dtype)
     elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
-        return start_from(data, plan, draw_components(rng, X.shape[1], plan.k, X.dtype, data.mean))
+        H = draw_components(rng, X.shape[1], plan.k, X.dtype, data.mean)
+        return start_from(data, plan, H * X.dtype.type(plan.balance(data)))
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(plan.k))  # it may serve larger ranks
         found = start_on_stand_in(stand_in, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)

@@ -14,13 +14,15 @@ from scipy.optimize import nnls
 from coupled_nmf.microkernels import COMBINED_ROWS
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_products
 
+LARGE = 1e30  # what divides by zero is multiplied by
 ROUNDING = {"f": 5e-7, "d": 1e-13}  # of a gram's entries and of a solution, as part of the largest
 
 
 class HALS(NamedTuple):
     """Exact minimization over one column of V after the other, ``inner_sweeps`` times per cross.
 
-    A column that would divide by zero stays: its partner moves first, and then it can. So no component is lost.
+    A column that would divide by zero stays: its partner moves first, and then it can. So no component is lost, unless
+    an L1 penalty is all that is left of it.
     """
 
     inner_sweeps: int = 1
@@ -46,7 +48,7 @@ def _pass(panel, cross, gram, l1, steps, smallest):
                 weight, moved = gram[j, i], steps[i - first]
                 for lane in range(PANEL):
                     step[lane] -= weight * moved[lane]
-            scale = panel.dtype.type(1) / gram[j, j] if gram[j, j] > 0 else zero
+            scale = panel.dtype.type(1) / gram[j, j] if gram[j, j] > 0 else zero if l1 == 0 else LARGE
             row = panel[j]
             for lane in range(PANEL):
                 old = row[lane]
