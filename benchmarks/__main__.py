@@ -6,7 +6,7 @@ import sys
 
 from benchmarks.record import write_record
 
-NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "peers")
+NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers")
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)} (default: all)")
