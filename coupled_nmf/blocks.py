@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from coupled_nmf.partial import PartialBlock, find_places, rows_of
+from coupled_nmf.arrays import REAL, frame_array, is_frame, real_numbers, unmask, working_dtype
+from coupled_nmf.partial import PartialBlock, find_places, read_index, rows_of
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class BlockLayout:
             if unknown:
                 raise ValueError(f"block_weights names unknown blocks {unknown}; the blocks are {list(self.names)}.")
             block_weights = [block_weights.get(name, 1.0) for name in self.names]
-        weights = np.asarray(block_weights, dtype=np.float64)
+        weights = real_numbers("block_weights", block_weights).astype(np.float64)
         if weights.shape != (len(self.names),):
             raise ValueError(
                 f"block_weights has {weights.size} entries for {len(self.names)} blocks; give one a block."
@@ -112,11 +113,17 @@ def balanced_weights(squares: NDArray[np.float64]) -> NDArray[np.float64]:
     """α_b with the same α_b ‖X_b‖² for every block, given ‖X_b‖²; 1 for blocks of zeros."""
     alive = squares > 0
     share = squares.sum() / max(int(alive.sum()), 1)
-    return np.divide(share, squares, out=np.ones_like(squares), where=alive)
+    with np.errstate(over="ignore"):  # what is then too large is refused
+        return np.divide(share, squares, out=np.ones_like(squares), where=alive)
 
 
 def _place(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
     """The arrays, those of ``samples`` as partial blocks."""
+    if not isinstance(samples, Mapping):
+        raise ValueError(
+            f"samples is a {type(samples).__name__}; it maps names of blocks to the samples of their rows."
+        )
+    samples = {name: read_index(name, index) for name, index in samples.items()}
     unknown = [name for name in samples if name not in arrays]
     if unknown:
         raise ValueError(f"samples names unknown blocks {unknown}; the blocks are {list(arrays)}.")
@@ -133,20 +140,8 @@ def _place(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _n_named(index: Any) -> int:
-    named = np.asarray(index)
-    return len(named) if named.dtype == bool else int(named.max(initial=-1)) + 1
-
-
-def _array_of(block: Any) -> Any:
-    """An array of what is none: a list, or a DataFrame, whose missing values become NaN."""
-    array = np.asarray(block)
-    if array.dtype == object and hasattr(block, "to_numpy"):
-        try:
-            return block.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError):
-            return array
-    return array
+def _n_named(index: NDArray[Any]) -> int:
+    return len(index) if index.dtype == bool else int(index.max(initial=-1)) + 1
 
 
 def _names_of(block: Any) -> tuple[str, ...] | None:
@@ -161,8 +156,11 @@ def _check_block(name: object, array: Any) -> Any:
         raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
     if isinstance(array, PartialBlock):
         return array
-    if not (hasattr(array, "shape") and isinstance(getattr(array, "dtype", None), np.dtype)):
-        array = _array_of(array)
+    array = unmask(array)
+    if is_frame(array):
+        array = frame_array(f"Block {name!r}", array)
+    elif not isinstance(getattr(array, "dtype", None), np.dtype) or array.dtype == object:
+        array = real_numbers(f"Block {name!r}", array)
     if len(array.shape) != 2:
         raise ValueError(
             f"Block {name!r} has shape {tuple(array.shape)}; a block is 2-D (n_samples, n_features). "
@@ -172,7 +170,7 @@ def _check_block(name: object, array: Any) -> Any:
         raise ValueError(
             f"Block {name!r} has 0 feature(s) (shape={tuple(array.shape)}) while a minimum of 1 is required."
         )
-    if np.dtype(array.dtype).kind not in "fiub":
+    if array.dtype.kind not in REAL:
         raise ValueError(f"Block {name!r} has dtype {array.dtype}; blocks hold real numbers.")
     return array
 
@@ -234,8 +232,7 @@ class Blocks:
     @property
     def dtype(self) -> np.dtype[Any]:
         """float32 if that holds every block (float32, float16), else float64."""
-        small = all(np.dtype(array.dtype) in (np.float32, np.float16) for array in self._arrays.values())
-        return np.dtype(np.float32 if small else np.float64)
+        return working_dtype(array.dtype for array in self._arrays.values())
 
     @property
     def names(self) -> tuple[str, ...]:

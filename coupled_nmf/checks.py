@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
+from coupled_nmf.arrays import frame_array, is_frame, real_numbers, unmask, working_dtype
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.frames import blocks_of_frame, has_two_levels
 from coupled_nmf.steps import ONES
@@ -25,27 +26,46 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         If X is not 2-D, real, and of one or more rows and columns, or does not fit the layout. The entries are
         looked at by the first sweep.
     """
+    _refuse_type(X)
     if has_two_levels(X):
         X = blocks_of_frame(X)
     if isinstance(X, Blocks):
         if reset and estimator.blocks is not None:
             raise ValueError("blocks is given and X names its own; leave out one of them.")
         return _read_blocks(estimator, X, reset=reset)
-    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
-        raise TypeError(f"X is a {type(X).__name__}; for several blocks pass Blocks(X).")
-    if isinstance(X, (list, tuple)) and len(X) and all(getattr(part, "ndim", 0) == 2 for part in X):
-        raise TypeError(
-            f"X is a {type(X).__name__} of 2-D arrays; for several blocks pass Blocks({{name: array, ...}})."
-        )
     if _is_row_source(X):
         return _read_row_source(estimator, X, reset=reset)
-    dtype: Any = np.float32 if getattr(X, "dtype", None) == np.float16 else [np.float64, np.float32]
-    X = validate_data(
-        estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False, accept_sparse=["csr", "csc", "coo"]
-    )
+    X = _read_array(estimator, X, reset=reset)
     if reset:
         _learn_columns(estimator, X.shape[1])
     return TiledMatrix([X], estimator.layout_, X.dtype)
+
+
+def _refuse_type(X: Any) -> None:
+    """Refuse what is no array, or one of what is no number but would turn into one."""
+    kind = type(X).__name__
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
+        raise TypeError(f"X is a {kind}; for several blocks pass Blocks(X).")
+    if isinstance(X, (list, tuple)) and len(X) and all(getattr(part, "ndim", 0) == 2 for part in X):
+        raise TypeError(f"X is a {kind} of 2-D arrays; for several blocks pass Blocks({{name: array, ...}}).")
+    array = any(hasattr(X, name) for name in ("__array__", "shape"))
+    if not array and not (hasattr(X, "__len__") and hasattr(X, "__getitem__")) and not np.isscalar(X):
+        raise TypeError(f"X is a {kind}; pass a 2-D array (n_samples, n_features), a DataFrame or Blocks.")
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise ValueError(f"X has dtype {X.dtype}; dates and times are no real numbers: encode them, or leave them out.")
+
+
+def _read_array(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """One 2-D array, in float32 or float64; scikit-learn looks at its names and its shape."""
+    X = unmask(X)
+    dtype = working_dtype([X.dtype]) if hasattr(X, "dtype") else np.float64
+    if is_frame(X):
+        X = frame_array("X", validate_data(estimator, X, reset=reset, skip_check_array=True))
+        return check_array(X, dtype=None, ensure_all_finite=False, accept_sparse=True, estimator=estimator)
+    with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
+        return validate_data(
+            estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False, accept_sparse=["csr", "csc", "coo"]
+        )
 
 
 def _learn_columns(estimator: Any, n_features: int) -> None:
@@ -122,11 +142,11 @@ def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If there is not one number a sample, or one is negative or not finite, or all are 0.
+        If there is not one real number a sample, or one is negative or not finite, or all are 0.
     """
     if sample_weight is None:
         return ONES
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = real_numbers("sample_weight", sample_weight).astype(np.float64)
     if weights.ndim == 0:
         weights = np.full(n_samples, float(weights))
     if weights.shape != (n_samples,):

@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from coupled_nmf.alternation import Callback
+from coupled_nmf.arrays import refuse_large
 from coupled_nmf.backends import BACKENDS
 from coupled_nmf.blocks import Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin, tasks_of
@@ -348,7 +349,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         return self._transform(X)[0].F
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros.
+        """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros, or of gaps alone.
 
         For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance.
 
@@ -416,7 +417,15 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _open_backend(self) -> Any:
         return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
 
-    def _prepare(self, X: TiledMatrix, backend: Any, sample_weight: Any = None, block_weights: Any = None) -> Prepared:
+    def _prepare(
+        self,
+        X: TiledMatrix,
+        backend: Any,
+        sample_weight: Any = None,
+        block_weights: Any = None,
+        *,
+        learns: bool = True,
+    ) -> Prepared:
         """Look at X once; the block weights are the parameter's, or those of an earlier fit."""
 
         def refuse(tile: Any, rows: slice) -> None:
@@ -424,11 +433,11 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
         weights = check_weights(sample_weight, X.shape[0])
         chosen = self.block_weights if block_weights is None else block_weights
-        return prepare(X, backend, refuse, block_weights=chosen, weights=weights)
+        return prepare(X, backend, refuse, block_weights=chosen, weights=weights, learns=learns)
 
     def _plan(self) -> Plan:
         return Plan(
-            self.n_components, self.init, self.solver, self.inner_sweeps, self.extrapolate, self.beta_loss,
+            int(self.n_components), self.init, self.solver, self.inner_sweeps, self.extrapolate, self.beta_loss,
             self.alpha_F, self.alpha_H, self.l1_ratio,
         )  # fmt: skip
 
@@ -445,6 +454,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
         ``stand_in`` and ``warm``, components to start from, were made before; ``told`` are callbacks beside the user's.
         """
+        data.refuse_nothing()
         plan = self._plan()
         plan.refuse(data, F, H, self.n_init)
         rng, limits = check_random_state(self.random_state), Limits(self.max_iter, self.tol, [*self.callbacks, *told])
@@ -454,7 +464,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _keep(self, data: Prepared, fit: Fit) -> None:
         """Keep a fit as the model's."""
-        self.components_, self.n_components_ = fit.H, self.n_components
+        self.components_, self.n_components_ = fit.H, len(fit.H)
         self.objective_history_, self.n_iter_ = fit.history, fit.n_iter
         self.block_weights_ = data.alpha
         self._record(data, fit.solution)
@@ -488,6 +498,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout, alpha = self.layout_, np.asarray(self.block_weights_)
+        refuse_large("components_", self.components_, matrix.dtype)
         H = self.components_.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
             names = matrix.layout.names
@@ -496,6 +507,6 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             if not alpha.any():
                 raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
         with self._open_backend() as backend:
-            data = self._prepare(matrix, backend, sample_weight, alpha)
+            data = self._prepare(matrix, backend, sample_weight, alpha, learns=False)
             plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
             return plan.reading(data).solve(H), alpha

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.arrays import real_numbers, refuse_large
+
 
 def draw_uniform(
     rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any]
@@ -51,11 +53,13 @@ def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[
     Raises
     ------
     ValueError
-        If its shape is wrong or an entry is negative or not finite.
+        If its shape is wrong, or an entry is no real number, negative, not finite, or too large.
     """
-    array = np.array(value, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):
+        array = np.array(real_numbers(name, value), dtype=dtype, order="C")
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; for this X and n_components it must be {shape}.")
     if not np.all(np.isfinite(array)) or array.min() < 0:
         raise ValueError(f"{name} has negative or non-finite entries; a start is finite and not negative.")
+    refuse_large(name, array, dtype)
     return array

@@ -78,19 +78,34 @@ class PartialBlock:
         return f"PartialBlock(shape={self.shape}, present={int(np.sum(~self.absent))}, dtype={self.dtype})"
 
 
-def find_places(name: str, index: Any, n_rows: int, n_samples: int) -> NDArray[np.int64]:
-    """Row of a block for each sample, -1 for none, from the samples of its rows.
+def read_index(name: str, index: Any) -> NDArray[Any]:
+    """The samples that have a block: their numbers, or one true or false a sample.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    samples = np.asarray(index)
+    if samples.size == 0:
+        samples = samples.astype(np.int64)
+    if samples.ndim != 1 or samples.dtype.kind not in "iub":
+        raise ValueError(f"samples[{name!r}] is no list of sample numbers, nor one true or false a sample.")
+    return samples
+
+
+def find_places(name: str, samples: NDArray[Any], n_rows: int, n_samples: int) -> NDArray[np.int64]:
+    """Row of a block for each sample, -1 for none, from what `read_index` gives.
 
     Raises
     ------
     ValueError
         If the index does not name one sample a row, each once and from 0 to n_samples - 1.
     """
-    samples = np.asarray(index)
-    if samples.dtype == bool and samples.shape == (n_samples,):
+    if samples.dtype == bool:
+        if len(samples) != n_samples:
+            raise ValueError(f"samples[{name!r}] has {len(samples)} entries, true or false, for {n_samples} samples.")
         samples = np.flatnonzero(samples)
-    if samples.ndim != 1 or samples.dtype.kind not in "iu":
-        raise ValueError(f"samples[{name!r}] is no list of sample numbers, nor one true or false a sample.")
     if len(samples) != n_rows:
         raise ValueError(f"samples[{name!r}] names {len(samples)} samples; the block has {n_rows} rows, one for each.")
     if n_rows and (samples.min() < 0 or samples.max() >= n_samples):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.arrays import real_numbers
 from coupled_nmf.blocks import BlockLayout
 
 
@@ -72,7 +73,7 @@ def alpha_of_blocks(layout: BlockLayout, alpha_H: Any) -> NDArray[np.float64]:
     unknown = [name for name in alpha_H if name not in layout.slices]
     if unknown:
         raise ValueError(f"alpha_H names unknown blocks {unknown}; the blocks are {list(layout.names)}.")
-    found = np.array([alpha_H.get(name, 0.0) for name in layout.names], dtype=np.float64)
+    found = real_numbers("alpha_H", [alpha_H.get(name, 0.0) for name in layout.names]).astype(np.float64)
     if not np.all(np.isfinite(found)) or found.min() < 0:
         raise ValueError(f"alpha_H is {dict(alpha_H)}; penalties are finite and not negative.")
     return found

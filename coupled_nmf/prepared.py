@@ -16,6 +16,10 @@ from coupled_nmf.scans import scan_tile
 from coupled_nmf.steps import ONES, Sums, TileStep, addresses, rows_in
 from coupled_nmf.tiled import Tile, TiledMatrix
 
+# Squares of X, with weights and without, a mean one and all together, that the products of a fit neither under- nor
+# overflow at.
+SAFE = {"f": (1e-33, 1e36), "d": (1e-280, 1e280)}
+
 
 @dataclass(frozen=True)
 class Gaps:
@@ -87,6 +91,14 @@ class Prepared:
         """Σ_b α_b ‖X_b‖²."""
         return float(self.alpha @ self.squares)
 
+    def refuse_nothing(self) -> None:
+        """Raise ValueError if nothing is observed."""
+        if not np.any(self.entries[self.alpha > 0] > 0):
+            raise ValueError(
+                "X has no observed entry with a weight: every one is NaN, or its sample or block has weight 0; "
+                "a fit needs one or more."
+            )
+
 
 class Scan(TileStep):
     """Sums of squares per block, the sum of X, and the number of entries; stops at a tile with one that cannot be.
@@ -134,6 +146,7 @@ def prepare(
     *,
     block_weights: Any = None,
     weights: NDArray[np.float64] = ONES,
+    learns: bool = True,
 ) -> Prepared:
     """Look at X once.
 
@@ -149,13 +162,39 @@ def prepare(
         α of each block, as the estimator takes it.
     weights : ndarray of shape (n_samples,)
         Weight of each sample; empty for 1 each.
+    learns : bool
+        Whether H is to move: then X may not be so small that sums over it drown.
+
+    Raises
+    ------
+    ValueError
+        If an entry cannot be, or X or its weights are too large or too small for its dtype.
     """
     scan = Scan(X, weights, refuse)
     squares, entries, total, missing = backend.sweep(X, scan)
-    if total[0] > 0 and squares.sum() < np.finfo(np.float64).tiny:
-        raise ValueError(f"X has values so small that their squares are 0 in {X.dtype}: scale X up.")
     alpha = balanced_weights(squares) if isinstance(block_weights, str) else X.layout.weights(block_weights)
+    if total[0] > 0:
+        _refuse_scale(X.dtype, squares, float(entries.sum()), alpha, learns=learns)
     gaps = None
     if missing.any():
         gaps = Gaps(scan.absent, scan.scattered, missing == X.shape[0])
     return Prepared(X, backend, alpha, weights, squares, entries, float(total[0]), gaps)
+
+
+def _refuse_scale(
+    dtype: np.dtype[Any], squares: NDArray[np.float64], n: float, alpha: NDArray[np.float64], *, learns: bool
+) -> None:
+    """Say that X, or its weights, are too large or too small for its dtype."""
+    least, most = SAFE[dtype.char]
+    total, largest = float(squares.sum()), float(alpha.max())
+    with np.errstate(over="ignore"):
+        weighted = float(alpha @ squares) if np.any(squares[alpha > 0]) else total
+    small = learns and min(total, weighted, total / n, weighted / n) < least
+    large = max(total, total / n) * max(largest, 1.0) > most
+    if small or large:
+        size, way = ("small", "up") if small else ("large", "down")
+        longer = ", or pass it as float64" if dtype == np.float32 else ""
+        raise ValueError(
+            f"X is too {size} for {dtype}: {n:.2g} entries, times their sample weights, of root mean square "
+            f"{np.sqrt(total / n):.2g}, and block weights up to {largest:.2g}; scale X {way}{longer}."
+        )

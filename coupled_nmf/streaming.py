@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.arrays import refuse_large
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.steps import Sums
 
@@ -27,6 +28,7 @@ class Stream:
 
         ``lifted`` is for solvers that never move a zero: what no batch had may be in the next one.
         """
+        refuse_large("components_", H, reading.tiles.dtype)
         H = H.astype(reading.tiles.dtype)
         if lifted:
             H = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))

@@ -119,7 +119,8 @@ class TiledMatrix:
         some = part[rows]
         if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
             return some
-        return np.ascontiguousarray(some, dtype=self.dtype)
+        with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
+            return np.ascontiguousarray(some, dtype=self.dtype)
 
 
 def _is_sparse(part: Any, kind: type) -> bool:
@@ -127,10 +128,22 @@ def _is_sparse(part: Any, kind: type) -> bool:
 
 
 def _compress(part: Any, dtype: np.dtype[Any]) -> SparseRows:
-    """Rows of a sparse array of any format; entries that are stored twice are added up."""
+    """Rows of a sparse array of any format; entries that are stored twice are added up.
+
+    Raises
+    ------
+    ValueError
+        If its indices point outside it, as compiled code would.
+    """
+    if hasattr(part, "check_format"):
+        try:
+            part.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"X has a sparse array with indices that cannot be: {error}; build it anew.") from error
     rows = part.tocsr()
     if not rows.has_canonical_format:
         rows = rows.copy() if rows is part else rows
         rows.sum_duplicates()
-    data = np.ascontiguousarray(rows.data, dtype=dtype)
+    with np.errstate(over="ignore"):
+        data = np.ascontiguousarray(rows.data, dtype=dtype)
     return SparseRows(data, rows.indices.astype(np.int32, copy=False), rows.indptr.astype(np.int64), rows.shape[1])

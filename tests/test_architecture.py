@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["partial", "backends.blas", "microkernels", "objective", "initialization"],
-    ["blocks", "products", "sparse_rows"],
+    ["arrays", "partial", "backends.blas", "microkernels", "objective"],
+    ["blocks", "products", "sparse_rows", "initialization"],
     ["datasets", "frames", "persistence", "solvers.panels", "tiled", "penalties"],
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.numpy"],
     ["backends", "solvers", "columns", "gaps"],
