@@ -77,7 +77,7 @@ def _learn_columns(estimator: Any, n_features: int) -> None:
 
 def _is_row_source(X: Any) -> bool:
     """Whether X lies outside memory and is to be read by row slices: an HDF5 or Zarr array and the like."""
-    lazy = isinstance(getattr(X, "dtype", None), np.dtype) and len(getattr(X, "shape", ())) == 2
+    lazy = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
     array = any(hasattr(X, name) for name in ("__array_interface__", "__cuda_array_interface__", "columns"))
     return lazy and not array and not issparse(X)
 

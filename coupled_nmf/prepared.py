@@ -16,9 +16,9 @@ from coupled_nmf.scans import scan_tile
 from coupled_nmf.steps import ONES, Sums, TileStep, addresses, rows_in
 from coupled_nmf.tiled import Tile, TiledMatrix
 
-# Squares of X, with weights and without, a mean one and all together, that the products of a fit neither under- nor
-# overflow at.
-SAFE = {"f": (1e-33, 1e36), "d": (1e-280, 1e280)}
+# Between the first two the squares of X lie, with weights and without, their mean and their sum, so that the products
+# of a fit neither under- nor overflow; the mean of new data is no less than the third, or F would be lost.
+SAFE = {"f": (1e-33, 1e36, 1e-30), "d": (1e-280, 1e280, 1e-280)}
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def prepare(
     weights : ndarray of shape (n_samples,)
         Weight of each sample; empty for 1 each.
     learns : bool
-        Whether H is to move: then X may not be so small that sums over it drown.
+        Whether H is to move: then X may not be so small that products of its squares drown.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def prepare(
     squares, entries, total, missing = backend.sweep(X, scan)
     alpha = balanced_weights(squares) if isinstance(block_weights, str) else X.layout.weights(block_weights)
     if total[0] > 0:
-        _refuse_scale(X.dtype, squares, float(entries.sum()), alpha, learns=learns)
+        _refuse_scale(X.dtype, float(total[0]), squares, float(entries.sum()), alpha, learns=learns)
     gaps = None
     if missing.any():
         gaps = Gaps(scan.absent, scan.scattered, missing == X.shape[0])
@@ -182,19 +182,25 @@ def prepare(
 
 
 def _refuse_scale(
-    dtype: np.dtype[Any], squares: NDArray[np.float64], n: float, alpha: NDArray[np.float64], *, learns: bool
+    dtype: np.dtype[Any],
+    total: float,
+    squares: NDArray[np.float64],
+    n: float,
+    alpha: NDArray[np.float64],
+    *,
+    learns: bool,
 ) -> None:
     """Say that X, or its weights, are too large or too small for its dtype."""
-    least, most = SAFE[dtype.char]
-    total, largest = float(squares.sum()), float(alpha.max())
+    least, most, least_mean = SAFE[dtype.char]
+    square, largest = float(squares.sum()), float(alpha.max())
     with np.errstate(over="ignore"):
-        weighted = float(alpha @ squares) if np.any(squares[alpha > 0]) else total
-    small = learns and min(total, weighted, total / n, weighted / n) < least
-    large = max(total, total / n) * max(largest, 1.0) > most
+        weighted = float(alpha @ squares) if np.any(squares[alpha > 0]) else square
+    small = total / n < least_mean or (learns and min(square, weighted, square / n, weighted / n) < least)
+    large = max(square, square / n) * max(largest, 1.0) > most
     if small or large:
         size, way = ("small", "up") if small else ("large", "down")
         longer = ", or pass it as float64" if dtype == np.float32 else ""
         raise ValueError(
-            f"X is too {size} for {dtype}: {n:.2g} entries, times their sample weights, of root mean square "
-            f"{np.sqrt(total / n):.2g}, and block weights up to {largest:.2g}; scale X {way}{longer}."
+            f"X is too {size} for {dtype}: {n:.2g} entries, times their sample weights, of mean "
+            f"{total / n:.2g}, and block weights up to {largest:.2g}; scale X {way}{longer}."
         )
