@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -60,6 +61,9 @@ def _read_array(estimator: Any, X: Any, *, reset: bool) -> Any:
     X = unmask(X)
     dtype = working_dtype([X.dtype]) if hasattr(X, "dtype") else np.float64
     if is_frame(X):
+        twice = [name for name, times in Counter(X.columns).items() if times > 1]
+        if twice:
+            raise ValueError(f"X is a DataFrame with several columns of one name, {twice}; rename them.")
         X = frame_array("X", validate_data(estimator, X, reset=reset, skip_check_array=True))
         return check_array(X, dtype=None, ensure_all_finite=False, accept_sparse=True, estimator=estimator)
     with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused

@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 from sklearn.exceptions import NotFittedError
 
 from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf.backends.blas import BLAS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -192,7 +193,7 @@ CASES = [
     bad("an array of no dimension", lambda: np.array(3.0), "got scalar array"),
     bad("1-D", lambda: G[0], "Expected 2D array, got 1D"),
     bad("1-D in a block", lambda: Blocks({"X": G[0]}), "'X' has shape .*a block is 2-D"),
-    bad("1-D sparse", lambda: sp.coo_array(G[0]), "Expected 2D"),
+    *([bad("1-D sparse", lambda: sp.coo_array(G[0]), "Expected 2D")] if sp.coo_array(G[0]).ndim == 1 else []),
     bad("3-D", lambda: G.reshape(12, 4, 2), "Found array with dim 3"),
     bad("3-D in a block", lambda: Blocks({"X": G.reshape(12, 4, 2)}), "Flatten"),
     bad("3-D on disk", lambda: RowSource(G.reshape(12, 4, 2)), "a block is 2-D"),
@@ -298,7 +299,7 @@ CASES = [
     ok("a DataFrame of pd.NA", lambda: frame(changed(pd.NA, base=OBJECTS)), changed(NAN)),
     ok("two-level columns", lambda: pd.DataFrame(G, columns=pd.MultiIndex.from_product([["a", "b"], range(4)]))),
     ok("names that come twice, in a block", lambda: Blocks({"X": frame(G, "aabbccdd")})),
-    bad("names that come twice", lambda: frame(G, "aabbccdd"), "[Uu]nique|[Dd]uplicate", error=Exception),
+    bad("names that come twice", lambda: frame(G, "aabbccdd"), "several columns of one name, .*rename them"),
     bad("a DataFrame with a date", lambda: frame(G).assign(a=DAY), DATES, fitted=lambda: frame(G)),
     bad("a DataFrame with a time, in a block", lambda: Blocks({"X": frame(G).assign(a=DAY - DAY)}), DATES),
     bad("a DataFrame with a string", lambda: frame(G).assign(a="x"), DATES, fitted=lambda: frame(G)),
@@ -466,6 +467,13 @@ def best_rows(x, H, mode):
 
 
 each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_guard_for_all():
+    """Each fit would look for the libraries of BLAS, which takes longer than the fit."""
+    with BLAS.one_thread():
+        yield
 
 
 @each_mode
