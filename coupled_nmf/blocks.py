@@ -185,7 +185,8 @@ class Blocks:
     ----------
     blocks : mapping of str to array-like of shape (n_samples, n_features_b)
         NumPy arrays, DataFrames, SciPy's sparse arrays, memory maps, HDF5 or Zarr arrays, or what turns into an
-        array. Real numbers; NaN is a missing entry. The same rows in all, but for those named in ``samples``.
+        array. Real numbers; NaN is a missing entry, as a masked one and ``pd.NA`` are. The same rows in all,
+        but for those named in ``samples``.
     samples : mapping of str to array-like of int or bool, default=None
         For a block that not all samples have: the numbers of those that do, one for each of its rows, or one true or
         false a sample. The others lack the block, as if their rows were NaN.

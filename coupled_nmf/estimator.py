@@ -238,9 +238,10 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
-            Not negative; NaN where an entry is missing. Arrays, SciPy's sparse arrays, DataFrames (two-level columns
-            are blocks), and what lies outside memory and has ``shape``, ``dtype`` and slices of rows (memory maps,
-            HDF5, Zarr), which is read tile by tile, also as a block of Blocks.
+            Not negative; NaN where an entry is missing, as masked ones and ``pd.NA`` are; one or more is there. Arrays,
+            SciPy's sparse arrays, DataFrames (two-level columns are blocks), and what lies outside memory and has
+            ``shape``, ``dtype`` and slices of rows (memory maps, HDF5, Zarr), which is read tile by tile, also as a
+            block of Blocks.
         y : None, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -255,7 +256,8 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Raises
         ------
         ValueError
-            If X, or a parameter, cannot be, or they do not go together.
+            If X, or a parameter, cannot be, or they do not go together; or if X, or its weights, are so large or small
+            that products would over- or underflow in its dtype.
         """
         self.fit_transform(X, sample_weight=sample_weight, F=F, H=H)
         return self

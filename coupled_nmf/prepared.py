@@ -18,7 +18,7 @@ from coupled_nmf.tiled import Tile, TiledMatrix
 
 # Between the first two the squares of X lie, with weights and without, their mean and their sum, so that the products
 # of a fit neither under- nor overflow; the mean of new data is no less than the third, or F would be lost.
-SAFE = {"f": (1e-33, 1e36, 1e-30), "d": (1e-280, 1e280, 1e-280)}
+SAFE = {"f": (1e-33, 1e35, 1e-30), "d": (1e-280, 1e280, 1e-280)}
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,8 @@ CASES = [
     bad("a string", lambda: "abc", "could not convert string"),
     bad("a list to Blocks", lambda: Blocks([G, G]), "Blocks takes a mapping"),
     bad("Blocks of different heights", lambda: Blocks({"a": G, "b": G[:5]}), "different numbers of rows"),
+    bad("no blocks", lambda: Blocks({}), "one or more"),
+    bad("a block whose name is a number", lambda: Blocks({3: G}), "non-empty string"),
     bad("a block without a name", lambda: Blocks({"": G}), "non-empty string"),
     # sparse arrays
     *(ok(f"{f} {kind}", lambda f=f, kind=kind: getattr(sp, f"{f}_{kind}")(sp.csr_array(COUNTS)), COUNTS) for f in ("csr", "csc", "coo", "lil", "dok", "dia", "bsr") for kind in ("array", "matrix")),
