@@ -144,6 +144,18 @@ def _n_named(index: NDArray[Any]) -> int:
     return len(index) if index.dtype == bool else int(index.max(initial=-1)) + 1
 
 
+def _refuse_other_order(blocks: Mapping[str, Any]) -> None:
+    """Rows are coupled by their place, so DataFrames whose indexes hold the same labels have them in one order."""
+    indexes = {name: block.index for name, block in blocks.items() if hasattr(block, "iloc")}
+    first = next(iter(indexes), "")
+    for name, index in indexes.items():
+        if not index.equals(indexes[first]) and len(index.symmetric_difference(indexes[first])) == 0:
+            raise ValueError(
+                f"Blocks {first!r} and {name!r} are DataFrames with the same index labels in another order, and rows "
+                "are coupled by their place; put them in one order, as by frame.loc[other.index]."
+            )
+
+
 def _names_of(block: Any) -> tuple[str, ...] | None:
     """Names of a DataFrame's columns."""
     columns = getattr(block, "columns", None)
@@ -200,7 +212,7 @@ class Blocks:
     ------
     ValueError
         If there is no block, a block is not 2-D or not numeric, the numbers of rows differ, or an index in
-        ``samples`` does not fit.
+        ``samples`` does not fit; if DataFrames have the same index labels in another order.
 
     Examples
     --------
@@ -222,6 +234,7 @@ class Blocks:
         if not isinstance(blocks, Mapping) or not blocks:
             found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
             raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
+        _refuse_other_order(blocks)
         self._arrays = _place({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
         rows = {name: array.shape[0] for name, array in self._arrays.items()}
         if len(set(rows.values())) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -28,6 +27,7 @@ from coupled_nmf.fitting import Fit, Limits, best_fit
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import StandIn
+from coupled_nmf.notices import warn_caller
 from coupled_nmf.objective import root_mean_square
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.plan import INITS, Plan
@@ -473,14 +473,11 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         if self.verbose:
             LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, fit.objective)
         if fit.interrupted:
-            warnings.warn(
-                f"CoupledNMF was interrupted, and is fitted to iteration {fit.n_iter}.", UserWarning, stacklevel=4
-            )
+            warn_caller(f"CoupledNMF was interrupted, and is fitted to iteration {fit.n_iter}.")
         elif self.tol > 0 and not fit.converged and fit.n_iter == self.max_iter:
-            warnings.warn(
+            warn_caller(
                 f"CoupledNMF stopped at max_iter={self.max_iter} before J settled to tol={self.tol}; raise max_iter.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _record(self, data: Prepared, solution: Solution) -> None:

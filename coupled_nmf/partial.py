@@ -107,7 +107,10 @@ def find_places(name: str, samples: NDArray[Any], n_rows: int, n_samples: int) -
             raise ValueError(f"samples[{name!r}] has {len(samples)} entries, true or false, for {n_samples} samples.")
         samples = np.flatnonzero(samples)
     if len(samples) != n_rows:
-        raise ValueError(f"samples[{name!r}] names {len(samples)} samples; the block has {n_rows} rows, one for each.")
+        hint = f"; pass the rows of those samples alone, as by block[samples[{name!r}]]" if n_rows == n_samples else ""
+        raise ValueError(
+            f"samples[{name!r}] names {len(samples)} samples; the block has {n_rows} rows, not one for each{hint}."
+        )
     if n_rows and (samples.min() < 0 or samples.max() >= n_samples):
         raise ValueError(
             f"samples[{name!r}] goes from {samples.min()} to {samples.max()}; samples are 0 to {n_samples - 1}."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import stand_in_width
+from coupled_nmf.notices import warn_caller
 from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solvers import SOLVERS
@@ -106,20 +106,14 @@ class Plan:
                 f"got {self.k}; use init='random'."
             )
         if self.init == "nndsvd" and not self.from_h:
-            warnings.warn(
-                f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.",
-                UserWarning,
-                stacklevel=5,
-            )
+            warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
 
     def _warn_of_one_sided_penalty(self, data: Prepared) -> None:
         penalties = self.penalties(data)
         on_F, on_H = bool(penalties.l1_F or penalties.l2_F), bool(penalties.l1_H.any() or penalties.l2_H.any())
         if on_F != on_H:
             one, other = ("F", "H") if on_F else ("H", "F")
-            warnings.warn(
+            warn_caller(
                 f"alpha_{one} is above 0 and alpha_{other} is 0: F and H can be scaled against each other, so {one} "
-                f"shrinks and {other} grows until the penalty is nothing; give both, or alpha_H='same'.",
-                UserWarning,
-                stacklevel=5,
+                f"shrinks and {other} grows until the penalty is nothing; give both, or alpha_H='same'."
             )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["arrays", "partial", "backends.blas", "microkernels", "objective"],
+    ["arrays", "partial", "backends.blas", "microkernels", "objective", "notices"],
     ["blocks", "products", "sparse_rows", "initialization"],
     ["datasets", "frames", "persistence", "solvers.panels", "tiled", "penalties"],
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.numpy"],

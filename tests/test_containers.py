@@ -340,3 +340,11 @@ class TestPolars:
         assert estimator().fit(train).transform(test).shape == (15, 3)
         search = GridSearchCV(estimator(), {"n_components": [1, 3]}, cv=KFold(2)).fit(X)
         assert search.best_params_ == {"n_components": 3}
+
+
+def test_frames_with_the_same_labels_in_another_order_are_not_coupled_by_place():
+    a = pd.DataFrame(np.ones((4, 2)), index=list("wxyz"))
+    assert Blocks({"a": a, "b": a.copy()}).shape == (4, 4)
+    assert Blocks({"a": a, "b": pd.DataFrame(np.ones((4, 2)))}).shape == (4, 4), "other labels say nothing"
+    with pytest.raises(ValueError, match="'a' and 'b' are DataFrames with the same index labels in another order"):
+        Blocks({"a": a, "b": a[::-1]})

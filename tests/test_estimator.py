@@ -266,3 +266,10 @@ def test_weights_of_the_fit_are_those_of_transform(tmp_path):
 def test_blocks_pass_through_steps_that_take_one_array():
     X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.3, random_state=0)
     assert make_pipeline(MinMaxScaler(), CoupledNMF(2, random_state=0)).fit_transform(X).shape == (60, 2)
+
+
+def test_warnings_point_at_the_line_that_called(X):
+    for call in ("fit", "fit_transform"):
+        with pytest.warns(ConvergenceWarning) as caught:
+            getattr(CoupledNMF(3, max_iter=2, random_state=0), call)(X)
+        assert caught[0].filename == __file__

@@ -13,6 +13,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 from coupled_nmf import (
     BiCrossValidation,
+    Blocks,
     ComponentsDisplay,
     ConvergenceDisplay,
     CoupledNMF,
@@ -237,3 +238,10 @@ def test_without_matplotlib_they_say_what_to_install(display):
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     name = display.split("(")[0]
     assert f"ImportError: {name} needs matplotlib: pip install matplotlib" in ended.stderr
+
+
+def test_components_bear_the_names_of_the_columns_of_blocks():
+    pd = pytest.importorskip("pandas")
+    X = Blocks({"words": pd.DataFrame(np.eye(4, 3), columns=["the", "of", "and"]), "plain": np.ones((4, 2))})
+    display = ComponentsDisplay.from_estimator(CoupledNMF(2, random_state=0).fit(X))
+    assert display.feature_names == {"words": ["the", "of", "and"], "plain": ["0", "1"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,10 +34,17 @@ class BlasGuard:
         self._holders = 0
         self._threads_outside = 1
         self._limiter: Any = None
+        self._pools: Any = None
+        self._modules = 0
+
+    def _blas(self) -> Any:
+        """The BLAS libraries that are loaded; looked for anew, which takes milliseconds, once modules have come."""
+        if self._pools is None or self._modules != len(sys.modules):
+            self._pools, self._modules = ThreadpoolController().select(user_api="blas"), len(sys.modules)
+        return self._pools
 
     def _blas_threads(self) -> int:
-        pools = ThreadpoolController().select(user_api="blas").info()
-        return max((pool["num_threads"] for pool in pools), default=1)
+        return max((pool["num_threads"] for pool in self._blas().info()), default=1)
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -45,7 +53,7 @@ class BlasGuard:
             if self._holders == 0:
                 self._threads_outside = self._blas_threads()
                 _take_control()
-                self._limiter = ThreadpoolController().limit(limits=1, user_api="blas")
+                self._limiter = self._blas().limit(limits=1, user_api="blas")
             self._holders += 1
         try:
             yield

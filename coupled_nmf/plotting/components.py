@@ -121,7 +121,7 @@ class ComponentsDisplay:
         """
         check_is_fitted(estimator, "components_")
         seen = getattr(estimator, "feature_names_in_", None)
-        names = {} if seen is None else estimator.layout_.split(seen)
+        names = dict(estimator.block_feature_names_ if seen is None else estimator.layout_.split(seen))
         display = cls(
             block_components=estimator.block_components_, components=components, image_shapes=image_shapes,
             feature_names={**names, **(feature_names or {})},
