@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coupled_nmf.alternation import Callback, IterationInfo
 
 try:
@@ -26,9 +29,12 @@ class Tasks:
         What it is fitted on.
     n_tasks : int
         Iterations at most.
+    alpha : ndarray of shape (n_blocks,)
+        Weight of each block.
     """
 
-    def __init__(self, estimator: Any, X: Any, n_tasks: int) -> None:
+    def __init__(self, estimator: Any, X: Any, n_tasks: int, alpha: NDArray[np.float64]) -> None:
+        self._alpha = alpha
         self._about: dict[str, Any] = {"estimator": estimator, "X": X}
         # An iteration begins where the one before ends: the last to begin has no end.
         self._fit = estimator._init_callback_context(max_subtasks=n_tasks + 1)
@@ -44,7 +50,7 @@ class Tasks:
         """End an iteration and begin the next; return whether a callback asks to stop."""
 
         def attributes() -> dict[str, Any]:
-            return {"components_": info.H.copy(), "n_components_": len(info.H)}
+            return {"components_": info.H.copy(), "n_components_": len(info.H), "block_weights_": self._alpha}
 
         stop = bool(self._iteration.call_on_fit_task_end(**self._about, reconstruction_attributes=attributes))
         if not stop:
@@ -56,9 +62,11 @@ class Tasks:
         self._fit.call_on_fit_task_end(**self._about, reconstruction_attributes={})
 
 
-def tasks_of(estimator: Any, X: Any, n_tasks: int) -> tuple[list[Callback], Callable[[], None]]:
+def tasks_of(
+    estimator: Any, X: Any, n_tasks: int, alpha: NDArray[np.float64]
+) -> tuple[list[Callback], Callable[[], None]]:
     """What the loop is to call, and what is to be called at its end; nothing if there is no one to tell."""
     if not (getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")):
         return [], lambda: None
-    tasks = Tasks(estimator, X, n_tasks)
+    tasks = Tasks(estimator, X, n_tasks, alpha)
     return [tasks.tell], tasks.end

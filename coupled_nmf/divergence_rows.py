@@ -14,6 +14,7 @@ from coupled_nmf.sparse_rows import FIRST, is_sparse, stored_row
 
 FIRST_UPDATES = 5  # multiplicative, before Newton's steps: they go well near the minimum
 MOST_STEPS, MOST_HALVINGS = 100, 40
+MOST_FALL = 0.9
 ROUNDING = 1e-13
 
 
@@ -95,11 +96,15 @@ def _newton_step(xa, h, linear, l2, v, found, value):
         aim = v * (h @ quotients) / np.maximum(linear + l2 * v, 1e-300)
     step = np.maximum(aim, 0.0) - v
     slope, moves, part = gradient @ step, step @ h, 1.0
+    for e in range(found.size):  # no entry of F H falls by more than this: near zero, steps would be tiny
+        if moves[e] < -MOST_FALL * found[e]:
+            part = min(part, -MOST_FALL * found[e] / moves[e])
+    slack = ROUNDING * abs(value[0])  # near the end the gradient still tells what values do not
     for _ in range(MOST_HALVINGS):
         new = v + part * step
         further = found + part * moves
         now = _value(linear, l2, new, xa, further)
-        if now <= value[0] + 1e-4 * part * min(slope, 0.0):
+        if now <= value[0] + 1e-4 * part * min(slope, 0.0) + slack:
             v[:], found[:], value[0] = new, further, now
             return part * np.abs(step).max()
         part *= 0.5

@@ -1,45 +1,39 @@
-"""The estimator: parameters, fit, transform, inverse_transform, score, partial_fit."""
+"""The estimator: its parameters, and how it learns."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from coupled_nmf.alternation import Callback
-from coupled_nmf.arrays import refuse_large
 from coupled_nmf.backends import BACKENDS
-from coupled_nmf.blocks import Blocks
-from coupled_nmf.callbacks import CallbackSupportMixin, tasks_of
-from coupled_nmf.checks import check_weights, read_X, refuse_entries
+from coupled_nmf.callbacks import tasks_of
+from coupled_nmf.checks import read_X
 from coupled_nmf.fitting import Fit, Limits, best_fit
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import StandIn
+from coupled_nmf.model import Model
 from coupled_nmf.notices import warn_caller
 from coupled_nmf.objective import root_mean_square
-from coupled_nmf.persistence import load_model, save_model
-from coupled_nmf.plan import INITS, Plan
-from coupled_nmf.prepared import Prepared, prepare
+from coupled_nmf.plan import INITS
+from coupled_nmf.prepared import Prepared
 from coupled_nmf.solvers import SOLVERS
 from coupled_nmf.streaming import Stream
-from coupled_nmf.tiled import TiledMatrix
 
 LOGGER = logging.getLogger("coupled_nmf")
 
 
-class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CoupledNMF(Model):
     """Coupled non-negative matrix factorization.
 
     Finds non-negative F (n_samples, k), shared by all blocks, and H_b (k, n_features_b), one a block, that minimize
@@ -281,8 +275,7 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             data = self._prepare(matrix, backend, sample_weight)
             if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
                 warm = None
-            self.block_weights_ = data.alpha
-            told, end = tasks_of(self, X, self.max_iter * self.n_init)
+            told, end = tasks_of(self, X, self.max_iter * self.n_init, data.alpha)
             found = self._fit(data, F, H, warm=warm, told=told)
             end()
             return found
@@ -330,118 +323,10 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         moved, solution = stream.take(
             plan.reading(data), plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h
         )
-        self.components_: NDArray[Any] = moved
+        self.components_ = moved
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]
         self.n_steps_ = stream.n_batches
-
-    def transform(self, X: Any) -> NDArray[Any]:
-        """Solve for F given H, from a cold start: non-negative least squares, or the same for the other loss.
-
-        Parameters
-        ----------
-        X : Blocks or array-like of shape (n_samples, n_features)
-            With the blocks of the fit, or a ``Blocks`` of some of them: F is found from the entries that are there.
-
-        Returns
-        -------
-        F : ndarray of shape (n_samples, n_components)
-            Zero for a sample of which nothing is observed.
-        """
-        return self._transform(X)[0].F
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros, or of gaps alone.
-
-        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance.
-
-        Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
-        hold out entries and not only rows (`BiCrossValidation`, `holdout_entries`).
-        """
-        solution, alpha = self._transform(X, sample_weight)
-        nothing = float(alpha @ solution.baseline)
-        return 1.0 - float(alpha @ solution.losses) / nothing if nothing > 0 else 1.0
-
-    def inverse_transform(self, F: Any, *, block: str | None = None) -> Any:
-        """F H: X as the model sees it.
-
-        Parameters
-        ----------
-        F : array-like of shape (n_samples, n_components)
-            What `transform` returns.
-        block : str, default=None
-            Name of the one block to reconstruct.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
-            Blocks if the fit saw Blocks and ``block`` is None.
-        """
-        check_is_fitted(self)
-        F = check_array(F, dtype=[np.float64, np.float32])
-        if F.shape[1] != self.n_components_:
-            raise ValueError(f"F has {F.shape[1]} columns; the model has {self.n_components_} components.")
-        if block is not None:
-            if block not in self.layout_.slices:
-                raise ValueError(f"unknown block {block!r}; the blocks are {list(self.layout_.names)}.")
-            return F @ self.block_components_[block]
-        if self.fitted_on_blocks_:
-            return Blocks({name: F @ components for name, components in self.block_components_.items()})
-        return F @ self.components_
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
-        check_is_fitted(self)
-        save_model(self, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> CoupledNMF:
-        """Read a model that `save` wrote. Raises ValueError for a file that is not one."""
-        return load_model(cls, path)
-
-    @property
-    def block_components_(self) -> dict[str, NDArray[Any]]:
-        """H_b of each block: views of ``components_``."""
-        return self.layout_.split(self.components_)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = True
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def _open_backend(self) -> Any:
-        return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
-
-    def _prepare(
-        self,
-        X: TiledMatrix,
-        backend: Any,
-        sample_weight: Any = None,
-        block_weights: Any = None,
-        *,
-        learns: bool = True,
-    ) -> Prepared:
-        """Look at X once; the block weights are the parameter's, or those of an earlier fit."""
-
-        def refuse(tile: Any, rows: slice) -> None:
-            refuse_entries(self, X, tile, rows)
-
-        weights = check_weights(sample_weight, X.shape[0])
-        chosen = self.block_weights if block_weights is None else block_weights
-        return prepare(X, backend, refuse, block_weights=chosen, weights=weights, learns=learns)
-
-    def _plan(self) -> Plan:
-        return Plan(
-            int(self.n_components), self.init, self.solver, self.inner_sweeps, self.extrapolate, self.beta_loss,
-            self.alpha_F, self.alpha_H, self.l1_ratio,
-        )  # fmt: skip
 
     def _fit(
         self,
@@ -491,21 +376,3 @@ class CoupledNMF(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         self.block_relative_error_ = {
             name: float(r / s) if s > 0 else 0.0 for name, r, s in zip(names, squares, data.squares, strict=True)
         }
-
-    def _transform(self, X: Any, sample_weight: Any = None) -> tuple[Solution, NDArray[np.float64]]:
-        """F and what is left, and the weight of each block of X."""
-        check_is_fitted(self, "components_")
-        matrix = read_X(self, X, reset=False)
-        layout, alpha = self.layout_, np.asarray(self.block_weights_)
-        refuse_large("components_", self.components_, matrix.dtype)
-        H = self.components_.astype(matrix.dtype, copy=False)
-        if matrix.layout != layout:
-            names = matrix.layout.names
-            H = H[:, layout.columns_of(names)]
-            alpha = alpha[[layout.names.index(name) for name in names]]
-            if not alpha.any():
-                raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
-        with self._open_backend() as backend:
-            data = self._prepare(matrix, backend, sample_weight, alpha, learns=False)
-            plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
-            return plan.reading(data).solve(H), alpha

@@ -25,6 +25,7 @@ LAYERS = [
     ["plan"],
     ["starts"],
     ["fitting", "callbacks"],
+    ["model"],
     ["estimator"],
     ["model_selection.table", "model_selection.in_memory"],
     ["model_selection.rank_path", "model_selection.bicross"],
