@@ -49,21 +49,20 @@ def _gather_row(parts, row, lacks, bounds, H, alpha, sums, x, columns, wanted):
 
 
 @njit(nogil=True, cache=True)
-def _reachable(H, alpha, bounds, x, columns):
+def _reachable(H, reached, alpha, bounds, x, columns):
     """Those entries that some component reaches, times α, and their columns of H (k, n), in float64."""
-    k, n = H.shape[0], 0
-    xa, h = np.empty(x.size), np.empty((k, x.size))
-    block = 0
+    xa, places = np.empty(x.size), np.empty(x.size, np.int64)
+    n = block = 0
     for e in range(x.size):
         block = block_of(bounds, columns[e], block)
-        found = 0.0
-        for j in range(k):
-            h[j, n] = H[j, columns[e]]
-            found += h[j, n]
-        if found > 0 and alpha[block] > 0:
-            xa[n] = x[e] * alpha[block]
+        if reached[columns[e]] and alpha[block] > 0:
+            xa[n], places[n] = x[e] * alpha[block], columns[e]
             n += 1
-    return xa[:n], np.ascontiguousarray(h[:, :n])
+    h = np.empty((H.shape[0], n))
+    for j in range(H.shape[0]):
+        for e in range(n):
+            h[j, e] = H[j, places[e]]
+    return xa[:n], h
 
 
 @njit(nogil=True, cache=True)
@@ -140,10 +139,11 @@ def solve_divergence_tile(
     """
     k, width = H.shape
     x, columns, wanted = np.empty(width), np.empty(width, np.int64), np.empty(k)
+    reached = H.sum(axis=0) > 0
     for row in range(len(F)):
         lacks, weight = absent[row], weights[row] if weights.size else 1.0
         n = _gather_row(parts, row, lacks, bounds, H, alpha, sums, x, columns, wanted)
-        xa, h = _reachable(H, alpha, bounds, x[:n], columns[:n])
+        xa, h = _reachable(H, reached, alpha, bounds, x[:n], columns[:n])
         F[row] = solve_row(xa, h, np.maximum(wanted, 0.0) + l1, l2, tol)
         _add_losses(parts, row, F[row], lacks, bounds, H, sums, grams, weight, x[:n], columns[:n], losses, squares)
         block = 0
