@@ -79,49 +79,62 @@ def fill_quotients(parts, small, some, absent, bounds, panel, H, Ht, sums, alpha
 
     ``sums`` (n_blocks, k) are those of H_b, unweighted.
     """
-    zero = panel.dtype.type(0)
-    k, loss = panel.shape[0], 0.0
+    zero, loss = panel.dtype.type(0), 0.0
     f = np.ascontiguousarray(panel[:, : some.size].T)
-    least = lowest(zero)
     for p in range(parts.shape[0]):
-        first = parts[p, FIRST]
         if not is_sparse(parts, p):
             for lane in range(some.size):
                 dense_row(zero, small, p, lane)[:] = zero
-            h, fs, out = address(H) + first * size_of(zero), f.strides[0], small[p, DATA]
-            add_outers(zero, address(f), fs, some.size, h, H.strides[0], k, parts[p, WIDTH], out, small[p, STRIDE])
+            h, fs, out = address(H) + parts[p, FIRST] * size_of(zero), f.strides[0], small[p, DATA]
+            k, width = panel.shape[0], parts[p, WIDTH]
+            add_outers(zero, address(f), fs, some.size, h, H.strides[0], k, width, out, small[p, STRIDE])
         for lane in range(some.size):
             weight = weights[some[lane]] if weights.size else 1.0
             if is_sparse(parts, p):
-                x, columns = stored_row(zero, parts, p, some[lane])
-                found = stored_row(zero, small, p, lane)[0]
-                block = 0
-                for e in range(x.size):
-                    value, h_e = zero, Ht[first + columns[e]]
-                    for j in range(k):
-                        value += f[lane, j] * h_e[j]
-                    block = block_of(bounds, first + columns[e], block)
-                    found[e] = x[e] / max(value, least) if x[e] == x[e] else 1
-                    if with_loss:
-                        loss += 2 * weight * alpha[block] * _stored_part(x[e], found[e], value)
-                continue
-            x, found = dense_row(zero, parts, p, some[lane]), dense_row(zero, small, p, lane)
-            for block in range(bounds.size - 1):
-                start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), x.size)
-                if absent[block]:
-                    found[start:stop] = zero
-                elif start < stop:
-                    all_of_it = _sum_there(x[start:stop], found[start:stop]) if with_loss else 0.0
-                    _divide(x[start:stop], found[start:stop])
-                    if with_loss:
-                        loss += 2 * weight * alpha[block] * _divergence(x[start:stop], found[start:stop], all_of_it)
-        if is_sparse(parts, p) and with_loss:
-            for lane in range(some.size):
-                weight = weights[some[lane]] if weights.size else 1.0
-                for block in range(bounds.size - 1):
-                    if first <= bounds[block] < first + parts[p, WIDTH] and not absent[block]:
-                        for j in range(k):
-                            loss += 2 * weight * alpha[block] * np.float64(f[lane, j]) * sums[block, j]
+                found = _stored_quotients(
+                    parts, small, p, some[lane], lane, absent, bounds, f[lane], Ht, sums, alpha, with_loss
+                )
+            else:
+                found = _dense_quotients(parts, small, p, some[lane], lane, absent, bounds, zero, alpha, with_loss)
+            loss += 2 * weight * found
+    return loss
+
+
+@njit(nogil=True, cache=True)
+def _dense_quotients(parts, small, p, row, lane, absent, bounds, zero, alpha, with_loss):
+    first, loss = parts[p, FIRST], 0.0
+    x, found = dense_row(zero, parts, p, row), dense_row(zero, small, p, lane)
+    for block in range(bounds.size - 1):
+        start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), x.size)
+        if absent[block]:
+            found[start:stop] = zero
+        elif start < stop:
+            all_of_it = _sum_there(x[start:stop], found[start:stop]) if with_loss else 0.0
+            _divide(x[start:stop], found[start:stop])
+            if with_loss:
+                loss += alpha[block] * _divergence(x[start:stop], found[start:stop], all_of_it)
+    return loss
+
+
+@njit(nogil=True, cache=True)
+def _stored_quotients(parts, small, p, row, lane, absent, bounds, f, Ht, sums, alpha, with_loss):
+    zero, first, loss = f.dtype.type(0), parts[p, FIRST], 0.0
+    x, columns = stored_row(zero, parts, p, row)
+    found = stored_row(zero, small, p, lane)[0]
+    block, least = 0, lowest(zero)
+    for e in range(x.size):
+        value, h = zero, Ht[first + columns[e]]
+        for j in range(f.size):
+            value += f[j] * h[j]
+        found[e] = x[e] / max(value, least) if x[e] == x[e] else 1
+        if with_loss:
+            block = block_of(bounds, first + columns[e], block)
+            loss += alpha[block] * _stored_part(x[e], found[e], value)
+    if with_loss:
+        for block in range(bounds.size - 1):
+            if first <= bounds[block] < first + parts[p, WIDTH] and not absent[block]:
+                for j in range(f.size):
+                    loss += alpha[block] * np.float64(f[j]) * sums[block, j]
     return loss
 
 

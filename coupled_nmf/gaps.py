@@ -31,69 +31,6 @@ from coupled_nmf.tiles import add_gram, add_moments, cross_of, extrapolate, pena
 
 
 @njit(nogil=True, cache=True)
-def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, total, observed):
-    """As `scan_tile`, over observed entries; say which rows lack which blocks, and which have other gaps.
-
-    ``absent`` (rows, n_blocks), which may hold some at the call, and ``scattered`` (rows,) are marked. To ``missing``
-    (n_features,) the gaps of each column are added, to ``observed`` (n_blocks,) the weights of the entries there are.
-    """
-    negative = 0
-    for row in range(rows):
-        weight = weights[row] if weights.size else 1.0
-        for p in range(parts.shape[0]):
-            first = parts[p, FIRST]
-            for block in range(bounds.size - 1):
-                if first <= bounds[block] < first + parts[p, WIDTH]:
-                    observed[block] += weight * (bounds[block + 1] - bounds[block])
-            if is_sparse(parts, p):
-                data, indices = stored_row(zero, parts, p, row)
-                block = 0
-                for e in range(data.size):
-                    block, value = block_of(bounds, first + indices[e], block), np.float64(data[e])
-                    if np.isnan(value):
-                        scattered[row] = True
-                        missing[first + indices[e]] += 1
-                        observed[block] -= weight
-                    else:
-                        squares[block] += weight * value * value
-                        total[0] += weight * value
-                        negative += int(value < 0)
-            else:
-                x = dense_row(zero, parts, p, row)
-                for block in range(bounds.size - 1):
-                    start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), x.size)
-                    gaps = 0
-                    for i in range(start, stop):
-                        value = np.float64(x[i])
-                        if np.isnan(value):
-                            gaps += 1
-                            missing[first + i] += 1
-                        else:
-                            squares[block] += weight * value * value
-                            total[0] += weight * value
-                            negative += int(value < 0)
-                    if 0 < gaps == stop - start:
-                        absent[row, block] = True
-                    elif gaps > 0:
-                        scattered[row] = True
-                    observed[block] -= weight * gaps
-        for block in range(bounds.size - 1):
-            if absent[row, block] and _is_sparse_block(parts, bounds[block]):
-                observed[block] -= weight * (bounds[block + 1] - bounds[block])
-                for column in range(bounds[block], bounds[block + 1]):
-                    missing[column] += 1
-    return negative
-
-
-@njit(nogil=True, cache=True)
-def _is_sparse_block(parts, column):
-    for p in range(parts.shape[0]):
-        if parts[p, FIRST] <= column < parts[p, FIRST] + parts[p, WIDTH]:
-            return is_sparse(parts, p)
-    return False
-
-
-@njit(nogil=True, cache=True)
 def next_panel(order, absent, scattered, start):
     """End of the panel that begins at ``order[start]``: at most PANEL rows that lack the same blocks."""
     first, stop = order[start], start + 1

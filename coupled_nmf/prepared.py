@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.blocks import balanced_weights
-from coupled_nmf.gaps import find_gaps
-from coupled_nmf.scans import scan_tile
+from coupled_nmf.scans import find_gaps, scan_tile
 from coupled_nmf.steps import ONES, Sums, TileStep, addresses, rows_in
 from coupled_nmf.tiled import Tile, TiledMatrix
 

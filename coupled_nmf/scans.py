@@ -68,6 +68,62 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, total):
 
 
 @njit(nogil=True, cache=True)
+def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, total, observed):
+    """As `scan_tile`, over observed entries; say which rows lack which blocks, and which have other gaps.
+
+    ``absent`` (rows, n_blocks) and ``scattered`` (rows,) are marked; at the call, the first holds the sparse blocks
+    that a row lacks. To ``missing`` (n_features,) the gaps of each column are added, to ``observed`` (n_blocks,) the
+    weights of the entries that there are.
+    """
+    negative = 0
+    for row in range(rows):
+        weight = weights[row] if weights.size else 1.0
+        for p in range(parts.shape[0]):
+            first = parts[p, FIRST]
+            for block in range(bounds.size - 1):
+                if not first <= bounds[block] < first + parts[p, WIDTH]:
+                    continue
+                size = bounds[block + 1] - bounds[block]
+                observed[block] += weight * size
+                if is_sparse(parts, p):
+                    if absent[row, block]:
+                        missing[bounds[block] : bounds[block + 1]] += 1
+                        observed[block] -= weight * size
+                    continue
+                x = dense_row(zero, parts, p, row)[bounds[block] - first : bounds[block + 1] - first]
+                gaps = 0
+                for i in range(size):
+                    if np.isnan(x[i]):
+                        gaps += 1
+                        missing[bounds[block] + i] += 1
+                    else:
+                        negative += _count(np.float64(x[i]), weight, block, squares, total)
+                absent[row, block] = gaps == size
+                scattered[row] |= 0 < gaps < size
+                observed[block] -= weight * gaps
+            if is_sparse(parts, p):
+                data, indices = stored_row(zero, parts, p, row)
+                block = 0
+                for e in range(data.size):
+                    block = block_of(bounds, first + indices[e], block)
+                    if np.isnan(data[e]):
+                        scattered[row] = True
+                        missing[first + indices[e]] += 1
+                        observed[block] -= weight
+                    else:
+                        negative += _count(np.float64(data[e]), weight, block, squares, total)
+    return negative
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _count(value, weight, block, squares, total):
+    """Add an entry to the sums; return whether it is negative."""
+    squares[block] += weight * value * value
+    total[0] += weight * value
+    return int(value < 0)
+
+
+@njit(nogil=True, cache=True)
 def residual_tile(parts, F, H, grams, bounds, weights, squares):
     """Add each row's weight times the squares of ``x − F H``, a block, to ``squares``: made and forgotten by panels.
 
