@@ -7,7 +7,9 @@ MNIST ?= data
 OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
   tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py tests/test_starts.py \
   tests/test_outside_memory.py tests/test_bicross.py tests/test_holdout.py tests/test_stability.py \
-  tests/test_plotting.py tests/test_extreme_input.py tests/test_containers.py
+  tests/test_plotting.py tests/test_extreme_input.py tests/test_containers.py tests/test_properties.py \
+  tests/test_gaps.py tests/test_sparse.py tests/test_divergence.py tests/test_streaming.py tests/test_going_on.py \
+  tests/test_penalties.py tests/test_sklearn_nmf_counterparts.py
 
 # Numba's cache does not see a change in another file than a function's own: one cache for each state of the sources.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(shell cat coupled_nmf/*.py coupled_nmf/*/*.py | cksum | cut -d' ' -f1)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from coupled_nmf.divergences import sums_there
+from coupled_nmf.divergences import stored_part, sums_there
 from coupled_nmf.scans import block_of, dense_row, product, quadratic
 from coupled_nmf.solvers.hals import pivot
 from coupled_nmf.sparse_rows import FIRST, is_sparse, stored_row
@@ -163,7 +163,7 @@ def _add_losses(parts, row, f, lacks, bounds, H, sums, grams, weight, x, columns
     block = 0
     for e in range(x.size):
         block, found = block_of(bounds, columns[e], block), product(f, H, columns[e])
-        losses[block] += 2 * weight * x[e] * (math.log(x[e] / max(found, 1e-300)) - 1.0)
+        losses[block] += 2 * weight * stored_part(x[e], x[e] / max(found, 1e-300), found)
         squares[block] += weight * x[e] * (x[e] - 2 * found)
     zero = H.dtype.type(0)
     for p in range(parts.shape[0]):  # what is missing was counted

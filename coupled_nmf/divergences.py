@@ -50,17 +50,17 @@ def _divergence(x, quotients, found_sum):
     """Σ x log q − x over what is there, and Σ F H: ``found_sum`` is over all, so what is missing is taken out."""
     total = found_sum
     for i in range(x.size):
-        if x[i] > 0:
+        if x[i] > 0 and quotients[i] > 0:  # which may underflow
             total += np.float64(x[i]) * (math.log(np.float64(quotients[i])) - 1.0)
     return total
 
 
 @njit(nogil=True, cache=True)
-def _stored_part(x, quotient, found):
+def stored_part(x, quotient, found):
     """``x log q − x`` of a stored entry; what to take from the sum of F H if it is missing."""
     if np.isnan(x):
         return -np.float64(found)
-    return np.float64(x) * (math.log(np.float64(quotient)) - 1.0) if x > 0 else 0.0
+    return np.float64(x) * (math.log(np.float64(quotient)) - 1.0) if x > 0 and quotient > 0 else 0.0
 
 
 @njit(nogil=True, cache=True)
@@ -129,7 +129,7 @@ def _stored_quotients(parts, small, p, row, lane, absent, bounds, f, Ht, sums, a
         found[e] = x[e] / max(value, least) if x[e] == x[e] else 1
         if with_loss:
             block = block_of(bounds, first + columns[e], block)
-            loss += alpha[block] * _stored_part(x[e], found[e], value)
+            loss += alpha[block] * stored_part(x[e], found[e], value)
     if with_loss:
         for block in range(bounds.size - 1):
             if first <= bounds[block] < first + parts[p, WIDTH] and not absent[block]:
@@ -150,14 +150,26 @@ def sums_there(sums, absent, alpha):
 
 
 @njit(nogil=True, cache=True)
+def mean_root(linear, part):
+    """``(s + √(s² + 4 p)) / 2``: the v s + l2 v² = a of a multiplicative update is solved by a / that of p = l2 a."""
+    return (linear + np.sqrt(linear * linear + 4 * part)) / 2
+
+
+@njit(nogil=True, cache=True)
 def divide_by_sums(panel, cross, sums, l1, l2, height):
-    """``V *= cross / (sums + l1 + l2 V)``, the multiplicative update."""
+    """The multiplicative update: the v with ``v (sums + l1 + l2 v) = V cross``, where a bound above J is least.
+
+    With l2 = 0 it is ``V cross / (sums + l1)``. To divide by ``sums + l1 + l2 V`` instead steps too far: J may rise.
+    """
     zero = panel.dtype.type(0)
     smallest = smallest_of(zero)
     for j in range(panel.shape[0]):
         for lane in range(height):
             value = panel[j, lane]
-            divisor = panel.dtype.type(sums[j]) + l1 + l2 * value
+            divisor = panel.dtype.type(sums[j]) + l1
+            if l2 > 0:
+                part = np.float64(l2) * np.float64(value) * np.float64(cross[j, lane])
+                divisor = panel.dtype.type(mean_root(np.float64(divisor), part))
             value *= cross[j, lane] / max(divisor, smallest)
             panel[j, lane] = zero if value < smallest else value  # NaN stays
 

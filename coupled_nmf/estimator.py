@@ -285,8 +285,9 @@ class CoupledNMF(Model):
         """Learn from one more batch of data that never end.
 
         The first batch is fitted as by `fit`, and starts H. Each later one is solved for F; its sums FᵀX and FᵀF are
-        added to those of the batches before, times ``forget_factor``, and H moves by the sum. J, the errors and
-        ``objective_history_`` are those of the last batch, before H has moved by it: of data that H has not seen.
+        added to those of the batches before, times ``forget_factor``, and H moves by the sum, penalized for as many
+        samples as it stands for. J, the errors and ``objective_history_`` are those of the last batch, before H has
+        moved by it: of data that H has not seen.
 
         Parameters
         ----------
@@ -320,9 +321,8 @@ class CoupledNMF(Model):
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
         plan = self._plan()
-        moved, solution = stream.take(
-            plan.reading(data), plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h
-        )
+        reading = plan.reading(data, stream.count(data.n_samples, self.forget_factor))
+        moved, solution = stream.take(reading, plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h)
         self.components_ = moved
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,11 @@ class Limits:
     tol: float
     callbacks: Sequence[Callback]
 
+    def __post_init__(self) -> None:
+        for callback in self.callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks holds {callback!r}; each is called with an IterationInfo.")
+
 
 def best_fit(
     data: Prepared,
@@ -64,12 +69,17 @@ def best_fit(
     held = [shared_stand_in(data, plan, rng) if stand_in is None else stand_in]
     best: Fit | None = None
     for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
-        start = find_start(data, plan, rng, F, H, held[0] if left else held.pop())
-        found = fit_from(data, plan, limits, start)
+        try:
+            start = find_start(data, plan, rng, F, H, held[0] if left else held.pop())
+            found = fit_from(data, plan, limits, start)
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            return replace(best, interrupted=True)
         if best is None or found.objective < best.objective:
             best = found
         if found.stopped or found.interrupted:
-            break
+            return replace(best, interrupted=found.interrupted)
     assert best is not None
     return best
 

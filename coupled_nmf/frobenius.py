@@ -95,13 +95,14 @@ class Frobenius:
         the move changes there, which vanish as the loop settles.
         """
         FtX, FtFs, extras = sums
-        n_groups = len(self._edges) - 1
-        FtFs = np.broadcast_to(FtFs, (n_groups, *FtFs.shape[-2:])).copy() if FtFs.ndim == 2 else FtFs[:n_groups].copy()
+        edges = self._edges if FtFs.ndim == 2 else self.data.X.layout.bounds
+        n_groups = len(edges) - 1
+        FtFs = np.broadcast_to(FtFs, (n_groups, *FtFs.shape[-2:])).copy()
         value = self.weighted_squares + float(extras.sum())
         l1s = self._l1_H[:n_groups].astype(H.dtype)
         FtFs += self._l2_H[:n_groups, None, None] * np.eye(len(H))
         R = np.empty_like(H)
-        step = MoveH(solver, FtX, FtFs.astype(H.dtype), l1s, self._edges, H, other, *betas, self._alpha, R)
+        step = MoveH(solver, FtX, FtFs.astype(H.dtype), l1s, edges, H, other, *betas, self._alpha, R)
         products, energy = self.data.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.divergence_rows import solve_divergence_tile
-from coupled_nmf.divergences import move_divergence_tile
+from coupled_nmf.divergences import mean_root, move_divergence_tile
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
@@ -114,7 +114,7 @@ class KullbackLeibler:
 
     def __init__(self, data: Prepared, penalties: Penalties) -> None:
         self.data, self.tiles, self.penalties = data, data.X, penalties
-        self.weighted_squares = 2 * data.total
+        self.weighted_squares = 2 * float(data.alpha @ data.totals)
 
     def begin(self, H: NDArray[Any]) -> None:
         """Make H ready for the loop: what no sample has is zero, and stays so."""
@@ -148,10 +148,10 @@ class KullbackLeibler:
         smallest = SMALLEST_SINGLE if H.dtype.char == "f" else SMALLEST_DOUBLE
         l1s, l2s = self.penalties.of_H(self.data.alpha)
         value = float(extras.sum()) + self.penalties.on_H(H, self.data.X.layout)
-        for (name, H_b), number in zip(self.data.X.layout.split(H).items(), range(len(l1s)), strict=True):
-            columns = self.data.X.layout.slices[name]
-            divisor = Fsums[number][:, None] + l1s[number] + l2s[number] * H_b
-            moved = numerator[:, columns] / np.maximum(divisor, SMALLEST_DOUBLE)
+        for number, columns in enumerate(self.data.X.layout.slices.values()):
+            part = numerator[:, columns]
+            divisor = mean_root((Fsums[number] + l1s[number])[:, None], l2s[number] * part)
+            moved = part / np.maximum(divisor, SMALLEST_DOUBLE)
             other[:, columns] = np.where(moved < smallest, 0, moved)
         return value, self.point_of(other)
 

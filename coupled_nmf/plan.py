@@ -31,9 +31,10 @@ class Plan:
     alpha_H: Any
     l1_ratio: float
 
-    def penalties(self, data: Prepared) -> Penalties:
-        """The penalties, scaled for this X."""
-        return Penalties.scaled(data.X.layout, data.n_samples, self.alpha_F, self.alpha_H, self.l1_ratio)
+    def penalties(self, data: Prepared, n_samples: float | None = None) -> Penalties:
+        """The penalties, scaled for this X, or for as many samples as are given."""
+        n_samples = data.n_samples if n_samples is None else n_samples
+        return Penalties.scaled(data.X.layout, n_samples, self.alpha_F, self.alpha_H, self.l1_ratio)
 
     def balance(self, data: Prepared) -> float:
         """What H is to be scaled by, and F divided by, for the penalties on both to weigh about the same; 1 if on one.
@@ -46,9 +47,9 @@ class Plan:
         on_F = (penalties.l1_F + penalties.l2_F) * data.n_samples
         return float((on_F / on_H) ** (0.25 * (1 + self.l1_ratio))) if on_F > 0 and on_H > 0 else 1.0
 
-    def reading(self, data: Prepared) -> Any:
-        """What the loop reads."""
-        return LOSSES[self.loss](data, self.penalties(data))
+    def reading(self, data: Prepared, n_samples: float | None = None) -> Any:
+        """What the loop reads; ``n_samples`` as for `penalties`."""
+        return LOSSES[self.loss](data, self.penalties(data, n_samples))
 
     @property
     def rule(self) -> Any:

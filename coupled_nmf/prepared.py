@@ -31,7 +31,7 @@ class Gaps:
     scattered : ndarray of bool of shape (n_samples,)
         Which samples have gaps inside a block.
     unseen : ndarray of bool of shape (n_features,)
-        Which columns no sample has.
+        Which columns no sample has whose weight counts.
     """
 
     absent: NDArray[np.bool_]
@@ -53,10 +53,8 @@ class Prepared:
         Weight of each block.
     weights : ndarray of shape (n_samples,) or (0,)
         Weight of each sample; empty if all are 1.
-    squares, entries : ndarray of shape (n_blocks,)
-        Squares of each block's observed entries, and their number, each times its sample's weight.
-    total : float
-        Sum of the observed entries, each times its sample's weight.
+    squares, totals, entries : ndarray of shape (n_blocks,)
+        Squares of each block's observed entries, their sum, and their number, each times its sample's weight.
     gaps : Gaps or None
         What is missing, if anything is.
     """
@@ -66,14 +64,15 @@ class Prepared:
     alpha: NDArray[np.float64]
     weights: NDArray[np.float64]
     squares: NDArray[np.float64]
+    totals: NDArray[np.float64]
     entries: NDArray[np.float64]
-    total: float
     gaps: Gaps | None
 
     @property
     def mean(self) -> float:
         """Mean of the observed entries."""
-        return self.total / max(float(self.entries.sum()), 1.0)
+        entries = float(self.entries.sum())
+        return float(self.totals.sum()) / entries if entries > 0 else 0.0
 
     @property
     def n_samples(self) -> float:
@@ -100,7 +99,7 @@ class Prepared:
 
 
 class Scan(TileStep):
-    """Sums of squares per block, the sum of X, and the number of entries; stops at a tile with one that cannot be.
+    """Squares, sum and number of the entries, per block; stops at a tile with one that cannot be.
 
     It also marks what is missing.
     """
@@ -114,21 +113,21 @@ class Scan(TileStep):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums: squares, entries, total, and the gaps of each column."""
+        """Shapes of the sums: squares, totals, entries, and the gaps of each column, of samples whose weight counts."""
         n_blocks = len(self.X.layout.names)
-        return [(n_blocks,), (n_blocks,), (1,), (self.X.shape[1],)]
+        return [(n_blocks,), (n_blocks,), (n_blocks,), (self.X.shape[1],)]
 
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Scan one tile."""
         sums: Sums = tuple(np.zeros(shape) for shape in self.shapes)
-        squares, entries, total, missing = sums
+        squares, totals, entries, missing = sums
         zero, parts, weights = self.X.dtype.type(0), addresses(self.X, tile), self._weights[rows]
         bounds, absent = self.X.layout.bounds, self.absent[rows]
-        negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, total)
+        negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, totals)
         if np.isnan(squares).any() or absent.any():
-            squares[:], total[:] = 0, 0
+            squares[:], totals[:] = 0, 0
             negative = find_gaps(
-                zero, parts, rows_in(tile), bounds, weights, absent, self.scattered[rows], missing, squares, total,
+                zero, parts, rows_in(tile), bounds, weights, absent, self.scattered[rows], missing, squares, totals,
                 entries,
             )  # fmt: skip
         else:
@@ -170,14 +169,15 @@ def prepare(
         If an entry cannot be, or X or its weights are too large or too small for its dtype.
     """
     scan = Scan(X, weights, refuse)
-    squares, entries, total, missing = backend.sweep(X, scan)
+    squares, totals, entries, missing = backend.sweep(X, scan)
     alpha = balanced_weights(squares) if isinstance(block_weights, str) else X.layout.weights(block_weights)
-    if total[0] > 0:
-        _refuse_scale(X.dtype, float(total[0]), squares, float(entries.sum()), alpha, learns=learns)
+    if totals.any():
+        _refuse_scale(X.dtype, float(totals.sum()), squares, float(entries.sum()), alpha, learns=learns)
     gaps = None
-    if missing.any():
-        gaps = Gaps(scan.absent, scan.scattered, missing == X.shape[0])
-    return Prepared(X, backend, alpha, weights, squares, entries, float(total[0]), gaps)
+    if scan.absent.any() or scan.scattered.any():
+        counted = np.count_nonzero(weights) if weights.size else X.shape[0]
+        gaps = Gaps(scan.absent, scan.scattered, missing == counted)
+    return Prepared(X, backend, alpha, weights, squares, totals, entries, gaps)
 
 
 def _refuse_scale(

@@ -38,8 +38,8 @@ def _look_at(some):
 
 
 @njit(nogil=True, cache=True)
-def scan_tile(zero, parts, rows, bounds, weights, squares, total):
-    """Add each row's weight times its squares, a block, to ``squares`` (n_blocks,), and its sum to ``total`` (1,).
+def scan_tile(zero, parts, rows, bounds, weights, squares, totals):
+    """Add each row's weight times its squares, and its sum, a block, to ``squares`` and ``totals`` (n_blocks,).
 
     Return how many entries are negative. No ``weights``: all 1.
     """
@@ -54,7 +54,7 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, total):
                     value = np.float64(data[e])
                     block = block_of(bounds, parts[p, FIRST] + indices[e], block)
                     squares[block] += weight * value * value
-                    total[0] += weight * value
+                    totals[block] += weight * value
                     negative += data[e] < 0
             else:
                 x, first = dense_row(zero, parts, p, row), parts[p, FIRST]
@@ -62,22 +62,23 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, total):
                     some = x[max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
                     found = _look_at(some)
                     squares[block] += weight * found[0]
-                    total[0] += weight * found[1]
+                    totals[block] += weight * found[1]
                     negative += found[2]
     return negative
 
 
 @njit(nogil=True, cache=True)
-def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, total, observed):
+def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, totals, observed):
     """As `scan_tile`, over observed entries; say which rows lack which blocks, and which have other gaps.
 
     ``absent`` (rows, n_blocks) and ``scattered`` (rows,) are marked; at the call, the first holds the sparse blocks
-    that a row lacks. To ``missing`` (n_features,) the gaps of each column are added, to ``observed`` (n_blocks,) the
-    weights of the entries that there are.
+    that a row lacks. To ``missing`` (n_features,) the gaps of each column are added, but for those of samples of weight
+    0, to ``observed`` (n_blocks,) the weights of the entries that there are.
     """
     negative = 0
     for row in range(rows):
         weight = weights[row] if weights.size else 1.0
+        counts = int(weight > 0)
         for p in range(parts.shape[0]):
             first = parts[p, FIRST]
             for block in range(bounds.size - 1):
@@ -87,7 +88,7 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
                 observed[block] += weight * size
                 if is_sparse(parts, p):
                     if absent[row, block]:
-                        missing[bounds[block] : bounds[block + 1]] += 1
+                        missing[bounds[block] : bounds[block + 1]] += counts
                         observed[block] -= weight * size
                     continue
                 x = dense_row(zero, parts, p, row)[bounds[block] - first : bounds[block + 1] - first]
@@ -95,9 +96,9 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
                 for i in range(size):
                     if np.isnan(x[i]):
                         gaps += 1
-                        missing[bounds[block] + i] += 1
+                        missing[bounds[block] + i] += counts
                     else:
-                        negative += _count(np.float64(x[i]), weight, block, squares, total)
+                        negative += _count(np.float64(x[i]), weight, block, squares, totals)
                 absent[row, block] = gaps == size
                 scattered[row] |= 0 < gaps < size
                 observed[block] -= weight * gaps
@@ -108,18 +109,18 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
                     block = block_of(bounds, first + indices[e], block)
                     if np.isnan(data[e]):
                         scattered[row] = True
-                        missing[first + indices[e]] += 1
+                        missing[first + indices[e]] += counts
                         observed[block] -= weight
                     else:
-                        negative += _count(np.float64(data[e]), weight, block, squares, total)
+                        negative += _count(np.float64(data[e]), weight, block, squares, totals)
     return negative
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _count(value, weight, block, squares, total):
+def _count(value, weight, block, squares, totals):
     """Add an entry to the sums; return whether it is negative."""
     squares[block] += weight * value * value
-    total[0] += weight * value
+    totals[block] += weight * value
     return int(value < 0)
 
 

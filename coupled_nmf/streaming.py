@@ -15,11 +15,16 @@ LIFT = 1e-4  # of a component's mean: what an entry of it is at least, where a z
 
 
 class Stream:
-    """The sums over the batches seen, those of each older one times ``forget_factor`` once more."""
+    """The sums over the batches seen, and their samples, those of each older one times ``forget_factor`` once more."""
 
     def __init__(self) -> None:
         self.sums: Sums | None = None
-        self.n_batches = 0
+        self.n_batches, self.n_samples = 0, 0.0
+
+    def count(self, n_samples: float, forget_factor: float) -> float:
+        """Count a batch's samples; return those that H's move stands for, by which the penalty on H is scaled."""
+        self.n_samples = n_samples + forget_factor * self.n_samples
+        return self.n_samples
 
     def take(
         self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float, *, lifted: bool
