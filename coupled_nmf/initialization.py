@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 
 from coupled_nmf.arrays import real_numbers, refuse_large
 
+LIFT = 1e-4  # of a component's mean
+
+
+def lift_zeros(H: NDArray[Any]) -> NDArray[Any]:
+    """H with no entry below a small part of its component's mean, for solvers that never move a zero."""
+    lifted: NDArray[Any] = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))
+    return lifted
+
 
 def draw_uniform(
     rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any]

@@ -22,6 +22,9 @@ from coupled_nmf.tiles import cross_of, multiply_tile
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
 SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
+# Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
+# many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
+RIDGE = {"f": 1e-4, "d": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,17 @@ class SolveF(TileStep):
         f, parts = self.F[rows], addresses(self.X, tile)
         cross = np.empty_like(f)
         multiply_tile(parts, self.R, cross)
-        self._solve(f, cross, self.gram)
+        self._solve(f, cross, self.gram, self.X.shape[1])
         squares = np.zeros(self.shapes[0])
         residual_tile(parts, f, self.H, self.grams, self.X.layout.bounds, self.weights[rows], squares)
         return (squares,)
 
-    def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64]) -> None:
+    def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64], n_entries: int) -> None:
+        """Solve for rows of as many entries, by one gram."""
         kind = f.dtype.char
-        gram = (gram + self.l2 * np.eye(len(gram))).astype(f.dtype)
+        few = n_entries < len(gram) and self.l2 == 0
+        ridge = RIDGE[kind] * float(gram.diagonal().max()) if few else 0.0
+        gram = (gram + (self.l2 + ridge) * np.eye(len(gram))).astype(f.dtype)
         cross -= f.dtype.type(self.l1)
         slow = solve_rows(f, gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
         if len(slow):
@@ -91,12 +97,13 @@ class SolveGappyF(SolveF):
         for number, lacks in enumerate(patterns):
             some = np.flatnonzero((pattern == number) & ~scattered)
             found, crosses = np.empty((len(some), f.shape[1]), f.dtype), cross[some]
-            self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1))
+            n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
+            self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
             f[some] = found
         solve_alone(
             parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[f.dtype.char],
-            SOLVE_TOL[f.dtype.char], SOLVE_SWEEPS[f.dtype.char], f,
+            RIDGE[f.dtype.char], SOLVE_TOL[f.dtype.char], SOLVE_SWEEPS[f.dtype.char], f,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
         gappy_residual_tile(parts, bounds, order, absent, scattered, f, self.H, self.grams, self.weights[rows], squares)
@@ -138,14 +145,18 @@ def mark_gaps(zero, parts, row, marks):
 
 @njit(nogil=True, cache=True)
 def _own_gram(marks, absent, bounds, Ht, alpha, grams, gram):
-    """Gram of a row over the entries that are there: less what is missing, or of what is there if that is less."""
-    k = gram.shape[0]
+    """Gram of a row over the entries that are there: less what is missing, or of what is there if that is less.
+
+    Return how many there are.
+    """
+    k, n_entries = gram.shape[0], 0
     gram[:] = 0
     for block in range(bounds.size - 1):
         if absent[block]:
             continue
         first, last = bounds[block], bounds[block + 1]
         n_missing = int(marks[first:last].sum())
+        n_entries += int(last - first) - n_missing
         less = 2 * n_missing < last - first
         if less:
             gram += grams[block]
@@ -157,21 +168,25 @@ def _own_gram(marks, absent, bounds, Ht, alpha, grams, gram):
                     weight = sign * alpha[block] * np.float64(h[i])
                     for j in range(k):
                         gram[i, j] += weight * np.float64(h[j])
+    return n_entries
 
 
 @njit(nogil=True, cache=True)
-def solve_alone(parts, bounds, rows, absent, Ht, alpha, grams, l1, l2, cross, noise, tol, sweeps, F):
-    """Solve for ``rows``, each by a gram of its own; ``grams`` (n_blocks, k, k) are those of whole blocks, with α."""
+def solve_alone(parts, bounds, rows, absent, Ht, alpha, grams, l1, l2, cross, noise, few, tol, sweeps, F):
+    """Solve for ``rows``, each by a gram of its own; ``grams`` (n_blocks, k, k) are those of whole blocks, with α.
+
+    ``noise``, or ``few`` for a row of fewer entries than components, is added to its diagonal, times the largest.
+    """
     zero, k = F.dtype.type(0), F.shape[1]
     marks, gram = np.zeros(Ht.shape[0], np.bool_), np.empty((k, k))
     for row in rows:
         mark_gaps(zero, parts, row, marks)
-        _own_gram(marks, absent[row], bounds, Ht, alpha, grams, gram)
+        n_entries = _own_gram(marks, absent[row], bounds, Ht, alpha, grams, gram)
         for j in range(k):
             gram[j, j] += l2
         wanted = cross[row].astype(np.float64) - l1
         v = np.zeros(k)
-        ridge = max(noise * np.diag(gram).max(), 1e-300)
+        ridge = max((few if n_entries < k and l2 == 0 else noise) * np.diag(gram).max(), 1e-300)
         if not pivot(v, np.zeros(k, np.bool_), gram, wanted, ridge, noise):
             found = np.zeros((1, k))
             solve_rows(found, gram, wanted.reshape(1, k), tol, sweeps)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.initialization import check_custom, draw_components, draw_uniform, nndsvd
+from coupled_nmf.initialization import check_custom, draw_components, draw_uniform, lift_zeros, nndsvd
 from coupled_nmf.lowrank import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
 from coupled_nmf.plan import FROM_STAND_IN, Plan
 from coupled_nmf.prepared import Prepared
@@ -69,8 +69,11 @@ def find_start(
 def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
     """Start from components; F is to be found from them."""
     shape, dtype = (data.X.shape[0], plan.k), data.X.dtype
-    level = 0.0 if plan.from_h else np.sqrt(data.mean / plan.k)  # where a zero never moves, one and the same number
-    return Start(np.full(shape, level, dtype=dtype), H.astype(dtype), "cold")
+    H = H.astype(dtype)
+    if plan.from_h:
+        return Start(np.zeros(shape, dtype), H, "cold")
+    # Where a zero never moves, F starts at one and the same number.
+    return Start(np.full(shape, np.sqrt(data.mean / plan.k), dtype), lift_zeros(H), "cold")
 
 
 def _custom(X: TiledMatrix, plan: Plan, F: Any, H: Any) -> Start:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from coupled_nmf.arrays import refuse_large
 from coupled_nmf.frobenius import Solution
+from coupled_nmf.initialization import lift_zeros
 from coupled_nmf.steps import Sums
-
-LIFT = 1e-4  # of a component's mean: what an entry of it is at least, where a zero would never move again
 
 
 class Stream:
@@ -36,7 +35,7 @@ class Stream:
         refuse_large("components_", H, reading.tiles.dtype)
         H = H.astype(reading.tiles.dtype)
         if lifted:
-            H = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))
+            H = lift_zeros(H)
         solution = reading.solve(H)
         sums = reading.sums_of(solution.F, H)
         if self.sums is not None:

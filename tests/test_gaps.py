@@ -214,3 +214,17 @@ def test_samples_of_nan_alone_are_transformed_to_zeros():
 def test_starts_that_need_all_of_X_say_so(init):
     with pytest.raises(ValueError, match=f"init='{init}' needs X without missing entries"):
         CoupledNMF(2, init=init).fit([[1.0, np.nan], [2.0, 1.0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_many_solutions_the_smallest_is_found(dtype):
+    """One entry is fitted by any component; the first has next to none of it, and would have to be huge."""
+    H = np.array([[1e-3, 1.0, 0.2], [0.5, 0.1, 1.0], [0.4, 1.0, 0.0]], dtype=dtype)
+    model = CoupledNMF(3, init="custom", max_iter=1, tol=0).fit(np.ones((4, 3), dtype), H=H)
+    model.components_ = H
+    row = np.array([[0.2, np.nan, np.nan]], dtype=dtype)
+    expected = 0.2 * H[:, 0] / np.sum(H[:, 0] ** 2)
+    np.testing.assert_allclose(model.transform(row)[0], expected, rtol=1e-2)
+    block = CoupledNMF(3, init="custom", blocks={"a": 1, "b": 2}, max_iter=1, tol=0).fit(np.ones((4, 3), dtype), H=H)
+    block.components_ = H
+    np.testing.assert_allclose(block.transform(Blocks({"a": row[:, :1]}))[0], expected, rtol=1e-2)
