@@ -160,11 +160,12 @@ class Alternation:
         callbacks: Sequence[Callback] = (),
         first_solver: Any = None,
         window: int = WINDOW,
+        interruptible: bool = False,
     ) -> LoopResult:
         """Iterate from F (overwritten) and H (overwritten); ``first_solver`` makes the first move of F.
 
         The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations, judged by the last
-        ``window`` of them.
+        ``window`` of them; if ``interruptible``, also at Ctrl-C, once an iteration is done.
         """
         began = time.perf_counter()
         state = _State(F, np.empty_like(F) if self.momentum else F, H, np.empty_like(H), self.reading.point_of(H))
@@ -180,7 +181,7 @@ class Alternation:
                 if stopped or converged:
                     break
         except KeyboardInterrupt:
-            if not state.history:
+            if not (interruptible and state.history):
                 raise
             interrupted = True
         return LoopResult(state.F, state.H, state.history, len(state.history), converged, stopped, interrupted)

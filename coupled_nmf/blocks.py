@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from coupled_nmf.arrays import REAL, frame_array, is_frame, real_numbers, unmask, working_dtype
+from coupled_nmf.arrays import REAL, frame_array, is_frame, real_numbers, refuse_other_order, unmask, working_dtype
 from coupled_nmf.partial import PartialBlock, find_places, read_index, rows_of
 
 
@@ -109,12 +109,12 @@ class BlockLayout:
         return weights
 
 
-def balanced_weights(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """α_b with the same α_b ‖X_b‖² for every block, given ‖X_b‖²; 1 for blocks of zeros."""
-    alive = squares > 0
-    share = squares.sum() / max(int(alive.sum()), 1)
+def balanced_weights(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """α_b with the same α_b times size for every block, given what the loss grows with; 1 for blocks of zeros."""
+    alive = sizes > 0
+    share = sizes.sum() / max(int(alive.sum()), 1)
     with np.errstate(over="ignore"):  # what is then too large is refused
-        return np.divide(share, squares, out=np.ones_like(squares), where=alive)
+        return np.divide(share, sizes, out=np.ones_like(sizes), where=alive)
 
 
 def _place(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,18 +144,6 @@ def _n_named(index: NDArray[Any]) -> int:
     return len(index) if index.dtype == bool else int(index.max(initial=-1)) + 1
 
 
-def _refuse_other_order(blocks: Mapping[str, Any]) -> None:
-    """Rows are coupled by their place, so DataFrames whose indexes hold the same labels have them in one order."""
-    indexes = {name: block.index for name, block in blocks.items() if hasattr(block, "iloc")}
-    first = next(iter(indexes), "")
-    for name, index in indexes.items():
-        if not index.equals(indexes[first]) and len(index.symmetric_difference(indexes[first])) == 0:
-            raise ValueError(
-                f"Blocks {first!r} and {name!r} are DataFrames with the same index labels in another order, and rows "
-                "are coupled by their place; put them in one order, as by frame.loc[other.index]."
-            )
-
-
 def _names_of(block: Any) -> tuple[str, ...] | None:
     """Names of a DataFrame's columns."""
     columns = getattr(block, "columns", None)
@@ -176,7 +164,11 @@ def _check_block(name: object, array: Any) -> Any:
     if len(array.shape) != 2:
         raise ValueError(
             f"Block {name!r} has shape {tuple(array.shape)}; a block is 2-D (n_samples, n_features). "
-            "Flatten images and activations to one row a sample."
+            + (
+                "Give one column by .reshape(-1, 1)."
+                if len(array.shape) == 1
+                else "Flatten images to one row a sample."
+            )
         )
     if array.shape[1] == 0:
         raise ValueError(
@@ -201,7 +193,8 @@ class Blocks:
         but for those named in ``samples``.
     samples : mapping of str to array-like of int or bool, default=None
         For a block that not all samples have: the numbers of those that do, one for each of its rows, or one true or
-        false a sample. The others lack the block, as if their rows were NaN.
+        false a sample. The others lack the block, as if their rows were NaN. (In sparse blocks, rows of stored NaN are
+        taken for single gaps, to which the fit settles more slowly.)
 
     Attributes
     ----------
@@ -212,7 +205,7 @@ class Blocks:
     ------
     ValueError
         If there is no block, a block is not 2-D or not numeric, the numbers of rows differ, or an index in
-        ``samples`` does not fit; if DataFrames have the same index labels in another order.
+        ``samples`` does not fit; if DataFrames share index labels at other places.
 
     Examples
     --------
@@ -234,11 +227,17 @@ class Blocks:
         if not isinstance(blocks, Mapping) or not blocks:
             found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
             raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
-        _refuse_other_order(blocks)
         self._arrays = _place({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
+        frames = {name: block for name, block in blocks.items() if hasattr(block, "iloc")}
+        refuse_other_order(
+            {name: (frame.index, getattr(self._arrays[name], "samples", None)) for name, frame in frames.items()}
+        )
         rows = {name: array.shape[0] for name, array in self._arrays.items()}
         if len(set(rows.values())) > 1:
-            raise ValueError(f"Blocks have different numbers of rows: {rows}; every block needs the same samples.")
+            raise ValueError(
+                f"Blocks have different numbers of rows: {rows}; every block needs the same samples, or samples= says "
+                "which of them it has."
+            )
         self.layout = BlockLayout(tuple(rows), tuple(int(array.shape[1]) for array in self._arrays.values()))
         self.shape = (next(iter(rows.values())), self.layout.n_features)
         self.feature_names = {name: names for name in blocks if (names := _names_of(blocks[name])) is not None}

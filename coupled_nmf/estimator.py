@@ -47,8 +47,9 @@ class CoupledNMF(Model):
     blocks : mapping of str to int, sequence of int, or None, default=None
         Columns of each block when X is one 2-D array. None: the array is one block. Not used when X is a ``Blocks``.
     block_weights : mapping of str to float, sequence of float, 'balanced' or None, default=None
-        α_b of each block, 1 where not given. 'balanced': inverse to ‖X_b‖², so that each block counts the same; they
-        average to 1 over the squares, so that J keeps the scale of ‖X‖², and a block of zeros gets 1.
+        α_b of each block, 1 where not given. 'balanced': inverse to ‖X_b‖² (for Kullback–Leibler, to the
+        sum of X_b, with which that loss grows), so that each block counts the same; they average to 1 over these, so
+        that J keeps its scale, and a block of zeros gets 1.
     solver : {'hals', 'mu'}, default='hals'
         How a factor moves: hierarchical alternating least squares, or the paper's multiplicative updates.
     beta_loss : {'frobenius', 'kullback-leibler'}, default='frobenius'
@@ -92,7 +93,7 @@ class CoupledNMF(Model):
     forget_factor : float, default=0.7
         What `partial_fit` multiplies the sums of the earlier batches by at each new one: 1 forgets nothing, as for
         data that all belong to one set; less follows data that change.
-    callbacks : sequence of callable, default=()
+    callbacks : callable or sequence of callable, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
         starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
     verbose : int, default=0
@@ -173,7 +174,7 @@ class CoupledNMF(Model):
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="both")],
-        "callbacks": ["array-like"],
+        "callbacks": ["array-like", callable],
         "verbose": ["verbose"],
     }
 
@@ -199,7 +200,7 @@ class CoupledNMF(Model):
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         forget_factor: float = 0.7,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback] | Callback = (),
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -227,7 +228,9 @@ class CoupledNMF(Model):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:
         """Learn H.
 
-        Ctrl-C ends the loop: the model is then fitted to the last whole iteration, with a warning.
+        Ctrl-C ends the loop: the model is then fitted to the last whole iteration, with a warning. Before the first
+        iteration, and in `rank_path` and what is built on it, it comes out as KeyboardInterrupt; in a search of
+        scikit-learn's it ends the one fit that is under way.
 
         Parameters
         ----------
@@ -269,9 +272,9 @@ class CoupledNMF(Model):
         F : ndarray of shape (n_samples, n_components)
         """
         warm: Any = getattr(self, "components_", None) if self.warm_start else None
-        matrix = read_X(self, X, reset=True)
-        self._stream: Stream | None = None
-        with self._open_backend() as backend:
+        with self._kept(), self._open_backend() as backend:
+            matrix = read_X(self, X, reset=True)
+            self._stream: Stream | None = None
             data = self._prepare(matrix, backend, sample_weight)
             if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
                 warm = None
@@ -284,7 +287,8 @@ class CoupledNMF(Model):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:
         """Learn from one more batch of data that never end.
 
-        The first batch is fitted as by `fit`, and starts H. Each later one is solved for F; its sums FᵀX and FᵀF are
+        The first batch is fitted as by `fit`, and starts H; after a `fit`, its H is the start, and the data that it saw
+        count no more. Each later one is solved for F; its sums FᵀX and FᵀF are
         added to those of the batches before, times ``forget_factor``, and H moves by the sum, penalized for as many
         samples as it stands for. J, the errors and ``objective_history_`` are those of the last batch, before H has
         moved by it: of data that H has not seen.
@@ -303,8 +307,8 @@ class CoupledNMF(Model):
         self : CoupledNMF
         """
         first = not hasattr(self, "components_")
-        matrix = read_X(self, X, reset=first)
-        with self._open_backend() as backend:
+        with self._kept(), self._open_backend() as backend:
+            matrix = read_X(self, X, reset=first)
             if not first and matrix.layout != self.layout_:
                 raise ValueError(
                     f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
@@ -313,7 +317,7 @@ class CoupledNMF(Model):
             data = self._prepare(matrix, backend, sample_weight, None if first else self.block_weights_)
             if first:
                 self._fit(data, None, None)
-            stream = getattr(self, "_stream", None) or Stream()
+            stream = getattr(self, "_stream", None) or Stream(self.beta_loss)
             self._take(data, stream)
             self._stream = stream
         return self
@@ -321,7 +325,8 @@ class CoupledNMF(Model):
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
         plan = self._plan()
-        reading = plan.reading(data, stream.count(data.n_samples, self.forget_factor))
+        stream.refuse(plan.loss, plan.k, self.components_)
+        reading = plan.reading(data, stream.samples_with(data.n_samples, self.forget_factor))
         moved, solution = stream.take(reading, plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h)
         self.components_ = moved
         self._record(data, solution)
@@ -336,15 +341,19 @@ class CoupledNMF(Model):
         stand_in: StandIn | None = None,
         warm: Any = None,
         told: Sequence[Callback] = (),
+        interruptible: bool = True,
     ) -> NDArray[Any]:
         """Learn H from checked data and return F.
 
-        ``stand_in`` and ``warm``, components to start from, were made before; ``told`` are callbacks beside the user's.
+        ``stand_in`` and ``warm``, components to start from, were made before; ``told`` are callbacks beside the user's;
+        if not ``interruptible``, Ctrl-C comes out.
         """
         data.refuse_nothing()
         plan = self._plan()
         plan.refuse(data, F, H, self.n_init)
-        rng, limits = check_random_state(self.random_state), Limits(self.max_iter, self.tol, [*self.callbacks, *told])
+        own = [self.callbacks] if callable(self.callbacks) else self.callbacks
+        limits = Limits(self.max_iter, self.tol, [*own, *told], interruptible)
+        rng = check_random_state(self.random_state)
         found = best_fit(data, plan, limits, rng, n_init=self.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
         self._keep(data, found)
         return found.solution.F
@@ -357,6 +366,8 @@ class CoupledNMF(Model):
         self._record(data, fit.solution)
         if self.verbose:
             LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, fit.objective)
+        if data.weighted_squares > 0 and not fit.solution.F.any():
+            warn_caller("Nothing is left of F: the penalties are too large for this X; lower alpha_F or alpha_H.")
         if fit.interrupted:
             warn_caller(f"CoupledNMF was interrupted, and is fitted to iteration {fit.n_iter}.")
         elif self.tol > 0 and not fit.converged and fit.n_iter == self.max_iter:

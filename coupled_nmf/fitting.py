@@ -36,11 +36,12 @@ class Fit:
 
 @dataclass(frozen=True)
 class Limits:
-    """When the loop ends, and who hears of it."""
+    """When the loop ends, who hears of it, and whether what Ctrl-C leaves is kept."""
 
     max_iter: int
     tol: float
     callbacks: Sequence[Callback]
+    interruptible: bool
 
     def __post_init__(self) -> None:
         for callback in self.callbacks:
@@ -73,7 +74,7 @@ def best_fit(
             start = find_start(data, plan, rng, F, H, held[0] if left else held.pop())
             found = fit_from(data, plan, limits, start)
         except KeyboardInterrupt:
-            if best is None:
+            if best is None or not limits.interruptible:
                 raise
             return replace(best, interrupted=True)
         if best is None or found.objective < best.objective:
@@ -96,6 +97,7 @@ def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
         callbacks=limits.callbacks,
         first_solver=SOLVERS[plan.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
         window=WARM_WINDOW if start.kind == "warm" else WINDOW,
+        interruptible=limits.interruptible,
     )
     H = loop.H if plan.init == "custom" else sort_components(data, loop.F, loop.H, scaled=not reading.penalties.any)
     history, n_iter = loop.history, loop.n_iter

@@ -8,8 +8,19 @@ from coupled_nmf.blocks import Blocks
 
 
 def has_two_levels(X: Any) -> bool:
-    """Whether X is a DataFrame whose columns have two levels."""
-    return getattr(getattr(X, "columns", None), "nlevels", 1) == 2
+    """Whether X is a DataFrame whose columns have two levels.
+
+    Raises
+    ------
+    ValueError
+        If they have more.
+    """
+    n_levels = getattr(getattr(X, "columns", None), "nlevels", 1)
+    if n_levels > 2:
+        raise ValueError(
+            f"X has columns of {n_levels} levels; blocks are two, so drop the others, as by X.droplevel(0, axis=1)."
+        )
+    return bool(n_levels == 2)
 
 
 def blocks_of_frame(X: Any) -> Blocks:

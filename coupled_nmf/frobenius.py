@@ -43,6 +43,8 @@ class Frobenius:
     The columns of H are one group, with one gram. Where samples lack blocks, or penalties differ, each block is one.
     """
 
+    grows_with_totals = False  # but with the squares of X
+
     def __init__(self, data: Prepared, penalties: Penalties) -> None:
         self.data, self.tiles, self.penalties = data, data.X, penalties
         self.weighted_squares = data.weighted_squares

@@ -69,5 +69,7 @@ def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[
         raise ValueError(f"{name} has shape {array.shape}; for this X and n_components it must be {shape}.")
     if not np.all(np.isfinite(array)) or array.min() < 0:
         raise ValueError(f"{name} has negative or non-finite entries; a start is finite and not negative.")
+    if name == "H" and not array.any():
+        raise ValueError(f"{name} is all zero, and would stay so; give a start with entries above 0.")
     refuse_large(name, array, dtype)
     return array

@@ -112,6 +112,8 @@ class KullbackLeibler:
     returns is that of the F moved and the H before, since that of both would cost another pass.
     """
 
+    grows_with_totals = True
+
     def __init__(self, data: Prepared, penalties: Penalties) -> None:
         self.data, self.tiles, self.penalties = data, data.X, penalties
         self.weighted_squares = 2 * float(data.alpha @ data.totals)

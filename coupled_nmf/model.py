@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
 from coupled_nmf.frobenius import Solution
+from coupled_nmf.losses import LOSSES
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.plan import Plan
 from coupled_nmf.prepared import Prepared, prepare
@@ -50,7 +53,8 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros, or of gaps alone.
 
-        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance.
+        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance. Entries above 0 in
+        columns that the fit saw as zeros make J infinite; each counts as if F H were 1e-300 there.
 
         Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
         hold out entries and not only rows (`BiCrossValidation`, `holdout_entries`).
@@ -113,6 +117,19 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """What was learned before stands again after an error: a fit that fails leaves the model as it was."""
+        before = {name: value for name, value in vars(self).items() if name.endswith("_")}
+        stream = vars(self).get("_stream")
+        try:
+            yield
+        except BaseException:
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
+            self.__dict__.update(before, _stream=stream)
+            raise
+
     def _open_backend(self) -> Any:
         return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
 
@@ -132,7 +149,8 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         weights = check_weights(sample_weight, X.shape[0])
         chosen = self.block_weights if block_weights is None else block_weights
-        return prepare(X, backend, refuse, block_weights=chosen, weights=weights, learns=learns)
+        by_totals = LOSSES[self.beta_loss].grows_with_totals
+        return prepare(X, backend, refuse, block_weights=chosen, weights=weights, by_totals=by_totals, learns=learns)
 
     def _plan(self) -> Plan:
         return Plan(

@@ -48,6 +48,12 @@ class PartialBlock:
         """Which samples lack the block."""
         return self.places < 0
 
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """Number of the sample of each row of ``array``."""
+        there = np.flatnonzero(~self.absent)
+        return there[np.argsort(self.places[there])]
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from coupled_nmf.blocks import BlockLayout
+from coupled_nmf.streaming import Stream
 
 FORMAT = "coupled_nmf model 2"
 _PLAIN = ("n_components_", "fitted_on_blocks_", "block_weights_", "reconstruction_err_",
@@ -27,9 +28,13 @@ def save_model(model: Any, path: str | Path) -> None:
         "fitted": {name: _plain(getattr(model, name)) for name in _PLAIN},
         "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
     }
+    stream, sums = getattr(model, "_stream", None), {}
+    if stream is not None:
+        header["stream"] = {"loss": stream.loss, "n_batches": stream.n_batches, "n_samples": stream.n_samples}
+        sums = {f"stream{number}": array for number, array in enumerate(stream.sums)}
     text = json.dumps(header)  # before the file is touched
     with open(path, "wb") as file:  # savez would add a suffix to a name
-        np.savez(file, header=np.array(text), components=model.components_)
+        np.savez(file, header=np.array(text), components=model.components_, **sums)
 
 
 def load_model(cls: Any, path: str | Path) -> Any:
@@ -38,6 +43,7 @@ def load_model(cls: Any, path: str | Path) -> Any:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             components = archive["components"]
+            sums = tuple(archive[name] for name in sorted(archive.files) if name.startswith("stream"))
     except (ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise ValueError(f"{path} is not a model that CoupledNMF.save wrote.") from error
     if header.get("format") != FORMAT:
@@ -51,6 +57,8 @@ def load_model(cls: Any, path: str | Path) -> Any:
         setattr(model, name, np.array(value) if name == "block_weights_" else value)
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    if "stream" in header:
+        model._stream, model.n_steps_ = Stream(sums=sums, **header["stream"]), header["stream"]["n_batches"]
     return model
 
 

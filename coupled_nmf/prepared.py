@@ -144,6 +144,7 @@ def prepare(
     *,
     block_weights: Any = None,
     weights: NDArray[np.float64] = ONES,
+    by_totals: bool = False,
     learns: bool = True,
 ) -> Prepared:
     """Look at X once.
@@ -160,6 +161,8 @@ def prepare(
         α of each block, as the estimator takes it.
     weights : ndarray of shape (n_samples,)
         Weight of each sample; empty for 1 each.
+    by_totals : bool
+        Whether 'balanced' goes by the blocks' sums, with which the loss grows, and not by their squares.
     learns : bool
         Whether H is to move: then X may not be so small that products of its squares drown.
 
@@ -170,8 +173,15 @@ def prepare(
     """
     scan = Scan(X, weights, refuse)
     squares, totals, entries, missing = backend.sweep(X, scan)
-    alpha = balanced_weights(squares) if isinstance(block_weights, str) else X.layout.weights(block_weights)
+    sizes = totals if by_totals else squares
+    alpha = balanced_weights(sizes) if isinstance(block_weights, str) else X.layout.weights(block_weights)
     if totals.any():
+        means, alive = totals / np.maximum(entries, 1e-300), totals > 0
+        if isinstance(block_weights, str) and means[alive].min() ** 2 < SAFE[X.dtype.char][0]:
+            raise ValueError(
+                f"block_weights='balanced' gives block weights up to {alpha.max():.2g}, since a block has mean "
+                f"{means[alive].min():.2g}: too small for {X.dtype}; scale it up."
+            )
         _refuse_scale(X.dtype, float(totals.sum()), squares, float(entries.sum()), alpha, learns=learns)
     gaps = None
     if scan.absent.any() or scan.scattered.any():

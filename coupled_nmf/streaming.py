@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,27 @@ from coupled_nmf.initialization import lift_zeros
 from coupled_nmf.steps import Sums
 
 
+@dataclass
 class Stream:
     """The sums over the batches seen, and their samples, those of each older one times ``forget_factor`` once more."""
 
-    def __init__(self) -> None:
-        self.sums: Sums | None = None
-        self.n_batches, self.n_samples = 0, 0.0
+    loss: str
+    sums: Sums | None = None
+    n_batches: int = 0
+    n_samples: float = 0.0
 
-    def count(self, n_samples: float, forget_factor: float) -> float:
-        """Count a batch's samples; return those that H's move stands for, by which the penalty on H is scaled."""
-        self.n_samples = n_samples + forget_factor * self.n_samples
-        return self.n_samples
+    def refuse(self, loss: str, n_components: int, H: NDArray[Any]) -> None:
+        """Raise ValueError if the loss or the rank is not that of the batches before."""
+        if self.sums is not None and loss != self.loss:
+            raise ValueError(f"beta_loss is {loss!r}, and was {self.loss!r} for the batches before; call fit first.")
+        if n_components != len(H):
+            raise ValueError(
+                f"n_components is {n_components}, but the model has {len(H)} components; to change it, call fit."
+            )
+
+    def samples_with(self, n_samples: float, forget_factor: float) -> float:
+        """The samples that H's move stands for, with a batch of as many: the penalty on H is scaled by them."""
+        return n_samples + forget_factor * self.n_samples
 
     def take(
         self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float, *, lifted: bool
@@ -42,5 +53,6 @@ class Stream:
             sums = tuple(new + forget_factor * old for new, old in zip(sums, self.sums, strict=True))
         moved = np.empty_like(H)
         reading.move_h(rule, sums, H, moved, (0.0, 0.0))
+        self.n_samples = self.samples_with(reading.data.n_samples, forget_factor)
         self.sums, self.n_batches = sums, self.n_batches + 1
         return moved, solution

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["arrays", "partial", "backends.blas", "microkernels", "objective", "notices"],
     ["blocks", "products", "sparse_rows", "initialization"],
-    ["datasets", "frames", "persistence", "solvers.panels", "tiled", "penalties"],
+    ["datasets", "frames", "solvers.panels", "tiled", "penalties"],
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.numpy"],
     ["backends", "solvers", "columns", "gaps"],
     ["steps", "divergences"],
@@ -21,7 +21,7 @@ LAYERS = [
     ["solve", "lowrank"],
     ["frobenius"],
     ["kullback_leibler", "streaming"],
-    ["losses"],
+    ["losses", "persistence"],
     ["plan"],
     ["starts"],
     ["fitting", "callbacks"],

@@ -346,5 +346,12 @@ def test_frames_with_the_same_labels_in_another_order_are_not_coupled_by_place()
     a = pd.DataFrame(np.ones((4, 2)), index=list("wxyz"))
     assert Blocks({"a": a, "b": a.copy()}).shape == (4, 4)
     assert Blocks({"a": a, "b": pd.DataFrame(np.ones((4, 2)))}).shape == (4, 4), "other labels say nothing"
-    with pytest.raises(ValueError, match="'a' and 'b' are DataFrames with the same index labels in another order"):
+    with pytest.raises(ValueError, match="'a' and 'b' are DataFrames that share index labels at other places"):
         Blocks({"a": a, "b": a[::-1]})
+    assert Blocks({"a": a, "b": a.iloc[1:3]}, samples={"b": [1, 2]}).shape == (4, 4)
+    with pytest.raises(ValueError, match="where they belong"):
+        Blocks({"a": a, "b": a.iloc[1:3]}, samples={"b": [0, 1]})
+    plain = pd.DataFrame(np.ones((4, 2)))
+    assert Blocks({"a": plain, "b": plain.iloc[:2]}, samples={"b": [2, 3]}).shape == (4, 4), "unasked labels"
+    with pytest.raises(ValueError, match="columns of 3 levels"):
+        CoupledNMF(1).fit(pd.DataFrame(np.ones((3, 2)), columns=pd.MultiIndex.from_tuples([("a", "b", "c")] * 2)))

@@ -207,3 +207,17 @@ def test_zeros_that_underflow_cost_nothing():
     tiny = model_of().fit(X)
     assert tiny.reconstruction_err_ == pytest.approx(zero.reconstruction_err_, rel=1e-9)
     np.testing.assert_allclose(tiny.objective_history_, zero.objective_history_, rtol=1e-9)
+
+
+def test_balanced_blocks_count_the_same_whatever_their_scale():
+    rng = np.random.default_rng(0)
+    X = {name: rng.poisson(2.0, size=(60, 8)).astype(float) for name in "ab"}
+    models = [
+        CoupledNMF(2, solver="mu", beta_loss="kullback-leibler", block_weights="balanced", random_state=0).fit(
+            Blocks({"a": X["a"], "b": scale * X["b"]})
+        )
+        for scale in (1.0, 100.0)
+    ]
+    for model, scale in zip(models, (1.0, 100.0), strict=True):
+        shares = model.block_weights_ * [X["a"].sum(), scale * X["b"].sum()]
+        np.testing.assert_allclose(shares[0], shares[1])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from oracles import CASES
 
-from coupled_nmf import CoupledNMF, fitting, make_coupled_blocks
+from coupled_nmf import Blocks, CoupledNMF, fitting, make_coupled_blocks, rank_path
 from coupled_nmf.frobenius import Frobenius
+from coupled_nmf.lowrank import StandIn
 from coupled_nmf.solvers import SOLVERS
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -139,10 +140,30 @@ def test_callbacks_that_cannot_be_called_are_named(X, wrong):
         CoupledNMF(3, callbacks=wrong).fit(X)
 
 
-@pytest.mark.parametrize("wrong", [print, "stop"])
-def test_callbacks_are_several(X, wrong):
-    with pytest.raises(ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like"):
-        CoupledNMF(3, callbacks=wrong).fit(X)
+def test_one_callback_needs_no_list(X):
+    seen = []
+    CoupledNMF(3, callbacks=seen.append, random_state=0).fit(X)
+    assert [info.iteration for info in seen] == list(range(1, len(seen) + 1))
+    with pytest.raises(ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like or a callable"):
+        CoupledNMF(3, callbacks="stop").fit(X)
+
+
+@each_loss
+def test_a_warm_start_learns_columns_that_the_last_fit_saw_as_zeros(X, solver, loss):
+    dead, params = X.to_array(), {"solver": solver, "beta_loss": loss, "random_state": 0, "max_iter": 500}
+    full = dead.copy()
+    dead[:, 0] = 0
+    warm = CoupledNMF(3, warm_start=True, **params).fit(dead).fit(full)
+    assert warm.reconstruction_err_ < 1.1 * CoupledNMF(3, **params).fit(full).reconstruction_err_
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was(X):
+    model = CoupledNMF(3, random_state=0).fit(X)
+    before = model.transform(X)
+    bad = Blocks({"b": X["b"], "a": -X["a"]})
+    with pytest.raises(ValueError, match="Negative values"):
+        model.fit(bad)
+    np.testing.assert_array_equal(model.transform(X), before)
 
 
 @quiet
@@ -152,3 +173,35 @@ def test_an_error_in_a_callback_comes_out_as_it_is(X):
 
     with pytest.raises(RuntimeError, match="of the user's own"):
         CoupledNMF(3, callbacks=[fail]).fit(X)
+
+
+def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch):
+    """The compressed start has iterations of its own, of which nothing could be kept."""
+    X, _, _ = make_coupled_blocks(400, {"a": 60, "b": 40}, 3, noise=0.1, random_state=0)
+    moved = StandIn.move_h
+    calls = iter(range(100))
+
+    def interrupted(self, *arguments):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return moved(self, *arguments)
+
+    monkeypatch.setattr(StandIn, "move_h", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        CoupledNMF(3, init="compressed", random_state=0).fit(X)
+
+
+def test_an_interrupt_comes_out_of_a_path():
+    def interrupt(info):
+        if info.iteration == 3:
+            raise KeyboardInterrupt
+
+    X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.1, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        rank_path(X, [2, 3], estimator=CoupledNMF(callbacks=interrupt, random_state=0))
+
+
+def test_penalties_that_leave_nothing_are_said():
+    X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.1, random_state=0)
+    with pytest.warns(UserWarning, match="Nothing is left of F"):
+        CoupledNMF(3, alpha_F=1e4, l1_ratio=1, random_state=0).fit(X)

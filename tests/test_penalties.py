@@ -76,6 +76,7 @@ def test_l1_gives_zeros_in_both_factors_and_l2_gives_few(solver, loss):
 
 
 @each_case
+@pytest.mark.filterwarnings("ignore:Nothing is left of F")  # of the largest
 def test_l2_shrinks_the_factors_the_more_the_larger_it_is(solver, loss):
     X = draw((6, 5))
     sizes = []  # which end at 0

@@ -154,3 +154,25 @@ def test_a_batch_with_other_blocks_is_refused(batches):
     model = CoupledNMF(K, random_state=0).partial_fit(batches[0])
     with pytest.raises(ValueError, match=r"X has blocks \['a'\]; a batch has all blocks of the first"):
         model.partial_fit(batches[1].select(["a"]))
+
+
+@each_loss
+def test_a_saved_stream_goes_on(batches, solver, loss, tmp_path):
+    model = CoupledNMF(K, solver=solver, beta_loss=loss, random_state=0)
+    for batch in batches[:2]:
+        model.partial_fit(batch)
+    model.save(tmp_path / "model")
+    again = CoupledNMF.load(tmp_path / "model")
+    assert again.n_steps_ == 2
+    for one in (model, again):
+        one.partial_fit(batches[2])
+    np.testing.assert_array_equal(again.components_, model.components_)
+    assert again.n_steps_ == 3
+
+
+def test_the_loss_and_the_rank_stay_through_a_stream(batches):
+    model = CoupledNMF(K, solver="mu", random_state=0).partial_fit(batches[0])
+    with pytest.raises(ValueError, match="beta_loss is 'kullback-leibler', and was 'frobenius'"):
+        model.set_params(beta_loss="kullback-leibler").partial_fit(batches[1])
+    with pytest.raises(ValueError, match=f"n_components is {K + 1}, but the model has {K}"):
+        model.set_params(beta_loss="frobenius", n_components=K + 1).partial_fit(batches[1])

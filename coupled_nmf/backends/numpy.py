@@ -20,6 +20,7 @@ from coupled_nmf.tiled import Tile, TiledMatrix
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
 MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
 SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
+MOST_MIXED = 2**14  # rows where sparse parts stand beside dense ones, or float32 sums lose digits
 PARTS = 8  # at least, where there are rows enough
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
@@ -38,14 +39,13 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
 
 def tile_rows(X: TiledMatrix) -> int:
     """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
-    n_samples = max(X.shape[0], 1)
-    if (
-        X.dense_width == 0
-    ):  # sums of all columns, which a tile adds whatever it stores, are to cost less than its entries
-        most_tiles = max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1)
-        return max(-(-n_samples // min(most_tiles, -(-X.stored // SPARSE_TILE))), 1)
+    n_samples, least = max(X.shape[0], 1), 1
+    if X.sparse_width:  # a tile sums all columns, whatever it stores: that is to cost less than its entries
+        least = -(-n_samples // max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1))
+    if X.dense_width == 0:
+        return max(least, -(-n_samples // max(-(-X.stored // SPARSE_TILE), 1)))
     bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
-    most = min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS)
+    most = max(min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS), min(least, MOST_MIXED))
     return even_height(n_samples, -(-n_samples // most))
 
 

@@ -165,7 +165,7 @@ def rank_path(
                 model = clone(base).set_params(n_components=rank, random_state=int(rng.randint(2**31 - 1)))
                 began = time.perf_counter()
                 _share_layout(checked, model)
-                F = model._fit(data, None, None, stand_in)
+                F = model._fit(data, None, None, stand_in, interruptible=False)
                 seconds = time.perf_counter() - began
                 fits.append(RankFit(rank, restart, seconds, model, F))
                 if progress is not None:
