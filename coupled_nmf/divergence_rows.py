@@ -16,6 +16,7 @@ FIRST_UPDATES = 5  # multiplicative, before Newton's steps: they go well near th
 MOST_STEPS, MOST_HALVINGS = 100, 40
 MOST_FALL = 0.9
 ROUNDING = 1e-13
+TINY = 1e-300  # what divides is at least, and F H where x is above 0
 
 
 @njit(nogil=True, cache=True)
@@ -89,10 +90,10 @@ def _newton_step(xa, h, linear, l2, v, found, value):
     gram = (h * (quotients / found)) @ h.T
     for j in range(v.size):
         gram[j, j] += l2
-    ridge = max(ROUNDING * np.diag(gram).max(), 1e-300)
+    ridge = max(ROUNDING * np.diag(gram).max(), TINY)
     aim = np.empty_like(v)
     if not pivot(aim, v > 0, gram, gram @ v - gradient, ridge, ROUNDING):
-        aim = v * (h @ quotients) / np.maximum(linear + l2 * v, 1e-300)
+        aim = v * (h @ quotients) / np.maximum(linear + l2 * v, TINY)
     step = np.maximum(aim, 0.0) - v
     slope, moves, part = gradient @ step, step @ h, 1.0
     for e in range(found.size):  # no entry of F H falls by more than this: near zero, steps would be tiny
@@ -117,9 +118,9 @@ def solve_row(xa, h, linear, l2, tol):
     if xa.size == 0:
         return v
     alive = h.sum(axis=1) > 0
-    v[alive] = xa.sum() / max(linear[alive].sum(), 1e-300)
+    v[alive] = xa.sum() / max(linear[alive].sum(), TINY)
     for _ in range(FIRST_UPDATES):
-        v *= (h @ (xa / np.maximum(v @ h, 1e-300))) / np.maximum(linear + l2 * v, 1e-300)
+        v *= (h @ (xa / np.maximum(v @ h, TINY))) / np.maximum(linear + l2 * v, TINY)
     found = v @ h
     value = np.array([_value(linear, l2, v, xa, found)])
     for _ in range(MOST_STEPS):
@@ -163,7 +164,7 @@ def _add_losses(parts, row, f, lacks, bounds, H, sums, grams, weight, x, columns
     block = 0
     for e in range(x.size):
         block, found = block_of(bounds, columns[e], block), product(f, H, columns[e])
-        losses[block] += 2 * weight * stored_part(x[e], x[e] / max(found, 1e-300), found)
+        losses[block] += 2 * weight * stored_part(x[e], x[e] / max(found, TINY), found)
         squares[block] += weight * x[e] * (x[e] - 2 * found)
     zero = H.dtype.type(0)
     for p in range(parts.shape[0]):  # what is missing was counted

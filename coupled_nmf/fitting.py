@@ -88,7 +88,7 @@ def best_fit(
 def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
     """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
     reading = plan.reading(data)
-    reading.begin(start.H)
+    data.clear_unseen(start.H)
     loop = Alternation(reading, plan.rule, extrapolated=plan.extrapolated).run(
         start.F,
         start.H,
@@ -104,7 +104,7 @@ def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
     ended = (loop.converged, loop.stopped, loop.interrupted)
     del loop, start
     solution = reading.solve(H)
-    objective = float(data.alpha @ solution.losses) + reading.penalty(solution.F, H)
+    objective = float(data.alpha @ solution.losses) + reading.penalties.of(solution.F, H, data.X.layout, data.weights)
     return Fit(H, solution, objective, history, n_iter, *ended)
 
 

@@ -55,11 +55,6 @@ class Frobenius:
         self._edges = bounds if self._by_block else bounds[[0, -1]]
         self._buffers: list[Sums] = []
 
-    def begin(self, H: NDArray[Any]) -> None:
-        """Make H ready for the loop: what no sample has is zero, and stays so."""
-        if self.data.gaps is not None:
-            H[:, self.data.gaps.unseen] = 0
-
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
         R = (H * self._alpha).astype(H.dtype)
@@ -141,7 +136,3 @@ class Frobenius:
         """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
         FtX, FtFs, extras = self.move_f(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
         return FtX, np.broadcast_to(FtFs, (len(self.data.alpha), *FtFs.shape[-2:])).copy(), extras
-
-    def penalty(self, F: NDArray[Any], H: NDArray[Any]) -> float:
-        """What the penalties add to J."""
-        return self.penalties.of(F, H, self.data.X.layout, self.data.weights)

@@ -118,11 +118,6 @@ class KullbackLeibler:
         self.data, self.tiles, self.penalties = data, data.X, penalties
         self.weighted_squares = 2 * float(data.alpha @ data.totals)
 
-    def begin(self, H: NDArray[Any]) -> None:
-        """Make H ready for the loop: what no sample has is zero, and stays so."""
-        if self.data.gaps is not None:
-            H[:, self.data.gaps.unseen] = 0
-
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
         return Point(H, (H * self.data.column_weights).astype(H.dtype), np.ascontiguousarray(H.T), self._block_sums(H))
@@ -170,7 +165,3 @@ class KullbackLeibler:
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays."""
         return self.move_f(MultiplicativeUpdate(0), self.point_of(H), F, F, (0.0, 0.0))
-
-    def penalty(self, F: NDArray[Any], H: NDArray[Any]) -> float:
-        """What the penalties add to J."""
-        return self.penalties.of(F, H, self.data.X.layout, self.data.weights)

@@ -79,6 +79,11 @@ class Prepared:
         """Sum of the samples' weights."""
         return float(self.weights.sum()) if self.weights.size else float(self.X.shape[0])
 
+    def clear_unseen(self, H: NDArray[Any]) -> None:
+        """Make the columns of H zero that no sample has, in place: the loop then leaves them so."""
+        if self.gaps is not None:
+            H[:, self.gaps.unseen] = 0
+
     @cached_property
     def column_weights(self) -> NDArray[np.float64]:
         """α of each column."""
