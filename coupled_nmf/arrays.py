@@ -22,6 +22,16 @@ def _is_small(name: str) -> bool:
     return name in ("f2", "f4") or name.startswith(SMALL)
 
 
+def on_device(array: Any) -> bool:
+    """Whether it is an array on a CUDA device, with NumPy's dtypes: a CuPy array."""
+    return isinstance(getattr(array, "dtype", None), np.dtype) and hasattr(array, "__cuda_array_interface__")
+
+
+def to_host(array: Any) -> Any:
+    """What is on a device as an array in memory; everything else as it is."""
+    return array.get() if on_device(array) else array
+
+
 def real_numbers(name: str, value: Any) -> NDArray[Any]:
     """A parameter as an array of real numbers.
 
@@ -31,7 +41,7 @@ def real_numbers(name: str, value: Any) -> NDArray[Any]:
         If it is ragged, or holds anything else.
     """
     try:
-        array = np.asarray(value)
+        array = np.asarray(to_host(value))
         if array.dtype == object:
             array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:

@@ -272,14 +272,15 @@ class CoupledNMF(Model):
         F : ndarray of shape (n_samples, n_components)
         """
         warm: Any = getattr(self, "components_", None) if self.warm_start else None
-        with self._kept(), self._open_backend() as backend:
+        with self._kept():
             matrix = read_X(self, X, reset=True)
             self._stream: Stream | None = None
-            data = self._prepare(matrix, backend, sample_weight)
             if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
                 warm = None
-            told, end = tasks_of(self, X, self.max_iter * self.n_init, data.alpha)
-            found = self._fit(data, F, H, warm=warm, told=told)
+            with self._open_backend(matrix) as backend:
+                data = self._prepare(matrix, backend, sample_weight)
+                told, end = tasks_of(self, X, self.max_iter * self.n_init, data.alpha)
+                found = self._fit(data, F, H, warm=warm, told=told)
             end()
             return found
 
@@ -307,19 +308,20 @@ class CoupledNMF(Model):
         self : CoupledNMF
         """
         first = not hasattr(self, "components_")
-        with self._kept(), self._open_backend() as backend:
+        with self._kept():
             matrix = read_X(self, X, reset=first)
             if not first and matrix.layout != self.layout_:
                 raise ValueError(
                     f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
                     f"{list(self.layout_.names)}, with NaN where they are missing."
                 )
-            data = self._prepare(matrix, backend, sample_weight, None if first else self.block_weights_)
-            if first:
-                self._fit(data, None, None)
-            stream = getattr(self, "_stream", None) or Stream(self.beta_loss)
-            self._take(data, stream)
-            self._stream = stream
+            with self._open_backend(matrix) as backend:
+                data = self._prepare(matrix, backend, sample_weight, None if first else self.block_weights_)
+                if first:
+                    self._fit(data, None, None)
+                stream = getattr(self, "_stream", None) or Stream(self.beta_loss)
+                self._take(data, stream)
+                self._stream = stream
         return self
 
     def _take(self, data: Prepared, stream: Stream) -> None:

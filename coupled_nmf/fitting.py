@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.alternation import FIRST_SWEEPS, WINDOW, Alternation, Callback
+from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, Callback
 from coupled_nmf.frobenius import Solution
+from coupled_nmf.judging import WINDOW
 from coupled_nmf.lowrank import StandIn
 from coupled_nmf.plan import Plan
 from coupled_nmf.prepared import Prepared
@@ -99,20 +100,23 @@ def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
         window=WARM_WINDOW if start.kind == "warm" else WINDOW,
         interruptible=limits.interruptible,
     )
-    H = loop.H if plan.init == "custom" else sort_components(data, loop.F, loop.H, scaled=not reading.penalties.any)
+    H = data.backend.host(loop.H)
+    if plan.init != "custom":
+        H = sort_components(data, loop.F, H, scaled=not reading.penalties.any)
     history, n_iter = loop.history, loop.n_iter
     ended = (loop.converged, loop.stopped, loop.interrupted)
     del loop, start
     solution = reading.solve(H)
-    objective = float(data.alpha @ solution.losses) + reading.penalties.of(solution.F, H, data.X.layout, data.weights)
+    objective = float(data.alpha @ solution.losses)
+    if reading.penalties.any:
+        objective += reading.penalties.of(data.backend.host(solution.F), H, data.X.layout, data.weights)
     return Fit(H, solution, objective, history, n_iter, *ended)
 
 
-def sort_components(data: Prepared, F: NDArray[Any], H: NDArray[Any], *, scaled: bool) -> NDArray[Any]:
+def sort_components(data: Prepared, F: Any, H: NDArray[Any], *, scaled: bool) -> NDArray[Any]:
     """H in order of falling energy; if ``scaled``, with rows of unit norm."""
     norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
-    weights = data.weights if data.weights.size else np.ones(len(F))
-    energy = np.einsum("i,ij,ij->j", weights, F, F, dtype=np.float64) * norms**2
+    energy = data.backend.column_squares(F, data.weights) * norms**2
     if scaled:
         H = H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
     return H[np.argsort(-energy, kind="stable")]

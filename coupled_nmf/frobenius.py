@@ -12,7 +12,7 @@ from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solve import SolveF, SolveGappyF
 from coupled_nmf.solvers import HALS
-from coupled_nmf.steps import MoveF, MoveGappyF, MoveH, Sums
+from coupled_nmf.steps import MoveF, MoveGappyF, MoveH, Sums, zeros_for
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Frobenius:
     grows_with_totals = False  # but with the squares of X
 
     def __init__(self, data: Prepared, penalties: Penalties) -> None:
-        self.data, self.tiles, self.penalties = data, data.X, penalties
+        self.data, self.tiles, self.penalties, self.backend = data, data.X, penalties, data.backend
         self.weighted_squares = data.weighted_squares
         self._alpha = data.column_weights
         self._l1_H, self._l2_H = penalties.of_H(data.alpha)
@@ -54,6 +54,10 @@ class Frobenius:
         bounds = data.X.layout.bounds
         self._edges = bounds if self._by_block else bounds[[0, -1]]
         self._buffers: list[Sums] = []
+
+    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """F, of zeros if it is None, and H."""
+        return zeros_for(self.data.X, H.T) if F is None else F, H
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""

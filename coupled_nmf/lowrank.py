@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, LoopResult
 from coupled_nmf.blocks import BlockLayout
-from coupled_nmf.steps import MoveF, Sums, TileStep, addresses
+from coupled_nmf.steps import MoveF, Sums, TileStep, addresses, zeros_for
 from coupled_nmf.tiled import SparseRows, Tile, TiledMatrix
 from coupled_nmf.tiles import multiply_tile, power_tile
 
@@ -78,18 +79,22 @@ class Project(TileStep):
         return ()
 
 
-class StandIn:
-    """√α⊙X ≈ scale Y B with Y (n_samples, l), and orthonormal rows B (l, n_features): what `Alternation` reads is Y B.
+class StandInReading:
+    """The loop on Y B for Y (n_samples, l) and orthonormal rows B (l, n_features), given as Bt.
 
-    ``scale`` is the root mean square of √α⊙X, so that nothing overflows or drowns. The loop's H is held transposed,
-    (n_features, k): H moves by a sweep over Bᵀ exactly as F moves by one over Y, with FᵀY in the place of HBᵀ.
+    The loop's H is held transposed, (n_features, k): H moves by a sweep over Bᵀ exactly as F moves by one over Y, with
+    FᵀY in the place of HBᵀ.
     """
 
-    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any], scale: float, backend: Any) -> None:
-        self.tiles, self.features, self.scale, self.backend = _one_part(Y), _one_part(Bt), scale, backend
+    def __init__(self, Y: NDArray[Any], Bt: NDArray[Any], weighted_squares: float, backend: Any) -> None:
+        self.tiles, self.features, self.backend = _one_part(Y), _one_part(Bt), backend
+        self.weighted_squares = weighted_squares
         self._buffers_f: list[Sums] = []
         self._buffers_h: list[Sums] = []
-        self.weighted_squares = float(np.einsum("ij,ij->", Y, Y, dtype=np.float64))
+
+    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """F, of zeros if it is None, and H."""
+        return zeros_for(self.tiles, H) if F is None else F, H
 
     def point_of(self, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """H Bᵀ and H Hᵀ."""
@@ -111,34 +116,60 @@ class StandIn:
         HBt, HHt, energy = self.backend.sweep(self.features, step)
         return self.weighted_squares + float(energy[0]), (HBt.astype(H.dtype), HHt.astype(H.dtype))
 
+
+class StandIn:
+    """√α⊙X ≈ scale Y B with Y (n_samples, l), where the backend holds it, and orthonormal rows B (l, n_features).
+
+    ``scale`` is the root mean square of √α⊙X, so that nothing overflows or drowns.
+    """
+
+    def __init__(self, Y: Any, Bt: NDArray[Any], scale: float, backend: Any) -> None:
+        self.Y, self.Bt, self.scale, self.backend = Y, Bt, scale, backend
+
+    @cached_property
+    def row_squares(self) -> NDArray[np.float64]:
+        """Squares of each row of Y."""
+        squares: NDArray[np.float64] = self.backend.row_squares(self.Y)
+        return squares
+
+    @property
+    def alive(self) -> NDArray[np.int64]:
+        """Rows that are not zero."""
+        return np.flatnonzero(self.row_squares)
+
+    def reading(self) -> Any:
+        """What `Alternation` reads: Y B."""
+        return self.backend.stand_in_reading(self.Y, self.Bt, float(self.row_squares.sum()))
+
     def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
-        Y, Bt = self.tiles.parts[0], self.features.parts[0]
+        Y = self.backend.host(self.Y)
         values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
         order = np.flatnonzero(values > SMALLEST_EIGENVALUE * values[-1])[::-1]
         s, vectors = np.sqrt(values[order]), vectors[:, order]
-        return Y @ (vectors / s).astype(Y.dtype), self.scale * s, (Bt @ vectors.astype(Y.dtype)).T
+        return Y @ (vectors / s).astype(Y.dtype), self.scale * s, (self.Bt @ vectors.astype(Y.dtype)).T
 
     def first(self, width: int) -> StandIn:
         """Stand-in by the leading directions alone, as one made for a smaller rank would be; views."""
-        Y, Bt = self.tiles.parts[0], self.features.parts[0]
-        return self if width >= Y.shape[1] else StandIn(Y[:, :width], Bt[:, :width], self.scale, self.backend)
+        if width >= self.Y.shape[1]:
+            return self
+        return StandIn(self.Y[:, :width], self.Bt[:, :width], self.scale, self.backend)
 
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
-        return StandIn(self.tiles.parts[0][rows], self.features.parts[0], self.scale, self.backend)
+        return StandIn(self.backend.take(self.Y, rows), self.Bt, self.scale, self.backend)
 
-    def weighted(self, root: NDArray[np.float64]) -> StandIn:
-        """Stand-in for X with each row times a number."""
-        Y = self.tiles.parts[0]
-        return StandIn(Y * root[:, None].astype(Y.dtype), self.features.parts[0], self.scale, self.backend)
+    def weigh(self, root: NDArray[np.float64]) -> None:
+        """Multiply each row of X by a number."""
+        self.backend.scale(self.Y, root)
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
-        Y = self.tiles.parts[0]
-        alive = np.flatnonzero(np.any(Y != 0, axis=1))  # a component that starts at zero would never move
-        means = np.stack([Y[rng.choice(alive, size=MEAN_OF)].mean(axis=0) for _ in range(k)])
-        return np.maximum(self.features.parts[0] @ means.T, 0)
+        alive = self.alive  # a component that starts at zero would never move
+        chosen = np.concatenate([rng.choice(alive, size=MEAN_OF) for _ in range(k)])
+        rows = self.backend.host(self.backend.take(self.Y, chosen))
+        means = np.stack([some.mean(axis=0) for some in np.split(rows, k)])
+        return np.maximum(self.Bt @ means.T, 0)
 
 
 def _one_part(array: NDArray[Any]) -> TiledMatrix:
@@ -155,16 +186,14 @@ def start_on_stand_in(
     """
     rule = rule._replace(inner_sweeps=max(rule.inner_sweeps, INNER_SWEEPS))
 
-    def run(reading: StandIn, H: NDArray[Any], max_iter: int, tol: float, F: NDArray[Any] | None = None) -> LoopResult:
+    def run(some: StandIn, H: Any, max_iter: int, tol: float, F: Any = None) -> LoopResult:
         first = rule._replace(inner_sweeps=FIRST_SWEEPS) if F is None else None
-        F = np.zeros((reading.tiles.shape[0], k), dtype=H.dtype) if F is None else F
-        loop = Alternation(reading, rule, extrapolated=extrapolated)
+        loop = Alternation(some.reading(), rule, extrapolated=extrapolated)
         return loop.run(F, H, max_iter=max_iter, tol=tol, first_solver=first)
 
-    def best_of_part() -> NDArray[Any]:
-        alive = np.flatnonzero(np.any(stand_in.tiles.parts[0] != 0, axis=1))  # rows of zeros say nothing
-        part = stand_in
-        if len(alive) >= 2 * PART_ROWS or len(alive) < stand_in.tiles.shape[0] // 2:
+    def best_of_part() -> Any:
+        alive, part = stand_in.alive, stand_in  # rows of zeros say nothing
+        if len(alive) >= 2 * PART_ROWS or len(alive) < stand_in.Y.shape[0] // 2:
             part = stand_in.some_rows(np.sort(rng.permutation(alive)[:PART_ROWS]))
         starts = (run(part, part.draw_components(k, rng), SCREENING, 0.0) for _ in range(N_STARTS))
         best = min(starts, key=lambda found: found.history[-1])
@@ -192,8 +221,7 @@ def find_stand_in(
     basis = _row_space(X, backend, root, width, rng)
     if len(basis) == 0:
         return None
-    Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
-    backend.sweep(X, Project(X, np.ascontiguousarray(basis * root, dtype=X.dtype), Y))
+    Y = backend.project(X, np.ascontiguousarray(basis * root, dtype=X.dtype))
     return StandIn(Y, np.ascontiguousarray(basis.T), scale, backend)
 
 
@@ -206,8 +234,8 @@ def _row_space(
     basis = rng.standard_normal((width, X.shape[1]))
     for _ in range(2):
         if len(basis):
-            step = PowerPass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen)
-            basis = _orthonormal_rows(backend.sweep(X, step)[0] * root)
+            found = backend.power_pass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen)
+            basis = _orthonormal_rows(found * root)
     return basis.astype(X.dtype)
 
 

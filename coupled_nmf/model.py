@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from coupled_nmf.arrays import refuse_large
-from coupled_nmf.backends import BACKENDS
+from coupled_nmf.backends import open_backend
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
@@ -130,8 +130,8 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             self.__dict__.update(before, _stream=stream)
             raise
 
-    def _open_backend(self) -> Any:
-        return BACKENDS["numpy" if self.backend == "auto" else self.backend](self.n_jobs)
+    def _open_backend(self, X: TiledMatrix) -> Any:
+        return open_backend(self.backend, X, self.n_jobs)
 
     def _prepare(
         self,
@@ -171,7 +171,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             alpha = alpha[[layout.names.index(name) for name in names]]
             if not alpha.any():
                 raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
-        with self._open_backend() as backend:
+        with self._open_backend(matrix) as backend:
             data = self._prepare(matrix, backend, sample_weight, alpha, learns=False)
             plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
             return plan.reading(data).solve(H), alpha

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
+
+from coupled_nmf.arrays import on_device, to_host
 
 
 def rows_of(array: Any, key: Any) -> Any:
@@ -15,6 +18,8 @@ def rows_of(array: Any, key: Any) -> Any:
         return PartialBlock(array.array, array.places[key])
     if isinstance(array, np.ndarray) or (isinstance(key, slice) and key.step in (None, 1)):
         return array[key]
+    if on_device(array):
+        return array[key if isinstance(key, slice) else importlib.import_module("cupy").asarray(key)]
     if isinstance(key, slice):
         key = np.arange(array.shape[0])[key]
     rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
@@ -62,7 +67,7 @@ class PartialBlock:
         places = self.places[rows]
         there = places >= 0
         found = np.full((len(places), self.shape[1]), np.nan, dtype=self.dtype)
-        some = rows_of(self.array, places[there])
+        some = to_host(rows_of(self.array, places[there]))
         found[there] = some.toarray() if issparse(some) else some
         return found
 

@@ -46,8 +46,6 @@ class Penalties:
 
     def of(self, F: NDArray[Any], H: NDArray[Any], layout: BlockLayout, weights: NDArray[np.float64]) -> float:
         """What they add to J."""
-        if not self.any:
-            return 0.0
         sums, squares = F.sum(axis=1, dtype=np.float64), np.einsum("ij,ij->i", F, F, dtype=np.float64)
         on_rows = 2 * self.l1_F * sums + self.l2_F * squares
         return float(weights @ on_rows if weights.size else on_rows.sum()) + self.on_H(H, layout)

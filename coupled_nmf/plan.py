@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import stand_in_width
 from coupled_nmf.notices import warn_caller
 from coupled_nmf.penalties import Penalties
@@ -49,7 +48,7 @@ class Plan:
 
     def reading(self, data: Prepared, n_samples: float | None = None) -> Any:
         """What the loop reads; ``n_samples`` as for `penalties`."""
-        return LOSSES[self.loss](data, self.penalties(data, n_samples))
+        return data.backend.reading(self.loss, data, self.penalties(data, n_samples))
 
     @property
     def rule(self) -> Any:

@@ -40,6 +40,28 @@ class Gaps:
 
 
 @dataclass(frozen=True)
+class Scanned:
+    """What one look at X finds.
+
+    Attributes
+    ----------
+    squares, totals, entries : ndarray of shape (n_blocks,)
+        As in `Prepared`.
+    missing : ndarray of shape (n_features,)
+        Gaps of each column, in samples whose weight counts.
+    absent, scattered : ndarray of bool of shape (n_samples, n_blocks) and (n_samples,)
+        As in `Gaps`.
+    """
+
+    squares: NDArray[np.float64]
+    totals: NDArray[np.float64]
+    entries: NDArray[np.float64]
+    missing: NDArray[np.float64]
+    absent: NDArray[np.bool_]
+    scattered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Checked data, ready to be fitted.
 
@@ -48,7 +70,7 @@ class Prepared:
     X : TiledMatrix
         The data.
     backend : object
-        Runs sweeps.
+        Where it is fitted.
     alpha : ndarray of shape (n_blocks,)
         Weight of each block.
     weights : ndarray of shape (n_samples,) or (0,)
@@ -159,7 +181,7 @@ def prepare(
     X : TiledMatrix
         The data; no entry has been looked at.
     backend : object
-        Runs sweeps.
+        Where it is looked at and fitted.
     refuse : callable
         ``refuse(tile, rows)`` raises the error for a tile with an entry that cannot be.
     block_weights : mapping, sequence, 'balanced' or None
@@ -176,8 +198,8 @@ def prepare(
     ValueError
         If an entry cannot be, or X or its weights are too large or too small for its dtype.
     """
-    scan = Scan(X, weights, refuse)
-    squares, totals, entries, missing = backend.sweep(X, scan)
+    scan: Scanned = backend.scan(X, weights, refuse)
+    squares, totals, entries = scan.squares, scan.totals, scan.entries
     sizes = totals if by_totals else squares
     alpha = balanced_weights(sizes) if isinstance(block_weights, str) else X.layout.weights(block_weights)
     if totals.any():
@@ -191,7 +213,7 @@ def prepare(
     gaps = None
     if scan.absent.any() or scan.scattered.any():
         counted = np.count_nonzero(weights) if weights.size else X.shape[0]
-        gaps = Gaps(scan.absent, scan.scattered, missing == counted)
+        gaps = Gaps(scan.absent, scan.scattered, scan.missing == counted)
     return Prepared(X, backend, alpha, weights, squares, totals, entries, gaps)
 
 

@@ -17,9 +17,12 @@ from coupled_nmf.tiled import TiledMatrix
 
 @dataclass(frozen=True)
 class Start:
-    """F and H, and whether F is 'cold' (zero, to be found from H), 'given', or 'warm' (near the end already)."""
+    """F and H, and whether F is 'cold' (None: zero, to be found from H), 'given', or 'warm' (near the end already).
 
-    F: NDArray[Any]
+    A warm F is where the backend holds it.
+    """
+
+    F: Any
     H: NDArray[Any]
     kind: str
 
@@ -31,7 +34,7 @@ def shared_stand_in(data: Prepared, plan: Plan, rng: np.random.RandomState) -> S
     scale = float(np.sqrt(data.weighted_squares / data.entries.sum()))
     stand_in = find_stand_in(data.X, data.backend, data.column_weights, scale, plan.k, rng)
     if stand_in is not None and data.weights.size:
-        stand_in = stand_in.weighted(np.sqrt(data.weights))
+        stand_in.weigh(np.sqrt(data.weights))
     return stand_in
 
 
@@ -50,20 +53,19 @@ def find_start(
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(plan.k))  # it may serve larger ranks
         found = start_on_stand_in(stand_in, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
-        share = data.X.dtype.type(np.sqrt(stand_in.scale))
-        np.multiply(found.F, share, out=found.F)
+        share, backend = np.sqrt(stand_in.scale), data.backend
+        backend.scale(found.F, share)
         if data.weights.size:
-            found.F[:] = unweigh(found.F.T, data.weights).T
-        return Start(found.F, unweigh(found.H.T * share, data.column_weights), "warm")
+            backend.scale(found.F, unweigh(np.ones((1, len(data.weights))), data.weights)[0])
+        H = backend.host(found.H).T * data.X.dtype.type(share)
+        return Start(found.F, unweigh(H, data.column_weights), "warm")
     else:
         U, s, Vt = stand_in.svd()
         if len(s) < plan.k:  # X has a smaller rank
             return find_start(data, replace(plan, init="random"), rng, None, None, None)
         Vt = unweigh(Vt, data.column_weights)
         F, H = nndsvd(U, s, Vt, plan.k, data.mean if init == "nndsvda" else 0.0)
-    if plan.from_h:
-        F[:] = 0
-    return Start(F, H, "cold" if plan.from_h else "given")
+    return Start(None, H, "cold") if plan.from_h else Start(F, H, "given")
 
 
 def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
@@ -71,7 +73,7 @@ def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
     shape, dtype = (data.X.shape[0], plan.k), data.X.dtype
     H = H.astype(dtype)
     if plan.from_h:
-        return Start(np.zeros(shape, dtype), H, "cold")
+        return Start(None, H, "cold")
     # Where a zero never moves, F starts at one and the same number.
     return Start(np.full(shape, np.sqrt(data.mean / plan.k), dtype), lift_zeros(H), "cold")
 
@@ -79,5 +81,5 @@ def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
 def _custom(X: TiledMatrix, plan: Plan, F: Any, H: Any) -> Start:
     H = check_custom("H", H, (plan.k, X.shape[1]), X.dtype)
     if F is None:
-        return Start(np.zeros((X.shape[0], plan.k), dtype=X.dtype), H, "cold")
+        return Start(None, H, "cold")
     return Start(check_custom("F", F, (X.shape[0], plan.k), X.dtype), H, "given")

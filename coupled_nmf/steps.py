@@ -38,6 +38,11 @@ def rows_in(tile: Tile) -> int:
     return len(tile[0])
 
 
+def zeros_for(X: TiledMatrix, V: NDArray[Any]) -> NDArray[Any]:
+    """An F of zeros for X, as wide as V."""
+    return np.zeros((X.shape[0], V.shape[1]), V.dtype)
+
+
 class TileStep(ABC):
     """One tile's share of a sweep."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from coupled_nmf.arrays import on_device, to_host
 from coupled_nmf.blocks import BlockLayout, PartialBlock
 
 
@@ -90,6 +91,11 @@ class TiledMatrix:
         return all(isinstance(part, (np.ndarray, SparseRows)) for part in self.parts)
 
     @property
+    def on_device(self) -> bool:
+        """Whether a part is a CuPy array."""
+        return any(map(on_device, self.parts))
+
+    @property
     def dense_width(self) -> int:
         """Columns of the parts that are not sparse."""
         return sum(part.shape[1] for part in self.parts if not isinstance(part, SparseRows))
@@ -111,12 +117,13 @@ class TiledMatrix:
 
     def tile(self, rows: slice) -> Tile:
         """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""
-        return [self._rows(part, rows) for part in self.parts]
+        return [self.rows_of(part, rows) for part in self.parts]
 
-    def _rows(self, part: Any, rows: slice) -> Part:
+    def rows_of(self, part: Any, rows: slice) -> Part:
+        """Those rows of one part, as in a tile; of one on a device, a copy in memory."""
         if isinstance(part, SparseRows):
             return replace(part, indptr=part.indptr[rows.start : rows.stop + 1])
-        some = part[rows]
+        some = to_host(part[rows])
         if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
             return some
         with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused

@@ -11,18 +11,19 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["arrays", "partial", "backends.blas", "microkernels", "objective", "notices"],
+    ["arrays", "partial", "backends.blas", "microkernels", "objective", "notices", "judging"],
     ["blocks", "products", "sparse_rows", "initialization"],
     ["datasets", "frames", "solvers.panels", "tiled", "penalties"],
-    ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.numpy"],
-    ["backends", "solvers", "columns", "gaps"],
+    ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.threads"],
+    ["solvers", "columns", "gaps"],
     ["steps", "divergences"],
     ["prepared", "alternation", "checks", "divergence_rows"],
     ["solve", "lowrank"],
     ["frobenius"],
     ["kullback_leibler", "streaming"],
     ["losses", "persistence"],
-    ["plan"],
+    ["backends.numpy"],
+    ["backends", "plan"],
     ["starts"],
     ["fitting", "callbacks"],
     ["model"],

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.blas import BLAS
-from coupled_nmf.backends.numpy import NumpyBackend, tile_rows
+from coupled_nmf.backends.numpy import NumpyBackend
+from coupled_nmf.backends.threads import tile_rows
 from coupled_nmf.solvers.hals import solve_exactly, solve_rows
 from coupled_nmf.steps import TileStep
 from coupled_nmf.tiled import TiledMatrix

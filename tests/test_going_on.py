@@ -6,7 +6,7 @@ from oracles import CASES
 
 from coupled_nmf import Blocks, CoupledNMF, fitting, make_coupled_blocks, rank_path
 from coupled_nmf.frobenius import Frobenius
-from coupled_nmf.lowrank import StandIn
+from coupled_nmf.lowrank import StandInReading
 from coupled_nmf.solvers import SOLVERS
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -178,7 +178,7 @@ def test_an_error_in_a_callback_comes_out_as_it_is(X):
 def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch):
     """The compressed start has iterations of its own, of which nothing could be kept."""
     X, _, _ = make_coupled_blocks(400, {"a": 60, "b": 40}, 3, noise=0.1, random_state=0)
-    moved = StandIn.move_h
+    moved = StandInReading.move_h
     calls = iter(range(100))
 
     def interrupted(self, *arguments):
@@ -186,7 +186,7 @@ def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch):
             raise KeyboardInterrupt
         return moved(self, *arguments)
 
-    monkeypatch.setattr(StandIn, "move_h", interrupted)
+    monkeypatch.setattr(StandInReading, "move_h", interrupted)
     with pytest.raises(KeyboardInterrupt):
         CoupledNMF(3, init="compressed", random_state=0).fit(X)
 

@@ -1,218 +1,88 @@
-"""The sweep on the CPU: cache-sized row tiles on a thread pool, the sums committed in tile order."""
+"""The CPU: X and the factors in memory, worked on by threads over tiles."""
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.blas import BLAS
-from coupled_nmf.solvers.panels import PANEL
+from coupled_nmf.backends.threads import Threads
+from coupled_nmf.judging import Judge, Terms
+from coupled_nmf.losses import LOSSES
+from coupled_nmf.lowrank import PowerPass, Project, StandInReading
+from coupled_nmf.penalties import Penalties
+from coupled_nmf.prepared import Prepared, Scan, Scanned
 from coupled_nmf.tiled import Tile, TiledMatrix
 
-TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
-MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
-SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
-MOST_MIXED = 2**14  # rows where sparse parts stand beside dense ones, or float32 sums lose digits
-PARTS = 8  # at least, where there are rows enough
-MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
-LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
-ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
 
+class NumpyBackend(Threads):
+    """Where X is looked at and fitted: what a backend is asked for, and how the CPU does it.
 
-@njit(nogil=True, cache=True)
-def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
-    """Add ``part`` to the float64 ``total``, without the buffers of a NumPy add of two dtypes."""
-    flat_total, flat_part = total.ravel(), part.ravel()
-    if flat_total.size != flat_part.size:
-        raise ValueError("a tile's sums do not have the shapes that its step promised")
-    for i in range(flat_total.size):
-        flat_total[i] += flat_part[i]
-
-
-def tile_rows(X: TiledMatrix) -> int:
-    """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
-    n_samples, least = max(X.shape[0], 1), 1
-    if X.sparse_width:  # a tile sums all columns, whatever it stores: that is to cost less than its entries
-        least = -(-n_samples // max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1))
-    if X.dense_width == 0:
-        return max(least, -(-n_samples // max(-(-X.stored // SPARSE_TILE), 1)))
-    bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
-    most = max(min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS), min(least, MOST_MIXED))
-    return even_height(n_samples, -(-n_samples // most))
-
-
-def even_height(n: int, least_parts: int) -> int:
-    """Height of equal parts of n, as many as asked for, rounded up to a multiple of PARTS if that leaves them tall."""
-    parts = -(-least_parts // PARTS) * PARTS
-    return max(-(-n // parts), min(n, PANEL))
-
-
-class _OrderedSums:
-    """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
-
-    def __init__(self, step: Any, most_waiting: int) -> None:
-        self.totals = tuple(np.zeros(shape) for shape in step.shapes)
-        self._recycle, self._most = step.recycle, most_waiting
-        self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
-        self._next, self._failed, self._blocked = 0, False, 0
-        self._adding, self._room = threading.Lock(), threading.Condition()
-
-    def bring(self, index: int, sums: tuple[NDArray[Any], ...]) -> None:
-        if len(self._waiting) >= self._most and index != self._next:
-            self._wait_for_room(index)
-        self._waiting[index] = sums
-        # Whoever finds the next tile's sums adds them, and those that came meanwhile; the others go on.
-        while self._next in self._waiting and self._adding.acquire(blocking=False):
-            try:
-                while (ready := self._waiting.pop(self._next, None)) is not None:
-                    for total, part in zip(self.totals, ready, strict=True):
-                        _add_to(total, part)
-                    self._recycle(ready)
-                    self._next += 1
-            finally:
-                self._adding.release()
-            if self._blocked:
-                with self._room:
-                    self._room.notify_all()
-
-    def _wait_for_room(self, index: int) -> None:
-        with self._room:
-            self._blocked += 1
-            while len(self._waiting) >= self._most and index != self._next and not self._failed:
-                self._room.wait(0.001)  # not for ever: who adds looks for the blocked without the lock
-            self._blocked -= 1
-
-    def fail(self) -> None:
-        self._failed = True
-
-
-class _ReadAhead:
-    """Reads the tiles of what lies outside memory, in order, on threads of its own, ahead of those who work on them."""
-
-    def __init__(self, X: TiledMatrix, height: int, n_threads: int) -> None:
-        self._X, self._height = X, height
-        self._reader = ThreadPoolExecutor(n_threads, thread_name_prefix="coupled_nmf_reader")
-        self._lock, self._next = threading.Lock(), 0
-        self._tiles: dict[int, Future[Tile]] = {}
-        large = height * X.shape[1] * X.dtype.itemsize > LARGE_TILE
-        for _ in range(n_threads if large else 2 * n_threads):  # no fewer: what a worker asks for is then under way
-            self._read_next()
-
-    def _read_next(self) -> None:
-        with self._lock:  # so that none is passed by
-            if self._next < self._X.shape[0]:
-                rows = slice(self._next, min(self._next + self._height, self._X.shape[0]))
-                self._tiles[rows.start] = self._reader.submit(self._X.tile, rows)
-                self._next = rows.stop
-
-    def take(self, rows: slice) -> Tile:
-        """Those rows' tile, when it is there."""
-        tile = self._tiles.pop(rows.start)
-        self._read_next()
-        return tile.result()
-
-    def __enter__(self) -> _ReadAhead:
-        return self
-
-    def __exit__(self, *exc_info: Any) -> None:
-        self._reader.shutdown(cancel_futures=True)
-
-
-class NumpyBackend:
-    """Threads over row tiles; BLAS is held at one thread each while the backend is open.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        Threads. None: as many as BLAS may use in this process; negative: cores + 1 + n_jobs.
+    Arrays of as many rows as X that a backend makes are its own, F and Y: others ask it for what they need of them.
+    Those that come from outside, and those of as many columns as X, are in memory; it copies them to where it works.
     """
 
-    def __init__(self, n_jobs: int | None = None) -> None:
-        self.n_threads = BLAS.n_threads(n_jobs)
-        self._limit: AbstractContextManager[None] = BLAS.one_thread()
-        self._pool: ThreadPoolExecutor | None = None
+    def scan(self, X: TiledMatrix, weights: NDArray[np.float64], refuse: Callable[[Tile, slice], None]) -> Scanned:
+        """Look at X once, see `prepare`."""
+        step = Scan(X, weights, refuse)
+        squares, totals, entries, missing = self.sweep(X, step)
+        return Scanned(squares, totals, entries, missing, step.absent, step.scattered)
 
-    def __enter__(self) -> NumpyBackend:
-        self._limit.__enter__()
-        if self.n_threads > 1:
-            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="coupled_nmf")
-        return self
+    def judge(self, terms: Terms, max_iter: int) -> Judge:
+        """Who decides for a loop of so many iterations at most."""
+        return Judge(terms)
 
-    def __exit__(self, *exc_info: Any) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-        self._limit.__exit__(None, None, None)
+    def reading(self, loss: str, data: Prepared, penalties: Penalties) -> Any:
+        """What the loop reads for that loss."""
+        return LOSSES[loss](data, penalties)
 
-    def sweep(self, X: TiledMatrix, step: Any) -> tuple[NDArray[np.float64], ...]:
-        """Run a tile step over all row tiles of X and return the float64 sums of what it returns.
+    def stand_in_reading(self, Y: NDArray[Any], Bt: NDArray[Any], weighted_squares: float) -> StandInReading:
+        """What the loop reads in the place of X; the last are the squares of Y."""
+        return StandInReading(Y, Bt, weighted_squares, self)
 
-        Parameters
-        ----------
-        X : TiledMatrix
-            What is swept over.
-        step : TileStep
-            ``step(tile, rows)`` gets the tile of every part and the rows it stands for, and returns arrays of
-            ``step.shapes``. It may write to rows ``rows`` of arrays of its own.
-        """
-        work = X.n_entries * step.depth
-        height = tile_rows(X) if work > ALONE else MOST_ROWS
-        if X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
-            height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
-        if X.in_memory:
-            return self._sum(X.shape[0], height, work, step, lambda rows: step(X.tile(rows), rows))
-        with _ReadAhead(X, height, self.n_threads) as tiles:
-            return self._sum(X.shape[0], height, work, step, lambda rows: step(tiles.take(rows), rows))
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+        return self.sweep(X, PowerPass(X, basis, chosen))[0]
 
-    def sweep_columns(self, n: int, step: Any) -> tuple[NDArray[np.float64], ...]:
-        """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
-        return self._sum(n, even_height(n, 1), n * step.depth**2, step, step)
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> NDArray[Any]:
+        """``X basisᵀ``."""
+        Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
+        self.sweep(X, Project(X, basis, Y))
+        return Y
 
-    def _sum(
-        self, n: int, height: int, work: int, step: Any, run: Callable[[slice], Any]
-    ) -> tuple[NDArray[np.float64], ...]:
-        starts = range(0, n, height)
-        sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
+    def room_for(self, V: NDArray[Any]) -> NDArray[Any]:
+        """An array like V."""
+        return np.empty_like(V)
 
-        def run_one(index: int) -> None:
-            sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
+    def take(self, V: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Copy some rows."""
+        return V[rows]
 
-        self._for_each(run_one, len(starts), sums.fail, self.n_threads if work > ALONE else 1)
-        return sums.totals
+    def scale(self, V: NDArray[Any], by: Any) -> None:
+        """Multiply V, or each of its rows, by a number, in place."""
+        V *= V.dtype.type(by) if np.ndim(by) == 0 else by.astype(V.dtype)[:, None]
 
-    def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
-        """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.
+    def row_squares(self, V: NDArray[Any]) -> NDArray[np.float64]:
+        """Squares of each row."""
+        return np.einsum("ij,ij->i", V, V, dtype=np.float64)
 
-        After an error nothing new begins, and ``give_up`` wakes those that wait for what will not come.
-        """
-        order, failed = itertools.count(), threading.Event()
+    def column_squares(self, V: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squares of each column, of rows with these weights (none: 1 each)."""
+        rows = weights if weights.size else np.ones(len(V))
+        return np.einsum("i,ij,ij->j", rows, V, V, dtype=np.float64)
 
-        def work() -> None:
-            try:
-                while not failed.is_set() and (index := next(order)) < n:
-                    run(index)
-            except BaseException:
-                failed.set()
-                give_up()
-                raise
+    def host(self, V: NDArray[Any]) -> NDArray[Any]:
+        """V in memory."""
+        return V
 
-        helpers: list[Future[None]] = []
-        try:
-            if self._pool is not None:
-                helpers += (self._pool.submit(work) for _ in range(min(n_threads, n) - 1))
-            work()
-        except BaseException:
-            failed.set()  # also when it came before this thread's work began
-            give_up()
-            raise
-        finally:
-            errors = [error for helper in helpers if (error := helper.exception()) is not None]
-        if errors:
-            raise errors[0]
+    def give(self, V: NDArray[Any]) -> NDArray[Any]:
+        """V, from here or from memory, where the user wants it: where X is."""
+        return V
+
+    def show(self, V: NDArray[Any]) -> NDArray[Any]:
+        """A view for a callback, which cannot change V."""
+        view = V.view()
+        view.flags.writeable = False
+        return view

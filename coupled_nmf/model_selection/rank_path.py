@@ -154,7 +154,7 @@ def rank_path(
     checked._validate_params()
     matrix = read_X(checked, X, reset=True)
     fits = []
-    with checked._open_backend() as backend:
+    with checked._open_backend(matrix) as backend:
         data = checked._prepare(matrix, backend)
         plans = [replace(checked._plan(), k=k) for k in ranks]
         needs = [plan for plan in plans if plan.resolve(data) in FROM_STAND_IN]
