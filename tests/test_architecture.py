@@ -22,7 +22,7 @@ LAYERS = [
     ["frobenius"],
     ["kullback_leibler", "streaming"],
     ["losses", "persistence"],
-    ["backends.numpy"],
+    ["backends.numpy", "backends.kernels"],
     ["backends", "plan"],
     ["starts"],
     ["fitting", "callbacks"],

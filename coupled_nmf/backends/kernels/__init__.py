@@ -1,0 +1,33 @@
+"""The CUDA kernels, and how they are compiled: what the backend and the tests share. CuPy is not needed here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from coupled_nmf.solvers.hals import LARGE
+from coupled_nmf.solvers.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
+
+KERNELS = Path(__file__).parent
+WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)  # ranks up to which a row of a factor lies in registers
+WITH_WIDTH = ("move.cu", "solve.cu")  # what is compiled for each of them
+CONTROL = {
+    name: int(place)
+    for name, place in re.findall(r"^  (\w+) = (\d+),", (KERNELS / "control.cuh").read_text(encoding="utf-8"), re.M)
+}
+
+
+def width_for(k: int) -> int:
+    """The least of ``WIDTHS`` that holds a rank, 0 where none does."""
+    return next((width for width in WIDTHS if k <= width), 0)
+
+
+def options(dtype: DTypeLike, width: int | None = None) -> tuple[str, ...]:
+    """What a file is compiled with, for a dtype and, where it is one of ``WITH_WIDTH``, a width."""
+    single = np.dtype(dtype) == np.float32
+    real, smallest = ("float", f"{SMALLEST_SINGLE!r}f") if single else ("double", repr(SMALLEST_DOUBLE))
+    found = ("-std=c++17", f"-I{KERNELS}", f"-DREAL={real}", f"-DSMALLEST={smallest}", f"-DLARGE={LARGE!r}")
+    return found if width is None else (*found, f"-DWIDTH={width}")

@@ -1,0 +1,81 @@
+// Sums that are gathered part by part, in double and in an order that never changes.
+
+extern "C" __global__ void add_to(double* total, const REAL* part, long long size, int begins) {
+  const long long step = (long long)gridDim.x * blockDim.x;
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step)
+    total[i] = begins ? double(part[i]) : total[i] + part[i];
+}
+
+constexpr int SIDE = 64, CHUNK = 32, THREADS = 256;  // a block's square of the gram, and the rows that it stages
+constexpr int STEP = 16, OWN = SIDE / STEP;  // a thread's entries of the square are STEP apart, OWN x OWN
+
+// Rows `row` to `last`, CHUNK at most, of SIDE entries from `first` on; what is not there becomes zero.
+__device__ __forceinline__ void stage(double (&room)[SIDE][CHUNK + 1], const REAL* V, long long ld,
+                                      const double* weights, int row, int last, int first, int k) {
+  for (int e = threadIdx.x; e < SIDE * CHUNK; e += THREADS) {
+    const int j = e / CHUNK, i = e % CHUNK;  // neighbouring threads read neighbouring rows
+    double value = 0;
+    if (first + j < k && row + i < last) {
+      value = V[(first + j) * ld + row + i];
+      if (weights) value *= weights[row + i];
+    }
+    room[j][i] = value;
+  }
+}
+
+// grid (slabs of rows, squares, squares); partials (slabs, k, k) are the grams of each slab.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    gram(const REAL* __restrict__ V, long long ld, const double* __restrict__ weights, int n, int k, int slab,
+         double* __restrict__ partials) {
+  __shared__ double left[SIDE][CHUNK + 1], right[SIDE][CHUNK + 1];  // one more: columns of a row in different banks
+  const int first_i = blockIdx.y * SIDE, first_j = blockIdx.z * SIDE;
+  const int own_i = threadIdx.x / STEP, own_j = threadIdx.x % STEP;
+  const int start = blockIdx.x * slab, last = n - start < slab ? n : start + slab;
+  double sums[OWN][OWN] = {};
+  for (int row = start; row < last; row += CHUNK) {
+    __syncthreads();
+    stage(left, V, ld, weights, row, last, first_i, k);
+    stage(right, V, ld, nullptr, row, last, first_j, k);
+    __syncthreads();
+    // Entries past the rank would be zeros: the same for all threads, and much of the work where the rank is small.
+#pragma unroll
+    for (int a = 0; a < OWN; ++a) {
+      if (first_i + a * STEP >= k) break;
+#pragma unroll
+      for (int b = 0; b < OWN; ++b) {
+        if (first_j + b * STEP >= k) break;
+#pragma unroll 8
+        for (int r = 0; r < CHUNK; ++r) sums[a][b] += left[own_i + a * STEP][r] * right[own_j + b * STEP][r];
+      }
+    }
+  }
+  partials += (long long)blockIdx.x * k * k;
+#pragma unroll
+  for (int a = 0; a < OWN; ++a) {
+#pragma unroll
+    for (int b = 0; b < OWN; ++b) {
+      const int i = first_i + own_i + a * STEP, j = first_j + own_j + b * STEP;
+      if (i < k && j < k) partials[(long long)i * k + j] = sums[a][b];
+    }
+  }
+}
+
+constexpr int ENTRIES = 32, SLICES = 8;  // of a block of reduce_grams
+
+// The sums over the slabs, and with l2 on the diagonal and rounded what a factor moves by; either may be null.
+extern "C" __global__ void __launch_bounds__(ENTRIES * SLICES)
+    reduce_grams(const double* __restrict__ partials, int n_slabs, int k, double l2, double* total, REAL* gram) {
+  __shared__ double sums[SLICES][ENTRIES];
+  const int lane = threadIdx.x % ENTRIES, slice = threadIdx.x / ENTRIES;
+  const long long size = (long long)k * k, entry = (long long)blockIdx.x * ENTRIES + lane;
+  double sum = 0;
+  if (entry < size) {
+    for (int s = slice; s < n_slabs; s += SLICES) sum += partials[s * size + entry];
+  }
+  sums[slice][lane] = sum;
+  __syncthreads();
+  if (slice > 0 || entry >= size) return;
+  for (int s = 1; s < SLICES; ++s) sum += sums[s][lane];
+  if (total) total[entry] = sum;
+  if (gram) gram[entry] = REAL(entry % (k + 1) == 0 ? sum + l2 : sum);
+}
