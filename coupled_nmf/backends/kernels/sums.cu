@@ -9,8 +9,10 @@ extern "C" __global__ void add_to(double* total, const REAL* part, long long siz
 constexpr int SIDE = 64, CHUNK = 32, THREADS = 256;  // a block's square of the gram, and the rows that it stages
 constexpr int STEP = 16, OWN = SIDE / STEP;  // a thread's entries of the square are STEP apart, OWN x OWN
 
+using Staged = double[SIDE][CHUNK + 1];  // one more, so that a row's columns lie in different banks
+
 // Rows `row` to `last`, CHUNK at most, of SIDE entries from `first` on; what is not there becomes zero.
-__device__ __forceinline__ void stage(double (&room)[SIDE][CHUNK + 1], const REAL* V, long long ld,
+__device__ __forceinline__ void stage(Staged& room, const REAL* V, long long ld,
                                       const double* weights, int row, int last, int first, int k) {
   for (int e = threadIdx.x; e < SIDE * CHUNK; e += THREADS) {
     const int j = e / CHUNK, i = e % CHUNK;  // neighbouring threads read neighbouring rows
@@ -23,13 +25,30 @@ __device__ __forceinline__ void stage(double (&room)[SIDE][CHUNK + 1], const REA
   }
 }
 
+// USED x USED of the thread's entries: what lies past the rank would be zeros, and most of the work where that is small.
+template <int USED>
+__device__ __forceinline__ void add_products(const Staged& left, const Staged& right, double (&sums)[OWN][OWN]) {
+  const int own_i = threadIdx.x / STEP, own_j = threadIdx.x % STEP;
+#pragma unroll 4
+  for (int r = 0; r < CHUNK; ++r) {
+    double some[USED];
+#pragma unroll
+    for (int b = 0; b < USED; ++b) some[b] = right[own_j + b * STEP][r];
+#pragma unroll
+    for (int a = 0; a < USED; ++a) {
+      const double value = left[own_i + a * STEP][r];
+#pragma unroll
+      for (int b = 0; b < USED; ++b) sums[a][b] += value * some[b];
+    }
+  }
+}
+
 // grid (slabs of rows, squares, squares); partials (slabs, k, k) are the grams of each slab.
 extern "C" __global__ void __launch_bounds__(THREADS)
     gram(const REAL* __restrict__ V, long long ld, const double* __restrict__ weights, int n, int k, int slab,
          double* __restrict__ partials) {
-  __shared__ double left[SIDE][CHUNK + 1], right[SIDE][CHUNK + 1];  // one more: columns of a row in different banks
+  __shared__ Staged left, right;
   const int first_i = blockIdx.y * SIDE, first_j = blockIdx.z * SIDE;
-  const int own_i = threadIdx.x / STEP, own_j = threadIdx.x % STEP;
   const int start = blockIdx.x * slab, last = n - start < slab ? n : start + slab;
   double sums[OWN][OWN] = {};
   for (int row = start; row < last; row += CHUNK) {
@@ -37,16 +56,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     stage(left, V, ld, weights, row, last, first_i, k);
     stage(right, V, ld, nullptr, row, last, first_j, k);
     __syncthreads();
-    // Entries past the rank would be zeros: the same for all threads, and much of the work where the rank is small.
-#pragma unroll
-    for (int a = 0; a < OWN; ++a) {
-      if (first_i + a * STEP >= k) break;
-#pragma unroll
-      for (int b = 0; b < OWN; ++b) {
-        if (first_j + b * STEP >= k) break;
-#pragma unroll 8
-        for (int r = 0; r < CHUNK; ++r) sums[a][b] += left[own_i + a * STEP][r] * right[own_j + b * STEP][r];
-      }
+    if (k <= STEP) {
+      add_products<1>(left, right, sums);
+    } else if (k <= 2 * STEP) {
+      add_products<2>(left, right, sums);
+    } else {
+      add_products<OWN>(left, right, sums);
     }
   }
   partials += (long long)blockIdx.x * k * k;
@@ -54,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   for (int a = 0; a < OWN; ++a) {
 #pragma unroll
     for (int b = 0; b < OWN; ++b) {
-      const int i = first_i + own_i + a * STEP, j = first_j + own_j + b * STEP;
+      const int i = first_i + threadIdx.x / STEP + a * STEP, j = first_j + threadIdx.x % STEP + b * STEP;
       if (i < k && j < k) partials[(long long)i * k + j] = sums[a][b];
     }
   }
