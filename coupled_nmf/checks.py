@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from coupled_nmf.arrays import frame_array, is_frame, real_numbers, unmask, working_dtype
+from coupled_nmf.arrays import frame_array, is_frame, on_device, real_numbers, unmask, working_dtype
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.frames import blocks_of_frame, has_two_levels
 from coupled_nmf.steps import ONES
@@ -34,7 +34,7 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
         if reset and estimator.blocks is not None:
             raise ValueError("blocks is given and X names its own; leave out one of them.")
         return _read_blocks(estimator, X, reset=reset)
-    if _is_row_source(X):
+    if on_device(X) or _is_row_source(X):
         return _read_row_source(estimator, X, reset=reset)
     X = _read_array(estimator, X, reset=reset)
     if reset:

@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from coupled_nmf.alternation import Callback
-from coupled_nmf.backends import BACKENDS
+from coupled_nmf.arrays import to_host
+from coupled_nmf.backends import BACKENDS, PRECISIONS
 from coupled_nmf.callbacks import tasks_of
 from coupled_nmf.checks import read_X
 from coupled_nmf.fitting import Fit, Limits, best_fit
@@ -28,6 +29,7 @@ from coupled_nmf.objective import root_mean_square
 from coupled_nmf.plan import INITS
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solvers import SOLVERS
+from coupled_nmf.steps import ONES
 from coupled_nmf.streaming import Stream
 
 LOGGER = logging.getLogger("coupled_nmf")
@@ -82,8 +84,14 @@ class CoupledNMF(Model):
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
         Extrapolate both factors, with restarts (Ang and Gillis 2019). 'hals' only; 'mu' is never extrapolated.
-    backend : {'auto', 'numpy'}, default='auto'
-        Where the work runs.
+    backend : {'auto', 'numpy', 'cupy'}, default='auto'
+        Where the work runs. 'cupy': on an NVIDIA GPU, the current device of CuPy, to which X is copied, or streamed
+        tile by tile if it does not fit. 'auto': there if X is a CuPy array, or has one among its blocks; what is
+        returned and ``components_`` then are CuPy arrays too, else NumPy's. Kullback–Leibler runs on 'numpy' alone.
+    precision : {'full', 'tf32'}, default='full'
+        'tf32': on a GPU, products with X in float32 are made of factors that are rounded to 10 bits, about
+        0.0005 of each. That is faster on tensor cores; J inside the loop is then good to about three digits. The last
+        solve of F, and the errors, are in full precision all the same.
     n_jobs : int or None, default=None
         Threads. None: as many as BLAS may use in this process. The results do not depend on it.
     random_state : int, RandomState or None, default=None
@@ -170,6 +178,7 @@ class CoupledNMF(Model):
         "inner_sweeps": [Interval(Integral, 1, None, closed="left"), None],
         "extrapolate": ["boolean"],
         "backend": [StrOptions({"auto", *BACKENDS})],
+        "precision": [StrOptions(set(PRECISIONS))],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -196,6 +205,7 @@ class CoupledNMF(Model):
         inner_sweeps: int | None = None,
         extrapolate: bool = True,
         backend: str = "auto",
+        precision: str = "full",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
@@ -218,6 +228,7 @@ class CoupledNMF(Model):
         self.inner_sweeps = inner_sweeps
         self.extrapolate = extrapolate
         self.backend = backend
+        self.precision = precision
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.warm_start = warm_start
@@ -271,7 +282,7 @@ class CoupledNMF(Model):
         -------
         F : ndarray of shape (n_samples, n_components)
         """
-        warm: Any = getattr(self, "components_", None) if self.warm_start else None
+        warm: Any = to_host(getattr(self, "components_", None)) if self.warm_start else None
         with self._kept():
             matrix = read_X(self, X, reset=True)
             self._stream: Stream | None = None
@@ -327,10 +338,11 @@ class CoupledNMF(Model):
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
         plan = self._plan()
-        stream.refuse(plan.loss, plan.k, self.components_)
+        H = to_host(self.components_)
+        stream.refuse(plan.loss, plan.k, H)
         reading = plan.reading(data, stream.samples_with(data.n_samples, self.forget_factor))
-        moved, solution = stream.take(reading, plan.rule, self.components_, self.forget_factor, lifted=not plan.from_h)
-        self.components_ = moved
+        moved, solution = stream.take(reading, plan.rule, H, self.forget_factor, lifted=not plan.from_h)
+        self.components_ = data.backend.give(moved)
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]
         self.n_steps_ = stream.n_batches
@@ -358,17 +370,17 @@ class CoupledNMF(Model):
         rng = check_random_state(self.random_state)
         found = best_fit(data, plan, limits, rng, n_init=self.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
         self._keep(data, found)
-        return found.solution.F
+        return data.backend.give(found.solution.F)
 
     def _keep(self, data: Prepared, fit: Fit) -> None:
         """Keep a fit as the model's."""
-        self.components_, self.n_components_ = fit.H, len(fit.H)
+        self.components_, self.n_components_ = data.backend.give(fit.H), len(fit.H)
         self.objective_history_, self.n_iter_ = fit.history, fit.n_iter
         self.block_weights_ = data.alpha
         self._record(data, fit.solution)
         if self.verbose:
             LOGGER.info("%s: %d iterations, J %.6g", self, fit.n_iter, fit.objective)
-        if data.weighted_squares > 0 and not fit.solution.F.any():
+        if data.weighted_squares > 0 and not data.backend.column_squares(fit.solution.F, ONES).any():
             warn_caller("Nothing is left of F: the penalties are too large for this X; lower alpha_F or alpha_H.")
         if fit.interrupted:
             warn_caller(f"CoupledNMF was interrupted, and is fitted to iteration {fit.n_iter}.")

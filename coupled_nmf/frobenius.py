@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solve import SolveF, SolveGappyF
 from coupled_nmf.solvers import HALS
-from coupled_nmf.steps import MoveF, MoveGappyF, MoveH, Sums, zeros_for
+from coupled_nmf.steps import InMemory, MoveF, MoveGappyF, MoveH, Sums
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,24 @@ class Solution:
     baseline: NDArray[np.float64]
 
 
-class Frobenius:
-    """J = Σ_b α_b ‖X_b − F H_b‖² over the observed entries, with penalties, on X itself: a `Reading`.
+class Groups(NamedTuple):
+    """Columns of H that move by one gram, from an edge to the next, and l1 and l2 of each block as they enter it."""
 
-    The columns of H are one group, with one gram. Where samples lack blocks, or penalties differ, each block is one.
-    """
+    edges: NDArray[np.int64]
+    l1: NDArray[np.float64]
+    l2: NDArray[np.float64]
+
+
+def group_columns(data: Prepared, penalties: Penalties) -> Groups:
+    """All columns are one group; where samples lack entries, or penalties differ, each block is one."""
+    l1, l2 = penalties.of_H(data.alpha)
+    bounds = data.X.layout.bounds
+    by_block = data.gaps is not None or bool(np.ptp(l1) or np.ptp(l2))
+    return Groups(bounds if by_block else bounds[[0, -1]], l1, l2)
+
+
+class Frobenius(InMemory):
+    """J = Σ_b α_b ‖X_b − F H_b‖² over the observed entries, with penalties, on X itself: a `Reading`."""
 
     grows_with_totals = False  # but with the squares of X
 
@@ -49,15 +62,8 @@ class Frobenius:
         self.data, self.tiles, self.penalties, self.backend = data, data.X, penalties, data.backend
         self.weighted_squares = data.weighted_squares
         self._alpha = data.column_weights
-        self._l1_H, self._l2_H = penalties.of_H(data.alpha)
-        self._by_block = data.gaps is not None or bool(np.ptp(self._l1_H) or np.ptp(self._l2_H))
-        bounds = data.X.layout.bounds
-        self._edges = bounds if self._by_block else bounds[[0, -1]]
+        self._edges, self._l1_H, self._l2_H = group_columns(data, penalties)
         self._buffers: list[Sums] = []
-
-    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """F, of zeros if it is None, and H."""
-        return zeros_for(self.data.X, H.T) if F is None else F, H
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""

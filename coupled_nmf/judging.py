@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -72,12 +73,29 @@ class Verdict:
     flipped: bool = False
 
 
-class Judge:
-    """Decides at once, on the host. ``betas``: how far F was extrapolated last, and how far what is found next will be.
+class Judge(Protocol):
+    """Who decides: the host at once, or a device by the same rules, of which the host hears when it looks.
 
-    A device has a judge of its own, which decides by the same rules without the host: `decide` then returns None, and
-    `look`, which waits for it, is called every ``patience`` iterations only.
+    Attributes
+    ----------
+    betas : object
+        How far F was extrapolated last, and how far what is found next will be, as the moves take it.
+    patience : int
+        Iterations from one look to the next.
     """
+
+    betas: Any
+    patience: int
+
+    def decide(self, value: Any) -> bool | None:
+        """Whether what has J ``value`` is kept; None if the host does not know yet."""
+
+    def look(self) -> Verdict:
+        """Wait for what was decided so far. Raises ValueError if J was not finite."""
+
+
+class HostJudge:
+    """Decides at once."""
 
     patience = 1
 
@@ -87,7 +105,7 @@ class Judge:
         self._rejected = self._settled = False
         self.history: list[float] = []
 
-    def decide(self, value: float) -> bool | None:
+    def decide(self, value: float) -> bool:
         """Whether what has J ``value`` is kept.
 
         Raises

@@ -15,7 +15,7 @@ from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solvers import MultiplicativeUpdate
 from coupled_nmf.solvers.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
-from coupled_nmf.steps import Sums, TileStep, addresses, order_of, zeros_for
+from coupled_nmf.steps import InMemory, Sums, TileStep, addresses, order_of
 from coupled_nmf.tiled import Tile
 
 # A row is solved for when a step moves its entries by less than this part of its largest: the next step would move them
@@ -105,7 +105,7 @@ def absent_of(data: Prepared, rows: slice) -> NDArray[np.bool_]:
     return np.zeros((rows.stop - rows.start, len(data.alpha)), dtype=bool)
 
 
-class KullbackLeibler:
+class KullbackLeibler(InMemory):
     """J = 2 Σ_b α_b Σ (x log(x / fh) − x + fh) over the observed entries, with penalties: a `Reading`.
 
     Twice, as for the Frobenius loss, so that J stands to scikit-learn's objective as there. The value that `move_h`
@@ -117,10 +117,6 @@ class KullbackLeibler:
     def __init__(self, data: Prepared, penalties: Penalties) -> None:
         self.data, self.tiles, self.penalties, self.backend = data, data.X, penalties, data.backend
         self.weighted_squares = 2 * float(data.alpha @ data.totals)
-
-    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """F, of zeros if it is None, and H."""
-        return zeros_for(self.data.X, H.T) if F is None else F, H
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.arrays import refuse_large
+from coupled_nmf.arrays import on_device, refuse_large, to_host
 from coupled_nmf.backends import open_backend
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin
@@ -79,7 +80,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             Blocks if the fit saw Blocks and ``block`` is None.
         """
         check_is_fitted(self)
-        F = check_array(F, dtype=[np.float64, np.float32])
+        F = self._beside_components(F)
         if F.shape[1] != self.n_components_:
             raise ValueError(f"F has {F.shape[1]} columns; the model has {self.n_components_} components.")
         if block is not None:
@@ -89,6 +90,14 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if self.fitted_on_blocks_:
             return Blocks({name: F @ components for name, components in self.block_components_.items()})
         return F @ self.components_
+
+    def _beside_components(self, F: Any) -> Any:
+        """F checked, and where the components are."""
+        there = on_device(self.components_)
+        if on_device(F) and there:
+            return F
+        F = check_array(to_host(F), dtype=[np.float64, np.float32])
+        return importlib.import_module("cupy").asarray(F) if there else F
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
@@ -131,7 +140,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             raise
 
     def _open_backend(self, X: TiledMatrix) -> Any:
-        return open_backend(self.backend, X, self.n_jobs)
+        return open_backend(self.backend, X, self.n_jobs, self.precision)
 
     def _prepare(
         self,
@@ -163,8 +172,9 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout, alpha = self.layout_, np.asarray(self.block_weights_)
-        refuse_large("components_", self.components_, matrix.dtype)
-        H = self.components_.astype(matrix.dtype, copy=False)
+        H = to_host(self.components_)
+        refuse_large("components_", H, matrix.dtype)
+        H = H.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
             names = matrix.layout.names
             H = H[:, layout.columns_of(names)]
@@ -174,4 +184,5 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         with self._open_backend(matrix) as backend:
             data = self._prepare(matrix, backend, sample_weight, alpha, learns=False)
             plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
-            return plan.reading(data).solve(H), alpha
+            solution = plan.reading(data).solve(H)
+            return replace(solution, F=backend.give(solution.F)), alpha

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from coupled_nmf.arrays import to_host
 from coupled_nmf.blocks import BlockLayout
 from coupled_nmf.streaming import Stream
 
@@ -34,7 +35,7 @@ def save_model(model: Any, path: str | Path) -> None:
         sums = {f"stream{number}": array for number, array in enumerate(stream.sums)}
     text = json.dumps(header)  # before the file is touched
     with open(path, "wb") as file:  # savez would add a suffix to a name
-        np.savez(file, header=np.array(text), components=model.components_, **sums)
+        np.savez(file, header=np.array(text), components=to_host(model.components_), **sums)
 
 
 def load_model(cls: Any, path: str | Path) -> Any:

@@ -27,6 +27,12 @@ SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
 RIDGE = {"f": 1e-4, "d": 1e-10}
 
 
+def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dtype[Any]) -> float:
+    """What is added to the diagonal of the gram of rows of so many entries."""
+    few = n_entries < len(gram) and l2 == 0
+    return RIDGE[dtype.char] * float(gram.diagonal().max()) if few else l2
+
+
 @dataclass(frozen=True)
 class SolveF(TileStep):
     """Solve for F from a cold start, given H; sum the squares of the residual per block.
@@ -69,9 +75,7 @@ class SolveF(TileStep):
     def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64], n_entries: int) -> None:
         """Solve for rows of as many entries, by one gram."""
         kind = f.dtype.char
-        few = n_entries < len(gram) and self.l2 == 0
-        ridge = RIDGE[kind] * float(gram.diagonal().max()) if few else 0.0
-        gram = (gram + (self.l2 + ridge) * np.eye(len(gram))).astype(f.dtype)
+        gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
         cross -= f.dtype.type(self.l1)
         slow = solve_rows(f, gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
         if len(slow):

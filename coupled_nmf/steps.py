@@ -43,6 +43,26 @@ def zeros_for(X: TiledMatrix, V: NDArray[Any]) -> NDArray[Any]:
     return np.zeros((X.shape[0], V.shape[1]), V.dtype)
 
 
+class InMemory:
+    """What readings of X in memory share."""
+
+    tiles: TiledMatrix
+
+    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """F, of zeros if it is None, and H."""
+        return zeros_for(self.tiles, H.T) if F is None else F, H
+
+    def learn(self, solver: Any, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
+        """H, moved once by sums of any data."""
+        moved = np.empty_like(H)
+        self.move_h(solver, sums, H, moved, (0.0, 0.0))
+        return moved
+
+    def move_h(self, solver: Any, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: Any) -> Any:
+        """Move H, see `Reading`."""
+        raise NotImplementedError
+
+
 class TileStep(ABC):
     """One tile's share of a sweep."""
 

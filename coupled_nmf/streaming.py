@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.arrays import refuse_large
@@ -51,8 +50,7 @@ class Stream:
         sums = reading.sums_of(solution.F, H)
         if self.sums is not None:
             sums = tuple(new + forget_factor * old for new, old in zip(sums, self.sums, strict=True))
-        moved = np.empty_like(H)
-        reading.move_h(rule, sums, H, moved, (0.0, 0.0))
+        moved = reading.learn(rule, sums, H)
         self.n_samples = self.samples_with(reading.data.n_samples, forget_factor)
         self.sums, self.n_batches = sums, self.n_batches + 1
         return moved, solution

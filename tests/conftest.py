@@ -1,16 +1,67 @@
-"""Data that several test files share; imports stay inside, so that tests of coupled_nmf alone need no torch."""
+"""What several test files share; imports stay inside, so that tests of coupled_nmf alone need no torch."""
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cnn_probe.datasets import ImageData
+
+# What holds of the estimator holds on every backend: each test of these files runs once on each.
+ON_EVERY_BACKEND = {"test_bad_input", "test_model_selection"}
+PLACES = ["cpu", "emulated", pytest.param("gpu", marks=pytest.mark.gpu)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests of the files that run on every backend each of the places in its turn."""
+    if metafunc.module.__name__.split(".")[-1] in ON_EVERY_BACKEND:
+        metafunc.parametrize("place", PLACES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where backend='auto' works: here, on the emulated device, or on a GPU."""
+    where = getattr(request, "param", "cpu")
+    if where == "cpu":
+        yield where
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        if where == "emulated":
+            emulate(patch)
+        else:
+            need_gpu()
+        backends = importlib.import_module("coupled_nmf.backends")
+        opened = backends.open_backend
+
+        def open_there(name: str, *arguments: object) -> object:
+            return opened("cupy" if name == "auto" else name, *arguments)
+
+        patch.setattr("coupled_nmf.model.open_backend", open_there)
+        yield where
+
+
+def emulate(patch: pytest.MonkeyPatch) -> None:
+    """Put a CuPy in place that works in the host's memory, by kernels compiled for the host."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++, which compiles the kernels for the host, is not installed")
+    patch.setitem(sys.modules, "cupy", importlib.import_module("emulation.cupy"))
+
+
+def need_gpu() -> None:
+    """Skip where there is no GPU, or no CuPy."""
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    if not cupy.cuda.is_available():
+        pytest.skip("there is no NVIDIA GPU")
+
 
 MNIST_ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
 

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    ["arrays", "partial", "backends.blas", "microkernels", "objective", "notices", "judging"],
+    ["arrays", "backends.blas", "microkernels", "objective", "notices", "judging"],
+    ["partial"],
     ["blocks", "products", "sparse_rows", "initialization"],
     ["datasets", "frames", "solvers.panels", "tiled", "penalties"],
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.threads"],
@@ -22,7 +23,13 @@ LAYERS = [
     ["frobenius"],
     ["kullback_leibler", "streaming"],
     ["losses", "persistence"],
-    ["backends.numpy", "backends.kernels"],
+    ["backends.numpy", "backends.kernels", "backends.cuda"],
+    ["backends.cuda.device"],
+    ["backends.cuda.moves", "backends.cuda.tiles", "backends.cuda.judge"],
+    ["backends.cuda.gaps", "backends.cuda.stand_in", "backends.cuda.scan"],
+    ["backends.cuda.solve"],
+    ["backends.cuda.frobenius"],
+    ["backends.cupy"],
     ["backends", "plan"],
     ["starts"],
     ["fitting", "callbacks"],

@@ -11,9 +11,9 @@ import scipy.sparse
 from emulation import COMPILER, EmulationError, compile_module
 
 from coupled_nmf import scans, tiles
-from coupled_nmf.alternation import WINDOW, Alternation, Momentum
 from coupled_nmf.backends.kernels import CONTROL, KERNELS, WITH_WIDTH, options, width_for
 from coupled_nmf.columns import move_columns
+from coupled_nmf.judging import WINDOW, HostJudge, Momentum, Terms
 from coupled_nmf.objective import NOISE
 from coupled_nmf.solvers import hals
 from coupled_nmf.solvers.hals import hals_sweeps
@@ -355,26 +355,6 @@ def test_solves_end_where_those_of_the_numba_code_do(k, dtype, max_sweeps):
         assert set(unsolved) <= {0, 1}
 
 
-class Script:
-    """A reading whose J follows a script; it keeps the betas that the loop asked for."""
-
-    def __init__(self, values, weighted_squares):
-        self.values, self.weighted_squares, self.betas = iter(values), weighted_squares, []
-        self.tiles = SimpleNamespace(dtype=np.dtype(np.float64))
-
-    def point_of(self, H):
-        return None
-
-    def move_f(self, solver, point, F, other, betas):
-        other[...] = len(self.betas) + 1
-        return ()
-
-    def move_h(self, solver, sums, H, other, betas):
-        self.betas.append(betas)
-        other[...] = len(self.betas)
-        return next(self.values), None
-
-
 def random_course(rng):
     """Values of J: falling, rising, crawling, jumping, of both signs of nothing, and not finite."""
     n, kind = int(rng.integers(1, 25)), rng.integers(0, 5)
@@ -388,57 +368,58 @@ def random_course(rng):
     return values
 
 
-def decide_control(extrapolated, tol, window, floor):
+def decide_control(terms):
     momentum = Momentum()
     return control_of(
-        BETA=momentum.beta, CEILING=momentum.ceiling, GOOD=momentum.beta, EXTRAPOLATED=extrapolated,
-        GROWTH=momentum.growth, CEILING_GROWTH=momentum.ceiling_growth, CUT=momentum.cut, TOL=tol, SPAN=window,
-        WINDOW=WINDOW, FLOOR=floor,
+        BETA=momentum.beta, CEILING=momentum.ceiling, GOOD=momentum.good, EXTRAPOLATED=terms.extrapolated,
+        GROWTH=momentum.growth, CEILING_GROWTH=momentum.ceiling_growth, CUT=momentum.cut, TOL=terms.tol,
+        SPAN=terms.span, WINDOW=WINDOW, FLOOR=terms.floor,
     )  # fmt: skip
 
 
-def test_decides_as_the_loop_does():
-    """The same script through `Alternation.run` and the kernel: to the bit, since no sums differ."""
+def judge_course(values, terms):
+    """What the host decides: betas and whether it accepts, for each value, and how it ends."""
+    judge, betas, accepted = HostJudge(terms), [], []
+    for value in values:
+        betas.append(judge.betas)
+        try:
+            accepted.append(judge.decide(float(value)))
+        except ValueError:
+            return betas, accepted, judge.history, "not finite"
+        if judge.look().settled:
+            return betas, accepted, judge.history, "settled"
+    return betas, accepted, judge.history, "stopped by max_iter"
+
+
+def test_decides_as_the_host_does():
+    """The same values of J through `HostJudge` and the kernel: to the bit, since no sums differ."""
     rng, decide = np.random.default_rng(8), kernel("decide", np.float64)
     ends = {"settled": 0, "stopped by max_iter": 0, "not finite": 0, "rejected": 0}
     for course in range(2000):
         values, extrapolated = random_course(rng), bool(rng.integers(0, 2))
-        tol, window = float(rng.choice([0, 1e-6, 1e-3, 0.1])), int(rng.choice([1, 3, 5]))
-        script = Script(values, float(rng.choice([0.0, 1e-3, 1.0])) * 10.0 ** rng.integers(-12, 20))
-        loop = Alternation(script, None, extrapolated=extrapolated)
-        F, H = np.zeros((1, 1)), np.zeros((1, 1))
-        histories, told = [], []
-        try:
-            result = loop.run(F, H, max_iter=len(values), tol=tol, window=window, callbacks=[told.append])
-        except ValueError:
-            result = None  # J is not finite
-        control = Guarded(decide_control(extrapolated, tol, window, NOISE["d"] * script.weighted_squares))
+        tol, span = float(rng.choice([0, 1e-6, 1e-3, 0.1])), int(rng.choice([1, 3, 5]))
+        floor = NOISE["d"] * float(rng.choice([0.0, 1e-3, 1.0])) * 10.0 ** rng.integers(-12, 20)
+        terms = Terms(extrapolated, tol, span, floor, np.dtype(np.float64))
+        expected = judge_course(values, terms)
+        control = Guarded(decide_control(terms))
         history, state = Guarded(np.full(len(values), -1.0)), control.array
-        held, betas, accepted = [0.0, 0.0], [], 0
+        betas, accepted = [], []
         for value in values:
             betas.append((state[CONTROL["LAST_BETA"]], state[CONTROL["NEXT_BETA"]]))
             flipped = state[CONTROL["FLIPPED"]]
             decide((1,), (256,), [control, history, np.float64(value), *[NULL, np.int32(0), np.int32(0)] * 3])
-            if state[CONTROL["FLIPPED"]] != flipped:
-                accepted = len(betas)
-            held.append(accepted)
+            if state[CONTROL["DONE"]] != 2:
+                accepted.append(bool(state[CONTROL["FLIPPED"]] != flipped))
             if state[CONTROL["DONE"]]:
                 break
         control.check(), history.check()
         count = int(state[CONTROL["COUNT"]])
-        what = f"course {course}: {values}, extrapolated {extrapolated}, tol {tol}, window {window}"
-        assert betas == script.betas, what
-        histories = [info.objective for info in told]
-        np.testing.assert_array_equal(history.array[:count], histories, err_msg=what)
+        what = f"course {course}: {values}, {terms}"
+        end = ("stopped by max_iter", "settled", "not finite")[int(state[CONTROL["DONE"]])]
+        assert (betas, accepted, history.array[:count].tolist(), end) == expected, what
         assert np.all(history.array[count:] == -1), what
-        assert (state[CONTROL["DONE"]] == 2) == (result is None), what
-        ends["rejected"] += bool(len(set(histories)) < len(histories))
-        if result is None:
-            ends["not finite"] += 1
-            continue
-        assert (state[CONTROL["DONE"]] == 1) == result.converged, what
-        assert accepted == result.H[0, 0], f"{what}: another factor is held"
-        ends["settled" if result.converged else "stopped by max_iter"] += 1
+        ends[end] += 1
+        ends["rejected"] += not all(accepted)
     assert all(number > 50 for number in ends.values()), f"the courses miss some ends: {ends}"
 
 
@@ -449,7 +430,7 @@ def test_decide_sums_its_parts():
         arguments = []
         for n, part in zip(sizes, parts, strict=True):
             arguments += [part if n else None, np.int32(n), np.int32(part.shape[1])]
-        control = decide_control(False, 0.0, 5, 0.0)
+        control = decide_control(Terms(False, 0.0, 5, 0.0, np.dtype(np.float64)))
         left = launch(decide, 1, 256, control, np.zeros(1), np.float64(2e4), *arguments)
         expected = 2e4 + sum(part[:n, 0].sum() for n, part in zip(sizes, parts, strict=True))
         assert left[1][0] == pytest.approx(expected, rel=1e-14)
@@ -458,7 +439,7 @@ def test_decide_sums_its_parts():
 
 
 def test_decides_nothing_once_done():
-    control = decide_control(True, 1e-3, 5, 0.0)
+    control = decide_control(Terms(True, 1e-3, 5, 0.0, np.dtype(np.float64)))
     control[CONTROL["DONE"]] = 1
     left = launch(
         kernel("decide", np.float64),

@@ -2,15 +2,33 @@
 
 from typing import Any
 
+import numpy as np
+
+from coupled_nmf.backends.cupy import CupyBackend
 from coupled_nmf.backends.numpy import NumpyBackend
 from coupled_nmf.tiled import TiledMatrix
 
-BACKENDS = {"numpy": NumpyBackend}
+BACKENDS = ("numpy", "cupy")
+PRECISIONS = ("full", "tf32")
 
 
-def open_backend(name: str, X: TiledMatrix, n_jobs: int | None) -> Any:
-    """The backend of that name for X; 'auto' goes by where X is."""
-    return NumpyBackend(n_jobs)
+def open_backend(name: str, X: TiledMatrix, n_jobs: int | None, precision: str) -> Any:
+    """The backend of that name for X; 'auto' goes by where X is.
+
+    Raises
+    ------
+    ValueError
+        If the precision is not one of this backend, or of X's dtype.
+    ImportError, RuntimeError
+        If it is that of the GPU and CuPy or a device is missing.
+    """
+    if name == "auto":
+        name = "cupy" if X.on_device else "numpy"
+    if precision == "tf32" and (name != "cupy" or X.dtype != np.float32):
+        raise ValueError(
+            f"precision='tf32' is for X in float32 on backend='cupy'; this X is {X.dtype}, on {name!r}. Use 'full'."
+        )
+    return CupyBackend(X, precision) if name == "cupy" else NumpyBackend(n_jobs)
 
 
-__all__ = ["BACKENDS", "NumpyBackend", "open_backend"]
+__all__ = ["BACKENDS", "PRECISIONS", "CupyBackend", "NumpyBackend", "open_backend"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.threads import Threads
-from coupled_nmf.judging import Judge, Terms
+from coupled_nmf.judging import HostJudge, Terms
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.lowrank import PowerPass, Project, StandInReading
 from coupled_nmf.penalties import Penalties
@@ -30,9 +30,9 @@ class NumpyBackend(Threads):
         squares, totals, entries, missing = self.sweep(X, step)
         return Scanned(squares, totals, entries, missing, step.absent, step.scattered)
 
-    def judge(self, terms: Terms, max_iter: int) -> Judge:
+    def judge(self, terms: Terms, max_iter: int) -> HostJudge:
         """Who decides for a loop of so many iterations at most."""
-        return Judge(terms)
+        return HostJudge(terms)
 
     def reading(self, loss: str, data: Prepared, penalties: Penalties) -> Any:
         """What the loop reads for that loss."""

@@ -1,0 +1,129 @@
+"""The stand-in for X on the device: its passes over X, and the loop on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cuda.device import Device, Program
+from coupled_nmf.backends.cuda.judge import Parts, Value
+from coupled_nmf.backends.cuda.moves import ENERGY, Further, GramSums, Pair, add_keep, add_move, add_to, n_partials
+from coupled_nmf.backends.cuda.tiles import MOST_ROWS, DeviceMatrix
+from coupled_nmf.blocks import BlockLayout
+from coupled_nmf.solvers import HALS
+from coupled_nmf.steps import Sums
+from coupled_nmf.tiled import TiledMatrix
+
+
+def power_pass(
+    matrix: DeviceMatrix, device: Device, basis: NDArray[Any], chosen: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+    there, dtype = device.put(basis), matrix.dtype
+    total, part = device.zeros(basis.shape, np.float64), device.empty(basis.shape, dtype)
+    for tile in matrix.passes():
+        first, last = np.searchsorted(chosen, (tile.rows.start, tile.rows.stop))
+        if first == last:
+            continue
+        program, rows = Program(), chosen[first:last] - tile.rows.start
+        some = [(device.take(x, rows), columns) for x, columns in tile.parts]
+        cross = device.empty((len(basis), len(rows)), dtype)
+        for number, (x, columns) in enumerate(some):
+            device.multiply(program, cross, there[:, columns], x.T, add=number > 0)
+        for x, columns in some:
+            device.multiply(program, part[:, columns], cross, x)
+        add_to(program, device, total, part, begins=False)
+        program.run()
+    found: NDArray[np.float64] = total.get()
+    return found
+
+
+def project(matrix: DeviceMatrix, device: Device, basis: NDArray[Any]) -> Any:
+    """``X basisᵀ``, on the device."""
+    Y, there = device.empty((matrix.shape[0], len(basis)), matrix.dtype), device.put(basis)
+    for tile in matrix.passes():
+        program = Program()
+        for number, (x, columns) in enumerate(tile.parts):
+            device.multiply(program, Y[tile.rows], x, there[:, columns].T, add=number > 0)
+        program.run()
+    return Y
+
+
+class DeviceStandIn:
+    """As `StandInReading`: the loop on Y B, for Y on the device and B in memory, given as Bt.
+
+    Both factors, F (n_samples, k) and the loop's H (n_features, k), are held column by column.
+    """
+
+    def __init__(self, Y: Any, Bt: NDArray[Any], weighted_squares: float, backend: Any, device: Device) -> None:
+        self.backend, self.device, self._Y, self._Bt = backend, device, Y, device.put(Bt)
+        self.weighted_squares, self._dtype = weighted_squares, Bt.dtype
+        self.tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (int(Y.shape[1]),)), Bt.dtype)
+        starts = range(0, Y.shape[0], MOST_ROWS)
+        self._slices = [slice(start, min(start + MOST_ROWS, Y.shape[0])) for start in starts]
+
+    def hold(self, F: Any, H: Any) -> tuple[Any, Any]:
+        """F and H on the device, and room for what is made of them."""
+        device, dtype, (n, width), (m, k) = self.device, self._dtype, self._Y.shape, H.shape
+        height = min(n, MOST_ROWS)
+        self._cross, self._further = device.empty((k, height), dtype), Further(device.empty((k, height), dtype))
+        self._cross_h, self._point = device.empty((k, m), dtype), Further(device.empty((k, m), dtype))
+        self._FtY, self._part = device.empty((k, width), np.float64), device.empty((k, width), dtype)
+        self._HBt, self._FtF, self._HHt = (device.empty((k, size), dtype) for size in (width, k, k))
+        self._F_grams = GramSums(device, [rows.stop - rows.start for rows in self._slices], k, dtype)
+        self._H_grams = GramSums(device, [m], k, dtype)
+        self._energies = device.zeros((n_partials(m), 2), np.float64)
+        self._programs: dict[Any, Program] = {}
+        return device.factor(F, n, k, dtype), device.factor(H, m, k, dtype)
+
+    def point_of(self, H: Any) -> None:
+        """Make the point of H itself."""
+        program = Program()
+        add_move(program, self.device, HALS(0), None, Pair(H, H), None, self._HHt, self._point)
+        self._add_products(program)
+        program.run()
+
+    def _add_products(self, program: Program) -> None:
+        """H Bᵀ and H Hᵀ at the point."""
+        self.device.multiply(program, self._HBt, self._point.point, self._Bt)
+        self._H_grams.add(program, 0, self._point.point)
+        self._H_grams.reduce(program, gram=self._HHt)
+
+    def move_f(self, solver: Any, point: None, F: Any, other: Any, betas: Any) -> Sums:
+        """Move F, and sum what H's move needs."""
+        if ("F", solver) not in self._programs:
+            self._programs["F", solver] = self._f_program(solver, Pair(F, other), betas)
+        self._programs["F", solver].run()
+        return ()
+
+    def _f_program(self, solver: Any, pair: Pair, control: Any) -> Program:
+        program, device = Program(), self.device
+        for index, rows in enumerate(self._slices):
+            height = rows.stop - rows.start
+            Y, cross, further = self._Y[rows], self._cross[:, :height], self._further.rows(height)
+            device.multiply(program, cross, self._HBt, Y.T)
+            add_move(program, device, solver, control, pair.rows(rows), cross, self._HHt, further)
+            device.multiply(program, self._part, further.point, Y)
+            add_to(program, device, self._FtY, self._part, begins=index == 0)
+            self._F_grams.add(program, index, further.point)
+        program.add(device.cupy.copyto, self._part, self._FtY, "same_kind")
+        self._F_grams.reduce(program, gram=self._FtF)
+        return program
+
+    def move_h(self, solver: Any, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
+        """Move H; return J, still in parts, and what makes the point further on once it is decided on."""
+        if ("H", solver) not in self._programs:
+            program, then, pair = Program(), Program(), Pair(H, other)
+            self.device.multiply(program, self._cross_h, self._part, self._Bt.T)
+            add_move(
+                program, self.device, solver, betas, pair, self._cross_h, self._FtF, self._point, wants=ENERGY,
+                partials=self._energies,
+            )  # fmt: skip
+            add_keep(then, self.device, betas, pair, None, self._point)
+            self._add_products(then)
+            self._programs["H", solver], self._programs["then", solver] = program, then
+        self._programs["H", solver].run()
+        parts = [Parts(self._energies.reshape(-1)[1:], len(self._energies), 2)]
+        return Value(self.weighted_squares, parts, self._programs["then", solver]), None

@@ -1,0 +1,166 @@
+"""X as the device reads it: tiles of rows, which lie in its memory, or come from the host's while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from coupled_nmf.arrays import on_device
+from coupled_nmf.backends.cuda.device import Device, Program, leading
+from coupled_nmf.tiled import SparseRows, TiledMatrix
+
+TILE_BYTES, MOST_ROWS = 2**28, 2**14  # of a tile: more rows, and sums in float32 lose digits
+SHARE = 0.75  # of the free memory that X may take; the factors and a tile's buffers need some too
+EXPANDING = 128  # threads a row, where rows are made dense
+
+
+@dataclass(frozen=True)
+class DeviceTile:
+    """Rows of X: of each part an array (rows, width) and its columns. Where it lies does not change."""
+
+    index: int
+    rows: slice
+    parts: list[tuple[Any, slice]]
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.rows.stop - self.rows.start)
+
+
+class _Slot:
+    """Room for one tile of what is streamed, on the host and on the device; and how far its copying has come."""
+
+    def __init__(self, device: Device, shapes: list[tuple[int, int]], dtype: np.dtype[Any]) -> None:
+        cuda = device.cupy.cuda
+        self.pinned = [
+            np.frombuffer(cuda.alloc_pinned_memory(h * w * dtype.itemsize), dtype, h * w).reshape(h, w)
+            for h, w in shapes
+        ]
+        self.arrays = [device.empty(shape, dtype) for shape in shapes]
+        self.copied, self.used = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
+
+
+class DeviceMatrix:
+    """X on the device, if it fits into its memory; else its parts in the host's memory, or outside, are streamed.
+
+    Streamed tiles are read into pinned memory by a thread, and copied while the device works on the tile before.
+    """
+
+    def __init__(self, X: TiledMatrix, device: Device) -> None:
+        self.X, self.device = X, device
+        self.shape, self.dtype, self.layout = X.shape, X.dtype, X.layout
+        bytes_a_row = max(X.shape[1] * X.dtype.itemsize, 1)
+        self.height = min(X.shape[0], MOST_ROWS, max(TILE_BYTES // bytes_a_row, 64))
+        self.streams = not self._fits()
+        self._held = [self._hold(part) for part in X.parts]
+        self._streamed = [number for number, held in enumerate(self._held) if held is None]
+        self._slots = self._make_slots()
+        self._expanding: dict[int, Program] = {}
+        self.tiles = [self._tile(index) for index in range(-(-X.shape[0] // self.height))]
+        if self._streamed:
+            self._reader = ThreadPoolExecutor(1, thread_name_prefix="coupled_nmf_stager")
+            self._stream = device.cupy.cuda.Stream(non_blocking=True)
+            self._where = device.cupy.cuda.Device()
+
+    def _fits(self) -> bool:
+        size = 0
+        for part in self.X.parts:
+            if isinstance(part, SparseRows):
+                size += part.data.nbytes + part.indices.nbytes + part.indptr.nbytes
+            elif not (on_device(part) and part.dtype == self.dtype):
+                size += part.shape[0] * part.shape[1] * self.dtype.itemsize
+        return size <= SHARE * self.device.free_bytes()
+
+    def _hold(self, part: Any) -> Any:
+        """A part on the device; None for one that is streamed."""
+        if on_device(part):
+            whole = part.dtype == self.dtype and part.strides[1] == part.itemsize
+            return part if whole else self.device.cupy.ascontiguousarray(part, dtype=self.dtype)
+        if self.streams:
+            return None
+        if isinstance(part, SparseRows):
+            return self.device.put(part.data), self.device.put(part.indices), self.device.put(part.indptr)
+        held = self.device.empty(tuple(part.shape), self.dtype)
+        for start in range(0, part.shape[0], self.height):
+            rows = slice(start, min(start + self.height, part.shape[0]))
+            held[rows].set(self.X.rows_of(part, rows))
+        return held
+
+    def _make_slots(self) -> list[_Slot]:
+        widths = [self.X.parts[number].width if isinstance(self.X.parts[number], SparseRows)
+                  else self.X.parts[number].shape[1] for number in self._streamed]  # fmt: skip
+        shapes = [(self.height, int(width)) for width in widths]
+        return [_Slot(self.device, shapes, self.dtype) for _ in range(2)] if shapes else []
+
+    def _tile(self, index: int) -> DeviceTile:
+        rows = slice(index * self.height, min((index + 1) * self.height, self.shape[0]))
+        height, parts = rows.stop - rows.start, []
+        for number, (held, columns) in enumerate(zip(self._held, self.X.part_columns, strict=True)):
+            if held is None:
+                array = self._slots[index % 2].arrays[self._streamed.index(number)][:height]
+            elif isinstance(held, tuple):
+                array = self._expand(index, held, rows, columns)
+            else:
+                array = held[rows]
+            parts.append((array, columns))
+        return DeviceTile(index, rows, parts)
+
+    def _expand(self, index: int, held: tuple[Any, Any, Any], rows: slice, columns: slice) -> Any:
+        """Where the rows of a sparse part are made dense each time that the tile's turn comes."""
+        data, indices, indptr = held
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        if index == 0:
+            self._rooms = getattr(self, "_rooms", {})
+            self._rooms[columns.start] = self.device.empty((self.height, width), self.dtype)
+        array = self._rooms[columns.start][:height]
+        arguments = (data, indices, indptr[rows.start :], np.int32(height), np.int32(width), array,
+                     np.int64(leading(array)[0]))  # fmt: skip
+        kernel = self.device.kernel("fill.cu", "expand", self.dtype)
+        self._expanding.setdefault(index, Program()).add(kernel, (height,), (EXPANDING,), arguments)
+        return array
+
+    def passes(self) -> Iterator[DeviceTile]:
+        """The tiles, in order, each when it is ready for what is launched next."""
+        if not self._streamed:
+            for tile in self.tiles:
+                self._begin(tile)
+                yield tile
+            return
+        coming = self._reader.submit(self._load, self.tiles[0])
+        for tile in self.tiles:
+            coming.result()
+            stream, slot = self.device.cupy.cuda.get_current_stream(), self._slots[tile.index % 2]
+            stream.wait_event(slot.copied)
+            if tile.index + 1 < len(self.tiles):
+                coming = self._reader.submit(self._load, self.tiles[tile.index + 1])
+            self._begin(tile)
+            yield tile
+            slot.used.record(stream)
+
+    def _begin(self, tile: DeviceTile) -> None:
+        if tile.index in self._expanding:
+            self._expanding[tile.index].run()
+
+    def _load(self, tile: DeviceTile) -> None:
+        """Read what is streamed of a tile, and begin to copy it; on a thread of its own."""
+        slot = self._slots[tile.index % 2]
+        with self._where:
+            slot.copied.synchronize()  # what was in the pinned memory has left it
+            for number, pinned in zip(self._streamed, slot.pinned, strict=True):
+                some = self.X.rows_of(self.X.parts[number], tile.rows)
+                pinned[: tile.height] = some.to_dense() if isinstance(some, SparseRows) else some
+            self._stream.wait_event(slot.used)
+            for pinned, array in zip(slot.pinned, slot.arrays, strict=True):
+                array[: tile.height].set(pinned[: tile.height], stream=self._stream)
+            slot.copied.record(self._stream)
+
+    def close(self) -> None:
+        """End the thread, and wait for what it began."""
+        if self._streamed:
+            self._reader.shutdown()
+            self._stream.synchronize()

@@ -1,0 +1,118 @@
+"""An NVIDIA GPU: X and the factors in its memory, or X streamed to it; see `cuda`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.arrays import on_device
+from coupled_nmf.backends.cuda.device import Device, Program, leading
+from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
+from coupled_nmf.backends.cuda.judge import DeviceJudge
+from coupled_nmf.backends.cuda.moves import GramSums
+from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
+from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
+from coupled_nmf.backends.cuda.tiles import MOST_ROWS, DeviceMatrix
+from coupled_nmf.judging import Terms
+from coupled_nmf.penalties import Penalties
+from coupled_nmf.prepared import Prepared, Scanned
+from coupled_nmf.tiled import Tile, TiledMatrix
+
+READINGS = {"frobenius": DeviceFrobenius}
+
+
+class CupyBackend:
+    """As `NumpyBackend`, on the current CUDA device and CuPy's current stream.
+
+    Parameters
+    ----------
+    X : TiledMatrix
+        What is fitted: copied to the device if it is not there and fits, else streamed to it in every sweep.
+    precision : {'full', 'tf32'}
+        Of the products with X in float32.
+    """
+
+    def __init__(self, X: TiledMatrix, precision: str = "full") -> None:
+        self._X, self.device, self._gives = X, Device(precision), X.on_device
+
+    def __enter__(self) -> Self:
+        self.matrix = DeviceMatrix(self._X, self.device)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.matrix.close()
+        del self.matrix
+
+    def scan(self, X: TiledMatrix, weights: NDArray[np.float64], refuse: Callable[[Tile, slice], None]) -> Scanned:
+        """Look at X once, see `prepare`."""
+        return DeviceScan(self.matrix, self.device, weights).run(refuse)
+
+    def judge(self, terms: Terms, max_iter: int) -> DeviceJudge:
+        """Who decides for a loop of so many iterations at most."""
+        return DeviceJudge(terms, max_iter, self.device)
+
+    def reading(self, loss: str, data: Prepared, penalties: Penalties) -> Any:
+        """What the loop reads for that loss."""
+        if loss not in READINGS:
+            raise ValueError(f"beta_loss={loss!r} runs on backend='numpy' alone; on a GPU there is {list(READINGS)}.")
+        return READINGS[loss](data, penalties, self.matrix, self.device)
+
+    def stand_in_reading(self, Y: Any, Bt: NDArray[Any], weighted_squares: float) -> DeviceStandIn:
+        """What the loop reads in the place of X; the last are the squares of Y."""
+        return DeviceStandIn(Y, Bt, weighted_squares, self, self.device)
+
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+        return power_pass(self.matrix, self.device, basis, chosen)
+
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Any:
+        """``X basisᵀ``, on the device."""
+        return project(self.matrix, self.device, basis)
+
+    def room_for(self, V: Any) -> Any:
+        """An array like V."""
+        across = leading(V)[1]
+        return self.device.empty(V.T.shape, V.dtype).T if across else self.device.empty(V.shape, V.dtype)
+
+    def take(self, V: Any, rows: NDArray[np.int64]) -> Any:
+        """Copy some rows."""
+        return self.device.take(V, rows)
+
+    def scale(self, V: Any, by: Any) -> None:
+        """Multiply V, or each of its rows, by a number, in place."""
+        V *= V.dtype.type(by) if np.ndim(by) == 0 else self.device.put(by, V.dtype)[:, None]
+
+    def row_squares(self, V: Any) -> NDArray[np.float64]:
+        """Squares of each row."""
+        bounds = np.array([0, V.shape[1]])
+        return look_at(self.device, [(V, slice(0, V.shape[1]))], bounds)[:, 0, 0]
+
+    def column_squares(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squares of each column, of rows with these weights (none: 1 each)."""
+        n, k = V.shape
+        slices = [slice(start, min(start + MOST_ROWS, n)) for start in range(0, n, MOST_ROWS)]
+        sums, program = GramSums(self.device, [rows.stop - rows.start for rows in slices], k, V.dtype), Program()
+        there, total = self.device.put(weights) if weights.size else None, self.device.empty((k, k), np.float64)
+        for index, rows in enumerate(slices):
+            sums.add(program, index, V[rows].T, None if there is None else there[rows])
+        sums.reduce(program, total=total)
+        program.run()
+        found: NDArray[np.float64] = total.get().diagonal()
+        return found
+
+    def host(self, V: Any) -> NDArray[Any]:
+        """V in memory, row by row."""
+        return np.ascontiguousarray(V.get()) if on_device(V) else V
+
+    def give(self, V: Any) -> Any:
+        """V, from here or from memory, where the user wants it: where X is; row by row."""
+        if not self._gives:
+            return self.host(V)
+        return self.device.cupy.ascontiguousarray(V) if on_device(V) else self.device.put(V)
+
+    def show(self, V: Any) -> Any:
+        """A copy for a callback, where X is."""
+        return V.copy() if self._gives else self.host(V)
