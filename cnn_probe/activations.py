@@ -191,21 +191,51 @@ def record_activations(
     >>> record_activations(network, torch.rand(4, 1, 8, 8), ["1"])["1"].shape
     (4, 72)
     """
-    _check_request(images, layers, batch_size, out, negative)
+    if out is not None and set(out) != set(layers):
+        raise ValueError(f"out must have one array for each layer, {sorted(layers)}; it has {sorted(out)}")
     arrays: dict[str, NDArray[np.float32]] = {}
+
+    def keep(name: str, rows: slice, values: Tensor) -> None:
+        if name not in arrays:
+            arrays[name] = _destination(name, (len(images), values.shape[1]), out)
+        arrays[name][rows] = values.numpy()
+
+    cpu = torch.device("cpu")
+    record_batches(network, images, layers, keep, to=cpu, batch_size=batch_size, negative=negative, progress=progress)
+    return arrays
+
+
+def record_batches(
+    network: nn.Module,
+    images: Tensor,
+    layers: Sequence[str],
+    keep: Callable[[str, slice, Tensor], None],
+    *,
+    to: torch.device,
+    batch_size: int = 500,
+    negative: str = "error",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Call ``keep(layer, rows, values)`` with each batch's checked activations, on the device ``to``.
+
+    The other parameters, and the errors, are those of `record_activations`.
+    """
+    if not len(images):
+        raise ValueError("images is empty; there is nothing to record")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+    if negative not in ("error", "clip"):
+        raise ValueError(f'negative must be "error" or "clip", got {negative!r}')
     device = device_of(network)
     with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             network(batch.to(device))
             for name, activation in recorder.batch.items():
-                rows = _as_rows(name, activation, len(batch), negative)
-                if name not in arrays:
-                    arrays[name] = _destination(name, (len(images), rows.shape[1]), out)
-                arrays[name][start : start + len(batch)] = rows.numpy()
+                values = _as_rows(name, activation, len(batch), negative, to)
+                keep(name, slice(start, start + len(batch)), values)
             if progress is not None:
                 progress(start + len(batch), len(images))
-    return arrays
 
 
 def _find_layers(network: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
@@ -227,30 +257,13 @@ def _find_layers(network: nn.Module, layers: Sequence[str]) -> dict[str, nn.Modu
     return {name: modules[name] for name in layers}
 
 
-def _check_request(
-    images: Tensor,
-    layers: Sequence[str],
-    batch_size: int,
-    out: Mapping[str, NDArray[np.float32]] | None,
-    negative: str,
-) -> None:
-    if not len(images):
-        raise ValueError("images is empty; there is nothing to record")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
-    if negative not in ("error", "clip"):
-        raise ValueError(f'negative must be "error" or "clip", got {negative!r}')
-    if out is not None and set(out) != set(layers):
-        raise ValueError(f"out must have one array for each layer, {sorted(layers)}; it has {sorted(out)}")
-
-
-def _as_rows(name: str, activation: Tensor, n_images: int, negative: str) -> Tensor:
+def _as_rows(name: str, activation: Tensor, n_images: int, negative: str, to: torch.device) -> Tensor:
     if activation.shape[:1] != (n_images,):
         raise ValueError(
             f"layer {name!r} returns shape {tuple(activation.shape)} for {n_images} images; "
             "choose a layer whose first axis is the image"
         )
-    rows = activation.reshape(n_images, -1).to("cpu", torch.float32)
+    rows = activation.reshape(n_images, -1).to(to, torch.float32)
     smallest, largest = (float(end) for end in torch.aminmax(rows))
     if not (math.isfinite(smallest) and math.isfinite(largest)):
         raise ValueError(f"layer {name!r} has activations that are infinite or NaN; look at its weights and inputs")

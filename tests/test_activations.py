@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import relu
+from torch.overrides import TorchFunctionMode
 
 from cnn_probe.activations import (
     ActivationRecorder,
@@ -13,6 +14,7 @@ from cnn_probe.activations import (
     layer_names,
     record_activations,
 )
+from cnn_probe.handover import record_tensors
 from cnn_probe.networks import build_network
 
 IMAGES = torch.rand(11, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -241,3 +243,54 @@ def test_blocks_of_modules_can_be_probed():
     recorded = record_activations(network, IMAGES, ["1", "1.1"])
     np.testing.assert_array_equal(recorded["1"], recorded["1.1"])
     assert recorded["1"].shape == (11, 5)
+
+
+class Called(TorchFunctionMode):
+    """Notes the names of the functions of PyTorch that are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def to_another_device(names):
+    return names & {"cpu", "numpy", "__array__", "__dlpack__", "tolist"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 500])
+def test_tensors_on_the_networks_device_hold_what_the_arrays_do(network, batch_size):
+    calls = []
+    tensors = record_tensors(
+        network, IMAGES, ["relu2", "relu1"], batch_size=batch_size, progress=lambda *call: calls.append(call)
+    )
+    arrays = record_activations(network, IMAGES, ["relu2", "relu1"], batch_size=batch_size)
+    assert list(tensors) == ["relu2", "relu1"]
+    for name, tensor in tensors.items():
+        assert (tensor.dtype, tensor.device, tensor.is_contiguous()) == (torch.float32, IMAGES.device, True)
+        np.testing.assert_array_equal(tensor, arrays[name])
+    assert calls[-1] == (11, 11)
+
+
+def test_tensors_are_recorded_without_a_visit_to_the_host(network):
+    with Called() as of_tensors:
+        record_tensors(network, IMAGES, ["relu1", "relu2"], batch_size=4)
+    with Called() as of_arrays:
+        record_activations(network, IMAGES, ["relu1", "relu2"], batch_size=4)
+    assert not to_another_device(of_tensors.names)
+    assert to_another_device(of_arrays.names), "the test sees no visit where there is one"
+
+
+def test_tensors_are_checked_as_arrays_are(network):
+    with pytest.raises(ValueError, match="layer 'conv1' has negative activations"):
+        record_tensors(network, IMAGES, ["relu1", "conv1"])
+    assert record_tensors(network, IMAGES, ["conv1"], negative="clip")["conv1"].min() == 0
+    with pytest.raises(ValueError, match="images is empty"):
+        record_tensors(network, IMAGES[:0], ["relu1"])
+    network.pool2 = Breaking()
+    with pytest.raises(RuntimeError, match="injected"):
+        record_tensors(network, IMAGES, ["relu1", "relu2"])
+    assert n_hooks(network) == 0
