@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 import coupled_nmf
 from cnn_probe.activations import activation_shapes, default_layers, record_activations
 from cnn_probe.datasets import ImageSet
-from cnn_probe.networks import PaperNet, load_network, save_network
+from cnn_probe.handover import current, hand_over, has_room, record_tensors, settle_on_host, stays_on, to_host
+from cnn_probe.networks import PaperNet, device_of, load_network, save_network
 from cnn_probe.training import evaluate
 from coupled_nmf import Blocks, CoupledNMF
 
@@ -28,11 +30,11 @@ FORMAT = "cnn_probe result 1"
 Shape = tuple[int, ...]
 
 
-def input_blocks(images: Tensor) -> dict[str, NDArray[Any]]:
+def channel_blocks(images: Tensor) -> dict[str, Tensor]:
     """One block a channel, as in the paper: ``pixels`` for grey images, else ``pixels0``, ``pixels1``, ..."""
     channels = images.shape[1]
     names = ["pixels"] if channels == 1 else [f"pixels{channel}" for channel in range(channels)]
-    return {name: images[:, i].reshape(len(images), -1).cpu().numpy() for i, name in enumerate(names)}
+    return {name: images[:, i].reshape(len(images), -1) for i, name in enumerate(names)}
 
 
 def record_blocks(
@@ -43,9 +45,23 @@ def record_blocks(
     negative: Literal["error", "clip"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
-    """Pixels and the layers' activations of the same images, as coupled blocks."""
-    activations = record_activations(network, images, layers, negative=negative, progress=progress)
-    return Blocks({**input_blocks(images), **activations})
+    """Pixels and the layers' activations of the same images, as coupled blocks.
+
+    Of a network on a GPU they are CuPy arrays, which have never been on the host, if CuPy is there and the GPU has room
+    for them; else NumPy arrays.
+    """
+    device, pixels = device_of(network), channel_blocks(images)
+    if stays_on(device) and has_room(device, _bytes_of_blocks(network, images, layers)):
+        activations = record_tensors(network, images, layers, negative=negative, progress=progress)
+        tensors = {name: rows.to(device).contiguous() for name, rows in pixels.items()} | activations
+        return Blocks({name: hand_over(tensor) for name, tensor in tensors.items()})
+    arrays = record_activations(network, images, layers, negative=negative, progress=progress)
+    return Blocks({name: rows.cpu().numpy() for name, rows in pixels.items()} | arrays)
+
+
+def _bytes_of_blocks(network: nn.Module, images: Tensor, layers: Sequence[str]) -> int:
+    """Bytes of all blocks together, in float32."""
+    return 4 * len(images) * sum(math.prod(shape) for shape in block_shapes(network, images, layers).values())
 
 
 def provenance(seed: int | None, **more: Any) -> dict[str, Any]:
@@ -136,7 +152,10 @@ class ProbeResult:
             raise ValueError("this result has no network; load it with ProbeResult.load(path, network=your_network).")
         negative = self.provenance["parameters"]["negative"]
         pixels = (images if isinstance(images, ImageSet) else ImageSet(images)).images
-        return self.model.transform(record_blocks(self.network, pixels, self.layers, negative=negative))
+        X = record_blocks(self.network, pixels, self.layers, negative=negative)
+        with current(device_of(self.network)):
+            F: NDArray[Any] = to_host(self.model.transform(X))
+        return F
 
     def save(self, path: str | Path) -> None:
         """Write the result to a folder, without pickle. A `PaperNet` goes with it; another network stays yours."""
@@ -180,7 +199,7 @@ class ProbeResult:
 
 def block_shapes(network: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, Shape]:
     """Shape of one sample of each block that `record_blocks` gives."""
-    channels: dict[str, Shape] = {name: tuple(images.shape[2:]) for name in input_blocks(images[:1])}
+    channels: dict[str, Shape] = {name: tuple(images.shape[2:]) for name in channel_blocks(images[:1])}
     return {**channels, **activation_shapes(network, tuple(images.shape[1:]), layers)}
 
 
@@ -230,11 +249,13 @@ def probe(
     model = CoupledNMF(n_components, solver=solver, init=init, max_iter=max_iter, random_state=random_state)
     shapes = block_shapes(network, images.images, chosen)
     X = record_blocks(network, images.images, chosen, negative=negative, progress=progress)
-    with warnings.catch_warnings():
+    device = device_of(network)
+    with warnings.catch_warnings(), current(device):
         warnings.simplefilter("ignore", ConvergenceWarning)  # iterations and limit are in the provenance
-        F = model.fit_transform(X)
+        F = to_host(model.fit_transform(X))
+        settle_on_host(model)
     parameters = {"solver": solver, "init": init, "max_iter": max_iter, "n_iter": model.n_iter_, "negative": negative}
-    origin = provenance(random_state, data=images.fingerprint(), parameters=parameters)
+    origin = provenance(random_state, data=images.fingerprint(), parameters=parameters, device=str(device))
     labels = None if images.labels is None else images.labels.cpu().numpy()
     predictions = evaluate(network, images).predictions
     return ProbeResult(model, F, shapes, chosen, predictions, labels, origin, network)

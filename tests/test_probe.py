@@ -1,14 +1,24 @@
 """probe(): a network and images in, one factorization out."""
 
+import copy
+import importlib
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, load_dataset, probe
+from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, handover, load_dataset, probe
 from cnn_probe.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, spectra
 from cnn_probe.diagnostics import svd_floor as floor_of
-from coupled_nmf import Blocks, make_coupled_blocks
+from cnn_probe.probe import record_blocks
+from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
+
+probe_module = importlib.import_module("cnn_probe.probe")  # cnn_probe.probe is the function
+LAYERS = ["relu1", "relu2"]
+GPU = torch.device("cuda", 0)
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +137,141 @@ def test_firing_and_use_by_class():
     np.testing.assert_array_equal(firing_overlap(rates, 0.4), [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 0]])
     np.testing.assert_allclose(class_use(activations[:, :2], labels, 2), [[1, 0], [0.25, 0.75]])
     assert Blocks({"a": activations}).shape == (4, 3)
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """The CPU stands in for a GPU, and NumPy for CuPy; which tensors were handed over."""
+    tensors = []
+
+    def hand_over(tensor):
+        tensors.append(tensor)
+        return np.from_dlpack(tensor)
+
+    monkeypatch.setattr(probe_module, "stays_on", lambda device: True)
+    monkeypatch.setattr(probe_module, "has_room", lambda device, n_bytes: True)
+    monkeypatch.setattr(probe_module, "hand_over", hand_over)
+    return tensors
+
+
+class OnDevice(np.ndarray):
+    """Stands in for a CuPy array: it has to be fetched."""
+
+    __cuda_array_interface__ = None
+
+    def get(self):
+        return np.array(self)
+
+
+class ModelOnDevice(CoupledNMF):
+    """What it learns and returns is on the device."""
+
+    def fit_transform(self, X, y=None, sample_weight=None, F=None, H=None):
+        found = super().fit_transform(X, y, sample_weight, F, H)
+        self.components_ = self.components_.view(OnDevice)
+        return found.view(OnDevice)
+
+    def transform(self, X):
+        return super().transform(X).view(OnDevice)
+
+
+def test_blocks_that_stay_are_the_tensors_themselves(network, images, handed_over, monkeypatch):
+    X = record_blocks(network, images.images, LAYERS)
+    assert X.names == ("pixels", "relu1", "relu2")
+    for name, tensor in zip(X.names, handed_over, strict=True):
+        assert np.shares_memory(X[name], tensor.numpy()), f"{name} was copied on the way"
+        assert tensor.is_contiguous()
+        assert not tensor.requires_grad
+    monkeypatch.setattr(probe_module, "stays_on", lambda device: False)
+    on_host = record_blocks(network, images.images, LAYERS)
+    assert len(handed_over) == 3
+    for name in X.names:
+        np.testing.assert_array_equal(X[name], on_host[name])
+
+
+def test_channels_of_colour_images_stay_as_rows_of_their_own(handed_over):
+    colour = torch.rand(20, 3, 16, 18, generator=torch.Generator().manual_seed(0))
+    X = record_blocks(PaperNet(in_channels=3, image_size=(16, 18)), colour, LAYERS)
+    assert all(tensor.is_contiguous() for tensor in handed_over)
+    np.testing.assert_array_equal(X["pixels1"], colour[:, 1].flatten(1))
+
+
+def test_probing_where_activations_stay_finds_the_same(result, network, images, handed_over):
+    stayed = probe(network, images, n_components=4, random_state=0)
+    assert len(handed_over) == 3
+    np.testing.assert_array_equal(stayed.F, result.F)
+    np.testing.assert_array_equal(stayed.transform(images.images[:5]), result.transform(images.images[:5]))
+
+
+def test_results_are_on_the_host(result, network, images, handed_over, monkeypatch, tmp_path):
+    monkeypatch.setattr(probe_module, "CoupledNMF", ModelOnDevice)
+    fetched = probe(network, images, n_components=4, random_state=0)
+    found = {"F": fetched.F, "components": fetched.model.components_, "latent images": fetched.latent_images}
+    found |= fetched.neuron_patterns | {"transform": fetched.transform(images.images[:5])}
+    for name, array in found.items():
+        assert type(array) is np.ndarray, f"{name} is a {type(array).__name__}"
+    np.testing.assert_array_equal(fetched.F, result.F)
+    np.testing.assert_array_equal(fetched.latent_images, result.latent_images)
+    fetched.save(tmp_path)
+    np.testing.assert_array_equal(ProbeResult.load(tmp_path).F, result.F)
+
+
+def test_bytes_of_what_would_stay_are_those_of_the_blocks(network, images, handed_over, monkeypatch):
+    asked = []
+    monkeypatch.setattr(probe_module, "has_room", lambda device, n_bytes: bool(asked.append(n_bytes)))
+    X = record_blocks(network, images.images, LAYERS)
+    assert asked == [sum(X[name].nbytes for name in X.names)]
+    assert not handed_over, "without room, nothing is handed over"
+
+
+def test_without_cupy_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
+    monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
+    monkeypatch.setitem(sys.modules, "cupy", None)  # the import fails
+    with pytest.warns(UserWarning, match=r'on cuda:0, but CuPy .*pip install "coupled-nmf\[cuda13\]".*cuda12') as heard:
+        X = record_blocks(network, images.images, LAYERS)
+    assert len(heard) == 1
+    assert type(X["relu1"]) is np.ndarray
+
+
+def test_without_room_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
+    monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
+    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))
+    monkeypatch.setattr(handover, "free_bytes", lambda device: 1_000_000)
+    with pytest.warns(UserWarning, match=r"take 0\.000611 GB, more than 50% of the 0\.001 GB .*on cuda:0") as heard:
+        X = record_blocks(network, images.images, LAYERS)
+    assert len(heard) == 1
+    assert type(X["relu1"]) is np.ndarray
+
+
+def test_half_of_the_free_memory_is_room(monkeypatch):
+    monkeypatch.setattr(handover, "free_bytes", lambda device: 1000)
+    assert handover.has_room(GPU, 500)
+    with pytest.warns(UserWarning, match="probe fewer images or layers"):
+        assert not handover.has_room(GPU, 501)
+
+
+def test_a_network_on_the_cpu_needs_no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert not handover.stays_on(torch.device("cpu"))
+
+
+@pytest.mark.gpu
+def test_activations_stay_on_the_gpu(result, network, images, monkeypatch, tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU here")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # convolutions as exact as on the CPU
+    on_gpu, on_cpu = copy.deepcopy(network).cuda(), record_blocks(network, images.images, LAYERS)
+    tensors = handover.record_tensors(on_gpu, images.images, LAYERS)
+    for name, tensor in tensors.items():
+        assert handover.hand_over(tensor).data.ptr == tensor.data_ptr(), f"{name} was copied on the way"
+    X = record_blocks(on_gpu, images.images, LAYERS)
+    for name in X.names:
+        assert isinstance(X[name], cupy.ndarray), f"{name} came to the host"
+        np.testing.assert_allclose(X[name].get(), on_cpu[name], rtol=1e-4, atol=1e-5)
+    found = probe(on_gpu, images, n_components=4, random_state=0)
+    assert type(found.F) is type(found.latent_images) is np.ndarray
+    assert found.model.rmse_ == pytest.approx(result.model.rmse_, rel=0.05)  # the same quality from another start
+    np.testing.assert_allclose(found.transform(images.images[:7]), found.F[:7], rtol=1e-3, atol=1e-4)
+    found.save(tmp_path)
+    np.testing.assert_array_equal(ProbeResult.load(tmp_path).F, found.F)
