@@ -221,7 +221,8 @@ def probe(
     Parameters
     ----------
     network : Module
-        A trained network that takes images of shape (n, channels, height, width).
+        A trained network that takes images of shape (n, channels, height, width). If it is on a GPU and CuPy is there,
+        the factorization runs there, too; the result is on the host.
     data : ImageSet or Tensor of shape (n, channels, height, width)
         Images in [0, 1]. Labels are not used; where there are any, they are kept beside the result.
     layers : sequence of str, default=None
