@@ -1,4 +1,4 @@
-"""``python -m benchmarks [name ...]``: run the benchmarks of these names, or all."""
+"""``python -m benchmarks [name ...]``: run the benchmarks of these names, or all that need no GPU."""
 
 import argparse
 import importlib
@@ -7,17 +7,21 @@ import sys
 from benchmarks.record import write_record
 
 NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers")
+ON_REQUEST = {"gpu": "make gpu"}  # what needs more than most machines have, and what sets it up
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)} (default: all)")
+parser.add_argument(
+    "names", nargs="*", metavar="name", help=f"of {', '.join((*NAMES, *ON_REQUEST))} (default: {', '.join(NAMES)})"
+)
 args = parser.parse_args()
-if unknown := set(args.names) - set(NAMES):
-    parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+if unknown := set(args.names) - {*NAMES, *ON_REQUEST}:
+    parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *ON_REQUEST))}")
 for name in args.names or NAMES:
-    module = importlib.import_module(f"benchmarks.{name}")
-    print(f"{name}: {module.__doc__.splitlines()[0]}")
     try:
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"{name}: {module.__doc__.splitlines()[0]}")
         figures = module.measure()
     except ModuleNotFoundError as error:
-        sys.exit(f"{name} needs {error.name}: pip install '.[probe,benchmarks]', or run it by 'make benchmarks'.")
-    print(f"-> {write_record(name, module.__doc__, figures)}")
+        target = ON_REQUEST.get(name, "make benchmarks")
+        sys.exit(f"{name} needs {error.name}: '{target}' installs it and runs the benchmark.")
+    print(f"-> {write_record(name, module.__doc__, figures, device=figures.pop('device', None))}")

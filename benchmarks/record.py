@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,17 +14,20 @@ from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).parent / "results"
 MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
-PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "torchnmf", "pyplanc", "imml")
+PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "numba", "torch", "torchnmf", "pyplanc", "imml", "cupy-cuda13x", "cupy-cuda12x"
+)  # fmt: skip
 
 
-def write_record(name, what, figures):
-    """Write ``results/<name>.json`` and return its path."""
+def write_record(name, what, figures, device=None):
+    """Write ``results/<name>.json``, or ``results/<name>-<device>.json``, and return its path."""
     record = {
         "benchmark": name,
         "what": " ".join(what.split()),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", *MEASURED) else ""),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
+        | ({"device": device} if device else {}),
         "versions": {"python": platform.python_version()} | installed(),
         "blas": sorted(
             {f"{pool['internal_api']} {pool['version']} {pool.get('architecture')}" for pool in blas_pools()}
@@ -31,7 +35,8 @@ def write_record(name, what, figures):
         "figures": figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    parts = [name, *re.findall("[a-z0-9]+", device["name"].lower())] if device else [name]
+    path = RESULTS / f"{'-'.join(parts)}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
 
