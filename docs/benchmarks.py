@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 Lines = list[str]
 
 
@@ -164,6 +166,71 @@ def sparse(figures: dict[str, Any]) -> Lines:
     return lines
 
 
+def gpu(figures: dict[str, Any]) -> Lines:
+    """The agreement, and two tables a workload."""
+    worst = max(figures["agreement"].values())
+    lines = [
+        f"The backends' factors differ by {worst:.0e} of the largest entry at most. "
+        f"The first fit takes {figures['first_fit_seconds']:.1f} s."
+    ]
+    for name in ("paper", "large"):
+        found = figures[name]
+        rows, columns = found["shape"]
+        if "skipped" in found:
+            lines += ["", f"**{rows:,} × {columns:,}**: not measured, since {found['skipped']}."]
+            continue
+        copied, multiplied = found["copy_gigabytes_per_second"]["max"], found["sgemm_teraflops"]["max"]
+        lines += [
+            "",
+            f"**{rows:,} × {columns:,}** ({found['data']}): copies {copied:,.0f} GB/s, sgemm {multiplied:.1f} TFlop/s; "
+            f"{found['rounds']} rounds.",
+            "",
+            *gpu_iterations(found["iterations"]),
+            "",
+            *gpu_torchnmf(found["torchnmf"]),
+        ]
+    return lines
+
+
+def gpu_iterations(entries: list[dict[str, Any]]) -> Lines:
+    """One line a solver and rank; what was not measured is a dash."""
+    head = "| solver, rank | iteration, ms | floor, ms | over its floor | plain CuPy | NumPy | TF32 | TF32's loss |"
+    lines = [head, "| --- " * 8 + "|"]
+    for entry in entries:
+        others = [times_of(entry["over_ours"].get(name)) for name in ("plain", "numpy", "tf32")]
+        difference = entry.get("tf32_loss_difference")
+        lines.append(
+            f"| {entry['solver']}, {entry['rank']} | {entry['milliseconds']['ours']['median']:.3f} | "
+            f"{entry['floor_milliseconds']:.3f} | {times_of(entry['over_floor'])} | {' | '.join(others)} | "
+            f"{'–' if difference is None else f'{difference:+.1e}'} |"
+        )
+    note = (
+        "Plain CuPy, NumPy and TF32 take so many times as long as ours in full precision; TF32's loss is against its."
+    )
+    return [*lines, "", note]
+
+
+def gpu_torchnmf(entries: list[dict[str, Any]]) -> Lines:
+    """One line a rank."""
+    lines = ["| rank | ours, s | torchnmf, s | ratio | ours above the best loss | torchnmf |", "| --- " * 6 + "|"]
+    for found in entries:
+        if "skipped" in found:
+            lines.append(f"| {found['rank']} | {found['skipped']} | | | | |")
+            continue
+        ours, peer = found["seconds"]["median"], found["peer_seconds"]["median"]
+        above = [100 * (found[key] - 1) for key in ("loss_over_best", "peer_loss_over_best")]
+        lines.append(
+            f"| {found['rank']} | {ours:.3f} | {peer:.3f} | {times_of(found['ratio'])} | "
+            f"{above[0]:.1f}% | {above[1]:.1f}% |"
+        )
+    return lines
+
+
+def times_of(found: dict[str, float] | None) -> str:
+    """Median with the range, as multiples."""
+    return "–" if found is None else f"{found['median']:.2f}× ({found['min']:.2f}–{found['max']:.2f})"
+
+
 TABLES = {
     "to_loss": to_loss,
     "path": path,
@@ -186,17 +253,27 @@ def page() -> str:
         "784 + 1440 + 320 features, float32.\n"
     ]
     for name, table in TABLES.items():
-        file = ROOT / "benchmarks" / "results" / f"{name}.json"
+        file = RESULTS / f"{name}.json"
         if file.is_file():
-            record = json.loads(file.read_text())
-            machine = record["machine"]
-            text.append(f"\n## {name}\n\n{record['what']}\n\n" + "\n".join(table(record["figures"])) + "\n")
-            text.append(
-                f"\n{record['date']}, commit {record['commit']}, {machine['processor']}, {machine['cores']} cores, "
-                f"scikit-learn {record['versions']['scikit-learn']}, NumPy {record['versions']['numpy']}, "
-                f"{', '.join(record['blas'])}.\n"
-            )
+            text.append(section(name, json.loads(file.read_text()), table))
+    devices = sorted(RESULTS.glob("gpu-*.json"))
+    text += [section(file.stem, json.loads(file.read_text()), gpu) for file in devices]
+    if not devices:
+        text.append("\n## gpu\n\nNo GPU has run this yet: `make gpu` does, on a machine that has one.\n")
     return "".join(text)
+
+
+def section(title: str, record: dict[str, Any], table: Callable[[dict[str, Any]], Lines]) -> str:
+    """A record's tables, and where they were measured."""
+    machine, versions = record["machine"], record["versions"]
+    parts = [record["date"], f"commit {record['commit']}", machine["processor"], f"{machine['cores']} cores"]
+    if device := machine.get("device"):
+        parts.append(f"{device['name']}, driver {device['driver']}, CUDA {device['cuda_runtime']}")
+        shown = {"CuPy": "cupy-cuda13x", "CuPy (CUDA 12)": "cupy-cuda12x", "PyTorch": "torch", "torchnmf": "torchnmf"}
+        parts += [f"{name} {versions[package]}" for name, package in shown.items() if package in versions]
+    parts += [f"scikit-learn {versions['scikit-learn']}", f"NumPy {versions['numpy']}", *record["blas"]]
+    tables = "\n".join(table(record["figures"]))
+    return f"\n## {title}\n\n{record['what']}\n\n{tables}\n\n{', '.join(parts)}.\n"
 
 
 if __name__ == "__main__":
