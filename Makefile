@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
+CUDA ?= 13
 OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
   tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py tests/test_starts.py \
   tests/test_outside_memory.py tests/test_bicross.py tests/test_holdout.py tests/test_stability.py \
@@ -14,7 +15,7 @@ OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_inpu
 # Numba's cache does not see a change in another file than a function's own: one cache for each state of the sources.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(shell cat coupled_nmf/*.py coupled_nmf/*/*.py | cksum | cut -d' ' -f1)
 
-.PHONY: demo test test-oldest benchmarks reproduce clean
+.PHONY: demo test test-oldest benchmarks gpu reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -36,6 +37,14 @@ benchmarks:
 	$(VENV)-benchmarks/bin/pip install --quiet --editable ".[probe,benchmarks]"
 	$(VENV)-benchmarks/bin/python -m benchmarks
 	$(VENV)-benchmarks/bin/python docs/benchmarks.py
+
+# Needs an NVIDIA GPU; CUDA=12 takes CuPy for CUDA 12.
+gpu:
+	$(PYTHON) -m venv $(VENV)-gpu
+	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,dev,benchmarks,cuda$(CUDA)]"
+	$(VENV)-gpu/bin/pytest -m gpu
+	$(VENV)-gpu/bin/python -m benchmarks gpu
+	$(VENV)-gpu/bin/python docs/benchmarks.py
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,4 +70,4 @@ reproduce: $(VENV)/.probe
 	$(BIN)/python docs/reproduction.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(OUT)
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(OUT)
