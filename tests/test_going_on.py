@@ -5,12 +5,18 @@ import pytest
 from oracles import CASES
 
 from coupled_nmf import Blocks, CoupledNMF, fitting, make_coupled_blocks, rank_path
+from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
+from coupled_nmf.backends.cuda.stand_in import DeviceStandIn
 from coupled_nmf.frobenius import Frobenius
 from coupled_nmf.lowrank import StandInReading
 from coupled_nmf.solvers import SOLVERS
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 each_loss = pytest.mark.parametrize(("solver", "loss"), CASES)
+
+# The readings whose moves Ctrl-C may meet, on each place.
+FROBENIUS = {"cpu": Frobenius, "emulated": DeviceFrobenius, "gpu": DeviceFrobenius}
+STAND_IN = {"cpu": StandInReading, "emulated": DeviceStandIn, "gpu": DeviceStandIn}
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +89,19 @@ def test_ctrl_c_leaves_a_fitted_model_and_says_so(X, solver, loss, iteration):
 
 
 @pytest.mark.parametrize("solver", sorted(SOLVERS))
-def test_ctrl_c_before_the_first_iteration_has_ended_comes_out(X, solver, monkeypatch):
+def test_ctrl_c_before_the_first_iteration_has_ended_comes_out(X, solver, monkeypatch, place):
     def press(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Frobenius, "move_h", press)
+    monkeypatch.setattr(FROBENIUS[place], "move_h", press)
     model = CoupledNMF(3, solver=solver, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert not hasattr(model, "components_")
 
 
-def test_ctrl_c_within_an_iteration_leaves_the_one_before(X, monkeypatch):
-    calls, move_h = [], Frobenius.move_h
+def test_ctrl_c_within_an_iteration_leaves_the_one_before(X, monkeypatch, place):
+    calls, move_h = [], FROBENIUS[place].move_h
 
     def press(self, *arguments):
         calls.append(1)
@@ -104,7 +110,7 @@ def test_ctrl_c_within_an_iteration_leaves_the_one_before(X, monkeypatch):
         return move_h(self, *arguments)
 
     expected = CoupledNMF(3, random_state=0, tol=0, max_iter=5).fit(X)
-    monkeypatch.setattr(Frobenius, "move_h", press)
+    monkeypatch.setattr(FROBENIUS[place], "move_h", press)
     model = CoupledNMF(3, random_state=0, tol=0)
     with pytest.warns(UserWarning, match="fitted to iteration 5"):
         model.fit(X)
@@ -175,10 +181,10 @@ def test_an_error_in_a_callback_comes_out_as_it_is(X):
         CoupledNMF(3, callbacks=[fail]).fit(X)
 
 
-def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch):
+def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch, place):
     """The compressed start has iterations of its own, of which nothing could be kept."""
     X, _, _ = make_coupled_blocks(400, {"a": 60, "b": 40}, 3, noise=0.1, random_state=0)
-    moved = StandInReading.move_h
+    moved = STAND_IN[place].move_h
     calls = iter(range(100))
 
     def interrupted(self, *arguments):
@@ -186,7 +192,7 @@ def test_an_interrupt_before_the_loop_on_x_comes_out(monkeypatch):
             raise KeyboardInterrupt
         return moved(self, *arguments)
 
-    monkeypatch.setattr(StandInReading, "move_h", interrupted)
+    monkeypatch.setattr(STAND_IN[place], "move_h", interrupted)
     with pytest.raises(KeyboardInterrupt):
         CoupledNMF(3, init="compressed", random_state=0).fit(X)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import mmap
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +30,7 @@ DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-12}
 NULL = np.uintp(0)
 ROWS = 64  # of a block of move.cu and solve.cu
+LIBC = ctypes.CDLL(None)
 
 
 @functools.cache
@@ -40,20 +43,27 @@ def kernel(name, dtype, k=1, file=None):
 
 
 class Guarded:
-    """An array with bytes of ones, NaNs, on either side: what is read there spoils a result, what is written shows."""
+    """An array behind bytes of ones, which are NaNs, and in front of a page that nobody may touch.
+
+    What is read in front of it spoils a result, what is written there shows; what is touched behind ends the process,
+    as it would end a device's.
+    """
 
     GUARD = 256
 
     def __init__(self, array):
         array = np.asarray(array)
-        self._bytes = np.full(array.nbytes + 2 * self.GUARD, 255, np.uint8)
-        self.array = self._bytes[self.GUARD : self.GUARD + array.nbytes].view(array.dtype).reshape(array.shape)
+        size = -(-(self.GUARD + array.nbytes) // mmap.PAGESIZE) * mmap.PAGESIZE
+        pages = np.frombuffer(mmap.mmap(-1, size + mmap.PAGESIZE), np.uint8)
+        LIBC.mprotect(ctypes.c_void_p(pages.ctypes.data + size), ctypes.c_size_t(mmap.PAGESIZE), 0)
+        self._front = pages[: size - array.nbytes]
+        self._front[...] = 255
+        self.array = pages[size - array.nbytes : size].view(array.dtype).reshape(array.shape)
         self.array[...] = array
         self.data = SimpleNamespace(ptr=self.array.ctypes.data)
 
     def check(self):
-        assert np.all(self._bytes[: self.GUARD] == 255), "something was written in front of an array"
-        assert np.all(self._bytes[-self.GUARD :] == 255), "something was written behind an array"
+        assert np.all(self._front == 255), "something was written in front of an array"
 
 
 def launch(function, grid, block, *arguments):
@@ -162,7 +172,8 @@ def beside(V, room):
     return np.concatenate([V, np.full((len(V), room), -1, V.dtype)], axis=1)
 
 
-RANKS = (1, 2, 7, 8, 9, 16, 17, 24, 31, 40, 48, 50, 56, 63, 64, 65, 100)
+# Both ends of a few widths, and any rank: each width takes a compilation.
+RANKS = (1, 2, 7, 8, 9, 16, 17, 24, 49, 56, 57, 63, 64, 65, 100)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -222,7 +233,7 @@ def test_state_of_the_loop_decides_where_a_move_goes(rule, k, dtype):
     assert np.all(without.partials == -1), "partials were not wanted"
 
 
-@pytest.mark.parametrize("k", [8, 33, 66])
+@pytest.mark.parametrize("k", [8, 20, 66])
 def test_parts_of_j_are_written_as_wanted(k):
     gram, cross, held, other = problem(np.random.default_rng(4), k, 130, np.float64)
     both, penalty, energy = (
@@ -268,7 +279,7 @@ def test_rows_in_another_order_move_to_the_same_bits(rule, k, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("k", [4, 30, 64, 67])
+@pytest.mark.parametrize("k", [4, 20, 64, 67])
 @pytest.mark.parametrize("l1", [0.0, 0.01])
 @pytest.mark.parametrize("rule", SWEEPS)
 def test_moves_at_the_edges_of_numbers(rule, l1, k, dtype):
@@ -286,6 +297,8 @@ def test_moves_at_the_edges_of_numbers(rule, l1, k, dtype):
     held[2, 9] = np.nan
     cross[2, 10] = np.nan
     held[:, 11] = 0
+    if rule == "hals":
+        cross[1, 12] = 1e-3  # by rounding, say
     expected = move(rule, gram, cross, l1, 0.0, 2, held, other, (0.0, 0.5), None)
     found = launch_move(
         f"{rule}_rows", dtype, gram, cross, held, other, l1=l1, n_sweeps=2, control=control_of(NEXT_BETA=0.5)
@@ -332,8 +345,9 @@ def test_solves_end_where_those_of_the_numba_code_do(k, dtype, max_sweeps):
     gram, cross, V, _ = problem(rng, k, n, dtype, alike=0.8)
     if k > 1:
         gram[1], gram[:, 1] = 0, 0
-        cross[1] = 0
-    l1 = dtype(0.01)
+        cross[1] = rng.choice([0, 0.05], n)
+    cross *= (10.0 ** rng.integers(-4, 5, n)).astype(dtype)
+    l1 = dtype(1e-6)
     expected = np.empty((n, k), dtype)
     slow = hals.solve_rows(expected, gram, np.ascontiguousarray((cross - l1).T), dtype(tol), max_sweeps)
     order = np.concatenate([rng.permutation(n), [-1, -1]]).astype(np.int32)
@@ -402,12 +416,14 @@ def test_decides_as_the_host_does():
         terms = Terms(extrapolated, tol, span, floor, np.dtype(np.float64))
         expected = judge_course(values, terms)
         control = Guarded(decide_control(terms))
-        history, state = Guarded(np.full(len(values), -1.0)), control.array
+        history, state = Guarded(np.full(len(values) + 1, -1.0)), control.array
+        history.array[0] = 0.0  # in front of the history, and less than any J: not to be looked at
+        passed = SimpleNamespace(data=SimpleNamespace(ptr=history.array[1:].ctypes.data))
         betas, accepted = [], []
         for value in values:
             betas.append((state[CONTROL["LAST_BETA"]], state[CONTROL["NEXT_BETA"]]))
             flipped = state[CONTROL["FLIPPED"]]
-            decide((1,), (256,), [control, history, np.float64(value), *[NULL, np.int32(0), np.int32(0)] * 3])
+            decide((1,), (256,), [control, passed, np.float64(value), *[NULL, np.int32(0), np.int32(0)] * 3])
             if state[CONTROL["DONE"]] != 2:
                 accepted.append(bool(state[CONTROL["FLIPPED"]] != flipped))
             if state[CONTROL["DONE"]]:
@@ -416,8 +432,8 @@ def test_decides_as_the_host_does():
         count = int(state[CONTROL["COUNT"]])
         what = f"course {course}: {values}, {terms}"
         end = ("stopped by max_iter", "settled", "not finite")[int(state[CONTROL["DONE"]])]
-        assert (betas, accepted, history.array[:count].tolist(), end) == expected, what
-        assert np.all(history.array[count:] == -1), what
+        assert (betas, accepted, history.array[1 : count + 1].tolist(), end) == expected, what
+        assert np.all(history.array[count + 1 :] == -1), what
         ends[end] += 1
         ends["rejected"] += not all(accepted)
     assert all(number > 50 for number in ends.values()), f"the courses miss some ends: {ends}"
@@ -550,6 +566,7 @@ def gappy(rng, rows, width, dtype):
     """Rows of X with NaNs, a whole block of them missing here and there, negative numbers, room beside each row."""
     x = (rng.random((rows, width + 3)) - 0.1).astype(dtype)
     x[rng.random(x.shape) < 0.2] = np.nan
+    x[rng.random(x.shape) < 0.1] = 0
     x[1, : width // 2] = np.nan
     return x
 
@@ -684,6 +701,22 @@ extern "C" __global__ void exchange(int* out) {
   out[4 * blockIdx.x + threadIdx.x] = room[3 - threadIdx.x];
 }
 """
+
+
+def test_sums_over_a_block_follow_one_another(tmp_path):
+    (tmp_path / "twice.cu").write_text(
+        '#include "block_sum.cuh"\n'
+        'extern "C" __global__ void twice(double* out) {\n'
+        "  for (int i = 0; i < 2; ++i) {\n"
+        "    const double values[3] = {double(threadIdx.x), double(i), double(i * threadIdx.x)};\n"
+        "    const double total = sum_over_block<64>(values);\n"
+        "    if (threadIdx.x < 3) out[3 * i + threadIdx.x] = total;\n"
+        "  }\n"
+        "}\n"
+    )
+    module = compile_module(tmp_path / "twice.cu", options(np.float64))
+    found = launch(module.get_function("twice"), 1, 64, np.zeros(6))[0]
+    np.testing.assert_array_equal(found, [2016, 0, 0, 2016, 64, 2016])
 
 
 def test_the_emulation_finds_faults(tmp_path):

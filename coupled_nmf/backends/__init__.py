@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from coupled_nmf.backends.blas import BLAS
 from coupled_nmf.backends.cupy import CupyBackend
 from coupled_nmf.backends.numpy import NumpyBackend
 from coupled_nmf.tiled import TiledMatrix
@@ -18,10 +19,11 @@ def open_backend(name: str, X: TiledMatrix, n_jobs: int | None, precision: str) 
     Raises
     ------
     ValueError
-        If the precision is not one of this backend, or of X's dtype.
+        If the precision is not one of this backend, or of X's dtype, or ``n_jobs`` is 0.
     ImportError, RuntimeError
         If it is that of the GPU and CuPy or a device is missing.
     """
+    BLAS.n_threads(n_jobs)  # refuses what cannot be, wherever the work runs
     if name == "auto":
         name = "cupy" if X.on_device else "numpy"
     if precision == "tf32" and (name != "cupy" or X.dtype != np.float32):

@@ -115,4 +115,8 @@ class CupyBackend:
 
     def show(self, V: Any) -> Any:
         """A copy for a callback, where X is."""
-        return V.copy() if self._gives else self.host(V)
+        if self._gives:
+            return V.copy()
+        found = self.host(V)
+        found.flags.writeable = False  # or a callback might take it for the loop's own
+        return found

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from coupled_nmf.arrays import to_host
 from coupled_nmf.estimator import CoupledNMF
 from coupled_nmf.model_selection.rank_path import check_request, rank_path
 from coupled_nmf.model_selection.table import Table
@@ -133,7 +134,7 @@ def _compare(rank: int, models: list[CoupledNMF]) -> RankStability:
 def _directions(model: CoupledNMF) -> NDArray[np.float64]:
     """Components as J sees them, by block weights, of unit norm; a component of zeros stays so and is like none."""
     weights = np.repeat(np.sqrt(model.block_weights_), model.layout_.sizes)
-    H = model.components_.astype(np.float64) * weights
+    H = to_host(model.components_).astype(np.float64) * weights
     norms = np.linalg.norm(H, axis=1, keepdims=True)
     return H / np.where(norms > 0, norms, 1.0)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from coupled_nmf.arrays import to_host
 from coupled_nmf.estimator import CoupledNMF
 from coupled_nmf.plotting.axes import pyplot
 
@@ -123,8 +124,8 @@ class ComponentsDisplay:
         seen = getattr(estimator, "feature_names_in_", None)
         names = dict(estimator.block_feature_names_ if seen is None else estimator.layout_.split(seen))
         display = cls(
-            block_components=estimator.block_components_, components=components, image_shapes=image_shapes,
-            feature_names={**names, **(feature_names or {})},
+            block_components=estimator.layout_.split(to_host(estimator.components_)), components=components,
+            image_shapes=image_shapes, feature_names={**names, **(feature_names or {})},
         )  # fmt: skip
         return display.plot(axes, n_features=n_features)
 

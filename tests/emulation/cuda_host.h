@@ -1,20 +1,16 @@
 // What the kernels use of CUDA, on the host: the same text, compiled by g++, runs one block after the other.
 //
-// A block's threads are fibers. A fiber runs to the next barrier and hands over to the next one, so a barrier means what
-// it means on a device, and one that some threads do not reach is an error. Shared memory is filled with NaNs before
-// each block.
+// A block's threads are fibers. Each runs to the next barrier before any goes on, so a barrier means what it means on a
+// device, and one that some threads do not reach is an error. Shared memory is filled with NaNs before each block.
 #pragma once
 
+#include <pthread.h>
 #include <ucontext.h>
 
-#include <algorithm>
 #include <cmath>
 #include <csetjmp>
 #include <cstddef>
 #include <cstring>
-#include <memory>
-#include <mutex>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -53,18 +49,20 @@ constexpr int RUNNING = -1, ENDED = 0;  // else the line of the barrier that a t
 constexpr std::size_t STACK = 64 * 1024;
 
 struct Fiber {
+  char stack[STACK];
   ucontext_t context;
   jmp_buf resume;
-  std::unique_ptr<char[]> stack;
   bool started = false;
   int state = RUNNING;
 };
 
-static std::vector<std::unique_ptr<Fiber>> fibers;
+static std::vector<Fiber*> fibers;
 static jmp_buf scheduler;
 static unsigned current, n_threads;
 static void (*body)(void*);
 static void* arguments;
+// Launches of all kernels of a module share what is above.
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 static void place_thread(unsigned thread) {
   current = thread;
@@ -96,8 +94,7 @@ static __attribute__((noinline)) void run(unsigned thread) {
   if (fiber.started) _longjmp(fiber.resume, 1);
   fiber.started = true;
   getcontext(&fiber.context);
-  fiber.stack.reset(new char[STACK]);
-  fiber.context.uc_stack.ss_sp = fiber.stack.get();
+  fiber.context.uc_stack.ss_sp = fiber.stack;
   fiber.context.uc_stack.ss_size = STACK;
   fiber.context.uc_link = nullptr;
   makecontext(&fiber.context, enter, 0);
@@ -113,12 +110,24 @@ static bool run_block() {
     const int state = fibers[0]->state;
     for (unsigned thread = 1; thread < n_threads; ++thread) {
       if (fibers[thread]->state != state) {
-        fibers.clear();  // those that wait will never go on
+        for (Fiber* fiber : fibers) delete fiber;  // those that wait will never go on
+        fibers.clear();
         return false;
       }
     }
     if (state == ENDED) return true;
   }
+}
+
+static bool run_grid() {
+  for (blockIdx.z = 0; blockIdx.z < gridDim.z; ++blockIdx.z) {
+    for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y) {
+      for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
+        if (!run_block()) return false;
+      }
+    }
+  }
+  return true;
 }
 
 template <typename... P, std::size_t... I>
@@ -129,23 +138,17 @@ static int launch(void (*kernel)(P...), const unsigned* grid, const unsigned* bl
   for (std::size_t i = 0; i < n; ++i) {
     if (sizes[i] != expected[i]) return WRONG_SIZE + 16 * int(i);
   }
-  static std::mutex one_at_a_time;
-  const std::lock_guard<std::mutex> guard(one_at_a_time);
+  pthread_mutex_lock(&one_at_a_time);
   auto call = [&] { kernel(*static_cast<P*>(values[I])...); };
   body = [](void* some) { (*static_cast<decltype(call)*>(some))(); };
   arguments = &call;
   gridDim = {grid[0], grid[1], grid[2]};
   blockDim = {block[0], block[1], block[2]};
   n_threads = block[0] * block[1] * block[2];
-  while (fibers.size() < n_threads) fibers.emplace_back(new Fiber);
-  for (blockIdx.z = 0; blockIdx.z < gridDim.z; ++blockIdx.z) {
-    for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y) {
-      for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
-        if (!run_block()) return WRONG_BARRIER;
-      }
-    }
-  }
-  return FINE;
+  while (fibers.size() < n_threads) fibers.push_back(new Fiber);
+  const bool fine = run_grid();
+  pthread_mutex_unlock(&one_at_a_time);
+  return fine ? FINE : WRONG_BARRIER;
 }
 
 template <typename... P>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -20,6 +21,10 @@ CONTROL = {
 }
 
 
+# CuPy's cache on disk does not see what a file includes: with this among the options it does.
+DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(KERNELS.glob("*.cu*")))).hexdigest()[:15]
+
+
 def width_for(k: int) -> int:
     """The least of ``WIDTHS`` that holds a rank, 0 where none does."""
     return next((width for width in WIDTHS if k <= width), 0)
@@ -29,5 +34,12 @@ def options(dtype: DTypeLike, width: int | None = None) -> tuple[str, ...]:
     """What a file is compiled with, for a dtype and, where it is one of ``WITH_WIDTH``, a width."""
     single = np.dtype(dtype) == np.float32
     real, smallest = ("float", f"{SMALLEST_SINGLE!r}f") if single else ("double", repr(SMALLEST_DOUBLE))
-    found = ("-std=c++17", f"-I{KERNELS}", f"-DREAL={real}", f"-DSMALLEST={smallest}", f"-DLARGE={LARGE!r}")
+    found = (
+        "-std=c++17",
+        f"-I{KERNELS}",
+        f"-DREAL={real}",
+        f"-DSMALLEST={smallest}",
+        f"-DLARGE={LARGE!r}",
+        f"-DDIGEST=0x{DIGEST}",
+    )
     return found if width is None else (*found, f"-DWIDTH={width}")

@@ -5,7 +5,8 @@
 constexpr int THREADS = 128;
 
 // `filled` becomes x; where x is NaN it keeps what it holds, a product, or becomes 0 in blocks that the row lacks and
-// where there are no products. partials (rows; nullable) = (begins) or += weight Σ alpha filled² over what is kept.
+// where there are no products. partials (rows; nullable) = (begins) or += the weighted sum of alpha filled^2 over what
+// is kept.
 extern "C" __global__ void __launch_bounds__(THREADS)
     fill(const double* control, const REAL* __restrict__ x, long long ld, REAL* __restrict__ filled,
          long long ld_filled, int rows, int width, const int* __restrict__ block_of, const double* __restrict__ alpha,

@@ -91,7 +91,7 @@ __device__ __forceinline__ void move_rows(const double* control, REAL* first, RE
                     weights, further, weighted, ld_further, wants, partials);                                         \
   }
 
-// *_rows: F, whose cross is a product; *_columns: Hᵀ, whose cross is summed in double.
+// *_rows: F, whose cross is a product; *_columns: H transposed, whose cross is summed in double.
 MOVE(hals_rows, Hals, REAL)
 MOVE(hals_columns, Hals, double)
 MOVE(mu_rows, Mu, REAL)

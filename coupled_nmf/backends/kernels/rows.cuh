@@ -25,9 +25,9 @@ __device__ __forceinline__ REAL scale_of(REAL diagonal, REAL where_zero) {
 
 #if WIDTH > 0
 
-// Registers have no index at run time, and WIDTH² unrolled products would be more code than the caches of instructions
-// hold. So the row is turned: the entries that are visited are always the first GROUP ones, and once all were, each
-// lies where it lay.
+// Registers have no index at run time, and WIDTH x WIDTH unrolled products would be more code than the caches of
+// instructions hold. So the row is turned: the entries that are visited are always the first GROUP ones, and once all
+// were, each lies where it lay.
 constexpr int GROUP = 8;  // WIDTH is a multiple
 
 struct Row {

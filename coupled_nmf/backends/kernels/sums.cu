@@ -25,7 +25,7 @@ __device__ __forceinline__ void stage(Staged& room, const REAL* V, long long ld,
   }
 }
 
-// USED x USED of the thread's entries: what lies past the rank would be zeros, and most of the work where that is small.
+// USED x USED of the thread's entries: what lies past a small rank would be zeros, and most of the work.
 template <int USED>
 __device__ __forceinline__ void add_products(const Staged& left, const Staged& right, double (&sums)[OWN][OWN]) {
   const int own_i = threadIdx.x / STEP, own_j = threadIdx.x % STEP;
