@@ -9,9 +9,11 @@ from benchmarks.gpu_data import loss_of
 from benchmarks.gpu_device import copy_rate, seconds, sgemm_rate
 from benchmarks.workload import spread
 from coupled_nmf import CoupledNMF
+from coupled_nmf.backends.cuda import tiles
 
 RANKS, SOLVERS = (10, 50), ("hals", "mu")
 TF32_SINCE = 80  # compute capability
+STREAMED = (2, 8)  # iterations of the two fits by whose difference one on streamed data is timed
 SMALLEST, SWEEPS = 1e-12, 3  # what divides at least; moves of a factor per product with X, as in CoupledNMF
 
 
@@ -57,6 +59,22 @@ def by_difference(X, rank, solver, counts, **params):
         whole = seconds(partial(model.fit, X))[0]
         took.append(whole - seconds(partial(model.transform, X))[0])
     return (took[1] - took[0]) / (counts[1] - counts[0])
+
+
+def streamed(host, workload):
+    """Seconds of an iteration whose X comes from the host's memory, and bytes of X a second."""
+    share, tiles.SHARE = tiles.SHARE, 0.0  # of the device's memory that X may take
+    try:
+        rank, counts = RANKS[-1], STREAMED
+        took = [by_difference(host, rank, "hals", counts, backend="cupy") for _ in range(workload.rounds)]
+    finally:
+        tiles.SHARE = share
+    rates = [workload.array.nbytes / one / 1e9 for one in took]
+    return {
+        "rank": rank,
+        "milliseconds": spread([1000 * one for one in took]),
+        "gigabytes_per_second": spread(rates),
+    }
 
 
 def cpu_seconds(X, rank, solver, n_iter):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import emulate
 
 from coupled_nmf import make_coupled_blocks
 
@@ -29,12 +30,17 @@ def test_pages_show_what_comes_out(page):
 
 
 def test_readme_estimator_part_runs(tmp_path, monkeypatch):
-    """The README's blocks of code on the estimator, one after the other, with arrays under the names that they use."""
+    """The README's blocks of code on the estimator, one after the other, with arrays under the names that they use.
+
+    What it shows of a GPU runs on the emulated one.
+    """
     part = (ROOT / "README.md").read_text(encoding="utf-8").split("## The estimator")[1].split("\n## ")[0]
     code = re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
     assert code
     X, _, _ = make_coupled_blocks(90, {"pixels": 40, "conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
     names = {"D": X["pixels"], "A0": X["conv1"], "A1": X["conv2"], "D_new": X["pixels"][:5], "np": np}
+    emulate(monkeypatch)
+    names |= {"cupy": sys.modules["cupy"], "activations": X["conv1"]}
     monkeypatch.chdir(tmp_path)
     for block in code:
         exec(compile(block, "README.md", "exec"), names)

@@ -110,6 +110,10 @@ def asarray(array):
     return array if isinstance(array, ndarray) else ndarray(np.array(array))
 
 
+def from_dlpack(array):
+    return ndarray(np.from_dlpack(array))
+
+
 def ascontiguousarray(array, dtype=None):
     return ndarray(np.ascontiguousarray(array._array, dtype=dtype))
 
