@@ -29,11 +29,13 @@ from coupled_nmf.sparse_rows import (
 )
 from coupled_nmf.tiles import add_moments, cross_of, penalty_of, weigh
 
+LOWEST_SINGLE, LOWEST_DOUBLE = 1e-20, 1e-150  # what F H is at least, as a divisor
+
 
 @njit(nogil=True, cache=True, inline="always")
 def lowest(zero):
-    """What F H is at least, as a divisor."""
-    return zero + (1e-20 if size_of(zero) == 4 else 1e-150)
+    """What F H is at least, in that dtype."""
+    return zero + (LOWEST_SINGLE if size_of(zero) == 4 else LOWEST_DOUBLE)
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)

@@ -87,7 +87,8 @@ class CoupledNMF(Model):
     backend : {'auto', 'numpy', 'cupy'}, default='auto'
         Where the work runs. 'cupy': on an NVIDIA GPU, the current device of CuPy, to which X is copied, or streamed
         tile by tile if it does not fit. 'auto': there if X is a CuPy array, or has one among its blocks; what is
-        returned and ``components_`` then are CuPy arrays too, else NumPy's. Kullback–Leibler runs on 'numpy' alone.
+        returned and ``components_`` then are CuPy arrays too, else NumPy's. The last solve of F under Kullback–Leibler
+        runs on the CPU all the same.
     precision : {'full', 'tf32'}, default='full'
         'tf32': on a GPU, products with X in float32 are made of factors that are rounded to 10 bits, about
         0.0005 of each. That is faster on tensor cores; J inside the loop is then good to about three digits. The last

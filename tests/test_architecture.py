@@ -28,7 +28,7 @@ LAYERS = [
     ["backends.cuda.moves", "backends.cuda.tiles", "backends.cuda.judge"],
     ["backends.cuda.gaps", "backends.cuda.stand_in", "backends.cuda.scan"],
     ["backends.cuda.solve"],
-    ["backends.cuda.frobenius"],
+    ["backends.cuda.frobenius", "backends.cuda.kullback_leibler"],
     ["backends.cupy"],
     ["backends", "plan"],
     ["starts"],

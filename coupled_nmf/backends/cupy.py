@@ -12,6 +12,7 @@ from coupled_nmf.arrays import on_device
 from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
 from coupled_nmf.backends.cuda.judge import DeviceJudge
+from coupled_nmf.backends.cuda.kullback_leibler import DeviceKullbackLeibler
 from coupled_nmf.backends.cuda.moves import GramSums
 from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
@@ -21,7 +22,7 @@ from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared, Scanned
 from coupled_nmf.tiled import Tile, TiledMatrix
 
-READINGS = {"frobenius": DeviceFrobenius}
+READINGS: dict[str, Any] = {"frobenius": DeviceFrobenius, "kullback-leibler": DeviceKullbackLeibler}
 
 
 class CupyBackend:
@@ -56,8 +57,6 @@ class CupyBackend:
 
     def reading(self, loss: str, data: Prepared, penalties: Penalties) -> Any:
         """What the loop reads for that loss."""
-        if loss not in READINGS:
-            raise ValueError(f"beta_loss={loss!r} runs on backend='numpy' alone; on a GPU there is {list(READINGS)}.")
         return READINGS[loss](data, penalties, self.matrix, self.device)
 
     def stand_in_reading(self, Y: Any, Bt: NDArray[Any], weighted_squares: float) -> DeviceStandIn:

@@ -17,10 +17,11 @@ from coupled_nmf.backends.cuda.moves import (
     GramSums,
     Order,
     Pair,
+    add_cross,
     add_keep,
+    add_moments,
     add_move,
     add_start,
-    add_to,
     n_partials,
 )
 from coupled_nmf.backends.cuda.solve import solve_on_device
@@ -137,7 +138,7 @@ class DeviceFrobenius:
         start, stop = room.penalty_starts[tile.index : tile.index + 2]
         l1, l2 = self.penalties.l1_F, self.penalties.l2_F
         parts = self._whole(program, tile, pair, control, counts=False)
-        self.add_cross(program, parts, room.point.summed, cross)
+        add_cross(program, device, room.point.summed, parts, cross)
         add_move(
             program, device, solver, control, pair, cross, room.F_gram, further, l1=l1, l2=l2,
             order=self.orders[tile.index], weights=weights, wants=PENALTY if l1 or l2 else 0,
@@ -145,7 +146,7 @@ class DeviceFrobenius:
         )  # fmt: skip
         if self.gaps is not None and self.gaps.has_scattered(tile):
             parts = self._whole(program, tile, None, control, counts=True)
-        self._add_moments(program, tile, parts, further.summed)
+        add_moments(program, device, further.summed, parts, room.FtX, room.part, begins=tile.index == 0)
         for grams, own in zip(room.F_grams, self.sets or [self.weights], strict=True):
             grams.add(program, tile.index, further.point, None if own is None else own[tile.rows])
         return program
@@ -162,21 +163,6 @@ class DeviceFrobenius:
                 add_start(program, self.device, control, pair, V)
             products = (V, self._room.point.point)
         return self.gaps.add_fill(program, tile, control, products, counts=counts)
-
-    def add_cross(self, program: Program, parts: list[tuple[Any, slice]], R: Any, cross: Any) -> None:
-        """``cross = R xᵀ``."""
-        for number, (x, columns) in enumerate(parts):
-            self.device.multiply(program, cross, R[:, columns], x.T, add=number > 0, of_x=True)
-
-    def _add_moments(self, program: Program, tile: DeviceTile, parts: list[tuple[Any, slice]], V: Any) -> None:
-        """``FtX += V x``, in float64."""
-        room, begins = self._room, tile.index == 0
-        total = room.FtX if room.part is None else room.part
-        for x, columns in parts:
-            add = room.part is None and not begins
-            self.device.multiply(program, total[:, columns], V, x, add=add, of_x=True)
-        if room.part is not None:
-            add_to(program, self.device, room.FtX, room.part, begins=begins)
 
     def _sum_program(self) -> Program:
         """The grams that H moves by."""

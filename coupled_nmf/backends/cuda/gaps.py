@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.moves import Order, or_null, step_of
@@ -12,6 +13,12 @@ from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
 from coupled_nmf.prepared import Prepared
 
 FILLING = 128  # threads a row
+
+
+def patterns_of(absent: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which blocks are lacked together, and which of these patterns is that of each row."""
+    patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
+    return patterns, pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
 
 
 class DeviceGaps:
@@ -34,10 +41,9 @@ class DeviceGaps:
     def __init__(self, data: Prepared, matrix: DeviceMatrix, device: Device) -> None:
         assert data.gaps is not None
         gaps, layout, dtype = data.gaps, data.X.layout, data.X.dtype
-        patterns, pattern = np.unique(gaps.absent, axis=0, return_inverse=True)
-        self.pattern = pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
+        patterns, pattern = patterns_of(gaps.absent)
         self._matrix, self._device = matrix, device
-        self.patterns, self._bare = patterns, ~(gaps.absent.any(axis=1) | gaps.scattered)
+        self.patterns, self.pattern, self._bare = patterns, pattern, ~(gaps.absent.any(axis=1) | gaps.scattered)
         self.some_absent, self.scattered = bool(gaps.absent.any()), gaps.scattered
         self.present = device.put(np.column_stack([~patterns, np.ones(len(patterns))]), dtype)
         self.orders = [Order.by_pattern(pattern[tile.rows], device) for tile in matrix.tiles]

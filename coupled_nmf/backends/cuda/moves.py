@@ -138,6 +138,23 @@ def add_start(program: Program, device: Device, control: Any, pair: Pair, out: A
     )  # fmt: skip
 
 
+def add_cross(program: Program, device: Device, R: Any, parts: list[tuple[Any, slice]], cross: Any) -> None:
+    """``cross = R xᵀ``, for the parts of x and their columns."""
+    for number, (x, columns) in enumerate(parts):
+        device.multiply(program, cross, R[:, columns], x.T, add=number > 0, of_x=True)
+
+
+def add_moments(
+    program: Program, device: Device, V: Any, parts: list[tuple[Any, slice]], total: Any, part: Any, *, begins: bool
+) -> None:
+    """``total`` (float64) becomes ``V x``, or grows by it; ``part``: room for the product, if x is in float32."""
+    out = total if part is None else part
+    for x, columns in parts:
+        device.multiply(program, out[:, columns], V, x, add=part is None and not begins, of_x=True)
+    if part is not None:
+        add_to(program, device, total, part, begins=begins)
+
+
 def add_to(program: Program, device: Device, total: Any, part: Any, *, begins: bool) -> None:
     """``total`` (float64) becomes ``part``, or grows by it; both contiguous."""
     arguments = (total, part, np.int64(part.size), np.int32(begins))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
+from coupled_nmf.divergences import LOWEST_DOUBLE, LOWEST_SINGLE
 from coupled_nmf.solvers.hals import LARGE
 from coupled_nmf.solvers.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
 
@@ -33,13 +34,10 @@ def width_for(k: int) -> int:
 def options(dtype: DTypeLike, width: int | None = None) -> tuple[str, ...]:
     """What a file is compiled with, for a dtype and, where it is one of ``WITH_WIDTH``, a width."""
     single = np.dtype(dtype) == np.float32
-    real, smallest = ("float", f"{SMALLEST_SINGLE!r}f") if single else ("double", repr(SMALLEST_DOUBLE))
-    found = (
-        "-std=c++17",
-        f"-I{KERNELS}",
-        f"-DREAL={real}",
-        f"-DSMALLEST={smallest}",
-        f"-DLARGE={LARGE!r}",
-        f"-DDIGEST=0x{DIGEST}",
-    )
-    return found if width is None else (*found, f"-DWIDTH={width}")
+    smallest, lowest = (SMALLEST_SINGLE, LOWEST_SINGLE) if single else (SMALLEST_DOUBLE, LOWEST_DOUBLE)
+    mark = "f" if single else ""
+    found = {"REAL": "float" if single else "double", "SMALLEST": f"{smallest!r}{mark}", "LOWEST": f"{lowest!r}{mark}",
+             "SMALLEST_DOUBLE": repr(SMALLEST_DOUBLE), "LARGE": repr(LARGE), "DIGEST": f"0x{DIGEST}"}  # fmt: skip
+    if width is not None:
+        found["WIDTH"] = str(width)
+    return ("-std=c++17", f"-I{KERNELS}", *(f"-D{name}={value}" for name, value in found.items()))
