@@ -98,6 +98,22 @@ def test_quotients_and_losses_are_those_of_the_numba_code(dtype):
         np.testing.assert_array_equal(launch_quotients(x, F @ H, lacks, weights, None)[0], found)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nothing_is_written_once_the_loop_is_done(dtype):
+    x, F, H, absent = draw(np.random.default_rng(2), 5, 3, dtype)
+    control = control_of(DONE=2.0)
+    found, losses = launch_quotients(x, F @ H, absent, None, np.full(5, 7.0), control=control)
+    np.testing.assert_array_equal(found, F @ H)
+    assert np.all(losses == 7)
+    left = launch(
+        kernel("sum_rows", dtype, file="divergence"), (1, 3, 1), 256, control, F.T.copy(), np.int64(5), np.int32(5),
+        np.int32(512), None, None, np.ones(5), dtype(0), dtype(0), np.full((3, 5), -1, dtype), np.int64(5),
+        np.full((7, 1), -1.0), np.int64(1),
+    )  # fmt: skip
+    assert np.all(left[10] == -1)
+    assert np.all(left[12] == -1)
+
+
 def test_a_product_that_is_no_number_is_not_lost():
     x, product = np.ones((1, 210)), np.ones((1, 210))
     product[0, 3] = np.nan
