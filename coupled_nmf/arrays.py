@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+DLPACK_CUDA = 2  # a device's kind, as DLPack numbers them
 REAL = "fiub"  # kinds of dtype that are real numbers
 SMALL = ("float16", "float32", "halffloat", "float[", "sparse[float16", "sparse[float32")  # "float[": of pyarrow
 
@@ -30,6 +31,18 @@ def on_device(array: Any) -> bool:
 def to_host(array: Any) -> Any:
     """What is on a device as an array in memory; everything else as it is."""
     return array.get() if on_device(array) else array
+
+
+def refuse_other_device(name: str, array: Any) -> None:
+    """Raise TypeError for what is on a CUDA device, but is no CuPy array."""
+    if type(array).__module__.startswith("cupyx."):
+        raise TypeError(f"{name} is a sparse array of CuPy's; pass {name}.get(), with backend='cupy'.")
+    where = getattr(array, "__dlpack_device__", None)
+    if where is not None and not on_device(array) and where()[0] == DLPACK_CUDA:
+        raise TypeError(
+            f"{name} is a {type(array).__module__}.{type(array).__name__} on a GPU; pass cupy.from_dlpack({name}), "
+            "which copies nothing."
+        )
 
 
 def real_numbers(name: str, value: Any) -> NDArray[Any]:

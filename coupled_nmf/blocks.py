@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from coupled_nmf.arrays import REAL, frame_array, is_frame, real_numbers, refuse_other_order, unmask, working_dtype
+from coupled_nmf.arrays import (
+    REAL,
+    frame_array,
+    is_frame,
+    real_numbers,
+    refuse_other_device,
+    refuse_other_order,
+    to_host,
+    unmask,
+    working_dtype,
+)
 from coupled_nmf.partial import PartialBlock, find_places, read_index, rows_of
 
 
@@ -156,6 +166,7 @@ def _check_block(name: object, array: Any) -> Any:
         raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
     if isinstance(array, PartialBlock):
         return array
+    refuse_other_device(f"block {name!r}", array)
     array = unmask(array)
     if is_frame(array):
         array = frame_array(f"Block {name!r}", array)
@@ -188,8 +199,8 @@ class Blocks:
     Parameters
     ----------
     blocks : mapping of str to array-like of shape (n_samples, n_features_b)
-        NumPy arrays, DataFrames, SciPy's sparse arrays, memory maps, HDF5 or Zarr arrays, or what turns into an
-        array. Real numbers; NaN is a missing entry, as a masked one and ``pd.NA`` are. The same rows in all,
+        NumPy or CuPy arrays, DataFrames, SciPy's sparse arrays, memory maps, HDF5 or Zarr arrays, or what turns into
+        an array. Real numbers; NaN is a missing entry, as a masked one and ``pd.NA`` are. The same rows in all,
         but for those named in ``samples``.
     samples : mapping of str to array-like of int or bool, default=None
         For a block that not all samples have: the numbers of those that do, one for each of its rows, or one true or
@@ -290,7 +301,7 @@ class Blocks:
 
     def to_array(self) -> NDArray[Any]:
         """All blocks side by side in one new array, shape (n_samples, n_features)."""
-        arrays = (array.toarray() if issparse(array) else array for array in self._arrays.values())
+        arrays = (array.toarray() if issparse(array) else to_host(array) for array in self._arrays.values())
         return np.concatenate([np.asarray(array, dtype=self.dtype) for array in arrays], axis=1)
 
     def __repr__(self) -> str:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from coupled_nmf.arrays import frame_array, is_frame, on_device, real_numbers, unmask, working_dtype
+from coupled_nmf.arrays import (
+    frame_array,
+    is_frame,
+    on_device,
+    real_numbers,
+    refuse_other_device,
+    unmask,
+    working_dtype,
+)
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.frames import blocks_of_frame, has_two_levels
 from coupled_nmf.steps import ONES
@@ -44,6 +52,7 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
 
 def _refuse_type(X: Any) -> None:
     """Refuse what is no array, or one of what is no number but would turn into one."""
+    refuse_other_device("X", X)
     kind = type(X).__name__
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
         raise TypeError(f"X is a {kind}; for several blocks pass Blocks(X).")

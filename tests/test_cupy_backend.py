@@ -156,6 +156,41 @@ def test_what_does_not_fit_is_streamed_and_tiles_change_nothing(cupy, data, monk
     assert tiled.reconstruction_err_ == pytest.approx(whole.reconstruction_err_, rel=1e-12)
 
 
+class OnDisk:
+    """What HDF5 and Zarr arrays share; it keeps where it was read, and may fail."""
+
+    def __init__(self, array, chunks=None, ends=np.inf):
+        self.array, self.shape, self.dtype, self.chunks, self.ends = array, array.shape, array.dtype, chunks, ends
+        self.starts = []
+
+    def __getitem__(self, rows):
+        self.starts.append(rows.start)
+        if rows.stop > self.ends:
+            raise OSError("the disk is gone")
+        return self.array[rows]
+
+
+def test_files_are_read_once_if_they_fit_and_else_tile_by_tile(cupy, X, monkeypatch):
+    monkeypatch.setattr(tiles, "MOST_ROWS", 128)
+    params = {"n_components": 4, "init": "random", "max_iter": 3, "tol": 0, "random_state": 0, "backend": "cupy"}
+    held = OnDisk(X.to_array(), chunks=(50, 61))
+    F = CoupledNMF(**params).fit_transform(held)
+    assert held.starts == [0, 100, 200, 300], "whole chunks, each once"
+    monkeypatch.setattr(tiles, "SHARE", 0.0)
+    streamed = OnDisk(X.to_array(), chunks=(50, 61))
+    np.testing.assert_array_equal(CoupledNMF(**params).fit_transform(streamed), F)
+    assert streamed.starts == held.starts * (len(streamed.starts) // 4)
+    assert len(streamed.starts) == 4 * (1 + 3 + 1), "the check, the iterations and the last solve"
+
+
+@pytest.mark.parametrize("share", [0.75, 0.0])
+def test_an_error_of_the_disk_comes_out(cupy, X, share, monkeypatch):
+    monkeypatch.setattr(tiles, "MOST_ROWS", 128)
+    monkeypatch.setattr(tiles, "SHARE", share)
+    with pytest.raises(OSError, match="the disk is gone"):
+        CoupledNMF(4, backend="cupy").fit(OnDisk(X.to_array(), ends=200))
+
+
 def test_parts_on_the_device_and_in_memory_go_together(cupy, X, monkeypatch):
     mixed = Blocks({"a": cupy.asarray(X["a"]), "b": X["b"], "c": cupy.asarray(X["c"].astype(np.float32))})
     plain = Blocks({"a": X["a"], "b": X["b"], "c": X["c"].astype(np.float32)})
@@ -284,6 +319,23 @@ def test_without_a_device_it_says_so(emulated, monkeypatch, X):
         monkeypatch.setattr(emulated.cuda.runtime, "getDeviceCount", found)
         with pytest.raises(RuntimeError, match=r"needs an NVIDIA GPU and its driver.*Use backend='numpy'"):
             CoupledNMF(2, backend="cupy").fit(X)
+
+
+def test_what_else_is_on_a_device_is_refused_with_what_to_do(emulated, X):
+    class Tensor:
+        shape, ndim = (5, 3), 2
+
+        def __dlpack_device__(self):
+            return 2, 0
+
+    for fit in (lambda: CoupledNMF(2).fit(Tensor()), lambda: Blocks({"a": Tensor()})):
+        with pytest.raises(TypeError, match=r"Tensor on a GPU; pass cupy.from_dlpack"):
+            fit()
+    Tensor.__module__ = "cupyx.scipy.sparse"
+    with pytest.raises(TypeError, match=r"sparse array of CuPy's; pass X.get\(\), with backend='cupy'"):
+        CoupledNMF(2).fit(Tensor())
+    on_device = Blocks({name: emulated.asarray(X[name]) for name in X.names})
+    np.testing.assert_array_equal(on_device.to_array(), X.to_array())
 
 
 def test_a_fit_on_the_cpu_never_imports_cupy():

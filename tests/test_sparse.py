@@ -125,8 +125,10 @@ def test_starts_from_a_stand_in(dense, solver, loss, init):
     assert found.reconstruction_err_ == pytest.approx(expected.reconstruction_err_, rel=1e-3)
 
 
-def test_wide_sparse_x_is_never_made_dense():
+def test_wide_sparse_x_is_never_made_dense(place):
     """80 GB as a dense array."""
+    if place != "cpu":
+        pytest.skip("on a device tiles are made dense, one after the other")
     rng = np.random.default_rng(0)
     places = rng.integers(10_000, size=100_000), rng.integers(1_000_000, size=100_000)
     X = coo_array((rng.uniform(size=100_000), places), shape=(10_000, 1_000_000))

@@ -30,7 +30,7 @@ def open_backend(name: str, X: TiledMatrix, n_jobs: int | None, precision: str) 
         raise ValueError(
             f"precision='tf32' is for X in float32 on backend='cupy'; this X is {X.dtype}, on {name!r}. Use 'full'."
         )
-    return CupyBackend(X, precision) if name == "cupy" else NumpyBackend(n_jobs)
+    return CupyBackend(X, precision, n_jobs) if name == "cupy" else NumpyBackend(n_jobs)
 
 
 __all__ = ["BACKENDS", "PRECISIONS", "CupyBackend", "NumpyBackend", "open_backend"]

@@ -34,10 +34,12 @@ class CupyBackend:
         What is fitted: copied to the device if it is not there and fits, else streamed to it in every sweep.
     precision : {'full', 'tf32'}
         Of the products with X in float32.
+    n_jobs : int or None
+        Threads of what is left to the host.
     """
 
-    def __init__(self, X: TiledMatrix, precision: str = "full") -> None:
-        self._X, self.device, self._gives = X, Device(precision), X.on_device
+    def __init__(self, X: TiledMatrix, precision: str = "full", n_jobs: int | None = None) -> None:
+        self._X, self.device, self._gives, self.n_jobs = X, Device(precision), X.on_device, n_jobs
 
     def __enter__(self) -> Self:
         self.matrix = DeviceMatrix(self._X, self.device)

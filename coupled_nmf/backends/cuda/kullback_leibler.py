@@ -205,7 +205,7 @@ class DeviceKullbackLeibler:
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left: found on the host, and F put on the device."""
-        with NumpyBackend() as host:
+        with NumpyBackend(self.backend.n_jobs) as host:
             found = KullbackLeibler(replace(self.data, backend=host), self.penalties).solve(H)
         return replace(found, F=self.device.factor(found.F, len(found.F), len(H), self.tiles.dtype))
 

@@ -56,6 +56,8 @@ class DeviceMatrix:
         self.shape, self.dtype, self.layout = X.shape, X.dtype, X.layout
         bytes_a_row = max(X.shape[1] * X.dtype.itemsize, 1)
         self.height = min(X.shape[0], MOST_ROWS, max(TILE_BYTES // bytes_a_row, 64))
+        if X.chunk_rows <= self.height:  # tiles of whole chunks, or chunks are unpacked more than once
+            self.height -= self.height % X.chunk_rows
         self.streams = not self._fits()
         self._held = [self._hold(part) for part in X.parts]
         self._streamed = [number for number, held in enumerate(self._held) if held is None]
