@@ -41,7 +41,7 @@ benchmarks:
 # Needs an NVIDIA GPU; CUDA=12 takes CuPy for CUDA 12.
 gpu:
 	$(PYTHON) -m venv $(VENV)-gpu
-	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,dev,benchmarks,cuda$(CUDA)]"
+	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,test,benchmarks,cuda$(CUDA)]"
 	$(VENV)-gpu/bin/pytest -m gpu
 	$(VENV)-gpu/bin/python -m benchmarks gpu
 	$(VENV)-gpu/bin/python docs/benchmarks.py

@@ -22,7 +22,7 @@ from coupled_nmf.arrays import (
     unmask,
     working_dtype,
 )
-from coupled_nmf.partial import PartialBlock, find_places, read_index, rows_of
+from coupled_nmf.partial import PartialBlock, place_rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -127,33 +127,6 @@ def balanced_weights(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.divide(share, sizes, out=np.ones_like(sizes), where=alive)
 
 
-def _place(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays, those of ``samples`` as partial blocks."""
-    if not isinstance(samples, Mapping):
-        raise ValueError(
-            f"samples is a {type(samples).__name__}; it maps names of blocks to the samples of their rows."
-        )
-    samples = {name: read_index(name, index) for name, index in samples.items()}
-    unknown = [name for name in samples if name not in arrays]
-    if unknown:
-        raise ValueError(f"samples names unknown blocks {unknown}; the blocks are {list(arrays)}.")
-    if not samples:
-        return arrays
-    whole = [array.shape[0] for name, array in arrays.items() if name not in samples]
-    if not whole:  # the samples are those that any block has
-        whole = [max(_n_named(index) for index in samples.values())]
-    return {
-        name: PartialBlock(array, find_places(name, samples[name], array.shape[0], whole[0]))
-        if name in samples
-        else array
-        for name, array in arrays.items()
-    }
-
-
-def _n_named(index: NDArray[Any]) -> int:
-    return len(index) if index.dtype == bool else int(index.max(initial=-1)) + 1
-
-
 def _names_of(block: Any) -> tuple[str, ...] | None:
     """Names of a DataFrame's columns."""
     columns = getattr(block, "columns", None)
@@ -238,7 +211,7 @@ class Blocks:
         if not isinstance(blocks, Mapping) or not blocks:
             found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
             raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
-        self._arrays = _place({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
+        self._arrays = place_rows({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
         frames = {name: block for name, block in blocks.items() if hasattr(block, "iloc")}
         refuse_other_order(
             {name: (frame.index, getattr(self._arrays[name], "samples", None)) for name, frame in frames.items()}

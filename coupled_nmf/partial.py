@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,30 @@ def find_places(name: str, samples: NDArray[Any], n_rows: int, n_samples: int) -
     if np.sum(places >= 0) < n_rows:
         raise ValueError(f"samples[{name!r}] names a sample twice; a block has one row a sample.")
     return places
+
+
+def place_rows(arrays: dict[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays, those of ``samples`` as partial blocks."""
+    if not isinstance(samples, Mapping):
+        raise ValueError(
+            f"samples is a {type(samples).__name__}; it maps names of blocks to the samples of their rows."
+        )
+    samples = {name: read_index(name, index) for name, index in samples.items()}
+    unknown = [name for name in samples if name not in arrays]
+    if unknown:
+        raise ValueError(f"samples names unknown blocks {unknown}; the blocks are {list(arrays)}.")
+    if not samples:
+        return arrays
+    whole = [array.shape[0] for name, array in arrays.items() if name not in samples]
+    if not whole:  # the samples are those that any block has
+        whole = [max(_n_named(index) for index in samples.values())]
+    return {
+        name: PartialBlock(array, find_places(name, samples[name], array.shape[0], whole[0]))
+        if name in samples
+        else array
+        for name, array in arrays.items()
+    }
+
+
+def _n_named(index: NDArray[Any]) -> int:
+    return len(index) if index.dtype == bool else int(index.max(initial=-1)) + 1

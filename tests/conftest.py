@@ -53,6 +53,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
         yield where
 
 
+@pytest.fixture
+def unless_emulated(place: str) -> None:
+    """Skip what would take minutes there, and shows nothing that other tests do not."""
+    if place == "emulated":
+        pytest.skip("takes minutes on the emulated device")
+
+
 def emulate(patch: pytest.MonkeyPatch) -> None:
     """Put a CuPy in place that works in the host's memory, by kernels compiled for the host."""
     if shutil.which("g++") is None:

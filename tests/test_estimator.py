@@ -149,6 +149,7 @@ def test_save_and_load_without_pickle(X, tmp_path):
         CoupledNMF.load(tmp_path / "other")
 
 
+@pytest.mark.usefixtures("unless_emulated")
 @pytest.mark.parametrize("tall", [300, 1500])
 def test_threads_do_not_change_the_bits(tall):
     X, _, _ = make_coupled_blocks(tall, {"a": 1200, "b": 700}, 3, noise=0.1, random_state=0)

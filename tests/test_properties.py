@@ -261,6 +261,7 @@ def test_transform_of_a_row_does_not_depend_on_the_others(problem, case, sparse)
         np.testing.assert_allclose(got, expected, rtol=close, atol=close * size, err_msg=f"row {row}")
 
 
+@pytest.mark.usefixtures("unless_emulated")
 @settings(often, max_examples=6)
 @given(seed=st.integers(0, 99), k=st.integers(1, 3), case=cases, absent=st.booleans())
 def test_what_is_hidden_of_planted_data_is_found_again(seed, k, case, absent):
@@ -278,6 +279,7 @@ def test_what_is_hidden_of_planted_data_is_found_again(seed, k, case, absent):
         assert error < 0.05, f"{name}: {error:.3f} of what was hidden is not found"
 
 
+@pytest.mark.usefixtures("unless_emulated")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", ["dense", "gaps", "sparse", "sparse with gaps"])
 def test_the_threads_do_not_change_the_bits(case, kind):

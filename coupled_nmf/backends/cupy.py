@@ -95,10 +95,10 @@ class CupyBackend:
         """Squares of each column, of rows with these weights (none: 1 each)."""
         n, k = V.shape
         slices = [slice(start, min(start + MOST_ROWS, n)) for start in range(0, n, MOST_ROWS)]
-        sums, program = GramSums(self.device, [rows.stop - rows.start for rows in slices], k, V.dtype), Program()
+        sums, program = GramSums(self.device, min(n, MOST_ROWS), k, V.dtype), Program()
         there, total = self.device.put(weights) if weights.size else None, self.device.empty((k, k), np.float64)
         for index, rows in enumerate(slices):
-            sums.add(program, index, V[rows].T, None if there is None else there[rows])
+            sums.add(program, V[rows].T, None if there is None else there[rows], begins=index == 0)
         sums.reduce(program, total=total)
         program.run()
         found: NDArray[np.float64] = total.get().diagonal()

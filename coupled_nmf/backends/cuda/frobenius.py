@@ -50,7 +50,7 @@ class _Room:
         self.penalty_starts = np.concatenate([[0], np.cumsum(counts)])
         self.penalties = device.zeros((int(self.penalty_starts[-1]), 2), np.float64)
         n_sets = max(len(reading.sets), 1)
-        self.F_grams = [GramSums(device, heights, k, dtype) for _ in range(n_sets)]
+        self.F_grams = [GramSums(device, matrix.height, k, dtype) for _ in range(n_sets)]
         n_groups = len(reading.edges) - 1
         self.H_gram = device.empty((n_groups, k, k), dtype)  # what H moves by, of each group
         self.point = Further(device.empty((k, n_features), dtype), device.empty((k, n_features), dtype))  # H and α⊙H
@@ -58,7 +58,7 @@ class _Room:
         self.energy_starts = np.concatenate([[0], np.cumsum([n_partials(int(width)) for width in widths])])
         self.energies = device.zeros((int(self.energy_starts[-1]), 2), np.float64)
         edges = reading.gram_edges
-        self.H_grams = [GramSums(device, [int(width)], k, dtype) for width in np.diff(edges)]
+        self.H_grams = [GramSums(device, int(width), k, dtype) for width in np.diff(edges)]
         self.block_grams = device.zeros((len(edges), k, k), dtype)
         if reading.penalties.l2_F:
             self.block_grams[-1] = device.put(reading.penalties.l2_F * np.eye(k), dtype)
@@ -109,7 +109,7 @@ class DeviceFrobenius:
         room, bounds = self._room, self.gram_edges
         for number, grams in enumerate(room.H_grams):
             columns = slice(int(bounds[number]), int(bounds[number + 1]))
-            grams.add(program, 0, room.point.point[:, columns], self.alpha[columns])
+            grams.add(program, room.point.point[:, columns], self.alpha[columns])
             if self.lacks:
                 grams.reduce(program, gram=room.block_grams[number])
             else:
@@ -148,7 +148,8 @@ class DeviceFrobenius:
             parts = self._whole(program, tile, None, control, counts=True)
         add_moments(program, device, further.summed, parts, room.FtX, room.part, begins=tile.index == 0)
         for grams, own in zip(room.F_grams, self.sets or [self.weights], strict=True):
-            grams.add(program, tile.index, further.point, None if own is None else own[tile.rows])
+            own = None if own is None else own[tile.rows]
+            grams.add(program, further.point, own, begins=tile.index == 0)
         return program
 
     def _whole(

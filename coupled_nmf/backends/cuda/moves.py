@@ -162,23 +162,23 @@ def add_to(program: Program, device: Device, total: Any, part: Any, *, begins: b
 
 
 class GramSums:
-    """``V diag(w) Vᵀ`` in float64, summed in slabs of rows, tile after tile."""
+    """``V diag(w) Vᵀ`` in float64, summed in slabs of the rows of a tile, tile after tile.
 
-    def __init__(self, device: Device, heights: list[int], k: int, dtype: np.dtype[Any]) -> None:
+    Slabs are large enough that their sums take less room than the rows, whatever the rank.
+    """
+
+    def __init__(self, device: Device, height: int, k: int, dtype: np.dtype[Any]) -> None:
         self._device, self._k, self._dtype = device, k, dtype
-        self._slabs = [max(-(-height // MOST_SLABS), LEAST_SLAB) for height in heights]
-        counts = [-(-height // slab) for height, slab in zip(heights, self._slabs, strict=True)]
-        self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._partials = device.empty((int(self._starts[-1]), k, k), np.float64)
+        self._slab = max(-(-height // MOST_SLABS), LEAST_SLAB, k * k // THREADS)
+        self._partials = device.empty((-(-height // self._slab), k, k), np.float64)
 
-    def add(self, program: Program, index: int, V: Any, weights: Any = None) -> None:
-        """Sum those of tile ``index``, V (k, rows)."""
-        start, stop = self._starts[index], self._starts[index + 1]
-        sides = -(-self._k // SQUARE)
+    def add(self, program: Program, V: Any, weights: Any = None, *, begins: bool = True) -> None:
+        """Sum those of a tile, V (k, rows), of which the first ``begins``, and is the tallest."""
+        n_slabs, sides = -(-V.shape[1] // self._slab), -(-self._k // SQUARE)
         program.add(
-            self._device.kernel("sums.cu", "gram", self._dtype), (int(stop - start), sides, sides), (SUMMING,),
-            (V, step_of(V), or_null(weights), np.int32(V.shape[1]), np.int32(self._k), np.int32(self._slabs[index]),
-             self._partials[start:stop]),
+            self._device.kernel("sums.cu", "gram", self._dtype), (n_slabs, sides, sides), (SUMMING,),
+            (V, step_of(V), or_null(weights), np.int32(V.shape[1]), np.int32(self._k), np.int32(self._slab),
+             self._partials, np.int32(begins)),
         )  # fmt: skip
 
     def reduce(self, program: Program, l2: float = 0.0, total: Any = None, gram: Any = None) -> None:

@@ -72,8 +72,7 @@ class DeviceStandIn:
         self._cross_h, self._point = device.empty((k, m), dtype), Further(device.empty((k, m), dtype))
         self._FtY, self._part = device.empty((k, width), np.float64), device.empty((k, width), dtype)
         self._HBt, self._FtF, self._HHt = (device.empty((k, size), dtype) for size in (width, k, k))
-        self._F_grams = GramSums(device, [rows.stop - rows.start for rows in self._slices], k, dtype)
-        self._H_grams = GramSums(device, [m], k, dtype)
+        self._F_grams, self._H_grams = (GramSums(device, most, k, dtype) for most in (height, m))
         self._energies = device.zeros((n_partials(m), 2), np.float64)
         self._programs: dict[Any, Program] = {}
         return device.factor(F, n, k, dtype), device.factor(H, m, k, dtype)
@@ -88,7 +87,7 @@ class DeviceStandIn:
     def _add_products(self, program: Program) -> None:
         """H Bᵀ and H Hᵀ at the point."""
         self.device.multiply(program, self._HBt, self._point.point, self._Bt)
-        self._H_grams.add(program, 0, self._point.point)
+        self._H_grams.add(program, self._point.point)
         self._H_grams.reduce(program, gram=self._HHt)
 
     def move_f(self, solver: Any, point: None, F: Any, other: Any, betas: Any) -> Sums:
@@ -107,7 +106,7 @@ class DeviceStandIn:
             add_move(program, device, solver, control, pair.rows(rows), cross, self._HHt, further)
             device.multiply(program, self._part, further.point, Y)
             add_to(program, device, self._FtY, self._part, begins=index == 0)
-            self._F_grams.add(program, index, further.point)
+            self._F_grams.add(program, further.point, begins=index == 0)
         program.add(device.cupy.copyto, self._part, self._FtY, "same_kind")
         self._F_grams.reduce(program, gram=self._FtF)
         return program

@@ -43,10 +43,10 @@ __device__ __forceinline__ void add_products(const Staged& left, const Staged& r
   }
 }
 
-// grid (slabs of rows, squares, squares); partials (slabs, k, k) are the grams of each slab.
+// grid (slabs of rows, squares, squares); partials (slabs, k, k) become (begins), or grow by, the grams of each slab.
 extern "C" __global__ void __launch_bounds__(THREADS)
     gram(const REAL* __restrict__ V, long long ld, const double* __restrict__ weights, int n, int k, int slab,
-         double* __restrict__ partials) {
+         double* __restrict__ partials, int begins) {
   __shared__ Staged left, right;
   const int first_i = blockIdx.y * SIDE, first_j = blockIdx.z * SIDE;
   const int start = blockIdx.x * slab, last = n - start < slab ? n : start + slab;
@@ -70,7 +70,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int b = 0; b < OWN; ++b) {
       const int i = first_i + threadIdx.x / STEP + a * STEP, j = first_j + threadIdx.x % STEP + b * STEP;
-      if (i < k && j < k) partials[(long long)i * k + j] = sums[a][b];
+      if (i < k && j < k) {
+        double* own = partials + (long long)i * k + j;
+        *own = begins ? sums[a][b] : *own + sums[a][b];
+      }
     }
   }
 }
