@@ -62,8 +62,8 @@ def to_same_loss(workload, rank):
             [seconds(tool(workload, rank, n))[0] for tool, n in ((coupled_nmf, n_iter), (torchnmf, peer_iterations))]
             for _ in range(workload.rounds)
         ]
-    except torch.cuda.OutOfMemoryError:
-        return {"rank": rank, "skipped": "torchnmf ran out of memory"}
+    except (torch.cuda.OutOfMemoryError, cupy.cuda.memory.OutOfMemoryError):
+        return {"rank": rank, "skipped": "torchnmf and this project together ran out of memory"}
     finally:
         free_bytes()
     return {

@@ -22,7 +22,7 @@ def stays_on(device: torch.device) -> bool:
         return False
     if not has_cupy():
         warnings.warn(
-            f"The network runs on {device}, but CuPy cannot be imported, so its activations are factored on the CPU; "
+            f"The network is on {device}, but CuPy is not there or finds no GPU: activations are factored on the CPU; "
             'to keep them on the GPU: pip install "coupled-nmf[cuda13]", or "coupled-nmf[cuda12]" for CUDA 12.',
             stacklevel=4,
         )
@@ -44,12 +44,12 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
 
 
 def has_cupy() -> bool:
-    """Whether CuPy can be imported."""
+    """Whether CuPy can be imported, and finds the device: it may be one for another CUDA than PyTorch."""
     try:
-        import cupy  # noqa: F401
+        import cupy
     except ImportError:
         return False
-    return True
+    return bool(cupy.cuda.is_available())
 
 
 def free_bytes(device: torch.device) -> int:

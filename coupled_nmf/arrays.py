@@ -25,7 +25,8 @@ def _is_small(name: str) -> bool:
 
 def on_device(array: Any) -> bool:
     """Whether it is an array on a CUDA device, with NumPy's dtypes: a CuPy array."""
-    return isinstance(getattr(array, "dtype", None), np.dtype) and hasattr(array, "__cuda_array_interface__")
+    numpys = isinstance(getattr(array, "dtype", None), np.dtype)
+    return numpys and hasattr(array, "__cuda_array_interface__") and hasattr(array, "get")
 
 
 def to_host(array: Any) -> Any:

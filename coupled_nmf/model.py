@@ -94,7 +94,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def _beside_components(self, F: Any) -> Any:
         """F checked, and where the components are."""
         there = on_device(self.components_)
-        if on_device(F) and there:
+        if on_device(F) and there and F.ndim == 2:
             return F
         F = check_array(to_host(F), dtype=[np.float64, np.float32])
         return importlib.import_module("cupy").asarray(F) if there else F
@@ -140,7 +140,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             raise
 
     def _open_backend(self, X: TiledMatrix) -> Any:
-        return open_backend(self.backend, X, self.n_jobs, self.precision)
+        return open_backend(self.backend, X, int(self.n_components), self.n_jobs, self.precision)
 
     def _prepare(
         self,

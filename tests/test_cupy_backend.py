@@ -121,6 +121,23 @@ def test_one_array_on_a_device_is_one_block_or_divided_by_the_parameter(cupy, X)
         CoupledNMF(2, random_state=0).fit(X["b"]).transform(array)
 
 
+def test_arrays_of_any_order_and_stride_are_taken(cupy, X):
+    array = X.to_array()
+    expected = CoupledNMF(4, random_state=0).fit(array).components_
+    views = [cupy.asarray(np.ascontiguousarray(array.T)).T, cupy.asarray(array[::-1].copy())[::-1]]
+    wide = cupy.asarray(np.concatenate([array, array], axis=1))
+    for view in (*views, wide[:, : array.shape[1]], cupy.asarray(array.astype(np.float32))):
+        found = CoupledNMF(4, random_state=0).fit(view).components_.get()
+        assert difference(found, expected) < (1e-8 if view.dtype == np.float64 else 1e-2)
+
+
+def test_an_array_on_another_device_than_the_current_is_refused(emulated, monkeypatch, X):
+    array = emulated.asarray(X["a"])
+    monkeypatch.setattr(emulated.cuda.Device, "id", 1)
+    with pytest.raises(ValueError, match=r"X is on device 0, and 1 is the current one.*cupy.cuda.Device\(0\)"):
+        CoupledNMF(2).fit(array)
+
+
 def test_blocks_on_a_device_are_searched_and_sampled_by_row(cupy, X):
     search = GridSearchCV(CoupledNMF(random_state=0), {"n_components": [1, 4]}, cv=KFold(2)).fit(there(cupy, X))
     assert search.best_params_ == {"n_components": 4}

@@ -282,7 +282,7 @@ def test_moves_and_sums_are_those_of_the_numpy_backend(gaps, weighs, scale, stor
     found = []
     for kind in (NumpyBackend, CupyBackend):
         X = TiledMatrix(parts, layout, np.dtype(dtype))
-        with CupyBackend(X) if kind is CupyBackend else NumpyBackend() as backend:
+        with CupyBackend(X, k) if kind is CupyBackend else NumpyBackend() as backend:
             data = prepare(X, backend, refuse=None, block_weights=ALPHA, weights=weights, by_totals=True)
             assert isinstance(data.gaps, Gaps) == gaps
             found.append(moves_of(backend.reading("kullback-leibler", data, penalties), F0, H0))

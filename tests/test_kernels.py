@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,13 @@ from emulation import COMPILER, EmulationError, compile_module
 from launches import DTYPES, NULL, TOLERANCE, Guarded, assert_close, beside, control_of, kernel, launch
 
 from coupled_nmf import scans, tiles
-from coupled_nmf.backends.kernels import CONTROL, options
+from coupled_nmf.backends.cuda import device, judge, moves
+from coupled_nmf.backends.cuda import gaps as cuda_gaps
+from coupled_nmf.backends.cuda import kullback_leibler as cuda_kl
+from coupled_nmf.backends.cuda import scan as cuda_scan
+from coupled_nmf.backends.cuda import solve as cuda_solve
+from coupled_nmf.backends.cuda import tiles as cuda_tiles
+from coupled_nmf.backends.kernels import CONTROL, KERNELS, options
 from coupled_nmf.columns import move_columns
 from coupled_nmf.judging import WINDOW, HostJudge, Momentum, Terms
 from coupled_nmf.objective import NOISE
@@ -442,10 +449,11 @@ def test_points_of_a_pair_of_factors(n, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_parts_are_added_in_double(dtype):
     rng = np.random.default_rng(11)
-    total, part = rng.random(1000), rng.random(1000).astype(dtype)
+    total, parts, add_to = rng.random(1000), rng.random((3, 1000)).astype(dtype), kernel("add_to", dtype, file="sums")
     for begins in (0, 1):
-        left = launch(kernel("add_to", dtype, file="sums"), 2, 256, total, part, np.int64(1000), np.int32(begins))
-        np.testing.assert_array_equal(left[0], part.astype(np.float64) + (0 if begins else total))
+        left = launch(add_to, 2, 256, total, parts, np.int32(3), np.int64(1000), np.int32(begins))
+        one, two, three = parts.astype(np.float64)
+        np.testing.assert_array_equal(left[0], (0 if begins else total) + one + two + three)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -661,3 +669,17 @@ def test_the_emulation_finds_faults(tmp_path):
     path.write_text("nonsense")
     with pytest.raises(EmulationError, match="nonsense"):
         compile_module(path, ())
+
+
+def test_launches_have_the_threads_that_the_kernels_count_on():
+    def of(file, name):
+        return int(re.search(rf"\b{name} = (\d+)", (KERNELS / file).read_text(encoding="utf-8"))[1])
+
+    assert of("rows.cuh", "ROWS_PER_BLOCK") == device.THREADS
+    assert of("decide.cu", "THREADS") == judge.DECIDING
+    assert cuda_gaps.FILLING == cuda_tiles.EXPANDING == of("fill.cu", "THREADS")
+    assert cuda_scan.LOOKING == cuda_solve.LOOKING == of("scan.cu", "THREADS")
+    assert moves.SUMMING == of("sums.cu", "THREADS") == of("sums.cu", "ENTRIES") * of("sums.cu", "SLICES")
+    assert (of("sums.cu", "SIDE"), of("sums.cu", "ENTRIES")) == (moves.SQUARE, moves.REDUCED)
+    assert of("divergence.cu", "THREADS") == moves.SIMPLE
+    assert of("divergence.cu", "ROW_THREADS") == cuda_kl.DIVIDING

@@ -18,7 +18,8 @@ def compile_kernels(name, architecture, dtype, width):
     """The binary, and the log with what each kernel uses."""
     program = nvrtc.createProgram((KERNELS / name).read_text(encoding="utf-8"), name, [], [])
     try:
-        arguments = [*options(dtype, width), f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
+        added = [f"--gpu-architecture={architecture}", "--ptxas-options=-v", "-ftz=true"]  # the last by CuPy, unasked
+        arguments = [*options(dtype, width), *added]
         nvrtc.compileProgram(program, arguments)
         return nvrtc.getCUBIN(program), nvrtc.getProgramLog(program)
     except nvrtc.NVRTCError as error:

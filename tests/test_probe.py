@@ -3,7 +3,6 @@
 import copy
 import importlib
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -235,7 +234,7 @@ def test_without_cupy_activations_come_to_the_host_with_one_warning(network, ima
 
 def test_without_room_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
     monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
-    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))
+    monkeypatch.setattr(handover, "has_cupy", lambda: True)
     monkeypatch.setattr(handover, "free_bytes", lambda device: 1_000_000)
     with pytest.warns(UserWarning, match=r"take 0\.000611 GB, more than 50% of the 0\.001 GB .*on cuda:0") as heard:
         X = record_blocks(network, images.images, LAYERS)

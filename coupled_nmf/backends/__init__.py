@@ -13,8 +13,8 @@ BACKENDS = ("numpy", "cupy")
 PRECISIONS = ("full", "tf32")
 
 
-def open_backend(name: str, X: TiledMatrix, n_jobs: int | None, precision: str) -> Any:
-    """The backend of that name for X; 'auto' goes by where X is.
+def open_backend(name: str, X: TiledMatrix, rank: int, n_jobs: int | None, precision: str) -> Any:
+    """The backend of that name for X, and fits of that rank; 'auto' goes by where X is.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def open_backend(name: str, X: TiledMatrix, n_jobs: int | None, precision: str) 
         raise ValueError(
             f"precision='tf32' is for X in float32 on backend='cupy'; this X is {X.dtype}, on {name!r}. Use 'full'."
         )
-    return CupyBackend(X, precision, n_jobs) if name == "cupy" else NumpyBackend(n_jobs)
+    return CupyBackend(X, rank, precision, n_jobs) if name == "cupy" else NumpyBackend(n_jobs)
 
 
 __all__ = ["BACKENDS", "PRECISIONS", "CupyBackend", "NumpyBackend", "open_backend"]

@@ -13,7 +13,7 @@ from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
 from coupled_nmf.backends.cuda.judge import DeviceJudge
 from coupled_nmf.backends.cuda.kullback_leibler import DeviceKullbackLeibler
-from coupled_nmf.backends.cuda.moves import GramSums
+from coupled_nmf.backends.cuda.moves import GramSums, slices_of
 from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
 from coupled_nmf.backends.cuda.tiles import MOST_ROWS, DeviceMatrix
@@ -32,17 +32,20 @@ class CupyBackend:
     ----------
     X : TiledMatrix
         What is fitted: copied to the device if it is not there and fits, else streamed to it in every sweep.
+    rank : int
+        Of the fit, for which there has to be room beside X.
     precision : {'full', 'tf32'}
         Of the products with X in float32.
     n_jobs : int or None
         Threads of what is left to the host.
     """
 
-    def __init__(self, X: TiledMatrix, precision: str = "full", n_jobs: int | None = None) -> None:
-        self._X, self.device, self._gives, self.n_jobs = X, Device(precision), X.on_device, n_jobs
+    def __init__(self, X: TiledMatrix, rank: int, precision: str = "full", n_jobs: int | None = None) -> None:
+        self._X, self._rank, self._gives, self.n_jobs = X, rank, X.on_device, n_jobs
+        self.device = Device(precision)
 
     def __enter__(self) -> Self:
-        self.matrix = DeviceMatrix(self._X, self.device)
+        self.matrix = DeviceMatrix(self._X, self.device, self._rank)
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
@@ -94,7 +97,7 @@ class CupyBackend:
     def column_squares(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squares of each column, of rows with these weights (none: 1 each)."""
         n, k = V.shape
-        slices = [slice(start, min(start + MOST_ROWS, n)) for start in range(0, n, MOST_ROWS)]
+        slices = slices_of(n, MOST_ROWS)
         sums, program = GramSums(self.device, min(n, MOST_ROWS), k, V.dtype), Program()
         there, total = self.device.put(weights) if weights.size else None, self.device.empty((k, k), np.float64)
         for index, rows in enumerate(slices):

@@ -39,6 +39,7 @@ class ndarray:
     size = property(lambda self: self._array.size)
     ndim = property(lambda self: self._array.ndim)
     nbytes = property(lambda self: self._array.nbytes)
+    device = property(lambda self: SimpleNamespace(id=0))
     T = property(lambda self: ndarray(self._array.T))
     data = property(lambda self: SimpleNamespace(ptr=self._array.ctypes.data))
 
@@ -160,6 +161,10 @@ class _Stream:
         pass
 
 
+class _Device(contextlib.nullcontext):
+    id = 0
+
+
 class CUDARuntimeError(RuntimeError):
     """What CuPy raises without a driver."""
 
@@ -218,7 +223,7 @@ cuda = SimpleNamespace(
     get_cublas_handle=lambda: 0,
     get_current_stream=lambda: _Stream(),
     alloc_pinned_memory=bytearray,
-    Device=contextlib.nullcontext,
+    Device=_Device,
     Event=_Event,
     Stream=_Stream,
 )

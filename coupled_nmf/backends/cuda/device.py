@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.arrays import on_device
 from coupled_nmf.backends.kernels import KERNELS, options, width_for
 
 NULL = np.uintp(0)  # a pointer to nothing
@@ -145,6 +146,15 @@ class Device:
             gemm = self._cublas.sgemm if out.dtype.char == "f" else self._cublas.dgemm
             matrices = b.data.ptr, step_b, a.data.ptr, step_a, beta, out.data.ptr, step
             program.add(gemm, *head, *matrices, keep=(out, a, b))
+
+    def refuse_other(self, array: Any) -> None:
+        """Raise ValueError for an array on another device than the current one."""
+        here = self.cupy.cuda.Device().id
+        if on_device(array) and array.device.id != here:
+            raise ValueError(
+                f"X is on device {array.device.id}, and {here} is the current one: fit inside "
+                f"'with cupy.cuda.Device({array.device.id}):'."
+            )
 
     def free_bytes(self) -> int:
         """Memory that is free on the device, in CuPy's pool or outside it."""

@@ -23,6 +23,7 @@ from coupled_nmf.backends.cuda.moves import (
     add_move,
     add_start,
     n_partials,
+    room_for_moments,
 )
 from coupled_nmf.backends.cuda.solve import solve_on_device
 from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
@@ -44,7 +45,7 @@ class _Room:
         weighted = device.empty((k, matrix.height), dtype) if reading.weights is not None else None
         self.further = Further(device.empty((k, matrix.height), dtype), weighted)
         self.FtX = device.empty((k, n_features), np.float64)
-        self.part = device.empty((k, n_features), dtype) if dtype == np.float32 else None
+        self.part = room_for_moments(device, matrix.height, (k, n_features), dtype)
         orders: list[Any] = reading.orders
         counts = [n_partials(height, order) for height, order in zip(heights, orders, strict=True)]
         self.penalty_starts = np.concatenate([[0], np.cumsum(counts)])

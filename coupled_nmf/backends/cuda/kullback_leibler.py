@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.gaps import patterns_of
 from coupled_nmf.backends.cuda.judge import Parts, Value
-from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, or_null, step_of
+from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, or_null, room_for_moments, step_of
 from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.numpy import NumpyBackend
 from coupled_nmf.frobenius import Solution
@@ -52,7 +52,7 @@ class _Room:
         self.weighted = device.empty((k, height), dtype) if reading.weights is not None else None
         self.losses = device.empty((height,), double)
         self.FtQ = device.empty((k, n_features), double)
-        self.part = device.empty((k, n_features), dtype) if dtype == np.float32 else None
+        self.part = room_for_moments(device, height, (k, n_features), dtype)
         # One row a sum: of F for each set of rows and component, of each component's penalty, of the losses.
         counts = [-(-tile.height // SLAB) for tile in matrix.tiles]
         self.slab_starts = np.concatenate([[0], np.cumsum(counts)])

@@ -21,6 +21,7 @@ MOST_SLABS, LEAST_SLAB = 512, 128  # parts in which rows are summed, and rows of
 SQUARE, SUMMING, REDUCED = 64, 256, 32  # side of a block's part of a gram, threads, entries that a block reduces
 SIMPLE = 256  # threads of the kernels that need no more than their number
 MOST_BLOCKS = 4096
+MOST_SUMMED = 2048  # rows that are summed in float32: of more, J would lose the digits by which steps are judged
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,27 @@ def add_cross(program: Program, device: Device, R: Any, parts: list[tuple[Any, s
 def add_moments(
     program: Program, device: Device, V: Any, parts: list[tuple[Any, slice]], total: Any, part: Any, *, begins: bool
 ) -> None:
-    """``total`` (float64) becomes ``V x``, or grows by it; ``part``: room for the product, if x is in float32."""
-    out = total if part is None else part
-    for x, columns in parts:
-        device.multiply(program, out[:, columns], V, x, add=part is None and not begins, of_x=True)
-    if part is not None:
-        add_to(program, device, total, part, begins=begins)
+    """``total`` (float64) becomes ``V x``, or grows by it; ``part``: what `room_for_moments` gave."""
+    if part is None:
+        for x, columns in parts:
+            device.multiply(program, total[:, columns], V, x, add=not begins, of_x=True)
+        return
+    slices = slices_of(V.shape[1], MOST_SUMMED)
+    for number, rows in enumerate(slices):
+        for x, columns in parts:
+            device.multiply(program, part[number][:, columns], V[:, rows], x[rows], of_x=True)
+    arguments = (total, part, np.int32(len(slices)), np.int64(total.size), np.int32(begins))
+    program.add(device.kernel("sums.cu", "add_to", part.dtype), blocks_for(total.size), (SIMPLE,), arguments)
 
 
-def add_to(program: Program, device: Device, total: Any, part: Any, *, begins: bool) -> None:
-    """``total`` (float64) becomes ``part``, or grows by it; both contiguous."""
-    arguments = (total, part, np.int64(part.size), np.int32(begins))
-    program.add(device.kernel("sums.cu", "add_to", part.dtype), blocks_for(part.size), (SIMPLE,), arguments)
+def room_for_moments(device: Device, height: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+    """Where the products of slices of a tile go before they are added up; None in float64, where they need not."""
+    return None if dtype == np.float64 else device.empty((-(-height // MOST_SUMMED), *shape), dtype)
+
+
+def slices_of(n: int, height: int) -> list[slice]:
+    """Rows 0 to n, in slices of that height."""
+    return [slice(start, min(start + height, n)) for start in range(0, n, height)]
 
 
 class GramSums:

@@ -26,7 +26,7 @@ class DeviceSolve:
     """Non-negative least squares of every row of X, a tile at a time; what `SolveF` and `SolveGappyF` find.
 
     Rows whose sweeps crawl are solved by active sets, and those with gaps inside a block each by a gram of its own:
-    both on the host, to which these rows alone are copied.
+    both on the host, to which these rows of X are copied, and F of their tile.
     """
 
     def __init__(

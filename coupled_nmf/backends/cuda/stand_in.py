@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.judge import Parts, Value
-from coupled_nmf.backends.cuda.moves import ENERGY, Further, GramSums, Pair, add_keep, add_move, add_to, n_partials
+from coupled_nmf.backends.cuda.moves import (
+    ENERGY,
+    Further,
+    GramSums,
+    Pair,
+    add_keep,
+    add_moments,
+    add_move,
+    n_partials,
+    room_for_moments,
+    slices_of,
+)
 from coupled_nmf.backends.cuda.tiles import MOST_ROWS, DeviceMatrix
 from coupled_nmf.blocks import BlockLayout
 from coupled_nmf.solvers import HALS
@@ -22,7 +33,7 @@ def power_pass(
 ) -> NDArray[np.float64]:
     """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
     there, dtype = device.put(basis), matrix.dtype
-    total, part = device.zeros(basis.shape, np.float64), device.empty(basis.shape, dtype)
+    total, part = device.zeros(basis.shape, np.float64), room_for_moments(device, matrix.height, basis.shape, dtype)
     for tile in matrix.passes():
         first, last = np.searchsorted(chosen, (tile.rows.start, tile.rows.stop))
         if first == last:
@@ -32,9 +43,7 @@ def power_pass(
         cross = device.empty((len(basis), len(rows)), dtype)
         for number, (x, columns) in enumerate(some):
             device.multiply(program, cross, there[:, columns], x.T, add=number > 0)
-        for x, columns in some:
-            device.multiply(program, part[:, columns], cross, x)
-        add_to(program, device, total, part, begins=False)
+        add_moments(program, device, cross, some, total, part, begins=False)
         program.run()
     found: NDArray[np.float64] = total.get()
     return found
@@ -61,8 +70,7 @@ class DeviceStandIn:
         self.backend, self.device, self._Y, self._Bt = backend, device, Y, device.put(Bt)
         self.weighted_squares, self._dtype = weighted_squares, Bt.dtype
         self.tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (int(Y.shape[1]),)), Bt.dtype)
-        starts = range(0, Y.shape[0], MOST_ROWS)
-        self._slices = [slice(start, min(start + MOST_ROWS, Y.shape[0])) for start in starts]
+        self._slices = slices_of(Y.shape[0], MOST_ROWS)
 
     def hold(self, F: Any, H: Any) -> tuple[Any, Any]:
         """F and H on the device, and room for what is made of them."""
@@ -70,8 +78,11 @@ class DeviceStandIn:
         height = min(n, MOST_ROWS)
         self._cross, self._further = device.empty((k, height), dtype), Further(device.empty((k, height), dtype))
         self._cross_h, self._point = device.empty((k, m), dtype), Further(device.empty((k, m), dtype))
-        self._FtY, self._part = device.empty((k, width), np.float64), device.empty((k, width), dtype)
-        self._HBt, self._FtF, self._HHt = (device.empty((k, size), dtype) for size in (width, k, k))
+        self._FtY, self._part = (
+            device.empty((k, width), np.float64),
+            room_for_moments(device, height, (k, width), dtype),
+        )
+        self._R, self._HBt, self._FtF, self._HHt = (device.empty((k, size), dtype) for size in (width, width, k, k))
         self._F_grams, self._H_grams = (GramSums(device, most, k, dtype) for most in (height, m))
         self._energies = device.zeros((n_partials(m), 2), np.float64)
         self._programs: dict[Any, Program] = {}
@@ -104,10 +115,10 @@ class DeviceStandIn:
             Y, cross, further = self._Y[rows], self._cross[:, :height], self._further.rows(height)
             device.multiply(program, cross, self._HBt, Y.T)
             add_move(program, device, solver, control, pair.rows(rows), cross, self._HHt, further)
-            device.multiply(program, self._part, further.point, Y)
-            add_to(program, device, self._FtY, self._part, begins=index == 0)
+            parts = [(Y, slice(0, int(Y.shape[1])))]
+            add_moments(program, device, further.point, parts, self._FtY, self._part, begins=index == 0)
             self._F_grams.add(program, further.point, begins=index == 0)
-        program.add(device.cupy.copyto, self._part, self._FtY, "same_kind")
+        program.add(device.cupy.copyto, self._R, self._FtY, "same_kind")
         self._F_grams.reduce(program, gram=self._FtF)
         return program
 
@@ -115,7 +126,7 @@ class DeviceStandIn:
         """Move H; return J, still in parts, and what makes the point further on once it is decided on."""
         if ("H", solver) not in self._programs:
             program, then, pair = Program(), Program(), Pair(H, other)
-            self.device.multiply(program, self._cross_h, self._part, self._Bt.T)
+            self.device.multiply(program, self._cross_h, self._R, self._Bt.T)
             add_move(
                 program, self.device, solver, betas, pair, self._cross_h, self._FtF, self._point, wants=ENERGY,
                 partials=self._energies,

@@ -14,7 +14,7 @@ from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.tiled import SparseRows, TiledMatrix
 
 TILE_BYTES, MOST_ROWS = 2**28, 2**14  # of a tile: more rows, and sums in float32 lose digits
-SHARE = 0.75  # of the free memory that X may take; the factors and a tile's buffers need some too
+SHARE = 0.9  # of the free memory that may be used
 EXPANDING = 128  # threads a row, where rows are made dense
 
 
@@ -51,40 +51,53 @@ class DeviceMatrix:
     Streamed tiles are read into pinned memory by a thread, and copied while the device works on the tile before.
     """
 
-    def __init__(self, X: TiledMatrix, device: Device) -> None:
+    def __init__(self, X: TiledMatrix, device: Device, rank: int) -> None:
         self.X, self.device = X, device
+        for part in X.parts:
+            device.refuse_other(part)
         self.shape, self.dtype, self.layout = X.shape, X.dtype, X.layout
         bytes_a_row = max(X.shape[1] * X.dtype.itemsize, 1)
         self.height = min(X.shape[0], MOST_ROWS, max(TILE_BYTES // bytes_a_row, 64))
         if X.chunk_rows <= self.height:  # tiles of whole chunks, or chunks are unpacked more than once
             self.height -= self.height % X.chunk_rows
-        self.streams = not self._fits()
+        self.streams = not self._fits(rank)
         self._held = [self._hold(part) for part in X.parts]
         self._streamed = [number for number, held in enumerate(self._held) if held is None]
         self._slots = self._make_slots()
         self._expanding: dict[int, Program] = {}
+        self._rooms: dict[int, Any] = {}
         self.tiles = [self._tile(index) for index in range(-(-X.shape[0] // self.height))]
         if self._streamed:
             self._reader = ThreadPoolExecutor(1, thread_name_prefix="coupled_nmf_stager")
             self._stream = device.cupy.cuda.Stream(non_blocking=True)
             self._where = device.cupy.cuda.Device()
 
-    def _fits(self) -> bool:
+    def _fits(self, rank: int) -> bool:
+        """Whether X fits beside both F, the last one, the stand-in, and buffers for tiles."""
+        beside = self.dtype.itemsize * (self.shape[0] * (5 * rank + 8) + 3 * self.height * self.shape[1])
         size = 0
         for part in self.X.parts:
             if isinstance(part, SparseRows):
                 size += part.data.nbytes + part.indices.nbytes + part.indptr.nbytes
-            elif not (on_device(part) and part.dtype == self.dtype):
+            elif not self._serves(part):
                 size += part.shape[0] * part.shape[1] * self.dtype.itemsize
-        return size <= SHARE * self.device.free_bytes()
+        return size + beside <= SHARE * self.device.free_bytes()
+
+    def _serves(self, part: Any) -> bool:
+        """Whether a part is read where it is: on the device, in X's dtype, row by row."""
+        if not on_device(part) or part.dtype != self.dtype:
+            return False
+        rows, width = part.shape
+        return part.strides[1] == part.itemsize and (rows == 1 or part.strides[0] >= width * part.itemsize)
 
     def _hold(self, part: Any) -> Any:
         """A part on the device; None for one that is streamed."""
-        if on_device(part):
-            whole = part.dtype == self.dtype and part.strides[1] == part.itemsize
-            return part if whole else self.device.cupy.ascontiguousarray(part, dtype=self.dtype)
+        if self._serves(part):
+            return part
         if self.streams:
             return None
+        if on_device(part):
+            return self.device.cupy.ascontiguousarray(part, dtype=self.dtype)
         if isinstance(part, SparseRows):
             return self.device.put(part.data), self.device.put(part.indices), self.device.put(part.indptr)
         held = self.device.empty(tuple(part.shape), self.dtype)
@@ -117,7 +130,6 @@ class DeviceMatrix:
         data, indices, indptr = held
         height, width = rows.stop - rows.start, columns.stop - columns.start
         if index == 0:
-            self._rooms = getattr(self, "_rooms", {})
             self._rooms[columns.start] = self.device.empty((self.height, width), self.dtype)
         array = self._rooms[columns.start][:height]
         arguments = (data, indices, indptr[rows.start :], np.int32(height), np.int32(width), array,
@@ -133,10 +145,13 @@ class DeviceMatrix:
                 self._begin(tile)
                 yield tile
             return
+        stream = self.device.cupy.cuda.get_current_stream()
+        for slot in self._slots:  # what had their memory before, or a pass that was not finished, comes first
+            slot.used.record(stream)
         coming = self._reader.submit(self._load, self.tiles[0])
         for tile in self.tiles:
             coming.result()
-            stream, slot = self.device.cupy.cuda.get_current_stream(), self._slots[tile.index % 2]
+            slot = self._slots[tile.index % 2]
             stream.wait_event(slot.copied)
             if tile.index + 1 < len(self.tiles):
                 coming = self._reader.submit(self._load, self.tiles[tile.index + 1])

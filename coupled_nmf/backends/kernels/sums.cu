@@ -1,9 +1,13 @@
 // Sums that are gathered part by part, in double and in an order that never changes.
 
-extern "C" __global__ void add_to(double* total, const REAL* part, long long size, int begins) {
+// total (size) becomes (begins), or grows by, the sum of the parts (n_parts, size).
+extern "C" __global__ void add_to(double* total, const REAL* parts, int n_parts, long long size, int begins) {
   const long long step = (long long)gridDim.x * blockDim.x;
-  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step)
-    total[i] = begins ? double(part[i]) : total[i] + part[i];
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {
+    double sum = begins ? 0 : total[i];
+    for (int p = 0; p < n_parts; ++p) sum += parts[p * size + i];
+    total[i] = sum;
+  }
 }
 
 constexpr int SIDE = 64, CHUNK = 32, THREADS = 256;  // a block's square of the gram, and the rows that it stages
