@@ -38,10 +38,13 @@ benchmarks:
 	$(VENV)-benchmarks/bin/python -m benchmarks
 	$(VENV)-benchmarks/bin/python docs/benchmarks.py
 
-# Needs an NVIDIA GPU; CUDA=12 takes CuPy for CUDA 12.
+# CUDA=12 takes CuPy for CUDA 12. PyTorch comes first: of CUDA's libraries it takes one version, CuPy any.
 gpu:
+	@command -v nvidia-smi > /dev/null || { echo "make gpu needs an NVIDIA GPU and its driver; there is no nvidia-smi."; exit 1; }
+	@echo "Installing into $(VENV)-gpu (with PyTorch about 6 GB; minutes) ..."
 	$(PYTHON) -m venv $(VENV)-gpu
-	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,test,benchmarks,cuda$(CUDA)]"
+	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,test,benchmarks]"
+	$(VENV)-gpu/bin/pip install --quiet --editable ".[cuda$(CUDA)]"
 	$(VENV)-gpu/bin/pytest -m gpu
 	$(VENV)-gpu/bin/python -m benchmarks gpu
 	$(VENV)-gpu/bin/python docs/benchmarks.py
@@ -57,10 +60,9 @@ $(VENV)/.probe: $(VENV)/.python pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[probe]"
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@echo "Installing into $(VENV) (with PyTorch about 6 GB; minutes) ..."
+$(VENV)/.dev: $(VENV)/.probe
 	$(BIN)/pip install --quiet --editable ".[probe,dev]"
-	touch $@ $(VENV)/.probe
+	touch $@
 
 reproduce: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data mnist --data-root $(MNIST) --download --resume --out runs/mnist

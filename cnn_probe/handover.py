@@ -23,7 +23,7 @@ def stays_on(device: torch.device) -> bool:
     if not has_cupy():
         warnings.warn(
             f"The network is on {device}, but CuPy is not there or finds no GPU: activations are factored on the CPU; "
-            'to keep them on the GPU: pip install "coupled-nmf[cuda13]", or "coupled-nmf[cuda12]" for CUDA 12.',
+            'to keep them on the GPU: pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for CUDA 12.',
             stacklevel=4,
         )
         return False

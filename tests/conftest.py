@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib
 import shutil
@@ -22,13 +23,13 @@ ON_EVERY_BACKEND = {
     "test_gaps", "test_going_on", "test_model_selection", "test_oracle", "test_penalties",
     "test_properties", "test_sklearn_nmf_counterparts", "test_sparse", "test_starts", "test_streaming",
 }  # fmt: skip
-PLACES = ["cpu", "emulated", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests of the files that run on every backend each of the places in its turn."""
     if metafunc.module.__name__.split(".")[-1] in ON_EVERY_BACKEND:
-        metafunc.parametrize("place", PLACES, indirect=True, scope="module")
+        places = ["cpu", "emulated", *([pytest.param("gpu", marks=pytest.mark.gpu)] if has_gpu() else [])]
+        metafunc.parametrize("place", places, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,11 +68,19 @@ def emulate(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(sys.modules, "cupy", importlib.import_module("emulation.cupy"))
 
 
+@functools.cache
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU, and CuPy."""
+    try:
+        return bool(importlib.import_module("cupy").cuda.is_available())
+    except ImportError:
+        return False
+
+
 def need_gpu() -> None:
-    """Skip where there is no GPU, or no CuPy."""
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
-    if not cupy.cuda.is_available():
-        pytest.skip("there is no NVIDIA GPU")
+    """Skip where there is none."""
+    if not has_gpu():
+        pytest.skip("there is no NVIDIA GPU, or no CuPy")
 
 
 MNIST_ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"

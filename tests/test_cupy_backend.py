@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import emulate, need_gpu
+from conftest import emulate, has_gpu, need_gpu
 from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -61,6 +61,13 @@ def there(cupy, X, dtype=np.float64):
 def difference(found, expected):
     """Largest difference, as a part of the largest entry."""
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.gpu
+def test_the_files_that_run_on_every_backend_run_on_the_gpu():
+    """One line that says that they do not where there is none, in place of some two thousand."""
+    need_gpu()
+    assert has_gpu()
 
 
 @pytest.mark.parametrize("k", [1, 4, 50, 70])
@@ -323,7 +330,7 @@ def test_a_matrix_is_told_from_its_transpose(emulated):
 
 def test_without_cupy_it_says_what_to_install(monkeypatch, X):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(ImportError, match=r'pip install "coupled-nmf\[cuda13\]"'):
+    with pytest.raises(ImportError, match=r'pip install "cupy-cuda13x\[ctk\]"'):
         CoupledNMF(2, backend="cupy").fit(X)
     assert CoupledNMF(2, random_state=0).fit(X).score(X) > 0
 
@@ -334,7 +341,7 @@ def test_without_a_device_it_says_so(emulated, monkeypatch, X):
 
     for found in (no_driver, lambda: 0):
         monkeypatch.setattr(emulated.cuda.runtime, "getDeviceCount", found)
-        with pytest.raises(RuntimeError, match=r"needs an NVIDIA GPU and its driver.*Use backend='numpy'"):
+        with pytest.raises(RuntimeError, match=r"needs an NVIDIA GPU and its driver.*use backend='numpy'"):
             CoupledNMF(2, backend="cupy").fit(X)
 
 

@@ -226,7 +226,7 @@ def test_bytes_of_what_would_stay_are_those_of_the_blocks(network, images, hande
 def test_without_cupy_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
     monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
     monkeypatch.setitem(sys.modules, "cupy", None)  # the import fails
-    with pytest.warns(UserWarning, match=r'on cuda:0, but CuPy .*pip install "coupled-nmf\[cuda13\]".*cuda12') as heard:
+    with pytest.warns(UserWarning, match=r'on cuda:0, but CuPy .*pip install "cupy-cuda13x\[ctk\]".*cuda12') as heard:
         X = record_blocks(network, images.images, LAYERS)
     assert len(heard) == 1
     assert type(X["relu1"]) is np.ndarray

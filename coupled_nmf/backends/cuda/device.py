@@ -15,8 +15,8 @@ from coupled_nmf.backends.kernels import KERNELS, options, width_for
 NULL = np.uintp(0)  # a pointer to nothing
 THREADS = 64  # of a block of the kernels that move or solve one row a thread
 MISSING = (
-    "backend='cupy' needs CuPy, which is not installed: pip install \"coupled-nmf[cuda13]\" for CUDA 13, "
-    "\"coupled-nmf[cuda12]\" for CUDA 12; or use backend='numpy'."
+    "backend='cupy' needs CuPy, which cannot be imported ({}): pip install \"cupy-cuda13x[ctk]\", for a driver of CUDA "
+    "13, or \"cupy-cuda12x[ctk]\"; or use backend='numpy'."
 )
 
 
@@ -32,8 +32,8 @@ def load_cupy() -> Any:
     """
     try:
         cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError as error:
-        raise ImportError(MISSING) from error
+    except ImportError as error:
+        raise ImportError(MISSING.format(error)) from error
     try:
         found, reason = cupy.cuda.runtime.getDeviceCount(), "no device"
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -41,7 +41,8 @@ def load_cupy() -> Any:
     if not found:
         raise RuntimeError(
             f"backend='cupy' needs an NVIDIA GPU and its driver; CuPy {cupy.__version__} finds none ({reason}). "
-            "Use backend='numpy'."
+            "If there is one, its driver may be too old for this CuPy: cupy-cuda12x serves older ones. Or use "
+            "backend='numpy'."
         )
     return cupy
 
