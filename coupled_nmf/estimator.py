@@ -90,9 +90,9 @@ class CoupledNMF(Model):
         returned and ``components_`` then are CuPy arrays too, else NumPy's. The last solve of F under Kullback–Leibler
         runs on the CPU all the same.
     precision : {'full', 'tf32'}, default='full'
-        'tf32': on a GPU, products with X in float32 are made of factors that are rounded to 10 bits, about
-        0.0005 of each. That is faster on tensor cores; J inside the loop is then good to about three digits. The last
-        solve of F, and the errors, are in full precision all the same.
+        'tf32': on a GPU, products with X in float32 are made on tensor cores, of numbers that are rounded to 10 bits,
+        by up to 0.0005 of each; J inside the loop, too. The last solve of F, and the errors, are in full precision all
+        the same.
     n_jobs : int or None, default=None
         Threads. None: as many as BLAS may use in this process. The results do not depend on it.
     random_state : int, RandomState or None, default=None

@@ -13,7 +13,7 @@ from coupled_nmf.arrays import on_device
 from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.tiled import SparseRows, TiledMatrix
 
-TILE_BYTES, MOST_ROWS = 2**28, 2**14  # of a tile: more rows, and sums in float32 lose digits
+TILE_BYTES, MOST_ROWS = 2**28, 2**14  # of a tile, which is to be large beside a launch, and small beside X
 SHARE = 0.9  # of the free memory that may be used
 EXPANDING = 128  # threads a row, where rows are made dense
 
