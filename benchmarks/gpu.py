@@ -72,9 +72,10 @@ def measured(workload, device):
     """All figures of a workload."""
     roomy = host_bytes() > 2 * workload.array.nbytes
     figures = {"shape": workload.array.shape, "data": workload.data, "rounds": workload.rounds}
-    figures |= iterations(workload, workload.host() if roomy else None, device["compute_capability"])
-    if roomy:
-        figures["streamed"] = streamed(workload.host(), workload)
+    host = workload.host() if roomy else None
+    figures |= iterations(workload, host, device["compute_capability"])
+    if host is not None:
+        figures["streamed"] = streamed(host, workload)
         print(figures["streamed"], flush=True)
     figures["torchnmf"] = [to_same_loss(workload, rank) for rank in RANKS]
     print(figures["torchnmf"], flush=True)

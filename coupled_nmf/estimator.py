@@ -301,10 +301,9 @@ class CoupledNMF(Model):
         """Learn from one more batch of data that never end.
 
         The first batch is fitted as by `fit`, and starts H; after a `fit`, its H is the start, and the data that it saw
-        count no more. Each later one is solved for F; its sums FᵀX and FᵀF are
-        added to those of the batches before, times ``forget_factor``, and H moves by the sum, penalized for as many
-        samples as it stands for. J, the errors and ``objective_history_`` are those of the last batch, before H has
-        moved by it: of data that H has not seen.
+        count no more. Each later one is solved for F; its sums FᵀX and FᵀF are added to those of the batches before,
+        times ``forget_factor``, and H moves by the sum, penalized for as many samples as it stands for. J, the errors
+        and ``objective_history_`` are those of the last batch, before H has moved by it: of data that H has not seen.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ import importlib
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,8 +28,12 @@ ON_EVERY_BACKEND = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests of the files that run on every backend each of the places in its turn."""
     if metafunc.module.__name__.split(".")[-1] in ON_EVERY_BACKEND:
-        places = ["cpu", "emulated", *([pytest.param("gpu", marks=pytest.mark.gpu)] if has_gpu() else [])]
-        metafunc.parametrize("place", places, indirect=True, scope="module")
+        metafunc.parametrize("place", places(), indirect=True, scope="module")
+
+
+def places() -> list[Any]:
+    """Where the tests of these files run: on a GPU, too, if there is one."""
+    return ["cpu", "emulated", *([pytest.param("gpu", marks=pytest.mark.gpu)] if has_gpu() else [])]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,10 +4,11 @@ import importlib
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import emulate, has_gpu, need_gpu
+from conftest import ON_EVERY_BACKEND, emulate, need_gpu, places
 from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -67,7 +68,12 @@ def difference(found, expected):
 def test_the_files_that_run_on_every_backend_run_on_the_gpu():
     """One line that says that they do not where there is none, in place of some two thousand."""
     need_gpu()
-    assert has_gpu()
+    assert len(places()) == 3
+
+
+def test_the_files_that_run_on_every_backend_are_there():
+    found = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    assert found >= ON_EVERY_BACKEND
 
 
 @pytest.mark.parametrize("k", [1, 4, 50, 70])

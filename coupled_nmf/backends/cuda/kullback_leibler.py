@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.gaps import patterns_of
 from coupled_nmf.backends.cuda.judge import Parts, Value
-from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, or_null, room_for_moments, step_of
+from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, edges_in, or_null, room_for_moments, step_of
 from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.numpy import NumpyBackend
 from coupled_nmf.frobenius import Solution
@@ -85,7 +85,7 @@ class DeviceKullbackLeibler:
         self.weights = device.put(data.weights) if data.weights.size else None
         self._alpha, self.penalizes_H = device.put(data.alpha), bool(penalties.l1_H.any() or penalties.l2_H.any())
         self._by_block = device.put(np.column_stack([*penalties.of_H(data.alpha), penalties.l1_H, penalties.l2_H]))
-        edges = [bounds[(bounds >= part.start) & (bounds <= part.stop)] for part in data.X.part_columns]
+        edges = [edges_in(bounds, columns) for columns in data.X.part_columns]
         self._first_blocks = [int(np.searchsorted(bounds, some[0])) for some in edges]
         self._edges = [device.put(some - some[0], np.int32) for some in edges]
 

@@ -139,10 +139,17 @@ def add_start(program: Program, device: Device, control: Any, pair: Pair, out: A
     )  # fmt: skip
 
 
-def add_cross(program: Program, device: Device, R: Any, parts: list[tuple[Any, slice]], cross: Any) -> None:
-    """``cross = R xᵀ``, for the parts of x and their columns."""
+def add_cross(
+    program: Program, device: Device, R: Any, parts: list[tuple[Any, slice]], cross: Any, *, of_x: bool = True
+) -> None:
+    """``cross = R xᵀ``, for the parts of x and their columns; ``of_x`` as for `Device.multiply`."""
     for number, (x, columns) in enumerate(parts):
-        device.multiply(program, cross, R[:, columns], x.T, add=number > 0, of_x=True)
+        device.multiply(program, cross, R[:, columns], x.T, add=number > 0, of_x=of_x)
+
+
+def edges_in(bounds: NDArray[np.int64], columns: slice) -> NDArray[np.int64]:
+    """Those bounds of blocks that lie in a part's columns, its ends included."""
+    return bounds[(bounds >= columns.start) & (bounds <= columns.stop)]
 
 
 def add_moments(
@@ -174,12 +181,12 @@ def slices_of(n: int, height: int) -> list[slice]:
 class GramSums:
     """``V diag(w) Vᵀ`` in float64, summed in slabs of the rows of a tile, tile after tile.
 
-    Slabs are large enough that their sums take less room than the rows, whatever the rank.
+    Slabs are of 2 k rows or more, so that their sums take no more room than the rows, whatever the rank.
     """
 
     def __init__(self, device: Device, height: int, k: int, dtype: np.dtype[Any]) -> None:
         self._device, self._k, self._dtype = device, k, dtype
-        self._slab = max(-(-height // MOST_SLABS), LEAST_SLAB, k * k // THREADS)
+        self._slab = max(-(-height // MOST_SLABS), LEAST_SLAB, 2 * k)
         self._partials = device.empty((-(-height // self._slab), k, k), np.float64)
 
     def add(self, program: Program, V: Any, weights: Any = None, *, begins: bool = True) -> None:

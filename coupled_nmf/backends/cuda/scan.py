@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.arrays import to_host
 from coupled_nmf.backends.cuda.device import Device, Program
-from coupled_nmf.backends.cuda.moves import SIMPLE, or_null, step_of
+from coupled_nmf.backends.cuda.moves import SIMPLE, edges_in, step_of
 from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
 from coupled_nmf.prepared import Scanned
 from coupled_nmf.tiled import Tile
@@ -22,7 +22,7 @@ def look_at(device: Device, parts: list[tuple[Any, slice]], bounds: NDArray[np.i
     """Squares, sum, number of NaN and of negative entries, of each row and block: (rows, n_blocks, 4)."""
     program, found = Program(), []
     for x, columns in parts:
-        edges = bounds[(bounds >= columns.start) & (bounds <= columns.stop)] - columns.start
+        edges = edges_in(bounds, columns) - columns.start
         out = device.empty((x.shape[0], len(edges) - 1, 4), np.float64)
         arguments = (x, step_of(x), np.int32(x.shape[0]), device.put(edges, np.int32), np.int32(len(edges) - 1), out)
         program.add(device.kernel("scan.cu", "scan", x.dtype), (x.shape[0], len(edges) - 1), (LOOKING,), arguments)
@@ -70,7 +70,7 @@ class DeviceScan:
         weights = device.put(self._weights[tile.rows])
         for x, columns in tile.parts:
             width = int(x.shape[1])
-            arguments = (x, step_of(x), np.int32(x.shape[0]), np.int32(width), or_null(weights), self._missing[columns])
+            arguments = (x, step_of(x), np.int32(x.shape[0]), np.int32(width), weights, self._missing[columns])
             program.add(device.kernel("scan.cu", "count_gaps", x.dtype), (-(-width // SIMPLE),), (SIMPLE,), arguments)
         program.run()
 

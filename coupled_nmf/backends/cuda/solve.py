@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import THREADS, Device, Program
 from coupled_nmf.backends.cuda.gaps import DeviceGaps
-from coupled_nmf.backends.cuda.moves import Order, Pair, n_partials, or_null, step_of
+from coupled_nmf.backends.cuda.moves import Order, Pair, add_cross, edges_in, n_partials, or_null, step_of
+from coupled_nmf.backends.cuda.scan import LOOKING
 from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.penalties import Penalties
@@ -18,8 +19,6 @@ from coupled_nmf.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of
 from coupled_nmf.solvers.hals import solve_exactly
 from coupled_nmf.steps import ONES
 from coupled_nmf.tiled import TiledMatrix
-
-LOOKING = 128  # threads a row
 
 
 class DeviceSolve:
@@ -77,8 +76,7 @@ class DeviceSolve:
         if self._gaps is not None:
             parts = self._gaps.add_fill(program, tile, None, None, counts=False)
         cross, dtype, order = self._cross[:, : tile.height], self._data.X.dtype, self._order(tile)
-        for number, (x, columns) in enumerate(parts):
-            device.multiply(program, cross, self._R[:, columns], x.T, add=number > 0)
+        add_cross(program, device, self._R, parts, cross, of_x=False)
         k, blocks = len(self._H), n_partials(tile.height, order)
         program.add(
             device.kernel("solve.cu", "solve_rows", dtype, k), (blocks,), (THREADS,),
@@ -132,7 +130,7 @@ class DeviceSolve:
         device.multiply(program, product, self.F[tile.rows], self._there)
         found = []
         for x, columns in tile.parts:
-            edges = bounds[(bounds >= columns.start) & (bounds <= columns.stop)] - columns.start
+            edges = edges_in(bounds, columns) - columns.start
             out, some = device.empty((tile.height, len(edges) - 1), np.float64), product[:, columns]
             arguments = (x, step_of(x), some, step_of(some), np.int32(tile.height), device.put(edges, np.int32),
                          np.int32(len(edges) - 1), out)  # fmt: skip

@@ -14,6 +14,7 @@ from coupled_nmf.backends.cuda.moves import (
     Further,
     GramSums,
     Pair,
+    add_cross,
     add_keep,
     add_moments,
     add_move,
@@ -41,8 +42,7 @@ def power_pass(
         program, rows = Program(), chosen[first:last] - tile.rows.start
         some = [(device.take(x, rows), columns) for x, columns in tile.parts]
         cross = device.empty((len(basis), len(rows)), dtype)
-        for number, (x, columns) in enumerate(some):
-            device.multiply(program, cross, there[:, columns], x.T, add=number > 0)
+        add_cross(program, device, there, some, cross, of_x=False)
         add_moments(program, device, cross, some, total, part, begins=False)
         program.run()
     found: NDArray[np.float64] = total.get()
@@ -54,8 +54,7 @@ def project(matrix: DeviceMatrix, device: Device, basis: NDArray[Any]) -> Any:
     Y, there = device.empty((matrix.shape[0], len(basis)), matrix.dtype), device.put(basis)
     for tile in matrix.passes():
         program = Program()
-        for number, (x, columns) in enumerate(tile.parts):
-            device.multiply(program, Y[tile.rows], x, there[:, columns].T, add=number > 0)
+        add_cross(program, device, there, tile.parts, Y[tile.rows].T, of_x=False)
         program.run()
     return Y
 
@@ -78,10 +77,8 @@ class DeviceStandIn:
         height = min(n, MOST_ROWS)
         self._cross, self._further = device.empty((k, height), dtype), Further(device.empty((k, height), dtype))
         self._cross_h, self._point = device.empty((k, m), dtype), Further(device.empty((k, m), dtype))
-        self._FtY, self._part = (
-            device.empty((k, width), np.float64),
-            room_for_moments(device, height, (k, width), dtype),
-        )
+        self._FtY = device.empty((k, width), np.float64)
+        self._part = room_for_moments(device, height, (k, width), dtype)
         self._R, self._HBt, self._FtF, self._HHt = (device.empty((k, size), dtype) for size in (width, width, k, k))
         self._F_grams, self._H_grams = (GramSums(device, most, k, dtype) for most in (height, m))
         self._energies = device.zeros((n_partials(m), 2), np.float64)
