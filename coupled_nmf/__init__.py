@@ -4,6 +4,7 @@ from coupled_nmf.alternation import IterationInfo
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.datasets import make_coupled_blocks
 from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.files import atomic_open
 from coupled_nmf.model_selection import (
     BiCrossValidation,
     Holdout,
@@ -36,6 +37,7 @@ __all__ = [
     "RankStability",
     "Stability",
     "StabilityDisplay",
+    "atomic_open",
     "holdout_entries",
     "make_coupled_blocks",
     "rank_path",
