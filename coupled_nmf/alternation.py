@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.judging import WINDOW, Judge, Terms, Verdict
 from coupled_nmf.objective import NOISE
 from coupled_nmf.steps import Sums
@@ -108,6 +109,15 @@ class _State:
     H: Any
     other_H: Any
     point: Any
+    n_decided: int | None = 0  # iterations that ended; None where a device decides
+
+    def take(self, accepted: bool | None) -> None:
+        """Hold what was found, or not; in one step, that an interrupt finds it done or not begun."""
+        n = None if accepted is None or self.n_decided is None else self.n_decided + 1
+        if accepted:
+            self.F, self.other_F, self.H, self.other_H, self.n_decided = self.other_F, self.F, self.other_H, self.H, n
+        else:
+            self.n_decided = n
 
     def held(self, verdict: Verdict) -> tuple[Any, Any]:
         """F and H as they were accepted last."""
@@ -154,6 +164,7 @@ class Alternation:
         verdict = judge.look()
         try:
             for iteration in range(1, max_iter + 1):
+                INTERRUPTS.check()
                 first = first_solver is not None and iteration == 1
                 self._iterate(state, judge, first_solver if first else self.solver)
                 if callbacks or iteration % judge.patience == 0 or iteration == max_iter:
@@ -163,12 +174,12 @@ class Alternation:
                         break
         except KeyboardInterrupt:
             verdict = judge.look()
-            if not (interruptible and verdict.history):
+            if not (interruptible and verdict.history[: state.n_decided]):
                 raise
             interrupted = True
-        held, n_iter = state.held(verdict), len(verdict.history)
+        history = verdict.history[: state.n_decided]  # an interrupt may come between a decision and what it decides
         converged = verdict.settled and not (stopped or interrupted)
-        return LoopResult(*held, verdict.history, n_iter, converged, stopped, interrupted)
+        return LoopResult(*state.held(verdict), history, len(history), converged, stopped, interrupted)
 
     def _judge(self, max_iter: int, tol: float, window: int) -> Judge:
         dtype = self.reading.tiles.dtype
@@ -187,8 +198,7 @@ class Alternation:
         value, further = self.reading.move_h(self.solver, sums, state.H, state.other_H, judge.betas)
         del sums  # or the sums of two iterations would stand side by side
         accepted = judge.decide(value)
-        if accepted:
-            state.F, state.other_F, state.H, state.other_H = state.other_F, state.F, state.other_H, state.H
+        state.take(accepted)
         state.point = self.reading.point_of(state.H) if accepted is False else further
 
     def _tell(self, callbacks: Sequence[Callback], state: _State, verdict: Verdict, began: float) -> bool:

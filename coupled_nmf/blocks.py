@@ -23,6 +23,7 @@ from coupled_nmf.arrays import (
     working_dtype,
 )
 from coupled_nmf.partial import PartialBlock, place_rows, rows_of
+from coupled_nmf.sparse_arrays import refuse_indices
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,8 @@ def _check_block(name: object, array: Any) -> Any:
         )
     if array.dtype.kind not in REAL:
         raise ValueError(f"Block {name!r} has dtype {array.dtype}; blocks hold real numbers.")
+    if issparse(array):
+        refuse_indices(f"Block {name!r}", array)
     return array
 
 
@@ -177,8 +180,7 @@ class Blocks:
         but for those named in ``samples``.
     samples : mapping of str to array-like of int or bool, default=None
         For a block that not all samples have: the numbers of those that do, one for each of its rows, or one true or
-        false a sample. The others lack the block, as if their rows were NaN. (In sparse blocks, rows of stored NaN are
-        taken for single gaps, to which the fit settles more slowly.)
+        false a sample. The others lack the block, as if their rows were NaN.
 
     Attributes
     ----------

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from coupled_nmf.alternation import Callback, IterationInfo
 
@@ -29,12 +26,12 @@ class Tasks:
         What it is fitted on.
     n_tasks : int
         Iterations at most.
-    alpha : ndarray of shape (n_blocks,)
-        Weight of each block.
+    learned : mapping
+        What was learned before the loop, by attribute.
     """
 
-    def __init__(self, estimator: Any, X: Any, n_tasks: int, alpha: NDArray[np.float64]) -> None:
-        self._alpha = alpha
+    def __init__(self, estimator: Any, X: Any, n_tasks: int, learned: Mapping[str, Any]) -> None:
+        self._learned = learned
         self._about: dict[str, Any] = {"estimator": estimator, "X": X}
         # An iteration begins where the one before ends: the last to begin has no end.
         self._fit = estimator._init_callback_context(max_subtasks=n_tasks + 1)
@@ -50,7 +47,7 @@ class Tasks:
         """End an iteration and begin the next; return whether a callback asks to stop."""
 
         def attributes() -> dict[str, Any]:
-            return {"components_": info.H.copy(), "n_components_": len(info.H), "block_weights_": self._alpha}
+            return {**self._learned, "components_": info.H.copy(), "n_components_": len(info.H)}
 
         stop = bool(self._iteration.call_on_fit_task_end(**self._about, reconstruction_attributes=attributes))
         if not stop:
@@ -63,10 +60,10 @@ class Tasks:
 
 
 def tasks_of(
-    estimator: Any, X: Any, n_tasks: int, alpha: NDArray[np.float64]
+    estimator: Any, X: Any, n_tasks: int, learned: Mapping[str, Any]
 ) -> tuple[list[Callback], Callable[[], None]]:
     """What the loop is to call, and what is to be called at its end; nothing if there is no one to tell."""
     if not (getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")):
         return [], lambda: None
-    tasks = Tasks(estimator, X, n_tasks, alpha)
+    tasks = Tasks(estimator, X, n_tasks, learned)
     return [tasks.tell], tasks.end

@@ -22,6 +22,7 @@ from coupled_nmf.arrays import (
 )
 from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.frames import blocks_of_frame, has_two_levels
+from coupled_nmf.sparse_arrays import refuse_indices
 from coupled_nmf.steps import ONES
 from coupled_nmf.tiled import SparseRows, Tile, TiledMatrix
 
@@ -50,6 +51,12 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
     return TiledMatrix([X], estimator.layout_, X.dtype)
 
 
+def learned_of_X(estimator: Any) -> dict[str, Any]:
+    """What an estimator learned of X by `read_X`, by attribute."""
+    names = ("layout_", "fitted_on_blocks_", "n_features_in_", "feature_names_in_", "block_feature_names_")
+    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+
+
 def _refuse_type(X: Any) -> None:
     """Refuse what is no array, or one of what is no number but would turn into one."""
     refuse_other_device("X", X)
@@ -68,6 +75,8 @@ def _refuse_type(X: Any) -> None:
 def _read_array(estimator: Any, X: Any, *, reset: bool) -> Any:
     """One 2-D array, in float32 or float64; scikit-learn looks at its names and its shape."""
     X = unmask(X)
+    if issparse(X):
+        refuse_indices("X", X)  # before scikit-learn has it converted
     dtype = working_dtype([X.dtype]) if hasattr(X, "dtype") else np.float64
     if is_frame(X):
         twice = [name for name, times in Counter(X.columns).items() if times > 1]

@@ -128,9 +128,14 @@ def _stored_quotients(parts, small, p, row, lane, absent, bounds, f, Ht, sums, a
         value, h = zero, Ht[first + columns[e]]
         for j in range(f.size):
             value += f[j] * h[j]
-        found[e] = x[e] / max(value, least) if x[e] == x[e] else 1
-        if with_loss:
+        missing = x[e] != x[e]
+        if missing or with_loss:
             block = block_of(bounds, first + columns[e], block)
+        if missing and absent[block]:
+            found[e] = zero
+            continue
+        found[e] = zero + 1 if missing else x[e] / max(value, least)
+        if with_loss:
             loss += alpha[block] * stored_part(x[e], found[e], value)
     if with_loss:
         for block in range(bounds.size - 1):

@@ -15,10 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from coupled_nmf.alternation import Callback
-from coupled_nmf.arrays import to_host
 from coupled_nmf.backends import BACKENDS, PRECISIONS
 from coupled_nmf.callbacks import tasks_of
-from coupled_nmf.checks import read_X
+from coupled_nmf.checks import learned_of_X, read_X
 from coupled_nmf.fitting import Fit, Limits, best_fit
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.losses import LOSSES
@@ -242,7 +241,10 @@ class CoupledNMF(Model):
 
         Ctrl-C ends the loop: the model is then fitted to the last whole iteration, with a warning. Before the first
         iteration, and in `rank_path` and what is built on it, it comes out as KeyboardInterrupt; in a search of
-        scikit-learn's it ends the one fit that is under way.
+        scikit-learn's it ends the one fit that is under way. It is heard between tiles of X; a second one at once.
+
+        While it learns, the model stays as it was, for callbacks and other threads as well, and changes in one step at
+        the end. One estimator learns once at a time.
 
         Parameters
         ----------
@@ -250,7 +252,8 @@ class CoupledNMF(Model):
             Not negative; NaN where an entry is missing, as masked ones and ``pd.NA`` are; one or more is there. Arrays,
             SciPy's sparse arrays, DataFrames (two-level columns are blocks), and what lies outside memory and has
             ``shape``, ``dtype`` and slices of rows (memory maps, HDF5, Zarr), which is read tile by tile, also as a
-            block of Blocks.
+            block of Blocks. (A memory map of a file that another process cuts meanwhile ends this one, by SIGBUS, as
+            it would end any program; HDF5 and Zarr arrays give an error then.)
         y : None, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -267,6 +270,8 @@ class CoupledNMF(Model):
         ValueError
             If X, or a parameter, cannot be, or they do not go together; or if X, or its weights, are so large or small
             that products would over- or underflow in its dtype.
+        RuntimeError
+            If the estimator is learning already, in another thread or since this is one of its callbacks.
         """
         self.fit_transform(X, sample_weight=sample_weight, F=F, H=H)
         return self
@@ -283,18 +288,20 @@ class CoupledNMF(Model):
         -------
         F : ndarray of shape (n_samples, n_components)
         """
-        warm: Any = to_host(getattr(self, "components_", None)) if self.warm_start else None
-        with self._kept():
-            matrix = read_X(self, X, reset=True)
-            self._stream: Stream | None = None
+        with self._learning() as model:
+            warm = model._learned_components() if self.warm_start and hasattr(self, "components_") else None
+            matrix = read_X(model, X, reset=True)
+            model._stream = None
             if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
                 warm = None
-            with self._open_backend(matrix) as backend:
-                data = self._prepare(matrix, backend, sample_weight)
-                told, end = tasks_of(self, X, self.max_iter * self.n_init, data.alpha)
-                found = self._fit(data, F, H, warm=warm, told=told)
-            end()
-            return found
+            with model._open_backend(matrix) as backend:
+                data = model._prepare(matrix, backend, sample_weight)
+                told, end = tasks_of(
+                    self, X, self.max_iter * self.n_init, learned_of_X(model) | {"block_weights_": data.alpha}
+                )
+                found = model._fit(data, F, H, warm=warm, told=told)
+        end()
+        return found
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:
@@ -318,34 +325,32 @@ class CoupledNMF(Model):
         -------
         self : CoupledNMF
         """
-        first = not hasattr(self, "components_")
-        with self._kept():
-            matrix = read_X(self, X, reset=first)
-            if not first and matrix.layout != self.layout_:
+        with self._learning() as model:
+            first = not hasattr(model, "components_")
+            matrix = read_X(model, X, reset=first)
+            if not first and matrix.layout != model.layout_:
                 raise ValueError(
                     f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
-                    f"{list(self.layout_.names)}, with NaN where they are missing."
+                    f"{list(model.layout_.names)}, with NaN where they are missing."
                 )
-            with self._open_backend(matrix) as backend:
-                data = self._prepare(matrix, backend, sample_weight, None if first else self.block_weights_)
+            with model._open_backend(matrix) as backend:
+                data = model._prepare(matrix, backend, sample_weight, None if first else model.block_weights_)
                 if first:
-                    self._fit(data, None, None)
-                stream = getattr(self, "_stream", None) or Stream(self.beta_loss)
-                self._take(data, stream)
-                self._stream = stream
+                    model._fit(data, None, None)
+                model._take(data, getattr(model, "_stream", None) or Stream(self.beta_loss))
         return self
 
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
         plan = self._plan()
-        H = to_host(self.components_)
+        H = self._learned_components()
         stream.refuse(plan.loss, plan.k, H)
         reading = plan.reading(data, stream.samples_with(data.n_samples, self.forget_factor))
-        moved, solution = stream.take(reading, plan.rule, H, self.forget_factor, lifted=not plan.from_h)
+        self._stream, moved, solution = stream.take(reading, plan.rule, H, self.forget_factor, lifted=not plan.from_h)
         self.components_ = data.backend.give(moved)
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]
-        self.n_steps_ = stream.n_batches
+        self.n_steps_ = self._stream.n_batches
 
     def _fit(
         self,

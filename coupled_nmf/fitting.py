@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.alternation import FIRST_SWEEPS, Alternation, Callback
 from coupled_nmf.frobenius import Solution
+from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.judging import WINDOW
 from coupled_nmf.lowrank import StandIn
 from coupled_nmf.plan import Plan
@@ -104,13 +105,24 @@ def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
     if plan.init != "custom":
         H = sort_components(data, loop.F, H, scaled=not reading.penalties.any)
     history, n_iter = loop.history, loop.n_iter
-    ended = (loop.converged, loop.stopped, loop.interrupted)
+    ended, interrupted = (loop.converged, loop.stopped), loop.interrupted
     del loop, start
-    solution = reading.solve(H)
+    solution = _solve(reading, H, limits)
+    interrupted |= limits.interruptible and INTERRUPTS.take()
     objective = float(data.alpha @ solution.losses)
     if reading.penalties.any:
         objective += reading.penalties.of(data.backend.host(solution.F), H, data.X.layout, data.weights)
-    return Fit(H, solution, objective, history, n_iter, *ended)
+    return Fit(H, solution, objective, history, n_iter, *ended, interrupted)
+
+
+def _solve(reading: Any, H: NDArray[Any], limits: Limits) -> Solution:
+    """F for the H that the loop left; where what Ctrl-C leaves is kept, it waits until there is an F."""
+    INTERRUPTS.defer(whether=limits.interruptible)
+    try:
+        found: Solution = reading.solve(H)
+    finally:
+        INTERRUPTS.defer(whether=False)
+    return found
 
 
 def sort_components(data: Prepared, F: Any, H: NDArray[Any], *, scaled: bool) -> NDArray[Any]:

@@ -98,7 +98,7 @@ def gather(parts, small, some, absent, scattered, bounds, panel, H, alpha, weigh
     for p in range(parts.shape[0]):
         first = parts[p, FIRST]
         if is_sparse(parts, p):
-            total += _gather_stored(parts, p, small, some, bounds, f, H, alpha, weights)
+            total += _gather_stored(parts, p, small, some, absent, bounds, f, H, alpha, weights)
             continue
         if scattered:
             for lane in range(some.size):
@@ -121,7 +121,7 @@ def gather(parts, small, some, absent, scattered, bounds, panel, H, alpha, weigh
 
 
 @njit(nogil=True, cache=True)
-def _gather_stored(parts, p, small, some, bounds, f, H, alpha, weights):
+def _gather_stored(parts, p, small, some, absent, bounds, f, H, alpha, weights):
     zero = f.dtype.type(0)
     block, total = 0, 0.0
     for lane in range(some.size):
@@ -132,7 +132,8 @@ def _gather_stored(parts, p, small, some, bounds, f, H, alpha, weights):
             row[e] = values[e]
             if np.isnan(values[e]):
                 column = parts[p, FIRST] + columns[e]
-                block, found = block_of(bounds, column, block), product(f[lane], H, column)
+                block = block_of(bounds, column, block)
+                found = zero if absent[block] else product(f[lane], H, column)
                 row[e] = found
                 total += weight * alpha[block] * found * found
     return total

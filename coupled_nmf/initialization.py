@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.arrays import real_numbers, refuse_large
+from coupled_nmf.arrays import real_numbers, refuse_large, unmask
 
 LIFT = 1e-4  # of a component's mean
 
@@ -64,7 +64,7 @@ def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[
         If its shape is wrong, or an entry is no real number, negative, not finite, or too large.
     """
     with np.errstate(over="ignore"):
-        array = np.array(real_numbers(name, value), dtype=dtype, order="C")
+        array = np.array(real_numbers(name, unmask(value)), dtype=dtype, order="C")
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; for this X and n_components it must be {shape}.")
     if not np.all(np.isfinite(array)) or array.min() < 0:

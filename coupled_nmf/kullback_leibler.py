@@ -21,6 +21,7 @@ from coupled_nmf.tiled import Tile
 # A row is solved for when a step moves its entries by less than this part of its largest: the next step would move them
 # by about the square.
 SOLVE_TOL = {"f": 1e-4, "d": 1e-7}
+ROUNDING = 1e-13  # of the sums of logarithms, in float64, whatever the dtype of X
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,16 @@ class SolveF(TileStep):
         return sums
 
 
+def baseline_of(
+    logs: NDArray[np.float64], totals: NDArray[np.float64], entries: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """2 D of each block from its mean, by its sums of x log x and of x; 0 for a constant, where it is rounding."""
+    of_means = totals * np.log(np.divide(totals, entries, out=np.ones_like(totals), where=totals > 0))
+    found = 2 * (logs - of_means)
+    found[found <= ROUNDING * (np.abs(logs) + np.abs(of_means) + totals)] = 0.0
+    return found
+
+
 def absent_of(data: Prepared, rows: slice) -> NDArray[np.bool_]:
     """Which of those samples lack which blocks."""
     if data.gaps is not None:
@@ -159,8 +170,7 @@ class KullbackLeibler(InMemory):
         grams = np.stack([H_b @ H_b.T for H_b in data.X.layout.split(H64).values()])
         step = SolveF(data, H, self._block_sums(H), grams, F, self.penalties)
         losses, squares, logs, totals = data.backend.sweep(data.X, step)
-        means = np.divide(totals, data.entries, out=np.ones_like(totals), where=totals > 0)
-        return Solution(F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), 2 * (logs - totals * np.log(means)))
+        return Solution(F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), baseline_of(logs, totals, data.entries))
 
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,18 @@ from coupled_nmf.blocks import BlockLayout, Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
 from coupled_nmf.frobenius import Solution
+from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.losses import LOSSES
+from coupled_nmf.objective import NOISE
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.plan import Plan
 from coupled_nmf.prepared import Prepared, prepare
+from coupled_nmf.streaming import Stream
 from coupled_nmf.tiled import TiledMatrix
+
+_LEARNING: dict[int, object] = {}  # the estimators that learn now, and in whose turn
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LEARNING.clear)  # which has none of the threads that learn here
 
 
 class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -35,6 +43,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     layout_: BlockLayout
     fitted_on_blocks_: bool
     block_weights_: NDArray[np.float64]
+    _stream: Stream | None
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Solve for F given H, from a cold start: non-negative least squares, or the same for the other loss.
@@ -49,20 +58,21 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         F : ndarray of shape (n_samples, n_components)
             Zero for a sample of which nothing is observed.
         """
-        return self._transform(X)[0].F
+        return self._now()._transform(X).solution.F
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros, or of gaps alone.
 
-        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance. Entries above 0 in
-        columns that the fit saw as zeros make J infinite; each counts as if F H were 1e-300 there.
+        For Kullback–Leibler, 1 − J/J₀ with J₀ that of each block's mean: the explained deviance. Of blocks that are
+        constant it is 1 if J is 0 but for rounding, else 0. Entries above 0 in columns that the fit saw as zeros make J
+        infinite; each counts as if F H were 1e-300 there.
 
         Rows that the fit has not seen get their own F, so more components never look worse: to choose the rank,
         hold out entries and not only rows (`BiCrossValidation`, `holdout_entries`).
         """
-        solution, alpha = self._transform(X, sample_weight)
-        nothing = float(alpha @ solution.baseline)
-        return 1.0 - float(alpha @ solution.losses) / nothing if nothing > 0 else 1.0
+        found = self._now()._transform(X, sample_weight)
+        lost, nothing = float(found.alpha @ found.solution.losses), float(found.alpha @ found.solution.baseline)
+        return 1.0 - lost / nothing if nothing > 0 else float(lost <= found.rounding)
 
     def inverse_transform(self, F: Any, *, block: str | None = None) -> Any:
         """F H: X as the model sees it.
@@ -79,17 +89,18 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         X : ndarray of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
             Blocks if the fit saw Blocks and ``block`` is None.
         """
-        check_is_fitted(self)
-        F = self._beside_components(F)
-        if F.shape[1] != self.n_components_:
-            raise ValueError(f"F has {F.shape[1]} columns; the model has {self.n_components_} components.")
+        model = self._now()
+        check_is_fitted(model)
+        F = model._beside_components(F)
+        if F.shape[1] != model.n_components_:
+            raise ValueError(f"F has {F.shape[1]} columns; the model has {model.n_components_} components.")
         if block is not None:
-            if block not in self.layout_.slices:
-                raise ValueError(f"unknown block {block!r}; the blocks are {list(self.layout_.names)}.")
-            return F @ self.block_components_[block]
-        if self.fitted_on_blocks_:
-            return Blocks({name: F @ components for name, components in self.block_components_.items()})
-        return F @ self.components_
+            if block not in model.layout_.slices:
+                raise ValueError(f"unknown block {block!r}; the blocks are {list(model.layout_.names)}.")
+            return F @ model.block_components_[block]
+        if model.fitted_on_blocks_:
+            return Blocks({name: F @ components for name, components in model.block_components_.items()})
+        return F @ model.components_
 
     def _beside_components(self, F: Any) -> Any:
         """F checked, and where the components are."""
@@ -101,8 +112,9 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
-        check_is_fitted(self)
-        save_model(self, path)
+        model = self._now()
+        check_is_fitted(model)
+        save_model(model, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Any:
@@ -126,21 +138,51 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """What was learned before stands again after an error: a fit that fails leaves the model as it was."""
-        before = {name: value for name, value in vars(self).items() if name.endswith("_")}
-        stream = vars(self).get("_stream")
-        try:
-            yield
-        except BaseException:
-            for name in [name for name in vars(self) if name.endswith("_")]:
-                delattr(self, name)
-            self.__dict__.update(before, _stream=stream)
-            raise
+    def _now(self) -> Self:
+        """The model as it is now, whatever others do to it from here on."""
+        now = object.__new__(type(self))
+        now.__dict__ = vars(self).copy()
+        return now
 
-    def _open_backend(self, X: TiledMatrix) -> Any:
-        return open_backend(self.backend, X, int(self.n_components), self.n_jobs, self.precision)
+    @contextmanager
+    def _learning(self) -> Iterator[Self]:
+        """A copy that learns; what it has learned when the block ends, this model then has, all in one step."""
+        turn = object()
+        try:
+            if _LEARNING.setdefault(id(self), turn) is not turn:
+                raise RuntimeError(
+                    f"This {type(self).__name__} is learning already, in another thread or since this is one of its "
+                    "callbacks; take a copy, as by sklearn.base.clone(estimator)."
+                )
+            learner = self._now()
+            yield learner
+            kept = {name: value for name, value in vars(self).items() if not _is_learned(name)}
+            self.__dict__ = kept | {name: value for name, value in vars(learner).items() if _is_learned(name)}
+        finally:
+            if _LEARNING.get(id(self)) is turn:
+                del _LEARNING[id(self)]
+
+    def _learned_components(self) -> NDArray[Any]:
+        """H, row by row, in memory.
+
+        Raises
+        ------
+        ValueError
+            If it does not go with the rest of the model: it was set by hand, since.
+        """
+        H, shape = to_host(self.components_), (self.n_components_, self.layout_.n_features)
+        if not isinstance(H, np.ndarray) or H.dtype.kind != "f" or H.shape != shape or not np.all(H >= 0):
+            found = f"shape {H.shape} and dtype {H.dtype}" if isinstance(H, np.ndarray) else f"a {type(H).__name__}"
+            raise ValueError(
+                f"components_ is {found}, and not an array of shape {shape} of real numbers that are not negative, "
+                "as this model learned; fit it anew."
+            )
+        return np.ascontiguousarray(H)
+
+    @contextmanager
+    def _open_backend(self, X: TiledMatrix) -> Iterator[Any]:
+        with INTERRUPTS, open_backend(self.backend, X, int(self.n_components), self.n_jobs, self.precision) as backend:
+            yield backend
 
     def _prepare(
         self,
@@ -167,12 +209,12 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             self.alpha_F, self.alpha_H, self.l1_ratio,
         )  # fmt: skip
 
-    def _transform(self, X: Any, sample_weight: Any = None) -> tuple[Solution, NDArray[np.float64]]:
-        """F and what is left, and the weight of each block of X."""
+    def _transform(self, X: Any, sample_weight: Any = None) -> Transformed:
+        """F and what is left, of a model that nobody else changes."""
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout, alpha = self.layout_, np.asarray(self.block_weights_)
-        H = to_host(self.components_)
+        H = self._learned_components()
         refuse_large("components_", H, matrix.dtype)
         H = H.astype(matrix.dtype, copy=False)
         if matrix.layout != layout:
@@ -184,5 +226,19 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         with self._open_backend(matrix) as backend:
             data = self._prepare(matrix, backend, sample_weight, alpha, learns=False)
             plan = replace(self._plan(), alpha_H=0.0)  # H does not move, and X may lack blocks that it names
-            solution = plan.reading(data).solve(H)
-            return replace(solution, F=backend.give(solution.F)), alpha
+            reading = plan.reading(data)
+            solution = reading.solve(H)
+            rounding = NOISE[matrix.dtype.char] * reading.weighted_squares
+            return Transformed(replace(solution, F=backend.give(solution.F)), alpha, rounding)
+
+
+class Transformed(NamedTuple):
+    """F and what is left, the weight of each block of X, and the J that is nothing but rounding."""
+
+    solution: Solution
+    alpha: NDArray[np.float64]
+    rounding: float
+
+
+def _is_learned(name: str) -> bool:
+    return name.endswith("_") or name == "_stream"

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from coupled_nmf.arrays import on_device, to_host
+from coupled_nmf.sparse_arrays import refuse_indices
 
 
 def rows_of(array: Any, key: Any) -> Any:
     """Rows of a block; what lies outside memory may know no others than rising numbers, each once."""
     if isinstance(array, PartialBlock):
         return PartialBlock(array.array, array.places[key])
+    if issparse(array):  # as it is now: slicing follows the numbers in it
+        refuse_indices("X", array)
+        return array.tocsr()[key]
     if isinstance(array, np.ndarray) or (isinstance(key, slice) and key.step in (None, 1)):
         return array[key]
     if on_device(array):
@@ -24,8 +28,6 @@ def rows_of(array: Any, key: Any) -> Any:
     if isinstance(key, slice):
         key = np.arange(array.shape[0])[key]
     rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
-    if issparse(array):
-        return array.tocsr()[rows]
     rising, places = np.unique(rows, return_inverse=True)
     return array[rising][places]
 

@@ -75,44 +75,35 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
     that a row lacks. To ``missing`` (n_features,) the gaps of each column are added, but for those of samples of weight
     0, to ``observed`` (n_blocks,) the weights of the entries that there are.
     """
-    negative = 0
+    negative, gaps = 0, np.zeros(bounds.size - 1, np.int64)
     for row in range(rows):
         weight = weights[row] if weights.size else 1.0
         counts = int(weight > 0)
+        gaps[:] = 0
         for p in range(parts.shape[0]):
             first = parts[p, FIRST]
-            for block in range(bounds.size - 1):
-                if not first <= bounds[block] < first + parts[p, WIDTH]:
-                    continue
-                size = bounds[block + 1] - bounds[block]
-                observed[block] += weight * size
-                if is_sparse(parts, p):
-                    if absent[row, block]:
-                        missing[bounds[block] : bounds[block + 1]] += counts
-                        observed[block] -= weight * size
-                    continue
-                x = dense_row(zero, parts, p, row)[bounds[block] - first : bounds[block + 1] - first]
-                gaps = 0
-                for i in range(size):
-                    if np.isnan(x[i]):
-                        gaps += 1
-                        missing[bounds[block] + i] += counts
-                    else:
-                        negative += _count(np.float64(x[i]), weight, block, squares, totals)
-                absent[row, block] = gaps == size
-                scattered[row] |= 0 < gaps < size
-                observed[block] -= weight * gaps
+            places = np.empty(0, np.int32)
             if is_sparse(parts, p):
-                data, indices = stored_row(zero, parts, p, row)
-                block = 0
-                for e in range(data.size):
-                    block = block_of(bounds, first + indices[e], block)
-                    if np.isnan(data[e]):
-                        scattered[row] = True
-                        missing[first + indices[e]] += counts
-                        observed[block] -= weight
-                    else:
-                        negative += _count(np.float64(data[e]), weight, block, squares, totals)
+                values, places = stored_row(zero, parts, p, row)
+            else:
+                values = dense_row(zero, parts, p, row)
+            block = 0
+            for e in range(values.size):
+                column = first + (places[e] if places.size else e)
+                block = block_of(bounds, column, block)
+                if np.isnan(values[e]):
+                    gaps[block] += 1
+                    missing[column] += counts
+                else:
+                    negative += _count(np.float64(values[e]), weight, block, squares, totals)
+        for block in range(bounds.size - 1):
+            size = bounds[block + 1] - bounds[block]
+            if absent[row, block]:  # of sparse rows, nothing is stored where a block is absent
+                gaps[block] = size
+                missing[bounds[block] : bounds[block + 1]] += counts
+            absent[row, block] = gaps[block] == size
+            scattered[row] |= 0 < gaps[block] < size
+            observed[block] += weight * (size - gaps[block])  # a sum of what is there, or "nothing" would be rounded
     return negative
 
 

@@ -71,7 +71,7 @@ def find_start(
 def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
     """Start from components; F is to be found from them."""
     shape, dtype = (data.X.shape[0], plan.k), data.X.dtype
-    H = H.astype(dtype)
+    H = H.astype(dtype, order="C")
     if plan.from_h:
         return Start(None, H, "cold")
     # Where a zero never moves, F starts at one and the same number.

@@ -19,11 +19,25 @@ ONES: NDArray[np.float64] = np.empty(0)  # weights that are all 1
 
 
 def addresses(X: TiledMatrix, tile: Tile) -> NDArray[np.int64]:
-    """The tile as compiled code takes it, see `sparse_rows`; the caller keeps the arrays alive."""
+    """The tile as compiled code takes it, see `sparse_rows`; the caller keeps the arrays alive.
+
+    The gate: compiled code goes where these numbers say. Where the column numbers of sparse rows point was checked when
+    they were copied.
+
+    Raises
+    ------
+    RuntimeError
+        If the tile is not what X says: a fault of this package's.
+    """
 
     def where(array: NDArray[Any]) -> int:
         return int(array.__array_interface__["data"][0])
 
+    if len(tile) != len(X.part_columns) or not all(
+        _fits(part, len(tile[0]), columns.stop - columns.start, X.dtype)
+        for part, columns in zip(tile, X.part_columns, strict=True)
+    ):
+        raise RuntimeError("a tile has not the shape, the dtype or the strides of X's parts")
     rows = [
         (where(part.data), 0, columns.start, part.width, where(part.indices), where(part.indptr))
         if isinstance(part, SparseRows)
@@ -31,6 +45,18 @@ def addresses(X: TiledMatrix, tile: Tile) -> NDArray[np.int64]:
         for part, columns in zip(tile, X.part_columns, strict=True)
     ]
     return np.array(rows, dtype=np.int64)
+
+
+def _fits(part: Any, n_rows: int, width: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a part of a tile is as compiled code reads it."""
+    if isinstance(part, SparseRows):
+        stored = len(part.data)
+        kinds = (part.data.dtype, part.indices.dtype, part.indptr.dtype) == (dtype, np.int32, np.int64)
+        flat = all(array.flags.c_contiguous for array in (part.data, part.indices, part.indptr))
+        inside = 0 <= part.indptr[0] <= part.indptr[-1] <= min(stored, len(part.indices))
+        return bool(len(part) == n_rows and part.width == width and kinds and flat and inside)
+    along = width == 1 or part.strides[1] == part.itemsize
+    return bool(part.shape == (n_rows, width) and part.dtype == dtype and along and part.flags.aligned)
 
 
 def rows_in(tile: Tile) -> int:

@@ -13,7 +13,7 @@ from coupled_nmf.initialization import lift_zeros
 from coupled_nmf.steps import Sums
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stream:
     """The sums over the batches seen, and their samples, those of each older one times ``forget_factor`` once more."""
 
@@ -37,13 +37,15 @@ class Stream:
 
     def take(
         self, reading: Any, rule: Any, H: NDArray[Any], forget_factor: float, *, lifted: bool
-    ) -> tuple[NDArray[Any], Solution]:
-        """Solve a batch for F, add its sums to the others, and move H by them all; return H, and F with its errors.
+    ) -> tuple[Stream, NDArray[Any], Solution]:
+        """Solve a batch for F, add its sums to the others, and move H by them all.
+
+        Return the stream with the batch in it, H, and F with its errors: stream and model change together.
 
         ``lifted`` is for solvers that never move a zero: what no batch had may be in the next one.
         """
         refuse_large("components_", H, reading.tiles.dtype)
-        H = H.astype(reading.tiles.dtype)
+        H = H.astype(reading.tiles.dtype, order="C")
         if lifted:
             H = lift_zeros(H)
         solution = reading.solve(H)
@@ -51,6 +53,5 @@ class Stream:
         if self.sums is not None:
             sums = tuple(new + forget_factor * old for new, old in zip(sums, self.sums, strict=True))
         moved = reading.learn(rule, sums, H)
-        self.n_samples = self.samples_with(reading.data.n_samples, forget_factor)
-        self.sums, self.n_batches = sums, self.n_batches + 1
-        return moved, solution
+        n_samples = self.samples_with(reading.data.n_samples, forget_factor)
+        return Stream(self.loss, sums, self.n_batches + 1, n_samples), moved, solution

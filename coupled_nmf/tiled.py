@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
-from coupled_nmf.arrays import on_device, to_host
+from coupled_nmf.arrays import REAL, on_device, to_host, unmask
 from coupled_nmf.blocks import BlockLayout, PartialBlock
+from coupled_nmf.sparse_arrays import own_rows
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class TiledMatrix:
     Parameters
     ----------
     parts : sequence of arrays of shape (n_samples, width)
-        The arrays that hold X's columns, in order. One array may hold several blocks. Sparse ones are held as
-        compressed sparse rows.
+        The arrays that hold X's columns, in order. One array may hold several blocks. Sparse ones are copied, as
+        compressed sparse rows; of the others this is a view, with a shape of its own.
     layout : BlockLayout
         Where the blocks lie in X's columns.
     dtype : float32 or float64
@@ -67,17 +68,30 @@ class TiledMatrix:
     """
 
     def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any]) -> None:
-        self.parts, self.layout, self.dtype = tuple(self._readable(part, dtype) for part in parts), layout, dtype
+        self.layout, self.dtype = layout, dtype
         self.shape = (int(parts[0].shape[0]), layout.n_features)
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
         self.absent = {i: part.absent for i, part in enumerate(parts) if _is_sparse(part, PartialBlock)}
+        self.parts = tuple(self._readable(number, part) for number, part in enumerate(parts))
 
-    @staticmethod
-    def _readable(part: Any, dtype: np.dtype[Any]) -> Any:
-        if isinstance(part, PartialBlock) and issparse(part.array):
-            part = part.fill()
-        return _compress(part, dtype) if issparse(part) else part
+    def _readable(self, number: int, part: Any) -> Any:
+        if _is_sparse(part, PartialBlock):
+            rows = csr_array(tuple(own_rows(self._name(number), part.array, self.dtype)), shape=part.array.shape)
+            all_rows = PartialBlock(rows, part.places).fill()
+            indices, indptr = all_rows.indices.astype(np.int32), all_rows.indptr.astype(np.int64)
+            return SparseRows(all_rows.data, indices, indptr, int(part.shape[1]))
+        if issparse(part):
+            return SparseRows(*own_rows(self._name(number), part, self.dtype), int(part.shape[1]))
+        if isinstance(part, PartialBlock) and isinstance(part.array, np.ndarray):
+            return PartialBlock(np.asarray(part.array)[:], part.places)
+        return np.asarray(part)[:] if isinstance(part, np.ndarray) else part
+
+    def _name(self, number: int) -> str:
+        """What a part is called, for messages."""
+        columns, bounds = self.part_columns[number], self.layout.bounds
+        first, last = np.searchsorted(bounds, [columns.start, columns.stop - 1], side="right") - 1
+        return "X" if first < last or len(self.layout.names) == 1 else f"Block {self.layout.names[first]!r}"
 
     @property
     def chunk_rows(self) -> int:
@@ -117,40 +131,43 @@ class TiledMatrix:
 
     def tile(self, rows: slice) -> Tile:
         """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""
-        return [self.rows_of(part, rows) for part in self.parts]
+        return [self.rows_of(number, rows) for number in range(len(self.parts))]
 
-    def rows_of(self, part: Any, rows: slice) -> Part:
-        """Those rows of one part, as in a tile; of one on a device, a copy in memory."""
+    def rows_of(self, number: int, rows: slice) -> Part:
+        """Those rows of one part, as in a tile; of one on a device, a copy in memory.
+
+        Raises
+        ------
+        ValueError
+            If a part outside memory does not give what it had at the first look: as many rows and columns, and numbers.
+        """
+        part = self.parts[number]
         if isinstance(part, SparseRows):
             return replace(part, indptr=part.indptr[rows.start : rows.stop + 1])
-        some = to_host(part[rows])
+        some = part[rows]
+        some = some if hasattr(some, "dtype") else np.asarray(some)
+        self._refuse_other_shape(number, rows, some)
+        if issparse(some):
+            return SparseRows(*own_rows(self._name(number), some, self.dtype), int(some.shape[1]))
+        some = unmask(to_host(some))
         if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
             return some
         with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
-            return np.ascontiguousarray(some, dtype=self.dtype)
+            array = np.ascontiguousarray(some, dtype=self.dtype)
+        self._refuse_other_shape(number, rows, array)
+        return array
+
+    def _refuse_other_shape(self, number: int, rows: slice, some: Any) -> None:
+        columns = self.part_columns[number]
+        expected = (rows.stop - rows.start, columns.stop - columns.start)
+        real = np.dtype(some.dtype).kind in REAL
+        found = f"shape {tuple(some.shape)}" if real else f"dtype {some.dtype}"
+        if not real or tuple(some.shape) != expected:
+            raise ValueError(
+                f"{self._name(number)} gives {found} for rows {rows.start} to {rows.stop - 1}, and not real numbers of "
+                f"shape {expected}, as it said: it is damaged, or has changed; leave it as it is while it is read."
+            )
 
 
 def _is_sparse(part: Any, kind: type) -> bool:
     return isinstance(part, kind) and issparse(part.array)  # type: ignore[attr-defined]
-
-
-def _compress(part: Any, dtype: np.dtype[Any]) -> SparseRows:
-    """Rows of a sparse array of any format; entries that are stored twice are added up.
-
-    Raises
-    ------
-    ValueError
-        If its indices point outside it, as compiled code would.
-    """
-    if hasattr(part, "check_format"):
-        try:
-            part.check_format(full_check=True)
-        except ValueError as error:
-            raise ValueError(f"X has a sparse array with indices that cannot be: {error}; build it anew.") from error
-    rows = part.tocsr()
-    if not rows.has_canonical_format:
-        rows = rows.copy() if rows is part else rows
-        rows.sum_duplicates()
-    with np.errstate(over="ignore"):
-        data = np.ascontiguousarray(rows.data, dtype=dtype)
-    return SparseRows(data, rows.indices.astype(np.int32, copy=False), rows.indptr.astype(np.int64), rows.shape[1])

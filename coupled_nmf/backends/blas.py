@@ -33,9 +33,19 @@ class BlasGuard:
         self._lock = threading.Lock()
         self._holders = 0
         self._threads_outside = 1
-        self._limiter: Any = None
+        self._limiter: Any = None  # while BLAS is held; and after, if what was there could not be put back
         self._pools: Any = None
         self._modules = 0
+        if hasattr(os, "register_at_fork"):
+            # A child has none of the threads that hold BLAS here, and would wait for ever for a lock that one had.
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._begin_anew
+            )
+
+    def _begin_anew(self) -> None:
+        self._holders = 0
+        self._put_back()
+        self._lock.release()
 
     def _blas(self) -> Any:
         """The BLAS libraries that are loaded; looked for anew, which takes milliseconds, once modules have come."""
@@ -46,11 +56,20 @@ class BlasGuard:
     def _blas_threads(self) -> int:
         return max((pool["num_threads"] for pool in self._blas().info()), default=1)
 
+    def _put_back(self) -> None:
+        """Give BLAS the threads that it had; if that is interrupted, whoever comes next does it."""
+        if self._limiter is not None:
+            _take_control()
+            self._limiter.restore_original_limits()
+            _take_control()
+            self._limiter = None
+
     @contextmanager
     def one_thread(self) -> Iterator[None]:
         """BLAS runs on one thread inside this context."""
         with self._lock:
             if self._holders == 0:
+                self._put_back()
                 self._threads_outside = self._blas_threads()
                 _take_control()
                 self._limiter = self._blas().limit(limits=1, user_api="blas")
@@ -61,10 +80,7 @@ class BlasGuard:
             with self._lock:
                 self._holders -= 1
                 if self._holders == 0:
-                    _take_control()
-                    self._limiter.restore_original_limits()
-                    _take_control()
-                    self._limiter = None
+                    self._put_back()
 
     def n_threads(self, n_jobs: int | None) -> int:
         """Threads that ``n_jobs`` asks for; None means what BLAS may use outside the guard.
@@ -74,6 +90,8 @@ class BlasGuard:
         """
         if n_jobs is None:
             with self._lock:
+                if self._holders == 0:
+                    self._put_back()
                 return self._threads_outside if self._holders else self._blas_threads()
         if n_jobs == 0:
             raise ValueError("n_jobs=0 has no meaning; give a positive number, -1 for all cores, or None.")

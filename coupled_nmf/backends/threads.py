@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.blas import BLAS
+from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.solvers.panels import PANEL
 from coupled_nmf.tiled import Tile, TiledMatrix
 
@@ -197,6 +198,7 @@ class Threads:
         def work() -> None:
             try:
                 while not failed.is_set() and (index := next(order)) < n:
+                    INTERRUPTS.check()
                     run(index)
             except BaseException:
                 failed.set()

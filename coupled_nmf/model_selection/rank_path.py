@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from coupled_nmf.checks import read_X
+from coupled_nmf.checks import learned_of_X, read_X
 from coupled_nmf.estimator import CoupledNMF
 from coupled_nmf.model_selection.table import Table
 from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
@@ -164,19 +164,13 @@ def rank_path(
             for restart in range(n_init):
                 model = clone(base).set_params(n_components=rank, random_state=int(rng.randint(2**31 - 1)))
                 began = time.perf_counter()
-                _share_layout(checked, model)
+                vars(model).update(learned_of_X(checked))
                 F = model._fit(data, None, None, stand_in, interruptible=False)
                 seconds = time.perf_counter() - began
                 fits.append(RankFit(rank, restart, seconds, model, F))
                 if progress is not None:
                     progress(len(fits), len(ranks) * n_init)
     return RankPath(tuple(fits), shared)
-
-
-def _share_layout(source: CoupledNMF, target: CoupledNMF) -> None:
-    for name in ("layout_", "fitted_on_blocks_", "n_features_in_", "feature_names_in_", "block_feature_names_"):
-        if hasattr(source, name):
-            setattr(target, name, getattr(source, name))
 
 
 def check_request(

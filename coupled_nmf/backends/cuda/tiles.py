@@ -61,7 +61,7 @@ class DeviceMatrix:
         if X.chunk_rows <= self.height:  # tiles of whole chunks, or chunks are unpacked more than once
             self.height -= self.height % X.chunk_rows
         self.streams = not self._fits(rank)
-        self._held = [self._hold(part) for part in X.parts]
+        self._held = [self._hold(number) for number in range(len(X.parts))]
         self._streamed = [number for number, held in enumerate(self._held) if held is None]
         self._slots = self._make_slots()
         self._expanding: dict[int, Program] = {}
@@ -90,8 +90,9 @@ class DeviceMatrix:
         rows, width = part.shape
         return part.strides[1] == part.itemsize and (rows == 1 or part.strides[0] >= width * part.itemsize)
 
-    def _hold(self, part: Any) -> Any:
+    def _hold(self, number: int) -> Any:
         """A part on the device; None for one that is streamed."""
+        part = self.X.parts[number]
         if self._serves(part):
             return part
         if self.streams:
@@ -103,8 +104,13 @@ class DeviceMatrix:
         held = self.device.empty(tuple(part.shape), self.dtype)
         for start in range(0, part.shape[0], self.height):
             rows = slice(start, min(start + self.height, part.shape[0]))
-            held[rows].set(self.X.rows_of(part, rows))
+            held[rows].set(self._dense_rows(number, rows))
         return held
+
+    def _dense_rows(self, number: int, rows: slice) -> Any:
+        """Those rows of a part, in memory; what lies outside it may give sparse ones."""
+        some = self.X.rows_of(number, rows)
+        return some.to_dense() if isinstance(some, SparseRows) else some
 
     def _make_slots(self) -> list[_Slot]:
         widths = [self.X.parts[number].width if isinstance(self.X.parts[number], SparseRows)
@@ -169,8 +175,7 @@ class DeviceMatrix:
         with self._where:
             slot.copied.synchronize()  # what was in the pinned memory has left it
             for number, pinned in zip(self._streamed, slot.pinned, strict=True):
-                some = self.X.rows_of(self.X.parts[number], tile.rows)
-                pinned[: tile.height] = some.to_dense() if isinstance(some, SparseRows) else some
+                pinned[: tile.height] = self._dense_rows(number, tile.rows)
             self._stream.wait_event(slot.used)
             for pinned, array in zip(slot.pinned, slot.arrays, strict=True):
                 array[: tile.height].set(pinned[: tile.height], stream=self._stream)
