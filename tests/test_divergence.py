@@ -221,3 +221,18 @@ def test_balanced_blocks_count_the_same_whatever_their_scale():
     for model, scale in zip(models, (1.0, 100.0), strict=True):
         shares = model.block_weights_ * [X["a"].sum(), scale * X["b"].sum()]
         np.testing.assert_allclose(shares[0], shares[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("init", ["auto", "uniform"])
+def test_a_constant_is_explained_or_not_and_rounding_does_not_decide(dtype, init):
+    """J of the mean is then 0 but for rounding: what is left over it would be noise."""
+    for value in (0.1, 1.0, 3e4):
+        X = np.full((30, 12), value, dtype)
+        model = CoupledNMF(3, solver="mu", beta_loss="kullback-leibler", init=init, random_state=0).fit(X)
+        assert model.score(X) == 1.0
+        other = CoupledNMF(1, solver="mu", beta_loss="kullback-leibler", random_state=0)
+        assert other.fit(np.arange(1, 13, dtype=dtype) * np.ones((30, 1), dtype)).score(X) == 0.0
+    nearly = np.full((30, 12), 0.1, dtype)
+    nearly[0, 0] *= dtype(1.01)
+    assert 0 <= model.fit(nearly).score(nearly) <= 1

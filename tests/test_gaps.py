@@ -228,3 +228,41 @@ def test_of_many_solutions_the_smallest_is_found(dtype):
     block = CoupledNMF(3, init="custom", blocks={"a": 1, "b": 2}, max_iter=1, tol=0).fit(np.ones((4, 3), dtype), H=H)
     block.components_ = H
     np.testing.assert_allclose(block.transform(Blocks({"a": row[:, :1]}))[0], expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"solver": "mu", "beta_loss": "kullback-leibler"}], ids=["hals", "kl"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_rows_of_nan_mean_the_same_in_every_form(parameters, weighted):
+    """Dense, stored in a sparse array, two blocks of one array, or said by samples=: one content, one path."""
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0.5, 1, (60, 9)), rng.uniform(0.5, 1, (60, 6))
+    a[:, ::4] = 0
+    lacks = np.arange(60) % 5 == 0
+    a_nan = np.where(lacks[:, None], np.nan, a)
+    forms = {
+        "dense": Blocks({"a": a_nan, "b": b}),
+        "sparse": Blocks({"a": csr_array(a_nan), "b": b}),
+        "samples": Blocks({"a": a[~lacks], "b": b}, samples={"a": ~lacks}),
+        "sparse samples": Blocks({"a": csr_array(a[~lacks]), "b": b}, samples={"a": ~lacks}),
+        "one array": np.hstack([a_nan, b]),
+        "one sparse array": csr_array(np.hstack([a_nan, b])),
+    }
+    weights = rng.uniform(0.5, 2, 60) if weighted else None
+    found = {}
+    for name, X in forms.items():
+        blocks = None if isinstance(X, Blocks) else {"a": 9, "b": 6}
+        model = CoupledNMF(3, blocks=blocks, init="uniform", random_state=0, max_iter=15, tol=0, **parameters)
+        F = model.fit_transform(X, sample_weight=weights)
+        found[name] = (model.components_, F, model.objective_history_, list(model.block_rmse_.values()))
+    for name, parts in found.items():
+        for part, expected in zip(parts, found["dense"], strict=True):
+            np.testing.assert_allclose(part, expected, rtol=1e-8, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array], ids=["dense", "sparse"])
+def test_nothing_observed_is_found_whatever_the_weights(kind):
+    """Counts of what is there are summed, not taken from one another: that would leave a rounding."""
+    X = kind(np.array([[np.nan] * 7, [1.0] * 7]))
+    for weight in np.random.default_rng(0).uniform(size=50):
+        with pytest.raises(ValueError, match="no observed entry"):
+            CoupledNMF(2).fit(X, sample_weight=[weight, 0])
