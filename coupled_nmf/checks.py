@@ -138,10 +138,10 @@ def _read_blocks(estimator: Any, X: Blocks, *, reset: bool) -> TiledMatrix:
     unknown = [name for name in X.names if name not in fitted.slices]
     if unknown:
         raise ValueError(f"X has unknown blocks {unknown}; the model was fitted on {list(fitted.names)}.")
+    sizes = dict(zip(fitted.names, fitted.sizes, strict=True))
     for name, size in zip(X.names, X.layout.sizes, strict=True):
-        expected = fitted.sizes[fitted.names.index(name)]
-        if size != expected:
-            raise ValueError(f"Block {name!r} has {size} features, but the model was fitted with {expected}.")
+        if size != sizes[name]:
+            raise ValueError(f"Block {name!r} has {size} features, but the model was fitted with {sizes[name]}.")
         _check_names(name, X.feature_names.get(name), estimator.block_feature_names_.get(name))
     return TiledMatrix([X[name] for name in X.names], X.layout, X.dtype)
 

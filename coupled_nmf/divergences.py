@@ -14,7 +14,7 @@ from numba import njit
 from coupled_nmf.gaps import make_room, next_panel, put_listed, take_listed
 from coupled_nmf.microkernels import size_of
 from coupled_nmf.products import add_outers, address
-from coupled_nmf.scans import block_of, dense_row
+from coupled_nmf.scans import block_of, blocks_of, dense_row
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, smallest_of
 from coupled_nmf.sparse_rows import (
     DATA,
@@ -106,11 +106,11 @@ def fill_quotients(parts, small, some, absent, bounds, panel, H, Ht, sums, alpha
 def _dense_quotients(parts, small, p, row, lane, absent, bounds, zero, alpha, with_loss):
     first, loss = parts[p, FIRST], 0.0
     x, found = dense_row(zero, parts, p, row), dense_row(zero, small, p, lane)
-    for block in range(bounds.size - 1):
-        start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), x.size)
+    for block in blocks_of(bounds, parts, p):
+        start, stop = bounds[block] - first, bounds[block + 1] - first
         if absent[block]:
             found[start:stop] = zero
-        elif start < stop:
+        else:
             all_of_it = _sum_there(x[start:stop], found[start:stop]) if with_loss else 0.0
             _divide(x[start:stop], found[start:stop])
             if with_loss:
@@ -138,8 +138,8 @@ def _stored_quotients(parts, small, p, row, lane, absent, bounds, f, Ht, sums, a
         if with_loss:
             loss += alpha[block] * stored_part(x[e], found[e], value)
     if with_loss:
-        for block in range(bounds.size - 1):
-            if first <= bounds[block] < first + parts[p, WIDTH] and not absent[block]:
+        for block in blocks_of(bounds, parts, p):
+            if not absent[block]:
                 for j in range(f.size):
                     loss += alpha[block] * np.float64(f[j]) * sums[block, j]
     return loss

@@ -12,7 +12,7 @@ from numba import njit
 
 from coupled_nmf.microkernels import size_of
 from coupled_nmf.products import add_outers, address
-from coupled_nmf.scans import block_of, dense_row, product
+from coupled_nmf.scans import block_of, blocks_of, dense_row, product
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel
 from coupled_nmf.sparse_rows import (
     DATA,
@@ -109,13 +109,13 @@ def gather(parts, small, some, absent, scattered, bounds, panel, H, alpha, weigh
         for lane in range(some.size):
             weight = weights[some[lane]] if weights.size else 1.0
             x, row = dense_row(zero, parts, p, some[lane]), dense_row(zero, small, p, lane)
-            for block in range(bounds.size - 1):
-                start, stop = max(bounds[block] - first, 0), min(max(bounds[block + 1] - first, 0), row.size)
+            for block in blocks_of(bounds, parts, p):
+                start, stop = bounds[block] - first, bounds[block + 1] - first
                 if absent[block]:
                     row[start:stop] = zero
                 elif not scattered:
                     row[start:stop] = x[start:stop]
-                elif start < stop:
+                else:
                     total += weight * alpha[block] * _blend(x[start:stop], row[start:stop])
     return total
 

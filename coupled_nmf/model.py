@@ -220,7 +220,8 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if matrix.layout != layout:
             names = matrix.layout.names
             H = H[:, layout.columns_of(names)]
-            alpha = alpha[[layout.names.index(name) for name in names]]
+            places = {name: place for place, name in enumerate(layout.names)}
+            alpha = alpha[[places[name] for name in names]]
             if not alpha.any():
                 raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
         with self._open_backend(matrix) as backend:

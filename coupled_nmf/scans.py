@@ -25,6 +25,13 @@ def block_of(bounds, column, guess):
     return np.searchsorted(bounds, column, side="right") - 1
 
 
+@njit(nogil=True, cache=True, inline="always")
+def blocks_of(bounds, parts, p):
+    """Numbers of the blocks that a part holds: a look at all blocks for each part would be quadratic in them."""
+    first = parts[p, FIRST]
+    return range(np.searchsorted(bounds, first), np.searchsorted(bounds, first + parts[p, WIDTH]))
+
+
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
 def _look_at(some):
     """Squares of the entries, their sum, and how many are negative."""
@@ -58,9 +65,8 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, totals):
                     negative += data[e] < 0
             else:
                 x, first = dense_row(zero, parts, p, row), parts[p, FIRST]
-                for block in range(bounds.size - 1):
-                    some = x[max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
-                    found = _look_at(some)
+                for block in blocks_of(bounds, parts, p):
+                    found = _look_at(x[bounds[block] - first : bounds[block + 1] - first])
                     squares[block] += weight * found[0]
                     totals[block] += weight * found[1]
                     negative += found[2]
@@ -141,19 +147,18 @@ def residual_tile(parts, F, H, grams, bounds, weights, squares):
             add_outers(zero, f, k * size, height, h, H.strides[0], k, parts[p, WIDTH], out, rs)
             for lane in range(height):
                 weight = weights[start + lane] if weights.size else 1.0
-                for block in range(bounds.size - 1):
-                    some = residual[lane, max(bounds[block] - first, 0) : max(bounds[block + 1] - first, 0)]
+                for block in blocks_of(bounds, parts, p):
+                    some = residual[lane, bounds[block] - first : bounds[block + 1] - first]
                     squares[block] += weight * _look_at(some)[0]
 
 
 @njit(nogil=True, cache=True)
 def _add_sparse_residual(parts, p, F, H, grams, bounds, weights, squares):
-    first, last = parts[p, FIRST], parts[p, FIRST] + parts[p, WIDTH]
+    first = parts[p, FIRST]
     for row in range(len(F)):
         weight = weights[row] if weights.size else 1.0
-        for block in range(bounds.size - 1):
-            if first <= bounds[block] < last:
-                squares[block] += weight * quadratic(F[row], grams[block])
+        for block in blocks_of(bounds, parts, p):
+            squares[block] += weight * quadratic(F[row], grams[block])
         data, indices = stored_row(F.dtype.type(0), parts, p, row)
         block = 0
         for e in range(data.size):
