@@ -12,7 +12,7 @@ OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_inpu
   tests/test_gaps.py tests/test_sparse.py tests/test_divergence.py tests/test_streaming.py tests/test_going_on.py \
   tests/test_penalties.py tests/test_sklearn_nmf_counterparts.py
 
-# Numba's cache does not see a change in another file than a function's own: one cache for each state of the sources.
+# One cache of compiled code for each state of the sources: going back to an earlier one then compiles nothing.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(shell cat coupled_nmf/*.py coupled_nmf/*/*.py | cksum | cut -d' ' -f1)
 
 .PHONY: demo test test-oldest benchmarks gpu reproduce clean

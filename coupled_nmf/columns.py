@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.solvers.panels import PANEL, move_panel
 from coupled_nmf.tiles import add_energies, add_gram, extrapolate
 

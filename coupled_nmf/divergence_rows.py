@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.divergences import stored_part, sums_there
 from coupled_nmf.scans import block_of, dense_row, product, quadratic
 from coupled_nmf.solvers.hals import pivot

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.gaps import make_room, next_panel, put_listed, take_listed
 from coupled_nmf.microkernels import size_of
 from coupled_nmf.products import add_outers, address

@@ -8,8 +8,8 @@ as for a whole one. What gaps are filled by is made for all entries of a panel, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import size_of
 from coupled_nmf.products import add_outers, address
 from coupled_nmf.scans import block_of, blocks_of, dense_row, product

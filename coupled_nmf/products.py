@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import (
     DOT_COLUMNS,
     DOT_ROWS,

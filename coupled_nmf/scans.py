@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import pointer_to, size_of
 from coupled_nmf.products import add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.gaps import gather, make_room, next_panel, put_listed, take_listed
 from coupled_nmf.prepared import Gaps
 from coupled_nmf.scans import dense_row, residual_tile

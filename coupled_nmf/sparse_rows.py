@@ -6,8 +6,9 @@ A factor is held turned, (width, k), while a tile is worked on: what an entry to
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import pointer_to, size_of
 
 # Columns of a tile's ``parts``: address of the entries, bytes from row to row (dense), first column of X, width, and

@@ -7,8 +7,8 @@ A panel of its rows is read from memory once, and used twice while it is in the 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import COMBINED_ROWS, size_of
 from coupled_nmf.products import add_dots, add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, put_rows, subtract_products, take_rows

@@ -11,17 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 # What each module of coupled_nmf may import from it: a later line may import from earlier ones.
 LAYERS = [
-    [
-        "arrays",
-        "backends.blas",
-        "microkernels",
-        "objective",
-        "notices",
-        "judging",
-        "files",
-        "sparse_arrays",
-        "interrupts",
-    ],
+    ["files", "interrupts", "sparse_arrays", "compiled"],
+    ["arrays", "backends.blas", "microkernels", "objective", "notices", "judging"],
     ["partial"],
     ["blocks", "products", "sparse_rows", "initialization"],
     ["datasets", "frames", "solvers.panels", "tiled", "penalties"],

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.blas import BLAS
+from coupled_nmf.compiled import njit
 from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.solvers.panels import PANEL
 from coupled_nmf.tiled import Tile, TiledMatrix

@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import COMBINED_ROWS
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of, subtract_products
 

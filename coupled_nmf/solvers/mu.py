@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 
+from coupled_nmf.compiled import njit
 from coupled_nmf.products import add_outers, address
 from coupled_nmf.solvers.panels import FASTMATH, PANEL, move_panel, smallest_of
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from coupled_nmf.compiled import njit
 from coupled_nmf.microkernels import COMBINED_BYTES, size_of, subtract_combinations
 from coupled_nmf.products import address
 
