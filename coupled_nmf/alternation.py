@@ -135,10 +135,13 @@ class Alternation:
         How a factor moves, one of ``SOLVERS``.
     extrapolated : bool
         Whether both factors are extrapolated.
+    fixed : int
+        Components that do not move: the first ones.
     """
 
-    def __init__(self, reading: Reading, solver: Any, *, extrapolated: bool) -> None:
+    def __init__(self, reading: Reading, solver: Any, *, extrapolated: bool, fixed: int = 0) -> None:
         self.reading, self.solver, self.extrapolated = reading, solver, extrapolated
+        self._solver_of_H = solver._replace(fixed=fixed)
 
     def run(
         self,
@@ -195,7 +198,7 @@ class Alternation:
     def _iterate(self, state: _State, judge: Judge, solver: Any) -> None:
         """Move both factors, and hold what was found or not, as far as the host knows."""
         sums = self.reading.move_f(solver, state.point, state.F, state.other_F, judge.betas)
-        value, further = self.reading.move_h(self.solver, sums, state.H, state.other_H, judge.betas)
+        value, further = self.reading.move_h(self._solver_of_H, sums, state.H, state.other_H, judge.betas)
         del sums  # or the sums of two iterations would stand side by side
         accepted = judge.decide(value)
         state.take(accepted)

@@ -72,6 +72,11 @@ class CoupledNMF(Model):
         the mean of X there (X of too small a rank starts at 'random'). 'custom': ``F`` and ``H`` given to
         `fit_transform`. 'auto': 'compressed' for 'hals' on large X without gaps or penalties, else 'random'. HALS
         starts from H alone, unless F is given.
+    fixed_components : array-like of shape (n_fixed, n_features), mapping of str to array-like, or None, default=None
+        Components that are known, one array, or one of shape (n_fixed, n_features_b) for each block: they are the first
+        of ``components_``, in X's dtype but else just as given, while the others are learned beside them. Of
+        ``n_components`` of them nothing is learned but F: no iteration is done. ``init='custom'`` needs an ``H`` that
+        begins with them; ``init='compressed'`` cannot hold any.
     n_init : int, default=1
         Starts, of which the one that ends at the lowest J is kept.
     max_iter : int, default=200
@@ -112,7 +117,7 @@ class CoupledNMF(Model):
     components_ : ndarray of shape (n_components, n_features)
         H, all blocks side by side. The rows stand in order of falling energy ‖F_j‖² ‖H_j‖² at the loop's end, and
         each has unit norm unless there are penalties; a custom start keeps its order and scale. Columns that no
-        sample has are zero.
+        sample has are zero. Those of ``fixed_components`` come first, as they are given.
     block_components_ : dict of str to ndarray of shape (n_components, n_features_b)
         H_b: views of ``components_``.
     n_components_ : int
@@ -172,6 +177,7 @@ class CoupledNMF(Model):
         "alpha_H": [Interval(Real, 0, None, closed="left"), Mapping, StrOptions({"same"})],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "init": [StrOptions(INITS)],
+        "fixed_components": ["array-like", Mapping, None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -199,6 +205,7 @@ class CoupledNMF(Model):
         alpha_H: float | Mapping[str, float] | str = "same",
         l1_ratio: float = 0.0,
         init: str = "auto",
+        fixed_components: Any = None,
         n_init: int = 1,
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -222,6 +229,7 @@ class CoupledNMF(Model):
         self.alpha_H = alpha_H
         self.l1_ratio = l1_ratio
         self.init = init
+        self.fixed_components = fixed_components
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
@@ -259,7 +267,7 @@ class CoupledNMF(Model):
         sample_weight : array-like of shape (n_samples,), default=None
             Each sample's terms of J are multiplied by it: a weight of 2 is a sample that comes twice. None: 1.
         F, H : array-like of shape (n_samples, n_components) and (n_components, n_features), default=None
-            The start when ``init='custom'``; HALS needs H alone.
+            The start when ``init='custom'``; HALS needs H alone. H begins with ``fixed_components``, if there are any.
 
         Returns
         -------
@@ -342,11 +350,14 @@ class CoupledNMF(Model):
 
     def _take(self, data: Prepared, stream: Stream) -> None:
         """Learn from one more batch."""
-        plan = self._plan()
+        plan = self._plan(data)
         H = self._learned_components()
         stream.refuse(plan.loss, plan.k, H)
+        H = plan.with_fixed(H)
         reading = plan.reading(data, stream.samples_with(data.n_samples, self.forget_factor))
-        self._stream, moved, solution = stream.take(reading, plan.rule, H, self.forget_factor, lifted=not plan.from_h)
+        self._stream, moved, solution = stream.take(
+            reading, plan.rule_of_H, H, self.forget_factor, lifted=not plan.from_h
+        )
         self.components_ = data.backend.give(moved)
         self._record(data, solution)
         self.objective_history_ = [float(data.alpha @ solution.losses)]
@@ -368,7 +379,7 @@ class CoupledNMF(Model):
         if not ``interruptible``, Ctrl-C comes out.
         """
         data.refuse_nothing()
-        plan = self._plan()
+        plan = self._plan(data)
         plan.refuse(data, F, H, self.n_init)
         own = [self.callbacks] if callable(self.callbacks) else self.callbacks
         limits = Limits(self.max_iter, self.tol, [*own, *told], interruptible)

@@ -69,6 +69,8 @@ def best_fit(
     """
     if warm is not None:
         return fit_from(data, plan, limits, start_from(data, plan, warm))
+    if plan.fixed is not None and plan.n_fixed == plan.k:
+        return _finish(data, plan.reading(data), plan.fixed.copy(), [], (True, False, False), limits)
     held = [shared_stand_in(data, plan, rng) if stand_in is None else stand_in]
     best: Fit | None = None
     for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
@@ -90,8 +92,8 @@ def best_fit(
 def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
     """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
     reading = plan.reading(data)
-    data.clear_unseen(start.H)
-    loop = Alternation(reading, plan.rule, extrapolated=plan.extrapolated).run(
+    data.clear_unseen(start.H, plan.n_fixed)
+    loop = Alternation(reading, plan.rule, extrapolated=plan.extrapolated, fixed=plan.n_fixed).run(
         start.F,
         start.H,
         max_iter=limits.max_iter,
@@ -102,33 +104,39 @@ def fit_from(data: Prepared, plan: Plan, limits: Limits, start: Start) -> Fit:
         interruptible=limits.interruptible,
     )
     H = data.backend.host(loop.H)
+    data.clear_unseen(H, plan.n_fixed)
     if plan.init != "custom":
-        H = sort_components(data, loop.F, H, scaled=not reading.penalties.any)
-    history, n_iter = loop.history, loop.n_iter
-    ended, interrupted = (loop.converged, loop.stopped), loop.interrupted
+        H = sort_components(data, loop.F, H, scaled=not reading.penalties.any, fixed=plan.n_fixed)
+    history, ended = loop.history, (loop.converged, loop.stopped, loop.interrupted)
     del loop, start
-    solution = _solve(reading, H, limits)
-    interrupted |= limits.interruptible and INTERRUPTS.take()
+    return _finish(data, reading, H, history, ended, limits)
+
+
+def _finish(
+    data: Prepared, reading: Any, H: NDArray[Any], history: list[float], ended: tuple[bool, bool, bool], limits: Limits
+) -> Fit:
+    """F for H, and J; the loop has settled, was stopped by a callback, or interrupted.
+
+    Where what Ctrl-C leaves is kept, it waits until there is an F.
+    """
+    INTERRUPTS.defer(whether=limits.interruptible)
+    try:
+        solution = reading.solve(H)
+    finally:
+        INTERRUPTS.defer(whether=False)
     objective = float(data.alpha @ solution.losses)
     if reading.penalties.any:
         objective += reading.penalties.of(data.backend.host(solution.F), H, data.X.layout, data.weights)
-    return Fit(H, solution, objective, history, n_iter, *ended, interrupted)
+    converged, stopped, interrupted = ended
+    interrupted |= limits.interruptible and INTERRUPTS.take()
+    return Fit(H, solution, objective, history, len(history), converged, stopped, interrupted)
 
 
-def _solve(reading: Any, H: NDArray[Any], limits: Limits) -> Solution:
-    """F for the H that the loop left; where what Ctrl-C leaves is kept, it waits until there is an F."""
-    INTERRUPTS.defer(whether=limits.interruptible)
-    try:
-        found: Solution = reading.solve(H)
-    finally:
-        INTERRUPTS.defer(whether=False)
-    return found
-
-
-def sort_components(data: Prepared, F: Any, H: NDArray[Any], *, scaled: bool) -> NDArray[Any]:
-    """H in order of falling energy; if ``scaled``, with rows of unit norm."""
+def sort_components(data: Prepared, F: Any, H: NDArray[Any], *, scaled: bool, fixed: int = 0) -> NDArray[Any]:
+    """H in order of falling energy; if ``scaled``, with rows of unit norm; the first ``fixed`` rows stay."""
     norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
     energy = data.backend.column_squares(F, data.weights) * norms**2
+    energy[:fixed], norms[:fixed] = np.inf, 1.0  # first, in the order that they have
     if scaled:
         H = H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
     return H[np.argsort(-energy, kind="stable")]

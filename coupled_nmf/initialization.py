@@ -12,9 +12,13 @@ from coupled_nmf.arrays import real_numbers, refuse_large, unmask
 LIFT = 1e-4  # of a component's mean
 
 
-def lift_zeros(H: NDArray[Any]) -> NDArray[Any]:
-    """H with no entry below a small part of its component's mean, for solvers that never move a zero."""
+def lift_zeros(H: NDArray[Any], fixed: int = 0) -> NDArray[Any]:
+    """H with no entry below a small part of its component's mean, for solvers that never move a zero.
+
+    The first ``fixed`` rows stay as they are.
+    """
     lifted: NDArray[Any] = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))
+    lifted[:fixed] = H[:fixed]
     return lifted
 
 

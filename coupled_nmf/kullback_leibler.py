@@ -161,6 +161,7 @@ class KullbackLeibler(InMemory):
             divisor = mean_root((Fsums[number] + l1s[number])[:, None], l2s[number] * part)
             moved = part / np.maximum(divisor, SMALLEST_DOUBLE)
             other[:, columns] = np.where(moved < smallest, 0, moved)
+        other[: solver.fixed] = H[: solver.fixed]
         return value, self.point_of(other)
 
     def solve(self, H: NDArray[Any]) -> Solution:

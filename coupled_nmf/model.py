@@ -22,12 +22,14 @@ from coupled_nmf.callbacks import CallbackSupportMixin
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.interrupts import INTERRUPTS
+from coupled_nmf.known import learned_from, read_fixed
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.objective import NOISE
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.plan import Plan
 from coupled_nmf.prepared import Prepared, prepare
 from coupled_nmf.streaming import Stream
+from coupled_nmf.shares import component_shares
 from coupled_nmf.tiled import TiledMatrix
 
 _LEARNING: dict[int, object] = {}  # the estimators that learn now, and in whose turn
@@ -101,6 +103,80 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if model.fitted_on_blocks_:
             return Blocks({name: F @ components for name, components in model.block_components_.items()})
         return F @ model.components_
+
+    def component_shares(self, X: Any, sample_weight: Any = None) -> dict[str, NDArray[np.float64]]:
+        """How much of each block's squares every component explains.
+
+        Of block b, component j explains (2 ⟨X_b, F_j H_bj⟩ − ⟨F_j H_bj, (F H)_b⟩) / ‖X_b‖² over the observed entries,
+        for F as `transform` finds it. Over the components that adds up to 1 − ‖X_b − F H_b‖² / ‖X_b‖², whatever the
+        loss that was minimized. A component that overshoots a block may explain less than nothing of it.
+
+        Parameters
+        ----------
+        X : Blocks or array-like of shape (n_samples, n_features)
+            As for `transform`: it may be outside memory, and lack blocks.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Each sample's squares are multiplied by it. None: 1.
+
+        Returns
+        -------
+        shares : dict of str to ndarray of shape (n_components,)
+            One a block of X; zeros for a block in which nothing is observed but zeros. ``pandas.DataFrame(shares)`` is
+            the table.
+
+        Raises
+        ------
+        ValueError
+            If X or ``sample_weight`` cannot be.
+
+        Examples
+        --------
+        >>> from coupled_nmf import CoupledNMF, make_coupled_blocks
+        >>> X, _, _ = make_coupled_blocks(100, {"rna": 30, "atac": 20}, 3, noise=0.1, random_state=0)
+        >>> model = CoupledNMF(n_components=3, random_state=0).fit(X)
+        >>> shares = model.component_shares(X)
+        >>> shares["rna"].shape, bool(shares["rna"].sum() > 0.9)
+        ((3,), True)
+        """
+        check_is_fitted(self, "components_")
+        return component_shares(self._now(), X, sample_weight)
+
+    def set_components(self, components: Any) -> Self:
+        """Make this a model that is fitted with components that are known, without data.
+
+        It can then do what a fitted model can: `transform`, `score`, `inverse_transform` and `save`; `partial_fit`, and
+        `fit` with ``warm_start``, go on from these components. What belongs to an earlier fit, as its errors, is gone.
+
+        Parameters
+        ----------
+        components : array-like of shape (n_components, n_features), or mapping of str to array-like
+            H: one array, whose columns divide as ``blocks`` says; or one of shape (n_components, n_features_b) for each
+            block, and the model is as one that was fitted on ``Blocks``. Finite, and not negative. They are copied,
+            in float32 if they are, else in float64, and stay in this order and scale.
+
+        Returns
+        -------
+        self : CoupledNMF
+
+        Raises
+        ------
+        ValueError
+            If components are no such arrays, or do not have ``n_components`` rows, or do not begin with
+            ``fixed_components``; or if ``block_weights`` is 'balanced', which goes by data.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from coupled_nmf import CoupledNMF
+        >>> model = CoupledNMF(n_components=2).set_components({"a": [[1, 0], [0, 1]], "b": [[2], [0]]})
+        >>> model.inverse_transform(np.array([[1, 3]]), block="b")
+        array([[2.]])
+        """
+        self._validate_params()
+        learned = learned_from(self, components)
+        kept = {name: value for name, value in vars(self).items() if not _is_learned(name)}
+        self.__dict__ = {**kept, **learned, "_stream": None}  # in one step: never half
+        return self
 
     def _beside_components(self, F: Any) -> Any:
         """F checked, and where the components are."""
@@ -203,10 +279,12 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         by_totals = LOSSES[self.beta_loss].grows_with_totals
         return prepare(X, backend, refuse, block_weights=chosen, weights=weights, by_totals=by_totals, learns=learns)
 
-    def _plan(self) -> Plan:
+    def _plan(self, data: Prepared | None = None) -> Plan:
+        """What of the parameters a fit goes by; without data H does not move, and nothing needs to be fixed."""
+        fixed = None if data is None else read_fixed(self.fixed_components, data.X.layout, data.X.dtype)
         return Plan(
             int(self.n_components), self.init, self.solver, self.inner_sweeps, self.extrapolate, self.beta_loss,
-            self.alpha_F, self.alpha_H, self.l1_ratio,
+            self.alpha_F, self.alpha_H, self.l1_ratio, fixed,
         )  # fmt: skip
 
     def _transform(self, X: Any, sample_weight: Any = None) -> Transformed:

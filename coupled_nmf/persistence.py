@@ -26,7 +26,7 @@ def save_model(model: Any, path: str | Path) -> None:
         "format": FORMAT,
         "params": params,
         "layout": {"names": model.layout_.names, "sizes": model.layout_.sizes},
-        "fitted": {name: _plain(getattr(model, name)) for name in _PLAIN},
+        "fitted": {name: _plain(getattr(model, name)) for name in _PLAIN if hasattr(model, name)},  # of a fit alone
         "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
     }
     stream, sums = getattr(model, "_stream", None), {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from numpy.typing import NDArray
 
 from coupled_nmf.lowrank import stand_in_width
 from coupled_nmf.notices import warn_caller
@@ -18,7 +20,10 @@ INITS = {"auto", "custom", "random", "uniform", *FROM_STAND_IN}
 
 @dataclass(frozen=True)
 class Plan:
-    """The parameters that decide how the loop runs and where it starts, named as the estimator's; ``k`` is the rank."""
+    """The parameters that decide how the loop runs and where it starts, named as the estimator's; ``k`` is the rank.
+
+    ``fixed`` are the components that stay as they are, the first ones; None: there are none, or H does not move.
+    """
 
     k: int
     init: str
@@ -29,6 +34,26 @@ class Plan:
     alpha_F: float
     alpha_H: Any
     l1_ratio: float
+    fixed: NDArray[Any] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.n_fixed > self.k:
+            raise ValueError(
+                f"fixed_components has {self.n_fixed} rows, but n_components is {self.k}; all of them are components."
+            )
+
+    @property
+    def n_fixed(self) -> int:
+        """How many components stay as they are."""
+        return 0 if self.fixed is None else len(self.fixed)
+
+    def with_fixed(self, H: NDArray[Any]) -> NDArray[Any]:
+        """H, or a copy whose first rows are those that are fixed."""
+        if self.fixed is None or len(self.fixed) == 0:
+            return H
+        found = H.copy()
+        found[: len(self.fixed)] = self.fixed
+        return found
 
     def penalties(self, data: Prepared, n_samples: float | None = None) -> Penalties:
         """The penalties, scaled for this X, or for as many samples as are given."""
@@ -56,6 +81,11 @@ class Plan:
         return SOLVERS[self.solver].rule(self.inner_sweeps or SOLVERS[self.solver].default_sweeps)
 
     @property
+    def rule_of_H(self) -> Any:
+        """The rule by which H moves, but for what is fixed."""
+        return self.rule._replace(fixed=self.n_fixed)
+
+    @property
     def extrapolated(self) -> bool:
         """Whether both factors are extrapolated."""
         return self.extrapolate and SOLVERS[self.solver].extrapolates
@@ -75,6 +105,7 @@ class Plan:
         tall = 2 * width <= min(data.X.shape) and data.X.n_entries >= LARGE
         full = data.X.n_entries >= 2 * width * data.X.shape[0]  # or the stand-in is no smaller than X
         serves = self.from_h and tall and full and data.gaps is None and not self.penalties(data).any
+        serves = serves and not self.n_fixed  # the stand-in's components are all free
         return "compressed" if serves and data.weighted_squares > 0 else "random"
 
     def refuse(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
@@ -100,6 +131,10 @@ class Plan:
             raise ValueError(f"F and H are given but init={self.init!r}; a start of your own needs init='custom'.")
         if self.init == "compressed" and not self.from_h:
             raise ValueError(f"init='compressed' needs solver='hals', got {self.solver!r}: the stand-in is signed.")
+        if self.init == "compressed" and self.n_fixed:
+            raise ValueError(
+                "init='compressed' cannot hold fixed_components: its stand-in moves them all; use init='random'."
+            )
         if self.init in ("nndsvd", "nndsvda") and self.k > min(data.X.shape):
             raise ValueError(
                 f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {min(data.X.shape)}, "
@@ -111,7 +146,7 @@ class Plan:
     def _warn_of_one_sided_penalty(self, data: Prepared) -> None:
         penalties = self.penalties(data)
         on_F, on_H = bool(penalties.l1_F or penalties.l2_F), bool(penalties.l1_H.any() or penalties.l2_H.any())
-        if on_F != on_H:
+        if on_F != on_H and self.n_fixed < self.k:  # or F cannot be scaled against H
             one, other = ("F", "H") if on_F else ("H", "F")
             warn_caller(
                 f"alpha_{one} is above 0 and alpha_{other} is 0: F and H can be scaled against each other, so {one} "

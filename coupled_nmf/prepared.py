@@ -101,10 +101,13 @@ class Prepared:
         """Sum of the samples' weights."""
         return float(self.weights.sum()) if self.weights.size else float(self.X.shape[0])
 
-    def clear_unseen(self, H: NDArray[Any]) -> None:
-        """Make the columns of H zero that no sample has, in place: the loop then leaves them so."""
+    def clear_unseen(self, H: NDArray[Any], fixed: int = 0) -> None:
+        """Make the columns of H zero that no sample has, in place, but for the first ``fixed`` rows.
+
+        The loop then leaves them so, but for rounding where a fixed row is not zero there.
+        """
         if self.gaps is not None:
-            H[:, self.gaps.unseen] = 0
+            H[fixed:, self.gaps.unseen] = 0
 
     @cached_property
     def column_weights(self) -> NDArray[np.float64]:

@@ -42,14 +42,34 @@ def find_start(
     data: Prepared, plan: Plan, rng: np.random.RandomState, F: Any, H: Any, stand_in: StandIn | None
 ) -> Start:
     """Find a start; ``stand_in`` is what `shared_stand_in` gave, or one that serves a larger rank."""
+    return _with_fixed(plan, _custom(data.X, plan, F, H) if plan.init == "custom" else _draw(data, plan, rng, stand_in))
+
+
+def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
+    """Start from components; F is to be found from them."""
+    return _with_fixed(plan, _cold(data, plan, H))
+
+
+def _with_fixed(plan: Plan, start: Start) -> Start:
+    """The start with the components that are fixed, which are drawn as the others are and then replaced.
+
+    Where F has a start of its own, its columns are scaled so that the products keep their size.
+    """
+    if plan.fixed is None or plan.n_fixed == 0:
+        return start
+    if start.F is not None:
+        before, now = start.H[: plan.n_fixed].mean(axis=1), plan.fixed.mean(axis=1)
+        start.F[:, : plan.n_fixed] *= np.divide(before, now, out=np.ones_like(now), where=now > 0)
+    return replace(start, H=plan.with_fixed(start.H))
+
+
+def _draw(data: Prepared, plan: Plan, rng: np.random.RandomState, stand_in: StandIn | None) -> Start:
     X, init = data.X, plan.resolve(data)
-    if init == "custom":
-        return _custom(X, plan, F, H)
     if init == "uniform":
         F, H = draw_uniform(rng, X.shape, plan.k, X.dtype)
     elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
         H = draw_components(rng, X.shape[1], plan.k, X.dtype, data.mean)
-        return start_from(data, plan, H * X.dtype.type(plan.balance(data)))
+        return _cold(data, plan, H * X.dtype.type(plan.balance(data)))
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(plan.k))  # it may serve larger ranks
         found = start_on_stand_in(stand_in, plan.rule, plan.k, rng, extrapolated=plan.extrapolated)
@@ -62,14 +82,13 @@ def find_start(
     else:
         U, s, Vt = stand_in.svd()
         if len(s) < plan.k:  # X has a smaller rank
-            return find_start(data, replace(plan, init="random"), rng, None, None, None)
+            return _draw(data, replace(plan, init="random"), rng, None)
         Vt = unweigh(Vt, data.column_weights)
         F, H = nndsvd(U, s, Vt, plan.k, data.mean if init == "nndsvda" else 0.0)
     return Start(None, H, "cold") if plan.from_h else Start(F, H, "given")
 
 
-def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
-    """Start from components; F is to be found from them."""
+def _cold(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
     shape, dtype = (data.X.shape[0], plan.k), data.X.dtype
     H = H.astype(dtype, order="C")
     if plan.from_h:
@@ -80,6 +99,8 @@ def start_from(data: Prepared, plan: Plan, H: NDArray[Any]) -> Start:
 
 def _custom(X: TiledMatrix, plan: Plan, F: Any, H: Any) -> Start:
     H = check_custom("H", H, (plan.k, X.shape[1]), X.dtype)
+    if not np.array_equal(H, plan.with_fixed(H)):
+        raise ValueError("the first rows of H are not those of fixed_components; a start of your own begins with them.")
     if F is None:
         return Start(None, H, "cold")
     return Start(check_custom("F", F, (X.shape[0], plan.k), X.dtype), H, "given")

@@ -47,7 +47,7 @@ class Stream:
         refuse_large("components_", H, reading.tiles.dtype)
         H = H.astype(reading.tiles.dtype, order="C")
         if lifted:
-            H = lift_zeros(H)
+            H = lift_zeros(H, rule.fixed)
         solution = reading.solve(H)
         sums = reading.sums_of(solution.F, H)
         if self.sums is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # What holds of the estimator holds on every backend: each test of these files runs once on each.
 ON_EVERY_BACKEND = {
     "test_bad_input", "test_callbacks", "test_containers", "test_divergence", "test_estimator", "test_extreme_input",
-    "test_gaps", "test_going_on", "test_model_selection", "test_oracle", "test_penalties",
+    "test_gaps", "test_going_on", "test_known_components", "test_model_selection", "test_oracle", "test_penalties",
     "test_properties", "test_sklearn_nmf_counterparts", "test_sparse", "test_starts", "test_streaming",
 }  # fmt: skip
 

@@ -36,3 +36,13 @@ def iterates(X, k, solver, loss, F, H, **params):
     hear = [lambda info: seen.update(F=info.F.copy())]
     model = model_of(k, solver, loss, init="custom", inner_sweeps=1, extrapolate=False, callbacks=hear, **params)
     return model.fit(X, F=F, H=H), seen["F"]
+
+
+class RowSource:
+    """What HDF5 and Zarr arrays share: a shape, a dtype, and slices of rows."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, rows):
+        return self.array[rows]

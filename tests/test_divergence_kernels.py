@@ -192,7 +192,7 @@ def given(alpha, dtype, sizes):
     return Prepared(X, None, alpha, ONES, *(np.ones(len(sizes)) for _ in range(3)), None)
 
 
-def launch_components(data, penalties, H, FtQ, Fsums, *, control=None, moves=True, flipped=False):
+def launch_components(data, penalties, H, FtQ, Fsums, *, fixed=0, control=None, moves=True, flipped=False):
     """Return what was written to the other of the pair, the point, that weighted, and the sums of the slabs."""
     (k, n), dtype, slabs = H.shape, H.dtype.type, slabs_of(data.X.layout.bounds)
     held, other = beside(H, 2), np.full((k, n + 2), -1, dtype)
@@ -200,19 +200,20 @@ def launch_components(data, penalties, H, FtQ, Fsums, *, control=None, moves=Tru
     left = launch(
         kernel("move_components", dtype, file="divergence"), (len(slabs), k), 256, control,
         *((other, held) if flipped else (held, other)), np.int64(n + 2), FtQ if moves else None, Fsums,
-        np.int32(k if len(Fsums) > 1 else 0), slabs, by_block, data.alpha, np.int32(n), np.full((k, n), -1, dtype),
-        np.full((k, n), -1, dtype), np.full((len(slabs), k), -1.0), np.full((len(slabs), k), -1.0),
+        np.int32(k if len(Fsums) > 1 else 0), np.int32(fixed), slabs, by_block, data.alpha, np.int32(n),
+        *(np.full((k, n), -1, dtype) for _ in range(2)), *(np.full((len(slabs), k), -1.0) for _ in range(2)),
     )  # fmt: skip
     written, stays = left[1 if flipped else 2], left[2 if flipped else 1]
     np.testing.assert_array_equal(stays, held, err_msg="the held factor")
     assert np.all(written[:, n:] == -1)
-    return written[:, :n], *left[11:15], slabs[:, 2]
+    return written[:, :n], *left[12:16], slabs[:, 2]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("k", "sizes"), [(1, (1, 2, 3)), (4, (600, 5, 512)), (9, (1030,))])
 @pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_components_move_as_those_of_the_numpy_code(scale, k, sizes, dtype):
+@pytest.mark.parametrize("fixed", [0, 1])
+def test_components_move_as_those_of_the_numpy_code(fixed, scale, k, sizes, dtype):
     rng = np.random.default_rng(k)
     n, n_blocks = sum(sizes), len(sizes)
     H, FtQ = rng.random((k, n)).astype(dtype), rng.random((k, n))
@@ -221,10 +222,12 @@ def test_components_move_as_those_of_the_numpy_code(scale, k, sizes, dtype):
     alpha[0] = 0
     penalties = Penalties(0.0, 0.0, scale * rng.random(n_blocks), scale * rng.random(n_blocks))
     data, moved = given(alpha, dtype, sizes), np.empty_like(H)
-    value, point = KullbackLeibler(data, penalties).move_h(None, (FtQ * H, Fsums, np.zeros(2)), H, moved, (0.0, 0.0))
+    rule, sums = MultiplicativeUpdate(1, fixed), (FtQ * H, Fsums, np.zeros(2))
+    value, point = KullbackLeibler(data, penalties).move_h(rule, sums, H, moved, (0.0, 0.0))
+    np.testing.assert_array_equal(moved[:fixed], H[:fixed])
     for flipped in (False, True):
         found = launch_components(
-            data, penalties, H, FtQ, Fsums, control=control_of(FLIPPED=float(flipped)), flipped=flipped
+            data, penalties, H, FtQ, Fsums, fixed=fixed, control=control_of(FLIPPED=float(flipped)), flipped=flipped
         )
         np.testing.assert_allclose(found[0], moved, rtol=TOLERANCE[dtype] / 10)
         np.testing.assert_array_equal(found[1], found[0])

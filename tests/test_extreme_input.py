@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from oracles import RowSource
 from scipy.optimize import nnls
 from sklearn.exceptions import NotFittedError
 
@@ -79,16 +80,6 @@ def on_disk(X):
         found = np.memmap(file, X.dtype, "w+", shape=X.shape)
     found[:] = X
     return found
-
-
-class RowSource:
-    """What HDF5 and Zarr arrays share."""
-
-    def __init__(self, X):
-        self.X, self.shape, self.dtype = X, X.shape, X.dtype
-
-    def __getitem__(self, rows):
-        return self.X[rows]
 
 
 def rebuilt(X, data=None, indices=None, indptr=None):

@@ -40,7 +40,7 @@ def in_panels(V):
     return [np.ascontiguousarray(padded[:, start : start + PANEL]) for start in range(0, padded.shape[1], PANEL)]
 
 
-def move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights):
+def move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights, fixed=0):
     """What the Numba code makes of it: the moved rows, the point further on, that weighted, penalty and energies."""
     n, kind = held.shape[1], held.dtype.type
     found = []
@@ -48,7 +48,7 @@ def move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights):
         start = panel.copy()
         if betas[0] > 0:
             tiles.extrapolate(panel, before, kind(betas[0]))
-        SWEEPS[rule](panel, c, gram, kind(l1), n_sweeps)
+        SWEEPS[rule](panel, c, gram, kind(l1), n_sweeps, fixed)
         energies = np.empty(PANEL)
         tiles.add_energies(panel, c, gram, kind(l1), energies)
         point = panel.copy()
@@ -80,8 +80,8 @@ def problem(rng, k, n, dtype, factor="rows", alike=0.5):
 
 
 def launch_move(
-    name, dtype, gram, cross, held, other, *, l1=0.0, l2=0.0, n_sweeps=1, control=None, weights=None, order=None,
-    gram_of_block=None, wants=0, beyond=True, in_place=False,
+    name, dtype, gram, cross, held, other, *, l1=0.0, l2=0.0, n_sweeps=1, fixed=0, control=None, weights=None,
+    order=None, gram_of_block=None, wants=0, beyond=True, in_place=False,
 ):  # fmt: skip
     """Launch a move with room beside each row of the arrays; return what it leaves, cut to size."""
     k, n = held.shape
@@ -91,16 +91,16 @@ def launch_move(
     partials = np.full((-(-count // ROWS), 2), -1.0)
     arguments = [
         control, first, first if in_place else second, np.int64(n + 5), crosses, np.int64(n + 3), gram, np.int32(k),
-        dtype(l1), np.float64(l2), np.int32(n_sweeps), np.int32(count), order, gram_of_block, weights, further,
-        weighted, np.int64(n + 2), np.int32(wants), partials,
+        dtype(l1), np.float64(l2), np.int32(n_sweeps), np.int32(fixed), np.int32(count), order, gram_of_block,
+        weights, further, weighted, np.int64(n + 2), np.int32(wants), partials,
     ]  # fmt: skip
     left = launch(kernel(name, dtype, k, "move"), len(partials), ROWS, *arguments)
-    names = {1: "first", 2: "second", 4: "cross", 15: "point", 16: "weighted"}
+    names = {1: "first", 2: "second", 4: "cross", 16: "point", 17: "weighted"}
     found = {what: left[place] for place, what in names.items() if left[place] is not None}
     for what, V in found.items():
         assert np.all(V[:, n:] == -1), f"{what}: written beside a row"
     cut = {what: V[:, :n] for what, V in found.items()}
-    return SimpleNamespace(**cut, partials=left[19], penalty=left[19][:, 0], energy=left[19][:, 1])
+    return SimpleNamespace(**cut, partials=left[20], penalty=left[20][:, 0], energy=left[20][:, 1])
 
 
 # Both ends of a few widths, and any rank: each width takes a compilation.
@@ -120,11 +120,12 @@ def test_moves_are_those_of_the_numba_code(k, dtype):
             l1, l2, n_sweeps = ((0.0, 0.0, 1), (0.02, 0.3, 3), (0.01, 0.0, 0))[(case + k) % 3]
             weights = None if case % 2 else rng.random(n) + 0.5
             control = control_of(LAST_BETA=betas[0], NEXT_BETA=betas[1])
-            what = f"{rule}_{factor}, k {k}, n {n}, betas {betas}, sweeps {n_sweeps}"
-            expected = move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights)
+            fixed = (0, min(k, 3), k, 0, k // 2)[case]
+            what = f"{rule}_{factor}, k {k}, n {n}, betas {betas}, sweeps {n_sweeps}, fixed {fixed}"
+            expected = move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights, fixed)
             found = launch_move(
-                f"{rule}_{factor}", dtype, gram, cross, held, other, l1=l1, l2=l2, n_sweeps=n_sweeps, control=control,
-                weights=weights, wants=3,
+                f"{rule}_{factor}", dtype, gram, cross, held, other, l1=l1, l2=l2, n_sweeps=n_sweeps, fixed=fixed,
+                control=control, weights=weights, wants=3,
             )  # fmt: skip
             np.testing.assert_array_equal(found.first, held, err_msg=what)
             assert_close(found.second, expected.moved, dtype, what)

@@ -156,7 +156,7 @@ def rank_path(
     fits = []
     with checked._open_backend(matrix) as backend:
         data = checked._prepare(matrix, backend)
-        plans = [replace(checked._plan(), k=k) for k in ranks]
+        plans = [replace(checked._plan(data), k=k) for k in ranks]
         needs = [plan for plan in plans if plan.resolve(data) in FROM_STAND_IN]
         stand_in = shared_stand_in(data, max(needs, key=lambda plan: plan.k), rng) if needs else None
         shared = time.perf_counter() - began

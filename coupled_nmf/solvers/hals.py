@@ -22,21 +22,23 @@ class HALS(NamedTuple):
     """Exact minimization over one column of V after the other, ``inner_sweeps`` times per cross.
 
     A column that would divide by zero stays: its partner moves first, and then it can. So no component is lost, unless
-    an L1 penalty is all that is left of it.
+    an L1 penalty is all that is left of it. The first ``fixed`` columns never move.
     """
 
     inner_sweeps: int = 1
+    fixed: int = 0
 
 
 @njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _pass(panel, cross, gram, l1, steps, smallest):
+def _pass(panel, cross, gram, l1, steps, smallest, fixed):
     """Minimize over one row of a transposed panel after the other; ``steps`` ends with the last rows' steps.
 
-    A few rows share one reading of the panel; what the first of them moves is then taken from the rest.
+    A few rows share one reading of the panel; what the first of them moves is then taken from the rest. The first
+    ``fixed`` rows stay.
     """
     k = panel.shape[0]
     zero = panel.dtype.type(0)
-    for first in range(0, k, COMBINED_ROWS):
+    for first in range(fixed, k, COMBINED_ROWS):
         last = min(first + COMBINED_ROWS, k)
         for j in range(first, last):
             for lane in range(PANEL):
@@ -58,18 +60,18 @@ def _pass(panel, cross, gram, l1, steps, smallest):
 
 
 @njit(nogil=True, cache=True)
-def hals_sweeps(panel, cross, gram, l1, n_sweeps):
-    """Move a panel by ``n_sweeps`` passes over its columns."""
+def hals_sweeps(panel, cross, gram, l1, n_sweeps, fixed):
+    """Move a panel by ``n_sweeps`` passes over its columns but the first ``fixed``."""
     steps = np.empty((COMBINED_ROWS, PANEL), panel.dtype)
     smallest = smallest_of(panel.dtype.type(0))
     for _ in range(n_sweeps):
-        _pass(panel, cross, gram, l1, steps, smallest)
+        _pass(panel, cross, gram, l1, steps, smallest, fixed)
 
 
 @overload(move_panel)
 def _move_panel(rule, panel, cross, gram, l1):
     if getattr(rule, "instance_class", None) is HALS:
-        return lambda rule, panel, cross, gram, l1: hals_sweeps(panel, cross, gram, l1, rule.inner_sweeps)
+        return lambda rule, panel, cross, gram, l1: hals_sweeps(panel, cross, gram, l1, rule.inner_sweeps, rule.fixed)
     return None
 
 
@@ -104,7 +106,7 @@ def solve_rows(V, gram, cross, tol, max_sweeps):
             for sweep in range(8):
                 if sweep == 7:
                     before[:] = panel
-                _pass(panel, panel_cross, gram, zero, steps, smallest)
+                _pass(panel, panel_cross, gram, zero, steps, smallest, 0)
             for lane in range(height):
                 row = waiting[start + lane]
                 largest = moved = V.dtype.type(0)

@@ -102,16 +102,19 @@ class DeviceKullbackLeibler:
 
     def point_of(self, H: Any) -> None:
         """Make the point of H itself."""
-        self._components_program(H, H, None, moves=False).run()
+        self._components_program(H, H, None, fixed=None).run()
 
-    def _components_program(self, H: Any, other: Any, control: Any, *, moves: bool) -> Program:
-        """Move H, or leave it, and make its point: H, α⊙H, and Σ α H over the blocks that a pattern's rows have."""
+    def _components_program(self, H: Any, other: Any, control: Any, fixed: int | None) -> Program:
+        """Move H but its first ``fixed`` rows (None: leave it), and make its point.
+
+        That is H, α⊙H, and Σ α H over the blocks that a pattern's rows have.
+        """
         program, room, n_features = Program(), self._room, self.matrix.shape[1]
         program.add(
             self._kernel("move_components"), (len(self.slabs), room.k), (SIMPLE,),
-            (or_null(control), H, other, step_of(H), or_null(room.FtQ if moves else None), room.totals,
-             np.int32(room.k if self.n_sets > 1 else 0), self.slabs, self._by_block, self._alpha, np.int32(n_features),
-             room.H, room.R, room.H_sums, or_null(room.H_costs)),
+            (or_null(control), H, other, step_of(H), or_null(None if fixed is None else room.FtQ), room.totals,
+             np.int32(room.k if self.n_sets > 1 else 0), np.int32(fixed or 0), self.slabs, self._by_block, self._alpha,
+             np.int32(n_features), room.H, room.R, room.H_sums, or_null(room.H_costs)),
         )  # fmt: skip
         self.device.multiply(program, room.pattern_sums, self.shares, room.H_sums)
         return program
@@ -196,7 +199,7 @@ class DeviceKullbackLeibler:
         """Move H once; return J before it, still in parts."""
         room = self._room
         if self._h_program is None:
-            self._h_program = self._components_program(H, other, betas, moves=True)
+            self._h_program = self._components_program(H, other, betas, solver.fixed)
         self._h_program.run()
         parts = [Parts(room.totals[room.n_sums :], room.k + 1)]
         if room.H_costs is not None:

@@ -114,7 +114,7 @@ def add_move(
         device.kernel("move.cu", name, dtype, k), (blocks,), (THREADS,),
         (or_null(control), pair.first, pair.second, pair.ld, or_null(cross),
          np.int64(0) if cross is None else step_of(cross), or_null(grams), np.int32(k), kind(l1), np.float64(l2),
-         np.int32(rule.inner_sweeps), np.int32(blocks * THREADS if order else n),
+         np.int32(rule.inner_sweeps), np.int32(rule.fixed), np.int32(blocks * THREADS if order else n),
          or_null(order and order.rows), or_null(order and order.grams), or_null(weights),
          further.point, or_null(further.weighted), step_of(further.point), np.int32(wants), or_null(partials)),
     )  # fmt: skip

@@ -114,12 +114,12 @@ struct BlockPenalty {
   double l1_of_J, l2_of_J;
 };
 
-// H moves from `held` to `other`, or without FtQ (k, n) stays; point (k, n) gets it, `weighted` that times α, and sums
+// H moves from `held` to `other`, but for its first `fixed` rows, or without FtQ (k, n) stays; point (k, n) gets it, `weighted` that times α, and sums
 // (slabs, k) what it sums to: grid (slabs, k). Fsums are ΣF of block b from step * b on. costs (slabs, k; nullable) is
 // what the H before adds to J by the penalties.
 extern "C" __global__ void __launch_bounds__(THREADS)
     move_components(const double* control, REAL* first, REAL* second, long long ld,
-                    const double* __restrict__ FtQ, const double* __restrict__ Fsums, int step,
+                    const double* __restrict__ FtQ, const double* __restrict__ Fsums, int step, int fixed,
                     const Slab* __restrict__ slabs, const BlockPenalty* __restrict__ penalties,
                     const double* __restrict__ alpha, int n, REAL* __restrict__ point, REAL* __restrict__ weighted,
                     double* __restrict__ sums_of_slabs, double* __restrict__ costs) {
@@ -135,12 +135,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const long long place = (long long)j * n + c;
     REAL value = held[c];
     sums[1] += value * (2 * penalty.l1_of_J + penalty.l2_of_J * value);
-    if (FtQ) {
+    if (FtQ && j >= fixed) {
       const double part = FtQ[place] * value;
       const double moved = part / at_least(mean_root(linear, penalty.l2 * part), SMALLEST_DOUBLE);
       value = moved < double(SMALLEST) ? REAL(0) : REAL(moved);  // NaN stays
-      other[c] = value;
     }
+    if (FtQ) other[c] = value;
     point[place] = value;
     weighted[place] = weigh(value, alpha[slab.block]);
     sums[0] += value;

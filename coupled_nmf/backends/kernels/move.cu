@@ -10,8 +10,8 @@ struct Hals {
 
   template <typename Cross>
   static __device__ __forceinline__ void sweep(Row& v, const Gram& gram, const Cross* cross, long long ld_cross,
-                                               REAL l1, REAL*, long long) {
-    hals_pass(v, gram, cross, ld_cross, l1);
+                                               REAL l1, int fixed, REAL*, long long) {
+    hals_pass(v, gram, cross, ld_cross, l1, fixed);
   }
 };
 
@@ -21,9 +21,10 @@ struct Mu {
   // All entries move at once, so the denominators wait in `room`: registers do not hold two rows.
   template <typename Cross>
   static __device__ __forceinline__ void sweep(Row& v, const Gram& gram, const Cross* cross, long long ld_cross,
-                                               REAL l1, REAL* room, long long ld_room) {
+                                               REAL l1, int fixed, REAL* room, long long ld_room) {
     v.each(gram.k, [&](int j, REAL&) { room[j * ld_room] = l1 + REAL(SMALLEST) + gram.dot(j, v); });
     v.each(gram.k, [&](int j, REAL& entry) {
+      if (j < fixed) return;
       const REAL moved = entry * REAL(cross[j * ld_cross]) / room[j * ld_room];
       entry = moved < SMALLEST ? REAL(0) : moved;  // NaN stays
     });
@@ -31,13 +32,13 @@ struct Mu {
 };
 
 // The row moves from `held`, extrapolated, to `other`; `further` and `weighted` get the point beyond, and that times
-// the row's weight. In place both betas are zero. WIDTH == 0: the multiplicative update needs `further` as room.
+// the row's weight. Its first `fixed` entries stay. In place both betas are zero. WIDTH == 0: the multiplicative update needs `further` as room.
 template <typename Rule, typename Cross>
 __device__ __forceinline__ void move_rows(const double* control, REAL* first, REAL* second, long long ld,
                                           const Cross* cross, long long ld_cross, const REAL* grams, int k, REAL l1,
-                                          double l2, int n_sweeps, int n, const int* order, const int* gram_of_block,
-                                          const double* weights, REAL* further, REAL* weighted, long long ld_further,
-                                          int wants, double* partials) {
+                                          double l2, int n_sweeps, int fixed, int n, const int* order,
+                                          const int* gram_of_block, const double* weights, REAL* further,
+                                          REAL* weighted, long long ld_further, int wants, double* partials) {
   if (is_done(control)) return;
   __shared__ __align__(16) REAL gram_room[Gram::SIZE];
   const Gram gram(own_gram(grams, k, gram_of_block), k, Rule::where_zero(l1), gram_room);
@@ -58,7 +59,7 @@ __device__ __forceinline__ void move_rows(const double* control, REAL* first, RE
     v.each(k, [&](int j, REAL& entry) {
       entry = last_beta > 0 ? extrapolate(held[j * ld], other[j * ld], last_beta) : held[j * ld];
     });
-    for (int sweep = 0; sweep < n_sweeps; ++sweep) Rule::sweep(v, gram, cross, ld_cross, l1, room, ld_room);
+    for (int sweep = 0; sweep < n_sweeps; ++sweep) Rule::sweep(v, gram, cross, ld_cross, l1, fixed, room, ld_room);
     if (wants & ENERGY) {
       v.each(k, [&](int j, REAL& entry) {
         const REAL now = REAL(cross[j * ld_cross]), gradient = now - gram.dot(j, v);
@@ -80,15 +81,15 @@ __device__ __forceinline__ void move_rows(const double* control, REAL* first, RE
   }
 }
 
-#define MOVE(NAME, RULE, CROSS)                                                                                       \
-  extern "C" __global__ void __launch_bounds__(ROWS_PER_BLOCK, 1)                                                     \
-      NAME(const double* control, REAL* first, REAL* second, long long ld, const CROSS* __restrict__ cross,           \
-           long long ld_cross, const REAL* __restrict__ grams, int k, REAL l1, double l2, int n_sweeps, int n,        \
-           const int* __restrict__ order, const int* __restrict__ gram_of_block, const double* __restrict__ weights,  \
-           REAL* __restrict__ further, REAL* __restrict__ weighted, long long ld_further, int wants,                  \
-           double* __restrict__ partials) {                                                                           \
-    move_rows<RULE>(control, first, second, ld, cross, ld_cross, grams, k, l1, l2, n_sweeps, n, order, gram_of_block, \
-                    weights, further, weighted, ld_further, wants, partials);                                         \
+#define MOVE(NAME, RULE, CROSS)                                                                                      \
+  extern "C" __global__ void __launch_bounds__(ROWS_PER_BLOCK, 1)                                                    \
+      NAME(const double* control, REAL* first, REAL* second, long long ld, const CROSS* __restrict__ cross,          \
+           long long ld_cross, const REAL* __restrict__ grams, int k, REAL l1, double l2, int n_sweeps, int fixed,   \
+           int n, const int* __restrict__ order, const int* __restrict__ gram_of_block,                              \
+           const double* __restrict__ weights, REAL* __restrict__ further, REAL* __restrict__ weighted,              \
+           long long ld_further, int wants, double* __restrict__ partials) {                                         \
+    move_rows<RULE>(control, first, second, ld, cross, ld_cross, grams, k, l1, l2, n_sweeps, fixed, n, order,        \
+                    gram_of_block, weights, further, weighted, ld_further, wants, partials);                         \
   }
 
 // *_rows: F, whose cross is a product; *_columns: H transposed, whose cross is summed in double.

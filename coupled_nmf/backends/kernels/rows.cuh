@@ -117,14 +117,17 @@ struct Gram {
 
 #endif
 
-// Minimize over one entry of the row after the other; return how far the one went that went farthest.
+// Minimize over one entry of the row after the other, but the first `fixed`; return how far the one went that went
+// farthest.
 template <typename Cross>
-__device__ __forceinline__ REAL hals_pass(Row& v, const Gram& gram, const Cross* cross, long long ld_cross, REAL l1) {
+__device__ __forceinline__ REAL hals_pass(Row& v, const Gram& gram, const Cross* cross, long long ld_cross, REAL l1,
+                                          int fixed) {
   REAL farthest = 0;
   Cross next = cross[0];
   v.each(gram.k, [&](int j, REAL& entry) {
     const REAL now = REAL(next), old = entry;
     if (j + 1 < gram.k) next = cross[(j + 1) * ld_cross];  // is on its way while this entry is worked on
+    if (j < fixed) return;
     const REAL moved = old + (now - l1 - gram.dot(j, v)) * gram.scale(j);
     entry = moved <= SMALLEST ? REAL(0) : moved;  // NaN stays
     const REAL far = entry < old ? old - entry : entry - old;

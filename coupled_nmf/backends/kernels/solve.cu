@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(ROWS_PER_BLOCK, 1)
   for (int sweep = 0; sweep < max_sweeps && !done; sweep += PASSES) {
     REAL farthest = 0, largest = 0;
 #pragma unroll 1
-    for (int pass = 0; pass < PASSES; ++pass) farthest = hals_pass(v, gram, cross, ld_cross, l1);
+    for (int pass = 0; pass < PASSES; ++pass) farthest = hals_pass(v, gram, cross, ld_cross, l1, 0);
     v.each(k, [&](int, REAL& entry) {
       if (entry > largest) largest = entry;
     });
