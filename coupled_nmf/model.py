@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,32 +16,26 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from coupled_nmf.arrays import on_device, refuse_large, to_host
 from coupled_nmf.backends import open_backend
-from coupled_nmf.blocks import BlockLayout, Blocks
+from coupled_nmf.blocks import Blocks
 from coupled_nmf.callbacks import CallbackSupportMixin
 from coupled_nmf.checks import check_weights, read_X, refuse_entries
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.interrupts import INTERRUPTS
 from coupled_nmf.known import learned_from, read_fixed
+from coupled_nmf.learning import Learning
 from coupled_nmf.losses import LOSSES
 from coupled_nmf.objective import NOISE
 from coupled_nmf.persistence import load_model, save_model
 from coupled_nmf.plan import Plan
 from coupled_nmf.prepared import Prepared, prepare
-from coupled_nmf.streaming import Stream
 from coupled_nmf.shares import component_shares
+from coupled_nmf.streaming import Stream
 from coupled_nmf.tiled import TiledMatrix
 
-_LEARNING: dict[int, object] = {}  # the estimators that learn now, and in whose turn
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_LEARNING.clear)  # which has none of the threads that learn here
 
-
-class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Model(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A factorization that is fitted; `CoupledNMF` has the parameters, and learns."""
 
-    components_: NDArray[Any]
-    n_components_: int
-    layout_: BlockLayout
     fitted_on_blocks_: bool
     block_weights_: NDArray[np.float64]
     _stream: Stream | None
@@ -174,8 +167,7 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         """
         self._validate_params()
         learned = learned_from(self, components)
-        kept = {name: value for name, value in vars(self).items() if not _is_learned(name)}
-        self.__dict__ = {**kept, **learned, "_stream": None}  # in one step: never half
+        self._adopt(learned)
         return self
 
     def _beside_components(self, F: Any) -> Any:
@@ -213,47 +205,6 @@ class Model(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    def _now(self) -> Self:
-        """The model as it is now, whatever others do to it from here on."""
-        now = object.__new__(type(self))
-        now.__dict__ = vars(self).copy()
-        return now
-
-    @contextmanager
-    def _learning(self) -> Iterator[Self]:
-        """A copy that learns; what it has learned when the block ends, this model then has, all in one step."""
-        turn = object()
-        try:
-            if _LEARNING.setdefault(id(self), turn) is not turn:
-                raise RuntimeError(
-                    f"This {type(self).__name__} is learning already, in another thread or since this is one of its "
-                    "callbacks; take a copy, as by sklearn.base.clone(estimator)."
-                )
-            learner = self._now()
-            yield learner
-            kept = {name: value for name, value in vars(self).items() if not _is_learned(name)}
-            self.__dict__ = kept | {name: value for name, value in vars(learner).items() if _is_learned(name)}
-        finally:
-            if _LEARNING.get(id(self)) is turn:
-                del _LEARNING[id(self)]
-
-    def _learned_components(self) -> NDArray[Any]:
-        """H, row by row, in memory.
-
-        Raises
-        ------
-        ValueError
-            If it does not go with the rest of the model: it was set by hand, since.
-        """
-        H, shape = to_host(self.components_), (self.n_components_, self.layout_.n_features)
-        if not isinstance(H, np.ndarray) or H.dtype.kind != "f" or H.shape != shape or not np.all(H >= 0):
-            found = f"shape {H.shape} and dtype {H.dtype}" if isinstance(H, np.ndarray) else f"a {type(H).__name__}"
-            raise ValueError(
-                f"components_ is {found}, and not an array of shape {shape} of real numbers that are not negative, "
-                "as this model learned; fit it anew."
-            )
-        return np.ascontiguousarray(H)
 
     @contextmanager
     def _open_backend(self, X: TiledMatrix) -> Iterator[Any]:
@@ -317,7 +268,3 @@ class Transformed(NamedTuple):
     solution: Solution
     alpha: NDArray[np.float64]
     rounding: float
-
-
-def _is_learned(name: str) -> bool:
-    return name.endswith("_") or name == "_stream"

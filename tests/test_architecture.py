@@ -15,7 +15,7 @@ LAYERS = [
     ["arrays", "backends.blas", "microkernels", "objective", "notices", "judging"],
     ["partial"],
     ["blocks", "products", "sparse_rows", "initialization"],
-    ["datasets", "frames", "known", "solvers.panels", "tiled", "penalties"],
+    ["datasets", "frames", "known", "learning", "solvers.panels", "tiled", "penalties"],
     ["solvers.hals", "solvers.mu", "tiles", "scans", "backends.threads"],
     ["solvers", "columns", "gaps"],
     ["steps", "divergences"],
