@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -78,26 +78,6 @@ def refuse_large(name: str, factor: NDArray[Any], dtype: np.dtype[Any]) -> None:
 def is_frame(X: Any) -> bool:
     """Whether X is a DataFrame, of pandas or polars or the like."""
     return all(hasattr(X, name) for name in ("to_numpy", "columns", "dtypes"))
-
-
-def refuse_other_order(indexes: Mapping[str, tuple[Any, NDArray[np.int64] | None]]) -> None:
-    """Raise ValueError if labels of DataFrames say that their rows are not those of the same samples.
-
-    ``indexes`` holds each one's index, and the numbers of the samples that its rows are said to be, if not all. Rows
-    are coupled by their place; labels that no other index knows, and those that pandas gives unasked, say nothing.
-    """
-    whole = [(name, index) for name, (index, rows) in indexes.items() if rows is None and hasattr(index, "isin")]
-    for name, (index, rows) in indexes.items():
-        if not whole or not hasattr(index, "isin") or getattr(index, "start", None) == 0:
-            continue
-        first, labels = whole[0]
-        expected = labels if rows is None else labels[rows[rows < len(labels)]]
-        if not index.equals(expected) and len(index) == len(expected) and bool(index.isin(labels).any()):
-            raise ValueError(
-                f"Blocks {first!r} and {name!r} are DataFrames that share index labels at other places, and rows are "
-                "coupled by their place; put them in one order, as by frame.loc[other.index], or say by samples= "
-                "where they belong, as by other.index.get_indexer(frame.index)."
-            )
 
 
 def frame_array(name: str, X: Any) -> Any:

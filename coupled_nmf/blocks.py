@@ -9,21 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from coupled_nmf.arrays import (
-    REAL,
-    frame_array,
-    is_frame,
-    real_numbers,
-    refuse_other_device,
-    refuse_other_order,
-    to_host,
-    unmask,
-    working_dtype,
-)
+from coupled_nmf.arrays import real_numbers, working_dtype
+from coupled_nmf.containers import check_block, dtype_of, refuse_unpicklable, whole
+from coupled_nmf.labels import labels_at, sample_labels
 from coupled_nmf.partial import PartialBlock, place_rows, rows_of
-from coupled_nmf.sparse_arrays import refuse_indices
 
 
 @dataclass(frozen=True)
@@ -138,32 +128,7 @@ def _check_block(name: object, array: Any) -> Any:
     """One block as a 2-D numeric array-like; the values are checked when they are read."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"A block's name is a non-empty string, got {name!r}.")
-    if isinstance(array, PartialBlock):
-        return array
-    refuse_other_device(f"block {name!r}", array)
-    array = unmask(array)
-    if is_frame(array):
-        array = frame_array(f"Block {name!r}", array)
-    elif not isinstance(getattr(array, "dtype", None), np.dtype) or array.dtype == object:
-        array = real_numbers(f"Block {name!r}", array)
-    if len(array.shape) != 2:
-        raise ValueError(
-            f"Block {name!r} has shape {tuple(array.shape)}; a block is 2-D (n_samples, n_features). "
-            + (
-                "Give one column by .reshape(-1, 1)."
-                if len(array.shape) == 1
-                else "Flatten images to one row a sample."
-            )
-        )
-    if array.shape[1] == 0:
-        raise ValueError(
-            f"Block {name!r} has 0 feature(s) (shape={tuple(array.shape)}) while a minimum of 1 is required."
-        )
-    if array.dtype.kind not in REAL:
-        raise ValueError(f"Block {name!r} has dtype {array.dtype}; blocks hold real numbers.")
-    if issparse(array):
-        refuse_indices(f"Block {name!r}", array)
-    return array
+    return array if isinstance(array, PartialBlock) else check_block(f"Block {name!r}", array)
 
 
 class Blocks:
@@ -186,12 +151,23 @@ class Blocks:
     ----------
     feature_names : dict of str to tuple of str
         Names of the columns, of blocks that were given as DataFrames.
+    index : pandas.Index or None
+        Labels of the samples, of blocks that were given as DataFrames of pandas; `CoupledNMF.transform` gives them to
+        the rows of F under ``set_output(transform="pandas")``. From the first frame with labels of its own whose rows
+        are all samples, else put together from those in ``samples``. Rows that are chosen keep theirs.
 
     Raises
     ------
+    TypeError
+        If a block is an AnnData or MuData object, or on another device.
     ValueError
-        If there is no block, a block is not 2-D or not numeric, the numbers of rows differ, or an index in
-        ``samples`` does not fit; if DataFrames share index labels at other places.
+        If there is no block, a block is not 2-D or not numeric, the numbers of rows differ or are not known, or an
+        index in ``samples`` does not fit; if DataFrames share index labels at other places.
+
+    Warns
+    -----
+    UserWarning
+        If the index labels of two DataFrames have none in common: rows are coupled by their place.
 
     Examples
     --------
@@ -208,30 +184,44 @@ class Blocks:
 
     ndim = 2
     feature_names: dict[str, tuple[str, ...]]
+    index: Any = None  # also of Blocks that an earlier version pickled
 
     def __init__(self, blocks: Mapping[str, Any], *, samples: Mapping[str, Any] | None = None) -> None:
         if not isinstance(blocks, Mapping) or not blocks:
             found = "an empty mapping" if isinstance(blocks, Mapping) else type(blocks).__name__
             raise ValueError(f"blocks is {found}; Blocks takes a mapping from names to arrays, with one or more.")
-        self._arrays = place_rows({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
+        arrays = place_rows({name: _check_block(name, array) for name, array in blocks.items()}, samples or {})
+        self._hold(arrays)
         frames = {name: block for name, block in blocks.items() if hasattr(block, "iloc")}
-        refuse_other_order(
-            {name: (frame.index, getattr(self._arrays[name], "samples", None)) for name, frame in frames.items()}
+        self.index = sample_labels(
+            {name: (frame.index, getattr(arrays[name], "samples", None)) for name, frame in frames.items()}, len(self)
         )
-        rows = {name: array.shape[0] for name, array in self._arrays.items()}
+        self.feature_names = {name: names for name in blocks if (names := _names_of(blocks[name])) is not None}
+
+    def _hold(self, arrays: dict[str, Any]) -> None:
+        """Hold blocks that were checked."""
+        rows = {name: int(array.shape[0]) for name, array in arrays.items()}
         if len(set(rows.values())) > 1:
             raise ValueError(
                 f"Blocks have different numbers of rows: {rows}; every block needs the same samples, or samples= says "
                 "which of them it has."
             )
-        self.layout = BlockLayout(tuple(rows), tuple(int(array.shape[1]) for array in self._arrays.values()))
+        self._arrays = arrays
+        self.layout = BlockLayout(tuple(rows), tuple(int(array.shape[1]) for array in arrays.values()))
         self.shape = (next(iter(rows.values())), self.layout.n_features)
-        self.feature_names = {name: names for name in blocks if (names := _names_of(blocks[name])) is not None}
+
+    def _with(self, arrays: dict[str, Any], index: Any) -> Blocks:
+        """Blocks made of these; they were checked when these were."""
+        made = Blocks.__new__(Blocks)
+        made._hold(arrays)
+        made.index = index
+        made.feature_names = {name: names for name, names in self.feature_names.items() if name in arrays}
+        return made
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """float32 if that holds every block (float32, float16), else float64."""
-        return working_dtype(array.dtype for array in self._arrays.values())
+        return working_dtype(map(dtype_of, self._arrays.values()))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -257,16 +247,23 @@ class Blocks:
             key = key[0]
         if isinstance(key, (int, np.integer)):
             raise IndexError(f"Blocks are indexed by several rows; for one row write X[{key}:{key + 1}].")
-        return self._named(Blocks({name: rows_of(array, key) for name, array in self._arrays.items()}))
+        arrays = {name: rows_of(array, key) for name, array in self._arrays.items()}
+        return self._with(arrays, labels_at(self.index, key))
 
     def select(self, names: Sequence[str]) -> Blocks:
         """Return the named blocks alone, in that order."""
-        return self._named(Blocks({name: self[name] for name in names}))
+        if len(names) == 0:
+            raise ValueError(f"names is empty; select one or more of the blocks {list(self.names)}.")
+        return self._with({name: self[name] for name in names}, self.index)
 
-    def _named(self, blocks: Blocks) -> Blocks:
-        """Blocks made of these, with the names of their columns."""
-        blocks.feature_names = {name: names for name, names in self.feature_names.items() if name in blocks.names}
-        return blocks
+    def __copy__(self) -> Blocks:
+        return self.select(self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to another process, as by a grid search; TypeError names a block that cannot be."""
+        for name, array in self._arrays.items():
+            refuse_unpicklable(f"Block {name!r}", array.array if isinstance(array, PartialBlock) else array)
+        return vars(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """All blocks side by side, for what takes one array; always a copy."""
@@ -276,8 +273,8 @@ class Blocks:
 
     def to_array(self) -> NDArray[Any]:
         """All blocks side by side in one new array, shape (n_samples, n_features)."""
-        arrays = (array.toarray() if issparse(array) else to_host(array) for array in self._arrays.values())
-        return np.concatenate([np.asarray(array, dtype=self.dtype) for array in arrays], axis=1)
+        arrays = [whole(array).astype(self.dtype, copy=False) for array in self._arrays.values()]
+        return np.concatenate(arrays, axis=1)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name!r}: {size}" for name, size in zip(self.names, self.layout.sizes, strict=True))

@@ -11,16 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from coupled_nmf.arrays import (
-    frame_array,
-    is_frame,
-    on_device,
-    real_numbers,
-    refuse_other_device,
-    unmask,
-    working_dtype,
-)
+from coupled_nmf.arrays import frame_array, is_frame, on_device, real_numbers, unmask, working_dtype
 from coupled_nmf.blocks import BlockLayout, Blocks
+from coupled_nmf.containers import check_block, dtype_of, refuse_unreadable
 from coupled_nmf.frames import blocks_of_frame, has_two_levels
 from coupled_nmf.sparse_arrays import refuse_indices
 from coupled_nmf.steps import ONES
@@ -59,7 +52,7 @@ def learned_of_X(estimator: Any) -> dict[str, Any]:
 
 def _refuse_type(X: Any) -> None:
     """Refuse what is no array, or one of what is no number but would turn into one."""
-    refuse_other_device("X", X)
+    refuse_unreadable("X", X)
     kind = type(X).__name__
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # some sparse arrays are mappings
         raise TypeError(f"X is a {kind}; for several blocks pass Blocks(X).")
@@ -99,26 +92,26 @@ def _learn_columns(estimator: Any, n_features: int) -> None:
 
 def _is_row_source(X: Any) -> bool:
     """Whether X lies outside memory and is to be read by row slices: an HDF5 or Zarr array and the like."""
-    lazy = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
+    lazy = hasattr(X, "shape") and dtype_of(X) is not None
     array = any(hasattr(X, name) for name in ("__array_interface__", "__cuda_array_interface__", "columns"))
     return lazy and not array and not issparse(X)
 
 
 def _read_row_source(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
-    source = Blocks({"X": X})  # checks shape and dtype
-    n_features = source.layout.n_features
-    _refuse_no_samples(source)
+    X = check_block("X", X)
+    n_features = int(X.shape[1])
+    _refuse_no_samples(X)
     if reset:
         _learn_columns(estimator, n_features)
         _learn_width(estimator, n_features)
     if n_features != estimator.n_features_in_:
         raise ValueError(f"X has {n_features} features, but the model was fitted with {estimator.n_features_in_}.")
-    return TiledMatrix([X], estimator.layout_, source.dtype)
+    return TiledMatrix([X], estimator.layout_, working_dtype([dtype_of(X)]))
 
 
-def _refuse_no_samples(X: Blocks) -> None:
-    if len(X) == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+def _refuse_no_samples(X: Any) -> None:
+    if X.shape[0] == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
 
 
 def _learn_width(estimator: Any, n_features: int) -> None:

@@ -18,6 +18,7 @@ from coupled_nmf.alternation import Callback
 from coupled_nmf.backends import BACKENDS, PRECISIONS
 from coupled_nmf.callbacks import tasks_of
 from coupled_nmf.checks import learned_of_X, read_X
+from coupled_nmf.coupling import warn_uncoupled
 from coupled_nmf.fitting import Fit, Limits, best_fit
 from coupled_nmf.frobenius import Solution
 from coupled_nmf.losses import LOSSES
@@ -277,9 +278,14 @@ class CoupledNMF(Model):
         ------
         ValueError
             If X, or a parameter, cannot be, or they do not go together; or if X, or its weights, are so large or small
-            that products would over- or underflow in its dtype.
+            that products would over- or underflow in its dtype; or if n_components is too large for memory.
         RuntimeError
             If the estimator is learning already, in another thread or since this is one of its callbacks.
+
+        Warns
+        -----
+        UserWarning
+            If blocks share no sample, so that nothing couples them.
         """
         self.fit_transform(X, sample_weight=sample_weight, F=F, H=H)
         return self
@@ -304,12 +310,13 @@ class CoupledNMF(Model):
                 warm = None
             with model._open_backend(matrix) as backend:
                 data = model._prepare(matrix, backend, sample_weight)
+                warn_uncoupled(data)
                 told, end = tasks_of(
                     self, X, self.max_iter * self.n_init, learned_of_X(model) | {"block_weights_": data.alpha}
                 )
                 found = model._fit(data, F, H, warm=warm, told=told)
         end()
-        return found
+        return self._labelled(found, X)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:

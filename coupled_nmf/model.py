@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from coupled_nmf.arrays import on_device, refuse_large, to_host
@@ -51,9 +52,20 @@ class Model(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         Returns
         -------
         F : ndarray of shape (n_samples, n_components)
-            Zero for a sample of which nothing is observed.
+            Zero for a sample of which nothing is observed. After ``set_output(transform="pandas")`` a DataFrame, with
+            the index of the samples, also of those of Blocks.
         """
-        return self._now()._transform(X).solution.F
+        return self._labelled(self._now()._transform(X).solution.F, X)
+
+    def _labelled(self, F: Any, X: Any) -> Any:
+        """F for scikit-learn to make a DataFrame of, which knows the labels of no Blocks, and no device."""
+        wanted = _get_output_config("transform", self)["dense"] if hasattr(self, "set_output") else "default"
+        if wanted == "default":
+            return F
+        index = X.index if isinstance(X, Blocks) else None
+        if wanted != "pandas" or index is None:
+            return to_host(F)
+        return importlib.import_module("pandas").DataFrame(to_host(F), index=index, copy=False)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Explained part of X: 1 − J/‖X‖², higher is better; 1 for X of zeros, or of gaps alone.
@@ -82,10 +94,11 @@ class Model(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
-            Blocks if the fit saw Blocks and ``block`` is None.
+            Blocks if the fit saw Blocks and ``block`` is None; with the index of F, if that is a DataFrame.
         """
         model = self._now()
         check_is_fitted(model)
+        index = F.index if hasattr(F, "iloc") else None
         F = model._beside_components(F)
         if F.shape[1] != model.n_components_:
             raise ValueError(f"F has {F.shape[1]} columns; the model has {model.n_components_} components.")
@@ -94,7 +107,9 @@ class Model(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
                 raise ValueError(f"unknown block {block!r}; the blocks are {list(model.layout_.names)}.")
             return F @ model.block_components_[block]
         if model.fitted_on_blocks_:
-            return Blocks({name: F @ components for name, components in model.block_components_.items()})
+            found = Blocks({name: F @ components for name, components in model.block_components_.items()})
+            found.index = index
+            return found
         return F @ model.components_
 
     def component_shares(self, X: Any, sample_weight: Any = None) -> dict[str, NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,14 @@ from coupled_nmf.solvers import SOLVERS
 LARGE = 2**20  # entries of X from which the compressed start is the default
 FROM_STAND_IN = ("compressed", "nndsvd", "nndsvda")
 INITS = {"auto", "custom", "random", "uniform", *FROM_STAND_IN}
+
+
+def memory() -> float:
+    """Bytes of this machine's memory; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class Plan:
         if self.init in FROM_STAND_IN and data.gaps is not None:
             raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
         self._refuse_start(data, F, H, n_init)
+        self._refuse_rank(data)
         self._warn_of_one_sided_penalty(data)
 
     def _refuse_start(self, data: Prepared, F: Any, H: Any, n_init: int) -> None:
@@ -135,13 +145,26 @@ class Plan:
             raise ValueError(
                 "init='compressed' cannot hold fixed_components: its stand-in moves them all; use init='random'."
             )
-        if self.init in ("nndsvd", "nndsvda") and self.k > min(data.X.shape):
-            raise ValueError(
-                f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {min(data.X.shape)}, "
-                f"got {self.k}; use init='random'."
-            )
         if self.init == "nndsvd" and not self.from_h:
             warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
+
+    def _refuse_rank(self, data: Prepared) -> None:
+        """Raise ValueError for a rank that no start of this kind has, or that memory cannot hold, before any work."""
+        most = min(data.X.shape)
+        if self.init in FROM_STAND_IN and self.k > most:
+            raise ValueError(
+                f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {most}, got {self.k}; use "
+                "init='random'."
+            )
+        # Two of F and H, and H_b H_bᵀ in float64: what every fit holds. Where memory is promised before it is there,
+        # NumPy would not refuse it, and the machine would end the process when it fills up.
+        k = min(self.k, 2**62)  # as a float it is a number
+        needed = 2 * k * sum(data.X.shape) * data.X.dtype.itemsize + 8 * k**2 * len(data.alpha)
+        if needed > memory():
+            raise ValueError(
+                f"n_components={self.k} needs {needed / 2**30:.3g} GiB for the factors and their products, and this "
+                f"machine has {memory() / 2**30:.3g} GiB; lower it: {most} components fit X exactly."
+            )
 
     def _warn_of_one_sided_penalty(self, data: Prepared) -> None:
         penalties = self.penalties(data)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coupled_nmf.checks import learned_of_X, read_X
+from coupled_nmf.coupling import warn_uncoupled
 from coupled_nmf.estimator import CoupledNMF
 from coupled_nmf.model_selection.table import Table
 from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
@@ -156,6 +157,7 @@ def rank_path(
     fits = []
     with checked._open_backend(matrix) as backend:
         data = checked._prepare(matrix, backend)
+        warn_uncoupled(data)
         plans = [replace(checked._plan(data), k=k) for k in ranks]
         needs = [plan for plan in plans if plan.resolve(data) in FROM_STAND_IN]
         stand_in = shared_stand_in(data, max(needs, key=lambda plan: plan.k), rng) if needs else None
