@@ -36,7 +36,7 @@ LAYERS = [
     ["fitting", "callbacks", "shares"],
     ["model"],
     ["estimator"],
-    ["model_selection.table", "model_selection.in_memory"],
+    ["model_selection.table", "model_selection.in_memory", "model_selection.checkpoint"],
     ["model_selection.rank_path", "model_selection.bicross"],
     ["model_selection.holdout", "model_selection.stability"],
     ["model_selection", "plotting.axes"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from coupled_nmf.blocks import Blocks
 from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.model_selection.checkpoint import checkpoint_folder
 from coupled_nmf.model_selection.in_memory import arrays_of, sum_of_squares
 from coupled_nmf.model_selection.rank_path import RankFit, check_request, rank_path
 from coupled_nmf.model_selection.table import Table
@@ -87,6 +89,7 @@ def holdout_entries(
     estimator: CoupledNMF | None = None,
     random_state: int | np.random.RandomState | None = None,
     progress: Callable[[int, int], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Holdout:
     """Hide entries of every block, fit each rank on what is left, and predict what was hidden.
 
@@ -109,6 +112,8 @@ def holdout_entries(
         Seed of the hidden entries and of the fits. None: the estimator's.
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
+    checkpoint : str or Path, default=None
+        A folder in which finished fits are kept, see `rank_path`. Needs a ``random_state`` that is a whole number.
 
     Returns
     -------
@@ -132,6 +137,7 @@ def holdout_entries(
     """
     base = check_request(estimator, ranks, random_state=random_state)
     _check_hiding(fraction, n_repeats)
+    folder = checkpoint_folder(checkpoint, base.random_state)
     rng = check_random_state(base.random_state)
     arrays = arrays_of(clone(base), X, reset=True)
     base = clone(base).set_params(blocks=None)  # Blocks name their own
@@ -145,7 +151,7 @@ def holdout_entries(
         hidden = hide(arrays, fraction, rng)
         left = Blocks({name: np.where(hidden[name], array.dtype.type(np.nan), array) for name, array in arrays.items()})
         base.set_params(random_state=int(rng.randint(2**31 - 1)))
-        path = rank_path(left, ranks, estimator=base, progress=tell)
+        path = rank_path(left, ranks, estimator=base, progress=tell, checkpoint=folder)
         fits += [judge(fit, repeat, arrays, hidden) for fit in path.fits]
     return Holdout(tuple(fits))
 

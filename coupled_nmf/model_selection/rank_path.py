@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from sklearn.utils import check_random_state
 from coupled_nmf.checks import learned_of_X, read_X
 from coupled_nmf.coupling import warn_uncoupled
 from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.lowrank import StandIn
+from coupled_nmf.model_selection.checkpoint import Checkpoint, checkpoint_folder
 from coupled_nmf.model_selection.table import Table
+from coupled_nmf.prepared import Prepared
 from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
 
 
@@ -111,6 +115,7 @@ def rank_path(
     *,
     estimator: CoupledNMF | None = None,
     progress: Callable[[int, int], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> RankPath:
     """Fit several ranks, each from several starts, on one X.
 
@@ -129,6 +134,12 @@ def rank_path(
         the whole path: each fit draws a seed of its own, which its model holds.
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
+    checkpoint : str or Path, default=None
+        A folder, made if it is not there, in which every fit is kept as soon as it is finished. A later call with the
+        same X, parameters and versions takes what is there and makes the rest, and its result is that of a call that
+        ran through, to the bit (``n_jobs``, ``verbose`` and callbacks may differ; a fit that a callback ended counts as
+        finished). X is still read, and what the fits share is made again. What is damaged is made anew, with a warning.
+        Needs a ``random_state`` of the estimator that is a whole number.
 
     Returns
     -------
@@ -138,7 +149,7 @@ def rank_path(
     ------
     ValueError
         If ``ranks`` is empty, repeats itself or holds a number below 1, ``n_init`` is below 1, the start is custom,
-        or X is refused.
+        or X is refused; or if ``checkpoint`` is a file, or the ``random_state`` is not a whole number.
 
     Examples
     --------
@@ -149,6 +160,7 @@ def rank_path(
     [2.6, 1.7, 0.4]
     """
     base = check_request(estimator, ranks, n_init)
+    folder = checkpoint_folder(checkpoint, base.random_state)
     began = time.perf_counter()
     rng = check_random_state(base.random_state)
     checked = clone(base).set_params(n_components=max(ranks))
@@ -159,20 +171,36 @@ def rank_path(
         data = checked._prepare(matrix, backend)
         warn_uncoupled(data)
         plans = [replace(checked._plan(data), k=k) for k in ranks]
-        needs = [plan for plan in plans if plan.resolve(data) in FROM_STAND_IN]
-        stand_in = shared_stand_in(data, max(needs, key=lambda plan: plan.k), rng) if needs else None
+        needs = {plan.k: plan for plan in plans if plan.resolve(data) in FROM_STAND_IN}
+        stand_in = shared_stand_in(data, needs[max(needs)], rng) if needs else None
+        kept = None if folder is None else Checkpoint(folder, data)
         shared = time.perf_counter() - began
         for rank in ranks:
             for restart in range(n_init):
                 model = clone(base).set_params(n_components=rank, random_state=int(rng.randint(2**31 - 1)))
-                began = time.perf_counter()
                 vars(model).update(learned_of_X(checked))
-                F = model._fit(data, None, None, stand_in, interruptible=False)
-                seconds = time.perf_counter() - began
+                # The stand-in is made for the largest rank, by the seed of the path.
+                made_by = [int(max(needs)), base.random_state] if rank in needs else None
+                F, seconds = _take_or_fit(kept, model, data, stand_in, made_by)
                 fits.append(RankFit(rank, restart, seconds, model, F))
                 if progress is not None:
                     progress(len(fits), len(ranks) * n_init)
     return RankPath(tuple(fits), shared)
+
+
+def _take_or_fit(
+    kept: Checkpoint | None, model: CoupledNMF, data: Prepared, stand_in: StandIn | None, made_by: Any
+) -> tuple[Any, float]:
+    """F and the seconds of one fit: taken if it was finished before, else made, and kept."""
+    taken = None if kept is None else kept.take(model, made_by)
+    if taken is not None:
+        return taken
+    began = time.perf_counter()
+    F = model._fit(data, None, None, stand_in, interruptible=False)
+    seconds = time.perf_counter() - began
+    if kept is not None:
+        kept.keep(model, made_by, F, seconds)
+    return F, seconds
 
 
 def check_request(

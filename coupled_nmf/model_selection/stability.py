@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def stability(
     estimator: CoupledNMF | None = None,
     random_state: int | np.random.RandomState | None = None,
     progress: Callable[[int, int], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Stability:
     """Fit each rank from several seeds and see whether the same components come out.
 
@@ -98,6 +100,8 @@ def stability(
         Seed of the restarts. None: the estimator's.
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
+    checkpoint : str or Path, default=None
+        A folder in which finished fits are kept, see `rank_path`. Needs a ``random_state`` that is a whole number.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def stability(
     if not isinstance(n_init, Integral) or n_init < 2:
         raise ValueError(f"n_init is {n_init!r}; restarts are compared, so give a whole number from 2.")
     base = check_request(estimator, ranks, n_init, random_state)
-    path = rank_path(X, ranks, n_init, estimator=base, progress=progress)
+    path = rank_path(X, ranks, n_init, estimator=base, progress=progress, checkpoint=checkpoint)
     return Stability(tuple(_compare(rank, [fit.model for fit in path.fits if fit.rank == rank]) for rank in ranks))
 
 

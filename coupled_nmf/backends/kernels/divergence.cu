@@ -114,9 +114,9 @@ struct BlockPenalty {
   double l1_of_J, l2_of_J;
 };
 
-// H moves from `held` to `other`, but for its first `fixed` rows, or without FtQ (k, n) stays; point (k, n) gets it, `weighted` that times α, and sums
-// (slabs, k) what it sums to: grid (slabs, k). Fsums are ΣF of block b from step * b on. costs (slabs, k; nullable) is
-// what the H before adds to J by the penalties.
+// H moves from `held` to `other`, but for its first `fixed` rows, or without FtQ (k, n) stays; point (k, n) gets it,
+// `weighted` that times α, and sums (slabs, k) what it sums to: grid (slabs, k). Fsums are ΣF of block b from step * b
+// on. costs (slabs, k; nullable) is what the H before adds to J by the penalties.
 extern "C" __global__ void __launch_bounds__(THREADS)
     move_components(const double* control, REAL* first, REAL* second, long long ld,
                     const double* __restrict__ FtQ, const double* __restrict__ Fsums, int step, int fixed,

@@ -32,7 +32,8 @@ struct Mu {
 };
 
 // The row moves from `held`, extrapolated, to `other`; `further` and `weighted` get the point beyond, and that times
-// the row's weight. Its first `fixed` entries stay. In place both betas are zero. WIDTH == 0: the multiplicative update needs `further` as room.
+// the row's weight. Its first `fixed` entries stay. In place both betas are zero. WIDTH == 0: the multiplicative update
+// needs `further` as room.
 template <typename Rule, typename Cross>
 __device__ __forceinline__ void move_rows(const double* control, REAL* first, REAL* second, long long ld,
                                           const Cross* cross, long long ld_cross, const REAL* grams, int k, REAL l1,
