@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
 CUDA ?= 13
+SECONDS ?= 600
 OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
   tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py tests/test_starts.py \
   tests/test_outside_memory.py tests/test_bicross.py tests/test_holdout.py tests/test_stability.py \
@@ -15,7 +16,7 @@ OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_inpu
 # One cache of compiled code for each state of the sources: going back to an earlier one then compiles nothing.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(shell cat coupled_nmf/*.py coupled_nmf/*/*.py | cksum | cut -d' ' -f1)
 
-.PHONY: demo test test-oldest benchmarks gpu reproduce clean
+.PHONY: demo test fuzz test-oldest benchmarks gpu reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -25,6 +26,10 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
+fuzz: $(VENV)/.dev
+	cd tests && PYTHONPATH=.:.. ../$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.blocks import BlockLayout
 from coupled_nmf.penalties import Penalties
 from coupled_nmf.prepared import Prepared
 from coupled_nmf.solve import SolveF, SolveGappyF
@@ -146,3 +147,8 @@ class Frobenius(InMemory):
         """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
         FtX, FtFs, extras = self.move_f(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
         return FtX, np.broadcast_to(FtFs, (len(self.data.alpha), *FtFs.shape[-2:])).copy(), extras
+
+    @staticmethod
+    def shapes_of_sums(n_components: int, layout: BlockLayout) -> list[tuple[int, ...]]:
+        """Shapes of what `sums_of` gives."""
+        return [(n_components, layout.n_features), (len(layout.names), n_components, n_components), (2,)]

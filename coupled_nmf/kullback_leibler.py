@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.blocks import BlockLayout
 from coupled_nmf.divergence_rows import solve_divergence_tile
 from coupled_nmf.divergences import mean_root, move_divergence_tile
 from coupled_nmf.frobenius import Solution
@@ -176,3 +177,8 @@ class KullbackLeibler(InMemory):
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays."""
         return self.move_f(MultiplicativeUpdate(0), self.point_of(H), F, F, (0.0, 0.0))
+
+    @staticmethod
+    def shapes_of_sums(n_components: int, layout: BlockLayout) -> list[tuple[int, ...]]:
+        """Shapes of what `sums_of` gives."""
+        return [(n_components, layout.n_features), (len(layout.names), n_components), (2,)]

@@ -194,14 +194,49 @@ class Model(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return importlib.import_module("cupy").asarray(F) if there else F
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept."""
+        """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept.
+
+        What was at ``path`` stays until all is written, and for good after an error, a kill or a full disk.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, in a folder that is there.
+
+        Raises
+        ------
+        ValueError or TypeError
+            If a parameter is what no file keeps, or the attributes were changed and do not go together.
+        OSError
+            If the file cannot be written.
+        """
         model = self._now()
-        check_is_fitted(model)
+        check_is_fitted(model, "components_")
         save_model(model, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Any:
-        """Read a model that `save` wrote. Raises ValueError for a file that is not one."""
+        """Read a model that `save` wrote, in this version or an earlier one.
+
+        The file is not trusted: its parts are checked against each other, and all of them against a digest, which
+        finds damage, though nobody who means to deceive; nothing in it is run.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        model : CoupledNMF
+
+        Raises
+        ------
+        ValueError
+            If the file is no model, or is damaged: names it, and says what is wrong.
+        OSError
+            If the file is not there, or cannot be read.
+        """
         return load_model(cls, path)
 
     @property

@@ -3,73 +3,149 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
-from coupled_nmf.arrays import to_host
-from coupled_nmf.blocks import BlockLayout
-from coupled_nmf.streaming import Stream
+from coupled_nmf.archive import Archive, brief, read_archive, read_json, write_archive
+from coupled_nmf.arrays import REAL, to_host
+from coupled_nmf.saved import (
+    FITTED,
+    check_keys,
+    put_arrays,
+    read_fitted,
+    read_layout,
+    read_stream,
+    take_array,
+    texts,
+)
 
-FORMAT = "coupled_nmf model 2"
-_PLAIN = ("n_components_", "fitted_on_blocks_", "block_weights_", "reconstruction_err_",
-          "rmse_", "block_rmse_", "block_relative_error_",
-          "objective_history_", "n_iter_", "n_features_in_", "block_feature_names_")  # fmt: skip
+FORMAT, WITHOUT_DIGEST = "coupled_nmf model 3", "coupled_nmf model 2"
+LATER = {"fixed_components"}  # parameters that came after the first files: these do not have them
 
 
 def save_model(model: Any, path: str | Path) -> None:
-    """Write the fitted model."""
-    params = {name: _plain(value) for name, value in model.get_params(deep=False).items() if name != "callbacks"}
-    header = {
-        "format": FORMAT,
-        "params": params,
-        "layout": {"names": model.layout_.names, "sizes": model.layout_.sizes},
-        "fitted": {name: _plain(getattr(model, name)) for name in _PLAIN if hasattr(model, name)},  # of a fit alone
-        "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
-    }
-    stream, sums = getattr(model, "_stream", None), {}
-    if stream is not None:
-        header["stream"] = {"loss": stream.loss, "n_batches": stream.n_batches, "n_samples": stream.n_samples}
-        sums = {f"stream{number}": array for number, array in enumerate(stream.sums)}
-    text = json.dumps(header)  # before the file is touched
-    with open(path, "wb") as file:  # savez would add a suffix to a name
-        np.savez(file, header=np.array(text), components=to_host(model.components_), **sums)
+    """Write the fitted model; what cannot be read again is refused before anything is written."""
+    header, arrays = _taken_apart(model)
+    try:
+        text = json.dumps(header, allow_nan=False)
+        _put_together(type(model), read_json(text), dict(arrays))
+    except ValueError as error:
+        raise ValueError(f"the model cannot be saved, since it could not be loaded: {error}") from error
+    write_archive(path, text, arrays)
 
 
 def load_model(cls: Any, path: str | Path) -> Any:
     """Read a fitted model."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            components = archive["components"]
-            sums = tuple(archive[name] for name in sorted(archive.files) if name.startswith("stream"))
-    except (ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile) as error:
-        raise ValueError(f"{path} is not a model that CoupledNMF.save wrote.") from error
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT!r}.")
-    model = cls(**header["params"])
-    model.components_ = components
-    model.layout_ = BlockLayout(tuple(header["layout"]["names"]), tuple(header["layout"]["sizes"]))
-    names = header["fitted"].pop("block_feature_names_")
-    model.block_feature_names_ = {block: tuple(columns) for block, columns in names.items()}
-    for name, value in header["fitted"].items():
-        setattr(model, name, np.array(value) if name == "block_weights_" else value)
-    if header["feature_names_in"]:
-        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
-    if "stream" in header:
-        model._stream, model.n_steps_ = Stream(sums=sums, **header["stream"]), header["stream"]["n_batches"]
+        archive = read_archive(path)
+        header = read_json(archive.text)
+        _check_format(header, archive)
+        return _put_together(cls, header, archive.arrays)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not a model that CoupledNMF.save wrote, or is damaged: {str(error).rstrip('.')}."
+        ) from error
+
+
+def _taken_apart(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The model as what JSON keeps, and arrays; what is on a device is brought to memory."""
+    arrays = {"components": np.ascontiguousarray(to_host(model.components_))}
+    places: list[list[str | int]] = []
+    params = {}
+    for name, value in model.get_params(deep=False).items():
+        if name != "callbacks":
+            params[name] = _plain(value, [name], places, arrays)
+    header = {
+        "format": FORMAT,
+        "params": params,
+        "param_arrays": places,
+        "layout": {"names": model.layout_.names, "sizes": model.layout_.sizes},
+        "fitted": {name: _listed(getattr(model, name)) for name in FITTED if hasattr(model, name)},
+        "feature_names_in": [str(name) for name in getattr(model, "feature_names_in_", ())],
+    }
+    stream = getattr(model, "_stream", None)
+    if stream is not None:
+        header["stream"] = {"loss": stream.loss, "n_batches": stream.n_batches, "n_samples": stream.n_samples}
+        arrays |= {f"stream{number}": np.asarray(array) for number, array in enumerate(stream.sums)}
+    return header, arrays
+
+
+def _check_format(header: Any, archive: Archive) -> None:
+    found = header.get("format") if isinstance(header, dict) else None
+    if found not in (FORMAT, WITHOUT_DIGEST):
+        raise ValueError(f"it has format {brief(found)}; this version reads {FORMAT!r}")
+    if found == FORMAT and not archive.is_whole:
+        raise ValueError("it is damaged, its contents are not those that were saved")
+    if found == WITHOUT_DIGEST:
+        header["param_arrays"] = []
+
+
+def _put_together(cls: Any, header: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """The model of what was read, each part checked against the others."""
+    parts = {"format", "params", "param_arrays", "layout", "fitted", "feature_names_in"}
+    check_keys("the header", header, parts, {"stream"})
+    names = {name for name in cls._get_param_names() if name != "callbacks"}
+    params = check_keys("params", header["params"], names - LATER, names)
+    put_arrays(params, header["param_arrays"], arrays)
+    layout = read_layout(header["layout"])
+    fitted = read_fitted(header["fitted"], layout)
+    shape = (fitted["n_components_"], layout.n_features)
+    components = take_array(arrays, "components", shape, "fd")
+    columns = texts(
+        "feature_names_in", header["feature_names_in"], layout.n_features if header["feature_names_in"] else 0
+    )
+    stream = read_stream(header["stream"], arrays, shape[0], layout) if "stream" in header else None
+    if arrays:
+        raise ValueError(f"it has an array {min(arrays)!r} that belongs to nothing")
+    model = cls(**params)
+    model._validate_params()
+    model.components_, model.layout_ = components, layout
+    for name, value in fitted.items():
+        setattr(model, name, value)
+    if columns:
+        model.feature_names_in_ = np.array(columns, dtype=object)
+    if stream is not None:
+        model._stream, model.n_steps_ = stream, stream.n_batches
     return model
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, keys: list[str | int], places: list[list[str | int]], arrays: dict[str, NDArray[Any]]) -> Any:
+    """A parameter as JSON keeps it; arrays inside it are added to ``arrays``, and where they stood to ``places``.
+
+    Raises
+    ------
+    TypeError
+        If it is, or holds, what a file cannot keep.
+    """
+    value = to_host(value)
     if isinstance(value, np.random.RandomState):
         return None  # its state has moved on since the fit; a seed is kept
     if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+        value = value.item()
+    if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item, [*keys, key], places, arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, [*keys, i], places, arrays) for i, item in enumerate(value)]
+    array = np.asarray(value) if hasattr(value, "__array__") else None
+    if array is None or array.dtype.kind not in REAL:
+        where = "".join([str(keys[0]), *(f"[{key!r}]" for key in keys[1:])])
+        raise TypeError(f"{where} is {brief(value)}, which a file cannot keep; change it by set_params before save.")
+    arrays[f"param{len(places)}"] = array
+    places.append(keys)
+    return None
+
+
+def _listed(value: Any) -> Any:
+    """What was learned as JSON keeps it."""
+    if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
