@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from cnn_probe.layers import find_layers
 from cnn_probe.networks import device_of, training_mode
 
 
@@ -36,8 +36,8 @@ class ActivationRecorder:
     ValueError
         If there is no layer of a name, or none is named; from the forward pass, if a layer runs twice in it.
     TypeError
-        If ``layers`` is a string or the network a parallel one; from the forward pass, if a layer returns anything
-        but a tensor.
+        If ``layers`` is anything but names or the network a parallel one; from the forward pass, if a layer returns
+        anything but a tensor.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class ActivationRecorder:
 
     def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
         self._network = network
-        self._layers = _find_layers(network, layers)
+        self._layers = find_layers(network, layers)
         self._handles: list[RemovableHandle] = []
         self._recorded: dict[str, Tensor] = {}
 
@@ -95,39 +95,6 @@ class ActivationRecorder:
                 "meant; probe the modules around it, or give each place a module of its own"
             )
         self._recorded[name] = output.detach().clone()
-
-
-def layer_names(network: nn.Module) -> list[str]:
-    """Return the names of the modules that hold no others, in the order in which the network defines them.
-
-    Examples
-    --------
-    >>> layer_names(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten())))
-    ['0', '1.0', '1.1']
-    """
-    return [name for name, module in network.named_modules() if name and not any(module.children())]
-
-
-def default_layers(network: nn.Module) -> list[str]:
-    """Return the names of all `nn.ReLU` modules: what the paper calls the activations of a layer.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-
-    Examples
-    --------
-    >>> default_layers(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
-    ['1']
-    """
-    names = [name for name in layer_names(network) if isinstance(network.get_submodule(name), nn.ReLU)]
-    if not names:
-        raise ValueError(
-            "the network has no nn.ReLU module (functional ReLUs cannot be hooked); "
-            f"name the layers to probe, out of {', '.join(layer_names(network))}"
-        )
-    return names
 
 
 def activation_shapes(
@@ -236,25 +203,6 @@ def record_batches(
                 keep(name, slice(start, start + len(batch)), values)
             if progress is not None:
                 progress(start + len(batch), len(images))
-
-
-def _find_layers(network: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
-    if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        raise TypeError(f"hooks do not reach the copies that a {type(network).__name__} makes; pass network.module")
-    if isinstance(layers, str):
-        raise TypeError(f"layers must be a list of names; pass [{layers!r}]")
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"layers names a layer twice: {list(layers)}; name each once")
-    if not layers:
-        raise ValueError(f"layers is empty; name some of {', '.join(layer_names(network))}")
-    # A shared module has several names; every one of them may be asked for.
-    modules = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
-    for name in layers:
-        if name not in modules:
-            close = get_close_matches(name, modules)
-            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-            raise ValueError(f"there is no layer {name!r}{hint}; there are {', '.join(layer_names(network))}")
-    return {name: modules[name] for name in layers}
 
 
 def _as_rows(name: str, activation: Tensor, n_images: int, negative: str, to: torch.device) -> Tensor:

@@ -1,62 +1,124 @@
-"""The command line: ``cnn-probe run`` and ``cnn-probe study``."""
+"""The command line: ``cnn-probe run`` and ``cnn-probe study``.
+
+Nothing here is slow to import: PyTorch and what needs it come once the arguments are known to be right.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from cnn_probe.studies import Settings
 
-import coupled_nmf
-from cnn_probe import figures
-from cnn_probe.datasets import DATASETS, ImageData, load_dataset
-from cnn_probe.diagnostics import class_use
-from cnn_probe.networks import PaperNet, build_network
-from cnn_probe.probe import probe
-from cnn_probe.report import draw_figures, write_page
-from cnn_probe.studies import STUDIES, Settings, run_studies
-from cnn_probe.training import TrainingPlan, train
+# Kept here by name, since the modules that define them take seconds to import; a test holds them against those.
+DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
+STUDY_NAMES = ("fraction", "classes", "order")
+QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # small data: minutes, not hours
+MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
 
-REQUEST = "request.json"  # what a run was asked for, beside its result
-QUICK = Settings(ranks=(5, 10, 20), seeds=(0,), epochs=20)  # small data, several epochs: minutes, not hours
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help says what there is)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``cnn-probe``."""
-    parser = argparse.ArgumentParser(prog="cnn-probe", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {coupled_nmf.__version__}")
+    parser = _Parser(prog="cnn-probe", description="Look into a network by factoring images and activations together.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="train one network and probe it")
+    run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
     study = commands.add_parser("study", help="run the paper's case studies")
-    study.add_argument("study", choices=[*STUDIES, "all"])
+    study.add_argument("study", choices=[*STUDY_NAMES, "all"])
     study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
+    ranks, seeds = _Numbers("a rank", 1, MOST_RANK), _Numbers("a seed", 0, MOST_SEED)
+    few, many = "10", "10,20,30,40,50"
     for command in (run, study):
-        command.add_argument("--data", default="digits", help=f"one of {', '.join(DATASETS)} (default: digits)")
+        of_run = command is run
+        epochs = "as many as make the 938 steps of one epoch of MNIST" if of_run else "1"
+        command.add_argument("--data", default="digits", choices=DATA_SETS, help="default: digits")
         command.add_argument("--data-root", type=Path, help="folder with the data")
         command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
-        command.add_argument("--ranks", type=_numbers, help="e.g. 10,20,30")
-        command.add_argument("--seeds", type=_numbers, help="e.g. 0,1,2 (default: 0 for run, 0,1,2 for study)")
+        command.add_argument("--ranks", type=ranks, help=f"e.g. 10,20,30 (default: {few if of_run else many})")
+        command.add_argument("--seeds", type=seeds, help=f"e.g. 0,1,2 (default: {'0' if of_run else '0,1,2'})")
         command.add_argument("--resume", action="store_true", help="go on from what is finished")
-        command.add_argument("--epochs", type=int, help="passes over the training data (default: 1)")
+        command.add_argument(
+            "--epochs",
+            type=_Number("an epoch count", 1, MOST_EPOCHS),
+            help=f"passes over the training data (default: {epochs})",
+        )
         command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
         command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
-        command.add_argument("--max-iter", type=int, default=200, help="of a factorization (default: 200)")
+        command.add_argument(
+            "--max-iter",
+            type=_Number("an iteration limit", 1, MOST_ITERATIONS),
+            default=200,
+            help="of a factorization (default: 200)",
+        )
         command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
     return parser
 
 
+def _version() -> str:
+    """The version of coupled_nmf, which it is not imported for."""
+    spec = find_spec("coupled_nmf")
+    source = spec.loader.get_source("coupled_nmf") if spec and spec.loader else ""  # type: ignore[attr-defined]
+    found = re.search(r'^__version__ = "(.+)"$', source or "", flags=re.MULTILINE)
+    return found[1] if found else "of unknown version"
+
+
+class _Number:
+    """A whole number of a range, read from an argument."""
+
+    def __init__(self, what: str, low: int, high: int) -> None:
+        self.what, self.low, self.high = what, low, high
+
+    def __call__(self, text: str) -> Any:
+        return self._read(text, f"{text!r} is not a whole number")
+
+    def _read(self, text: str, otherwise: str) -> int:
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", text):
+            raise argparse.ArgumentTypeError(otherwise)
+        if not self.low <= int(text) <= self.high:
+            raise argparse.ArgumentTypeError(f"{self.what} is {self.low} or more, and at most {self.high}, not {text}")
+        return int(text)
+
+
+class _Numbers(_Number):
+    """Several of them, with commas between."""
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        otherwise = f"{text!r} is not a list of whole numbers such as 10,20,30"
+        values = tuple(self._read(part, otherwise) for part in text.split(","))
+        if len(set(values)) < len(values):
+            raise argparse.ArgumentTypeError(f"{text!r} has a repeated number")
+        return values
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``cnn-probe``; the exit status."""
-    args = build_parser().parse_args(argv)
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    command: Callable[[argparse.Namespace], None] = _run if args.command == "run" else _study
     try:
         _check_writable(args.out)
-        (_run if args.command == "run" else _study)(args)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", category=UserWarning)  # of each fit, not of the first alone
+            warnings.showwarning = _show_warning
+            command(args)
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         sys.stderr.write(f"cnn-probe: {error}\n")
         return 2
@@ -66,14 +128,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        values = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 10,20,30") from None
-    if min(values) < 0 or len(set(values)) < len(values):
-        raise argparse.ArgumentTypeError(f"{text!r} has a negative or repeated number")
-    return values
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say it as the command line's own, without the line of code that it comes from."""
+    from cnn_probe.bars import say
+
+    say(f"cnn-probe: {message}", file=sys.stderr)
 
 
 def _check_writable(out: Path) -> None:
@@ -87,49 +153,23 @@ def _check_writable(out: Path) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    base = QUICK if getattr(args, "quick", False) else Settings()
-    ranks = args.ranks or base.ranks
-    if min(ranks) < 1:
-        raise ValueError(f"--ranks {ranks}: a rank is 1 or more.")
-    if args.max_iter < 1:
-        raise ValueError(f"--max-iter {args.max_iter}: 1 or more.")
-    return Settings(
-        ranks=ranks,
-        seeds=args.seeds or base.seeds,
-        epochs=base.epochs if args.epochs is None else args.epochs,
-        solver=args.solver,
-        init=args.init,
-        max_iter=args.max_iter,
-    )
+    from cnn_probe.studies import Settings
 
-
-class _Bars:
-    """Two progress bars: all networks, and what the present one is at."""
-
-    def __init__(self) -> None:
-        self.what = ""
-        self.networks = tqdm(total=1, desc="networks", position=0)
-        self.now = tqdm(total=1, desc="starting", position=1, leave=False, disable=None)  # not into a log
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        bar = self.networks if what == "network" else self.now
-        if bar is self.now and what != self.what:
-            self.what = what
-            bar.reset(total)
-            bar.set_description_str(what)
-        bar.total, bar.n = total, done
-        bar.refresh()
-
-    def close(self) -> None:
-        self.now.close()
-        self.networks.close()
+    given = {name: getattr(args, name) for name in ("ranks", "seeds", "epochs") if getattr(args, name) is not None}
+    chosen = {**(QUICK if args.quick else {}), **given}
+    return Settings(**chosen, solver=args.solver, init=args.init, max_iter=args.max_iter)
 
 
 def _study(args: argparse.Namespace) -> None:
+    from cnn_probe.bars import Bars
+    from cnn_probe.datasets import load_dataset
+    from cnn_probe.report import draw_figures, write_page
+    from cnn_probe.studies import STUDIES, run_studies
+
     settings = _settings(args)
     data = load_dataset(args.data, args.data_root, download=args.download)
     chosen = list(STUDIES.values()) if args.study == "all" else [STUDIES[args.study]]
-    bars = _Bars()
+    bars = Bars()
     try:
         results = run_studies(chosen, data, settings, args.out, resume=args.resume, progress=bars)
     finally:
@@ -154,64 +194,25 @@ def _kept_studies(out: Path, provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    settings = _settings(args)
-    ranks, seeds = args.ranks or (10,), args.seeds or (0,)
+    from cnn_probe.bars import Bar, say
+    from cnn_probe.datasets import load_dataset
+    from cnn_probe.run import RunPlan, run
+
+    plan = RunPlan(
+        ranks=args.ranks or (10,),
+        seeds=args.seeds or (0,),
+        epochs=args.epochs,
+        solver=args.solver,
+        init=args.init,
+        max_iter=args.max_iter,
+    )
     data = load_dataset(args.data, args.data_root, download=args.download)
-    for seed in seeds:
-        base = args.out / f"seed-{seed}" if len(seeds) > 1 else args.out
-        request = json.dumps({"data": data.fingerprint(), **asdict(settings), "ranks": None, "seeds": seed})
-        folders = {rank: base / f"rank-{rank}" for rank in ranks}
-        if args.resume:
-            folders = {rank: folder for rank, folder in folders.items() if _request_of(folder) != request}
-        if folders:
-            network = _train_one(data, settings, seed)
-        for rank, folder in folders.items():
-            result = probe(
-                network,
-                data.test,
-                layers=network.paper_layers,
-                n_components=rank,
-                solver=settings.solver,
-                init=settings.init,
-                max_iter=settings.max_iter,
-                random_state=seed,
-            )
-            result.save(folder)
-            _draw_result(result, data.class_names, folder)
-            (folder / REQUEST).write_text(request)  # last: a folder with it is finished
-            found = f"accuracy {result.accuracy:.1%}, RMSE {result.model.rmse_:.4f}"
-            sys.stdout.write(f"seed {seed}, rank {rank}: {found}, in {folder}\n")
-
-
-def _request_of(folder: Path) -> str:
-    """Return what the finished run in a folder was asked for; empty if there is none."""
-    file = folder / REQUEST
-    return file.read_text() if file.is_file() else ""
-
-
-def _train_one(data: ImageData, settings: Settings, seed: int) -> PaperNet:
-    network = build_network(data.in_channels, data.image_size, data.n_classes, seed)
-    bar = tqdm(desc=f"training, seed {seed}", total=1)
-
-    def progress(step: int, n_steps: int, loss: float) -> None:
-        bar.total, bar.n = n_steps, step
-        bar.set_postfix_str(f"loss {loss:.3f}")
-
-    train(network, data.train, TrainingPlan(epochs=settings.epochs, seed=seed), progress=progress)
-    bar.close()
-    return network
-
-
-def _draw_result(result: Any, class_names: Sequence[str], folder: Path) -> None:
-    use = None if result.labels is None else class_use(result.F, result.labels, len(class_names))
-    k, patterns = len(result.model.components_), result.neuron_patterns
-    heatmaps: dict[str, Any] = {name: patterns[name].reshape(k, -1) for name in patterns}
-    drawings: dict[str, Callable[[], Any]] = {
-        "latent-images.png": lambda: figures.latent_images(result.latent_images, use, class_names),
-        "neurons.png": lambda: figures.neuron_heatmaps({"as given": heatmaps}),
-    }
-    for name, draw in drawings.items():
-        draw().savefig(folder / name, dpi=110)
+    bar = Bar()
+    try:
+        page = run(data, plan, args.out, resume=args.resume, progress=bar, say=say)
+    finally:
+        bar.close()
+    say(f"page: {page}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def stays_on(device: torch.device) -> bool:
         warnings.warn(
             f"The network is on {device}, but CuPy is not there or finds no GPU: activations are factored on the CPU; "
             'to keep them on the GPU: pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for CUDA 12.',
-            stacklevel=4,
+            stacklevel=5,
         )
         return False
     return True
@@ -38,7 +38,7 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
     warnings.warn(
         f"Images and activations take {n_bytes / 1e9:.3g} GB, more than {SHARE:.0%} of the {free / 1e9:.3g} GB that "
         f"are free on {device}, so they are factored on the CPU; probe fewer images or layers to stay on the GPU.",
-        stacklevel=4,
+        stacklevel=5,
     )
     return False
 

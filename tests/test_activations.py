@@ -7,14 +7,9 @@ from torch import nn
 from torch.nn.functional import relu
 from torch.overrides import TorchFunctionMode
 
-from cnn_probe.activations import (
-    ActivationRecorder,
-    activation_shapes,
-    default_layers,
-    layer_names,
-    record_activations,
-)
+from cnn_probe.activations import ActivationRecorder, activation_shapes, record_activations
 from cnn_probe.handover import record_tensors
+from cnn_probe.layers import default_layers, layer_names
 from cnn_probe.networks import build_network
 
 IMAGES = torch.rand(11, 1, 28, 28, generator=torch.Generator().manual_seed(0))

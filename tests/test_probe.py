@@ -1,7 +1,6 @@
 """probe(): a network and images in, one factorization out."""
 
 import copy
-import importlib
 import sys
 
 import numpy as np
@@ -9,13 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, handover, load_dataset, probe
+from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, handover, load_dataset, probe, probing, recording
 from cnn_probe.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, spectra
 from cnn_probe.diagnostics import svd_floor as floor_of
-from cnn_probe.probe import record_blocks
+from cnn_probe.recording import record_blocks
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
 
-probe_module = importlib.import_module("cnn_probe.probe")  # cnn_probe.probe is the function
 LAYERS = ["relu1", "relu2"]
 GPU = torch.device("cuda", 0)
 
@@ -77,27 +75,6 @@ def test_labels_take_no_part(result, network, images):
     assert unlabelled.accuracy is None
 
 
-def test_save_and_load_without_pickle(result, images, tmp_path):
-    result.save(tmp_path / "result")
-    again = ProbeResult.load(tmp_path / "result")
-    np.testing.assert_array_equal(again.F, result.F)
-    assert again.provenance == result.provenance
-    assert again.shapes == result.shapes
-    np.testing.assert_array_equal(again.transform(images.images[:5]), result.transform(images.images[:5]))
-    with pytest.raises(ValueError, match=r"no result\.json"):
-        ProbeResult.load(tmp_path)
-
-
-def test_a_network_of_the_users_own_is_given_again_at_load(images, tmp_path):
-    own = nn.Sequential(nn.Conv2d(1, 3, 5), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 24 * 24, 10))
-    result = probe(own, images, n_components=2, random_state=0)
-    result.save(tmp_path)
-    with pytest.raises(ValueError, match="network=your_network"):
-        ProbeResult.load(tmp_path).transform(images.images)
-    again = ProbeResult.load(tmp_path, network=own)
-    np.testing.assert_array_equal(again.transform(images.images), result.transform(images.images))
-
-
 def test_colour_images_give_a_block_a_channel():
     generator = torch.Generator().manual_seed(0)
     colour = ImageSet(torch.rand(20, 3, 16, 18, generator=generator))
@@ -147,9 +124,9 @@ def handed_over(monkeypatch):
         tensors.append(tensor)
         return np.from_dlpack(tensor)
 
-    monkeypatch.setattr(probe_module, "stays_on", lambda device: True)
-    monkeypatch.setattr(probe_module, "has_room", lambda device, n_bytes: True)
-    monkeypatch.setattr(probe_module, "hand_over", hand_over)
+    monkeypatch.setattr(recording, "stays_on", lambda device: True)
+    monkeypatch.setattr(recording, "has_room", lambda device, n_bytes: True)
+    monkeypatch.setattr(recording, "hand_over", hand_over)
     return tensors
 
 
@@ -165,8 +142,8 @@ class OnDevice(np.ndarray):
 class ModelOnDevice(CoupledNMF):
     """What it learns and returns is on the device."""
 
-    def fit_transform(self, X, y=None, sample_weight=None, F=None, H=None):
-        found = super().fit_transform(X, y, sample_weight, F, H)
+    def _fit(self, *arguments, **options):
+        found = super()._fit(*arguments, **options)
         self.components_ = self.components_.view(OnDevice)
         return found.view(OnDevice)
 
@@ -181,7 +158,7 @@ def test_blocks_that_stay_are_the_tensors_themselves(network, images, handed_ove
         assert np.shares_memory(X[name], tensor.numpy()), f"{name} was copied on the way"
         assert tensor.is_contiguous()
         assert not tensor.requires_grad
-    monkeypatch.setattr(probe_module, "stays_on", lambda device: False)
+    monkeypatch.setattr(recording, "stays_on", lambda device: False)
     on_host = record_blocks(network, images.images, LAYERS)
     assert len(handed_over) == 3
     for name in X.names:
@@ -203,7 +180,7 @@ def test_probing_where_activations_stay_finds_the_same(result, network, images, 
 
 
 def test_results_are_on_the_host(result, network, images, handed_over, monkeypatch, tmp_path):
-    monkeypatch.setattr(probe_module, "CoupledNMF", ModelOnDevice)
+    monkeypatch.setattr(probing, "CoupledNMF", ModelOnDevice)
     fetched = probe(network, images, n_components=4, random_state=0)
     found = {"F": fetched.F, "components": fetched.model.components_, "latent images": fetched.latent_images}
     found |= fetched.neuron_patterns | {"transform": fetched.transform(images.images[:5])}
@@ -217,14 +194,14 @@ def test_results_are_on_the_host(result, network, images, handed_over, monkeypat
 
 def test_bytes_of_what_would_stay_are_those_of_the_blocks(network, images, handed_over, monkeypatch):
     asked = []
-    monkeypatch.setattr(probe_module, "has_room", lambda device, n_bytes: bool(asked.append(n_bytes)))
+    monkeypatch.setattr(recording, "has_room", lambda device, n_bytes: bool(asked.append(n_bytes)))
     X = record_blocks(network, images.images, LAYERS)
     assert asked == [sum(X[name].nbytes for name in X.names)]
     assert not handed_over, "without room, nothing is handed over"
 
 
 def test_without_cupy_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
-    monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
+    monkeypatch.setattr(recording, "device_of", lambda network: GPU)
     monkeypatch.setitem(sys.modules, "cupy", None)  # the import fails
     with pytest.warns(UserWarning, match=r'on cuda:0, but CuPy .*pip install "cupy-cuda13x\[ctk\]".*cuda12') as heard:
         X = record_blocks(network, images.images, LAYERS)
@@ -233,7 +210,7 @@ def test_without_cupy_activations_come_to_the_host_with_one_warning(network, ima
 
 
 def test_without_room_activations_come_to_the_host_with_one_warning(network, images, monkeypatch):
-    monkeypatch.setattr(probe_module, "device_of", lambda network: GPU)
+    monkeypatch.setattr(recording, "device_of", lambda network: GPU)
     monkeypatch.setattr(handover, "has_cupy", lambda: True)
     monkeypatch.setattr(handover, "free_bytes", lambda device: 1_000_000)
     with pytest.warns(UserWarning, match=r"take 0\.000611 GB, more than 50% of the 0\.001 GB .*on cuda:0") as heard:

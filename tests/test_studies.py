@@ -114,33 +114,6 @@ def test_claims_on_digits_are_left_out_for_other_classes():
     assert len(STUDIES["order"].claims(digits)) > len(STUDIES["order"].claims(clothes)) == 3
 
 
-def test_command_line_runs_one_network(tmp_path, capsys):
-    status = cli.main(["run", "--ranks", "2", "--max-iter", "3", "--out", str(tmp_path)])
-    assert status == 0
-    assert "RMSE" in capsys.readouterr().out
-    for name in ("result.json", "model.npz", "latent-images.png", "neurons.png"):
-        assert (tmp_path / "rank-2" / name).is_file()
-
-
-def test_command_line_resumes_a_run_of_several_seeds(tmp_path, monkeypatch, capsys):
-    arguments = ["run", "--ranks", "2,3", "--seeds", "0,1", "--max-iter", "3", "--out", str(tmp_path)]
-    assert cli.main(arguments) == 0
-    assert len(list(tmp_path.glob("seed-*/rank-*/model.npz"))) == 4
-    (tmp_path / "seed-1" / "rank-3" / cli.REQUEST).unlink()
-    trained = []
-    real = cli._train_one
-    monkeypatch.setattr(
-        cli, "_train_one", lambda data, settings, seed: trained.append(seed) or real(data, settings, seed)
-    )
-    capsys.readouterr()
-    assert cli.main([*arguments, "--resume"]) == 0
-    assert trained == [1]
-    assert capsys.readouterr().out.count("RMSE") == 1
-    arguments[arguments.index("--max-iter") + 1] = "4"
-    assert cli.main([*arguments, "--resume"]) == 0
-    assert trained == [1, 0, 1], "other settings are another run"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

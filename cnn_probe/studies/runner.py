@@ -26,7 +26,8 @@ from cnn_probe.diagnostics import (
     svd_floor,
 )
 from cnn_probe.networks import PaperNet, build_network
-from cnn_probe.probe import block_shapes, provenance, record_blocks
+from cnn_probe.probing import provenance
+from cnn_probe.recording import block_shapes, record_blocks
 from cnn_probe.studies.claims import Record
 from cnn_probe.studies.study import Study
 from cnn_probe.training import TrainingPlan, evaluate, train

@@ -1,0 +1,96 @@
+"""What a network says of each image, heard while its layers are recorded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Predict = Callable[[Any], Any]
+
+
+class Predictions:
+    """Labels from the network's outputs of every forward pass made inside the ``with`` block, one after the other.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Whose outputs are heard.
+    predict : callable, default=None
+        ``predict(output)`` gives the labels, whole numbers of shape (n,), of a batch of n images. None: the largest of
+        each row, if the output is a floating tensor of shape (n, n_classes) with two classes or more; else there are
+        none, and a warning says so.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = nn.Identity()
+    >>> with Predictions(network) as heard:
+    ...     _ = network(torch.tensor([[0.1, 0.9], [0.8, 0.2]])), network(torch.tensor([[0.3, 0.7]]))
+    >>> heard.labels
+    array([1, 0, 1])
+    """
+
+    def __init__(self, network: nn.Module, predict: Predict | None = None) -> None:
+        self._network, self._predict = network, predict
+        self._batches: list[NDArray[np.int64]] | None = []
+
+    def __enter__(self) -> Predictions:
+        self._handle = self._network.register_forward_hook(self._hear)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """One label an image; None if the outputs give none."""
+        return np.concatenate(self._batches) if self._batches else None
+
+    def _hear(self, network: nn.Module, inputs: Any, output: Any) -> None:
+        if self._batches is None:
+            return
+        n = len(inputs[0])
+        if self._predict is not None:
+            self._batches.append(_checked(self._predict(output), n))
+        elif _are_scores(output, n):
+            self._batches.append(output.argmax(dim=1).cpu().numpy())
+        else:
+            self._batches = None
+            warnings.warn(
+                f"The network returns {_described(output)} for {n} images, not a score for each class, so the result "
+                "has no predictions; pass predict=, a function that makes labels of such an output.",
+                stacklevel=2,
+            )
+
+
+def _are_scores(output: Any, n: int) -> bool:
+    if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim != 2:
+        return False
+    return len(output) == n and output.shape[1] >= 2
+
+
+def _checked(labels: Any, n: int) -> NDArray[np.int64]:
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu()
+        labels = labels.double() if labels.is_floating_point() else labels  # NumPy has no bfloat16
+    found = np.asarray(labels)
+    if found.shape != (n,) or found.dtype.kind not in "iu":
+        raise ValueError(
+            f"predict must return {n} labels for a batch of {n} images, whole numbers of shape ({n},); "
+            f"it returned {found.dtype} of shape {found.shape}"
+        )
+    return found.astype(np.int64)
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"{str(output.dtype).removeprefix('torch.')} of shape {tuple(output.shape)}"
+    return f"a {type(output).__name__}"
