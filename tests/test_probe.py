@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, handover, load_dataset, probe, probing, recording
 from cnn_probe.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, spectra

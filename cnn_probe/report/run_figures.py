@@ -37,8 +37,8 @@ def captions(layers: tuple[str, ...]) -> dict[str, str]:
     return {
         "latent-images.png": "Latent images: the pixels of each factor, strongest first, each on a scale of its own, "
         "with the classes that have most of its weight. The factorization saw no classes.",
-        "examples.png": f"The factors' latent images ({MOST_ROWS} at most), each beside the test images that it has the "
-        "largest share of.",
+        "examples.png": f"The factors' latent images ({MOST_ROWS} at most), each beside the test images of which it "
+        "has the largest share.",
         **{
             f"neurons-{layer}.png": f"Neurons of {layer} in each factor: one row a factor, one field a channel, at "
             "the places where its neurons are. Bright neurons are active in the images that use the factor."
