@@ -6,7 +6,6 @@ Nothing here is slow to import: PyTorch and what needs it come once the argument
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import tempfile
@@ -161,36 +160,35 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _study(args: argparse.Namespace) -> None:
-    from cnn_probe.bars import Bars
+    from cnn_probe.bars import Bars, say
     from cnn_probe.datasets import load_dataset
-    from cnn_probe.report import draw_figures, write_page
+    from cnn_probe.locks import only_one
+    from cnn_probe.report import publish
     from cnn_probe.studies import STUDIES, run_studies
+
+    def notice(text: str) -> None:
+        say(f"cnn-probe: {text}", file=sys.stderr)
 
     settings = _settings(args)
     data = load_dataset(args.data, args.data_root, download=args.download)
     chosen = list(STUDIES.values()) if args.study == "all" else [STUDIES[args.study]]
-    bars = Bars()
-    try:
-        results = run_studies(chosen, data, settings, args.out, resume=args.resume, progress=bars)
-    finally:
-        bars.close()
-    if args.resume:
-        results["studies"] = {**_kept_studies(args.out, results["provenance"]), **results["studies"]}
-    (args.out / "results.json").write_text(json.dumps(results))
-    page = write_page(results, draw_figures(results, data.class_names, args.out), args.out)
+    with only_one(args.out):
+        bars = Bars()
+        try:
+            results = run_studies(
+                chosen,
+                data,
+                settings,
+                args.out,
+                resume=args.resume,
+                keep=list(STUDIES.values()),
+                progress=bars,
+                notice=notice,
+            )
+        finally:
+            bars.close()
+        page = publish(results, args.out, notice=notice)
     sys.stdout.write(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}\n")
-
-
-def _kept_studies(out: Path, provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return the studies that an earlier run on the same data with the same settings left in ``out``."""
-    try:
-        earlier = json.loads((out / "results.json").read_text())
-        now = json.loads(json.dumps(provenance))
-        same = all(earlier["provenance"][key] == now[key] for key in ("data", "settings"))
-        kept: dict[str, Any] = earlier["studies"] if same else {}
-    except (OSError, ValueError, KeyError):
-        return {}
-    return kept
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.datasets import CIFAR10, MNIST, FashionMNIST, ImageFolder
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
+
+from cnn_probe.folders import TEST_FOLDERS, read_class_folders
+from cnn_probe.names import shown, shown_all
+from cnn_probe.ranges import is_whole
 
 #: Seeds the split of data that come without one: the split is part of the data set, not of a run.
 SPLIT_SEED = 0
+LARGEST_SIDE = 4096  # pixels: all images are held in memory
 _IDX_FILE = "raw/train-images-idx3-ubyte"
 _Size = tuple[int, int] | None
 
@@ -156,7 +160,9 @@ class ImageData:
         wanted = list(names)
         unknown = ", ".join(repr(name) for name in wanted if name not in labels)
         if unknown:
-            raise ValueError(f"{self.name} has no class {unknown}; its classes are {', '.join(self.class_names)}")
+            raise ValueError(
+                f"{self.name} has no class {unknown}; its classes are {', '.join(shown_all(self.class_names))}"
+            )
         return tuple(labels[name] for name in wanted)
 
 
@@ -173,10 +179,10 @@ def load_dataset(
     ----------
     name : {"digits", "mnist", "fashion-mnist", "cifar10", "folder"}
         "digits" comes with scikit-learn: 8×8 pixels enlarged to 28×28, a stratified split of 1,347 to 450. "folder"
-        reads ``root/train`` and ``root/test`` (or ``root/val``), with one folder of images for each class; where
-        these are missing, the folders in ``root`` are the classes and a stratified fifth of the images is held
-        out. If every image is grey (red, green and blue equal everywhere) there is one channel, otherwise there
-        are three. Transparency is dropped.
+        reads ``root/train`` and ``root/test`` (or ``val``, ``valid``, ``validation``), with one folder for each
+        class and the images directly in it; where these are missing, the folders in ``root`` are the classes and a
+        stratified fifth of the images is held out. If every image is grey (red, green and blue equal everywhere)
+        there is one channel, otherwise there are three. Transparency is dropped.
     root : path, default=None
         Where the data lie, as torchvision lays them out. "digits" needs none.
     download : bool, default=False
@@ -202,8 +208,9 @@ def load_dataset(
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; there are {', '.join(DATASETS)}")
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if size is not None and min(size) < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, got {image_size!r}")
+    sides = size if isinstance(size, tuple | list) else ()
+    if size is not None and not (len(sides) == 2 and all(is_whole(side, 1, LARGEST_SIDE) for side in sides)):
+        raise ValueError(f"image_size must be at least 1 pixel and at most {LARGEST_SIDE}, got {image_size!r}")
     if root is None and name != "digits":
         raise ValueError(f"data set {name!r} is read from a folder: pass it as root (--data-root)")
     return DATASETS[name](Path(root or "").expanduser(), download, size)
@@ -232,39 +239,19 @@ def _load_torchvision(name: str, source: Any, file: str, root: Path, download: b
 
 
 def _load_folder(root: Path, download: bool, size: _Size) -> ImageData:
-    test_root = next((root / part for part in ("test", "val") if (root / part).is_dir()), None)
+    test_root = next((root / part for part in TEST_FOLDERS if (root / part).is_dir()), None)
     if test_root is None or not (root / "train").is_dir():
-        images, labels, classes = _read_class_folders(root, size or (28, 28))
-        return _split("folder", ImageSet(_pixels(images), labels), classes, 0.2)
-    images, labels, classes = _read_class_folders(root / "train", size or (28, 28))
-    test_images, test_labels, test_classes = _read_class_folders(test_root, size or (28, 28))
+        images, labels, classes = read_class_folders(root, size or (28, 28))
+        return _split("folder", ImageSet(_pixels(images), torch.from_numpy(labels)), classes, 0.2)
+    images, labels, classes = read_class_folders(root / "train", size or (28, 28))
+    test_images, test_labels, test_classes = read_class_folders(test_root, size or (28, 28))
     if classes != test_classes:
-        odd = ", ".join(sorted(set(classes) ^ set(test_classes)))
-        raise ValueError(f"{root / 'train'} and {test_root} must hold the same classes; only one has {odd}")
+        odd = ", ".join(shown(name) for name in sorted(set(classes) ^ set(test_classes)))
+        where = f"{shown(str(root / 'train'), None)} and {shown(str(test_root), None)}"
+        raise ValueError(f"{where} must hold the same classes; only one has {odd}")
     train, test = _pixels(np.concatenate([images, test_images])).split([len(labels), len(test_labels)])
-    return ImageData("folder", ImageSet(train, labels), ImageSet(test, test_labels), classes)
-
-
-def _read_class_folders(folder: Path, size: tuple[int, int]) -> tuple[np.ndarray, Tensor, tuple[str, ...]]:
-    try:
-        found = ImageFolder(str(folder))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{folder} must hold a folder of images for each class: {error}") from error
-    if len(found.classes) < 2:
-        raise ValueError(f"{folder} must hold two class folders or more, found only {found.classes[0]!r}")
-    images = np.stack([_read_image(path, size) for path, _ in found.samples])
-    return images, torch.tensor(found.targets), tuple(found.classes)
-
-
-def _read_image(path: str, size: tuple[int, int]) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            # Pillow would clip such pixels to 8 bits without a word.
-            if image.mode[0] in "IF":
-                raise ValueError(f"{path} has more than 8 bits a pixel (mode {image.mode}); save it with 8")
-            return np.asarray(image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
-    except OSError as error:
-        raise ValueError(f"cannot read the image {path}: {error}") from error
+    sets = ImageSet(train, torch.from_numpy(labels)), ImageSet(test, torch.from_numpy(test_labels))
+    return ImageData("folder", *sets, classes)
 
 
 def _pixels(values: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Records in, matplotlib figures out. No figure knows where its numbers come from."""
+"""Records in, matplotlib figures out. No figure knows where its numbers come from, or what names will look like."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cnn_probe.lettering import add_legend, entitle, letter_all
+from cnn_probe.names import shown, shown_all
 from cnn_probe.studies.claims import Record, relative_error, rmse
 
 COLOURS = ("#8c2d04", "#d9772b", "#4a90b8", "#08306b")  # from the worst trained to the best
@@ -22,28 +24,32 @@ def _axes(figure: Figure, n: int) -> list[Axes]:
     return list(axes)
 
 
-def _band(ax: Axes, x: Sequence[float], runs: NDArray[Any], label: str, colour: str) -> None:
+def _band(ax: Axes, x: Sequence[float], runs: NDArray[Any], colour: str) -> None:
     """Mean over the seeds, and the range that they give."""
     mean = runs.mean(axis=0)
-    ax.plot(x, mean, marker="o" if len(x) < 20 else None, ms=4, color=colour, label=label)
+    ax.plot(x, mean, marker="o" if len(x) < 20 else None, ms=4, color=colour)
     if len(runs) > 1:
         ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.15, lw=0)
+
+
+def _colours(records: Mapping[str, Any]) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(len(records))]
 
 
 def error_curves(records: Mapping[str, list[Record]], ranks: Sequence[int]) -> Figure:
     """RMSE against the rank (the paper's figures 3 and 6), and the layers' scale-free error beside it."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    measures: tuple[tuple[str, Callable[[Record, int], float]], ...] = (
-        ("RMSE (as in the paper)", rmse),
-        ("relative error of the layers (scale-free)", relative_error),
+    measures: tuple[tuple[str, str, Callable[[Record, int], float]], ...] = (
+        ("error of images and layers, as in the paper", "RMSE", rmse),
+        ("error of the layers, free of scale", "relative error, mean over layers", relative_error),
     )
-    for ax, (title, measure) in zip(_axes(figure, 2), measures, strict=True):
-        for colour, (label, runs) in zip(COLOURS, records.items(), strict=False):
-            _band(ax, ranks, np.array([[measure(run, rank) for rank in ranks] for run in runs]), label, colour)
-        ax.set(xlabel="latent factors", title=title, xticks=list(ranks))
-        ax.title.set_fontsize(10)
+    for ax, (title, unit, measure) in zip(_axes(figure, 2), measures, strict=True):
+        for colour, runs in zip(_colours(records), records.values(), strict=True):
+            _band(ax, ranks, np.array([[measure(run, rank) for rank in ranks] for run in runs]), colour)
+        ax.set(xlabel="latent factors", ylabel=unit, xticks=list(ranks))
+        entitle(ax, title, size=10)
         ax.set_ylim(bottom=0)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    add_legend(figure.axes[0], records)
     return figure
 
 
@@ -51,17 +57,20 @@ def spectrum(records: Mapping[str, list[Record]], layer: str, share: float = 1.0
     """Singular values of a layer on a logarithmic axis, raw (figures 4, 5, 7) and as parts of the first."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = _axes(figure, 2)
-    for colour, (label, runs) in zip(COLOURS, records.items(), strict=False):
+    for colour, runs in zip(_colours(records), records.values(), strict=True):
         values = np.array([run["singular_values"][layer] for run in runs])
         values = values[:, : max(2, int(share * values.shape[1]))]
         number = np.arange(1, values.shape[1] + 1)
-        for ax, shown in ((left, values), (right, values / values[:, :1])):
+        for ax, curve in ((left, values), (right, values / np.maximum(values[:, :1], 1e-30))):
             # What is below the resolution of the gram matrix they come from is not drawn.
-            _band(ax, number.tolist(), np.where(values > 1e-4 * values[:, :1], shown, np.nan), label, colour)
-    for ax, title in ((left, f"singular values of {layer}"), (right, "the same, over the first")):
-        ax.set(yscale="log", xlabel="number", title=title)
-        ax.title.set_fontsize(10)
-    left.legend(frameon=False, fontsize=8)
+            _band(ax, number.tolist(), np.where(values > 1e-4 * values[:, :1], curve, np.nan), colour)
+    for ax, title, unit in (
+        (left, f"singular values of {shown(layer)}", "singular value"),
+        (right, "the same, over the first", "part of the first singular value"),
+    ):
+        ax.set(yscale="log", xlabel="number", ylabel=unit)
+        entitle(ax, title, size=10)
+    add_legend(left, records)
     return figure
 
 
@@ -69,6 +78,7 @@ def latent_images(images: NDArray[Any], use: NDArray[Any] | None, class_names: S
     """Latent images with the classes that use them most (the paper's figure 2); images (k, channels, h, w)."""
     k = len(images)
     columns = min(5, k)
+    names = shown_all(class_names, width=14)
     rows = -(-k // columns)
     figure = Figure(figsize=(1.7 * columns, 2.0 * rows), layout="constrained")
     for i, ax in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
@@ -77,11 +87,13 @@ def latent_images(images: NDArray[Any], use: NDArray[Any] | None, class_names: S
             continue
         picture = np.moveaxis(images[i], 0, -1) / max(float(images[i].max()), 1e-30)
         ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
-        title = f"factor {i + 1}"
+        lines = [f"factor {i + 1}"]
         if use is not None:
             top = [c for c in np.argsort(-use[i])[:3] if use[i][c] > 1.2 / len(class_names)]
-            title += "\n" + "  ".join(f"{class_names[c]}: {use[i][c]:.0%}" for c in top)
-        ax.set_title(title, fontsize=8)
+            users = [f"{names[c]}: {use[i][c]:.0%}" for c in top]
+            together = ", ".join(users)
+            lines += [together] if len(together) < 26 else users
+        entitle(ax, *lines, size=8)
     return figure
 
 
@@ -91,6 +103,7 @@ def neuron_heatmaps(patterns: Mapping[str, Mapping[str, NDArray[Any]]]) -> Figur
     ``patterns[condition][layer]`` has shape (k, n_neurons). A layer shares one colour scale over the conditions.
     """
     conditions, layers = list(patterns), list(next(iter(patterns.values())))
+    trained, named = shown_all(conditions, width=24), shown_all(layers, width=24)
     figure = Figure(figsize=(9, 2.1 * len(conditions) + 0.4), layout="constrained")
     grid = figure.subplots(len(conditions), len(layers), squeeze=False)
     for j, layer in enumerate(layers):
@@ -98,7 +111,7 @@ def neuron_heatmaps(patterns: Mapping[str, Mapping[str, NDArray[Any]]]) -> Figur
         for i, condition in enumerate(conditions):
             ax = grid[i][j]
             image = ax.imshow(patterns[condition][layer], aspect="auto", cmap="magma", vmin=0, vmax=max(top, 1e-12))
-            ax.set_title(f"{layer}, trained {condition}", fontsize=9)
+            entitle(ax, f"{named[j]}, trained {trained[i]}", size=9)
             ax.set_xlabel("neuron" if i == len(conditions) - 1 else "")
             ax.set_ylabel("factor")
             ax.set_yticks(range(len(patterns[condition][layer])), range(1, len(patterns[condition][layer]) + 1))
@@ -110,14 +123,14 @@ def neuron_heatmaps(patterns: Mapping[str, Mapping[str, NDArray[Any]]]) -> Figur
 def class_overlap(overlaps: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> Figure:
     """Overlap of the neurons that fire for each pair of classes, one panel a condition."""
     figure = Figure(figsize=(4.4 * len(overlaps), 3.9), layout="constrained")
-    ticks = np.arange(len(class_names))
-    for ax, (condition, overlap) in zip(
-        figure.subplots(1, len(overlaps), squeeze=False)[0], overlaps.items(), strict=True
-    ):
+    names, style = letter_all(class_names)
+    turned = 90 if max(map(len, names)) > 2 else 0
+    panels = figure.subplots(1, len(overlaps), squeeze=False)[0]
+    for ax, condition, overlap in zip(panels, shown_all(overlaps), overlaps.values(), strict=True):
         image = ax.imshow(overlap, cmap="viridis", vmin=0, vmax=1)
-        ax.set_xticks(ticks, class_names, fontsize=7)
-        ax.set_yticks(ticks, class_names, fontsize=7)
-        ax.set_title(condition, fontsize=9)
+        ax.set_xticks(range(len(names)), names, fontsize=7, rotation=turned, **style)
+        ax.set_yticks(range(len(names)), names, fontsize=7, **style)
+        entitle(ax, condition, size=9)
     figure.colorbar(image, ax=figure.axes, shrink=0.8, label="Jaccard overlap")
     return figure
 
@@ -129,10 +142,11 @@ def firing_map(rates: Mapping[str, NDArray[Any]], class_names: Sequence[str]) ->
     """
     figure = Figure(figsize=(9, 2.0 * len(rates) + 0.5), layout="constrained")
     grid = figure.subplots(len(rates), 1, squeeze=False)[:, 0]
-    for ax, (condition, values) in zip(grid, rates.items(), strict=True):
+    names, style = letter_all(class_names)
+    for ax, condition, values in zip(grid, shown_all(rates), rates.values(), strict=True):
         image = ax.imshow(values, aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest")
-        ax.set_yticks(range(len(class_names)), class_names, fontsize=7)
-        ax.set_title(f"trained {condition}", fontsize=9)
+        ax.set_yticks(range(len(names)), names, fontsize=7, **style)
+        entitle(ax, f"trained {condition}", size=9)
         ax.set_ylabel("class")
     grid[-1].set_xlabel("neuron")
     figure.colorbar(image, ax=figure.axes, shrink=0.8, label="images that activate it")

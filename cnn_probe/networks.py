@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 _KERNEL = 5
 _POOL = 2
 _SMALLEST_IMAGE = 16
+LARGEST_SEED = 2**64 - 1  # PyTorch's
 _CPU = torch.device("cpu")
 
 
@@ -95,7 +97,14 @@ def _pooled_twice(length: int) -> int:
 
 
 def build_network(in_channels: int, image_size: int | tuple[int, int], n_classes: int, seed: int) -> PaperNet:
-    """Return a `PaperNet` on the CPU whose weights depend on ``seed`` alone; no global generator moves.
+    """Return a `PaperNet` on the CPU whose weights depend on ``seed`` alone; no global generator takes part.
+
+    They are the weights that ``PaperNet(...)`` has after ``torch.manual_seed(seed)``.
+
+    Raises
+    ------
+    ValueError
+        If the seed is not a whole number from 0 to 2**64 - 1, or a number does not suit `PaperNet`.
 
     Examples
     --------
@@ -103,8 +112,24 @@ def build_network(in_channels: int, image_size: int | tuple[int, int], n_classes
     >>> torch.equal(first.fc.weight, again.fc.weight)
     True
     """
-    with seeded(seed):
-        return PaperNet(in_channels, image_size, n_classes)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
+    generator = torch.Generator().manual_seed(int(seed))
+    with torch.device("meta"):  # without weights yet: PyTorch would draw them from its one global generator
+        network = PaperNet(in_channels, image_size, n_classes)
+    network.to_empty(device="cpu")
+    for layer in network.children():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            _draw_weights(layer, generator)
+    return network
+
+
+def _draw_weights(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw as PyTorch does when it makes such a layer; a test compares the bits."""
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    assert layer.bias is not None
+    bound = 1 / math.sqrt(layer.weight[0].numel())
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
 def save_network(network: PaperNet, path: str | Path) -> None:
@@ -143,41 +168,11 @@ def load_network(path: str | Path) -> PaperNet:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
-    """Seed PyTorch's generators of the CPU and of ``device``, and afterwards put them back as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        # Not torch.manual_seed: that reseeds every GPU, also those that fork_rng does not put back.
-        torch.default_generator.manual_seed(seed)
-        for gpu in devices:
-            torch.cuda.default_generators[gpu.index].manual_seed(seed)
-        yield
-
-
-@contextmanager
-def deterministic(device: torch.device, threads: int) -> Iterator[None]:
-    """Let PyTorch use deterministic algorithms alone and so many CPU threads, and afterwards what it used before."""
-    if device.type == "cuda":
-        # cuBLAS needs it to be deterministic, and PyTorch reads it only at the process's first cuBLAS call.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    threads_before = torch.get_num_threads()
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads_before)
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
-
-
-@contextmanager
 def training_mode(network: nn.Module, training: bool) -> Iterator[None]:
     """Put the whole network into training or evaluation mode, and afterwards each module back as it was."""
     before = {module: module.training for module in network.modules()}
-    network.train(training)
     try:
+        network.train(training)
         yield
     finally:
         for module, mode in before.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,82 +17,13 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from cnn_probe.datasets import ImageSet
-from cnn_probe.networks import deterministic, device_of, seeded, training_mode
+from cnn_probe.isolation import run_isolated
+from cnn_probe.networks import device_of, training_mode
+from cnn_probe.plan import TrainingPlan
+from cnn_probe.ranges import is_whole
 
 #: Each draws from the plan's seed, but none may repeat another's numbers.
 _LABEL_STREAM, _SUBSET_STREAM, _ORDER_STREAM = range(3)
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What to train on, in which order, and how long; the defaults come near the paper's accuracies on MNIST.
-
-    Parameters
-    ----------
-    fraction : float, default=1.0
-        Share of the images to train on, above 0 and at most 1. With one seed, a smaller share lies within a larger.
-    classes : tuple of int or None, default=None
-        Labels to train on (`ImageData.class_indices` finds them by name); None for all. ``fraction`` is of these.
-    order : "shuffled" or tuple of int, default="shuffled"
-        "shuffled" reshuffles in every epoch. A tuple trains class after class: its labels first, in its order,
-        then the others, ascending; the images of a class are shuffled.
-    epochs : int, default=1
-        Passes over the chosen images.
-    batch_size : int, default=64
-        Images in an optimizer step; the last step of an epoch may have fewer.
-    learning_rate, momentum : float, default=0.01 and 0.5
-        Of stochastic gradient descent.
-    shuffle_labels : bool, default=False
-        A control: permute the labels over all images, before anything else looks at them.
-    max_steps : int or None, default=None
-        A control: stop after this many optimizer steps, if the epochs have not ended before.
-    seed : int, default=0
-        Seeds all of the above, and whatever the network draws while it trains; not negative.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
-    """
-
-    fraction: float = 1.0
-    classes: tuple[int, ...] | None = None
-    order: Literal["shuffled"] | tuple[int, ...] = "shuffled"
-    epochs: int = 1
-    batch_size: int = 64
-    learning_rate: float = 0.01
-    momentum: float = 0.5
-    shuffle_labels: bool = False
-    max_steps: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        checks = {
-            "fraction": (0 < self.fraction <= 1, "above 0 and at most 1"),
-            "classes": (self.classes is None or _are_labels(self.classes), "None or a tuple of different labels"),
-            "order": (
-                self.order == "shuffled" or _are_labels(self.order, within=self.classes),
-                '"shuffled" or a tuple of different labels, all among the classes trained on',
-            ),
-            "epochs": (_is_count(self.epochs), "a whole number of at least 1"),
-            "batch_size": (_is_count(self.batch_size), "a whole number of at least 1"),
-            "learning_rate": (0 < self.learning_rate < math.inf, "finite and above 0"),
-            "momentum": (0 <= self.momentum < 1, "at least 0 and below 1"),
-            "max_steps": (self.max_steps is None or _is_count(self.max_steps), "None or at least 1"),
-            "seed": (isinstance(self.seed, int) and self.seed >= 0, "a whole number of at least 0"),
-        }
-        for name, (holds, wanted) in checks.items():
-            if not holds:
-                raise ValueError(f"{name} must be {wanted}; got {getattr(self, name)!r}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
-
-
-def _are_labels(values: Any, within: tuple[int, ...] | None = None) -> bool:
-    whole = isinstance(values, tuple) and all(isinstance(label, int) and label >= 0 for label in values)
-    return whole and 0 < len(values) == len(set(values)) and (within is None or set(values) <= set(within))
 
 
 @dataclass(frozen=True)
@@ -208,7 +139,8 @@ def train(
 ) -> TrainingRecord:
     """Train in place, by stochastic gradient descent on the cross entropy, and return what was done.
 
-    On one machine, network, images, plan and threads decide the weights bit for bit. Global state stays as it was.
+    On one machine, network, images, plan and threads decide the weights bit for bit. PyTorch's global state comes back
+    as it was, also after Ctrl-C; since there is one of it, trainings in several threads wait for each other.
 
     Parameters
     ----------
@@ -235,31 +167,48 @@ def train(
         raise TypeError(f"train_set must be an ImageSet, got {type(train_set).__name__}; of an ImageData, take .train")
     if train_set.labels is None:
         raise ValueError("train_set has no labels; training needs them (evaluate and probe do without)")
+    if not is_whole(threads):
+        raise ValueError(f"threads must be a whole number of at least 1, got {threads!r}")
     labels = labels_of_training(train_set.labels.cpu(), plan)
-    orders = [order_of_training(labels, plan, epoch) for epoch in range(plan.epochs)]
-    batches = [batch for order in orders for batch in order.split(plan.batch_size)][: plan.max_steps]
-    largest_label = int(labels[torch.cat(batches)].max())
+    chosen = order_of_training(labels, plan)
+    largest_label, size = int(labels[chosen].max()), min(plan.batch_size, len(chosen))
+    n_steps = plan.epochs * -(-len(chosen) // size)
+    n_steps = n_steps if plan.max_steps is None else min(n_steps, plan.max_steps)
     device = device_of(network)
     optimizer = SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
     losses: deque[float] = deque(maxlen=50)  # the loss of a single batch says little
+    examples = 0
     start = time.perf_counter()
-    with seeded(plan.seed, device), deterministic(device, threads), training_mode(network, True):
-        for step, batch in enumerate(batches, start=1):
+
+    def descend() -> None:
+        nonlocal examples
+        for step, batch in enumerate(_batches(labels, plan, size), start=1):
             images, targets = train_set.images[batch].to(device), labels[batch].to(device)
             losses.append(_descend(network, optimizer, images, targets, largest_label))
+            examples += len(batch)
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(f"loss {losses[-1]} at step {step}; lower learning_rate={plan.learning_rate}")
-            if progress is not None and (step % max(1, len(batches) // 100) == 0 or step == len(batches)):
-                progress(step, len(batches), losses[-1])
+            if progress is not None and (step % max(1, n_steps // 100) == 0 or step == n_steps):
+                progress(step, n_steps, losses[-1])
+            if step == n_steps:
+                return
+
+    run_isolated(descend, network, seed=plan.seed, device=device, threads=threads)
     return TrainingRecord(
-        steps=len(batches),
-        examples=sum(map(len, batches)),
+        steps=n_steps,
+        examples=examples,
         seconds=time.perf_counter() - start,
         final_loss=float(np.mean(losses)),
         threads=threads,
         torch_version=str(torch.__version__),
         plan=asdict(plan),
     )
+
+
+def _batches(labels: Tensor, plan: TrainingPlan, size: int) -> Iterator[Tensor]:
+    """Yield the images of each step, epoch after epoch."""
+    for epoch in range(plan.epochs):
+        yield from order_of_training(labels, plan, epoch).split(size)
 
 
 def _descend(network: nn.Module, optimizer: SGD, images: Tensor, targets: Tensor, largest_label: int) -> float:

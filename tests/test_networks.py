@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,11 +11,9 @@ from torch.nn.functional import conv2d, linear, max_pool2d
 from cnn_probe.networks import (
     PaperNet,
     build_network,
-    deterministic,
     device_of,
     load_network,
     save_network,
-    seeded,
     training_mode,
 )
 
@@ -58,6 +59,32 @@ def test_the_seed_alone_sets_the_weights():
     assert torch.equal(torch.random.get_rng_state(), before), "the global generator moved"
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+def test_the_weights_are_those_that_pytorch_draws_by_itself():
+    for seed, config in ((0, (1, 28, 10)), (2**64 - 1, (3, (20, 24), 4)), (np.int64(7), (1, 16, 2))):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seed))
+            expected = PaperNet(*config).state_dict()
+        built = build_network(*config, seed=seed)
+        assert all(torch.equal(values, expected[name]) for name, values in built.state_dict().items())
+        assert all(weights.requires_grad and weights.device.type == "cpu" for weights in built.parameters())
+
+
+def test_networks_built_in_threads_have_the_weights_of_their_seeds():
+    before = torch.random.get_rng_state()
+    alone = [build_network(1, 16, 4, seed=seed).fc.weight for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        built = pool.map(lambda i: build_network(1, 16, 4, seed=i % 4).fc.weight, range(200))
+        different = [i for i, weight in enumerate(built) if not torch.equal(weight, alone[i % 4])]
+    assert not different
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, "0", None])
+def test_seeds_that_are_none_are_refused(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 to 18446744073709551615, got"):
+        build_network(1, 28, 10, seed=seed)
 
 
 def test_a_saved_network_comes_back_whole(tmp_path):
@@ -106,21 +133,6 @@ def test_training_mode_puts_every_module_back_also_after_an_error():
     with pytest.raises(RuntimeError, match="injected"):
         fail_inside()
     assert [module.training for module in network.modules()] == [True, True, False]
-
-
-def test_seeded_and_deterministic_leave_no_trace():
-    before = torch.random.get_rng_state()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        with seeded(3), deterministic(torch.device("cpu"), threads=1):
-            assert not torch.is_deterministic_algorithms_warn_only_enabled()
-            inside = torch.rand(4)
-        assert torch.is_deterministic_algorithms_warn_only_enabled(), "the user's setting was not put back"
-    finally:
-        torch.use_deterministic_algorithms(False)
-    with seeded(3):
-        assert torch.equal(torch.rand(4), inside)
-    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_device_of_a_network_without_parameters_is_the_cpu():

@@ -41,6 +41,16 @@ def weights_of(network):
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1"),
         ({"max_steps": 0}, "max_steps must be None or at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"seed": 2**64}, r"seed must be a whole number of at least 0 and below 2\*\*64; got 18446744073709551616"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"epochs": "3"}, "epochs must be a whole number"),
+        ({"fraction": True}, "fraction must be above 0"),
+        ({"fraction": "half"}, "fraction must be above 0"),
+        ({"learning_rate": None}, "learning_rate must be finite"),
+        ({"momentum": "0.5"}, "momentum must be at least 0"),
+        ({"classes": (True, 2)}, "classes must be None or a tuple"),
+        ({"shuffle_labels": 1}, "shuffle_labels must be True or False"),
     ],
 )
 def test_plans_out_of_range_are_refused(changes, complaint):
@@ -154,6 +164,18 @@ def test_one_thread_makes_the_number_of_cores_irrelevant(digits):
         torch.set_num_threads(before)
     assert torch.equal(*trained)
     assert train(build_network(1, 28, 10, seed=0), digits.train, TrainingPlan(max_steps=1), threads=2).threads == 2
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5, None])
+def test_numbers_of_threads_that_are_none_are_refused(digits, threads):
+    with pytest.raises(ValueError, match="threads must be a whole number of at least 1, got"):
+        train(build_network(1, 28, 10, seed=0), digits.train, TrainingPlan(max_steps=1), threads=threads)
+
+
+def test_a_plan_of_absurd_length_begins_at_once(digits):
+    plan = TrainingPlan(epochs=10**12, batch_size=10**30, max_steps=2)
+    record = train(build_network(1, 28, 10, seed=0), digits.train.subset(range(20)), plan)
+    assert (record.steps, record.examples) == (2, 40)
 
 
 def test_dropout_draws_from_the_plans_seed(digits):

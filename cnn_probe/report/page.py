@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
+from cnn_probe.names import shown, shown_all
 from cnn_probe.studies.claims import Record, relative_error, rmse
+from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
 
 
 def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: Path) -> Path:
     """Write ``index.html`` beside the figures and return its path."""
-    environment = Environment(loader=PackageLoader("cnn_probe", "report"), autoescape=True)
-    ranks = results["provenance"]["settings"]["ranks"]
+    environment = Environment(loader=PackageLoader("cnn_probe", "report"), autoescape=True, finalize=_as_text)
+    ranks, class_names = results["provenance"]["settings"]["ranks"], results["provenance"].get("classes")
     studies = [
         {
             "title": study["title"],
             "verdicts": study["verdicts"],
-            "rows": condition_rows(study, ranks),
+            "rows": condition_rows(study, ranks, class_names),
             "figures": drawn[name],
         }
         for name, study in results["studies"].items()
@@ -30,21 +34,29 @@ def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: P
         provenance=results["provenance"], studies=studies, ranks=ranks
     )
     path = out / "index.html"
-    path.write_text(page, encoding="utf-8")
+    with atomic_open(path) as file:
+        file.write(page.encode())
     return path
 
 
-def condition_rows(study: dict[str, Any], ranks: list[int]) -> list[dict[str, Any]]:
+def _as_text(value: Any) -> Any:
+    """Of all that the template writes, also of names, nothing is left that an encoding or a browser stumbles over."""
+    return shown(value, width=400) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def condition_rows(
+    study: dict[str, Any], ranks: list[int], class_names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """One row a condition: accuracy, RMSE and relative error at the smallest and largest rank, effective rank."""
     rows = []
-    for label, runs in study["records"].items():
+    for written, (label, runs) in zip(shown_all(study["records"]), study["records"].items(), strict=True):
         paper = study["paper_accuracy"].get(label)
         rows.append(
             {
-                "label": label,
+                "label": written,
                 "paper": "–" if paper is None else f"{paper:.0f}%",
                 "accuracy": _spread([100 * run["accuracy"] for run in runs], ".1f", "%"),
-                "recognized": recognized(runs),
+                "recognized": recognized(runs, class_names),
                 "rmse": [_spread([rmse(run, rank) for run in runs], ".4f") for rank in (ranks[0], ranks[-1])],
                 "relative": [
                     _spread([relative_error(run, rank) for run in runs], ".3f") for rank in (ranks[0], ranks[-1])
@@ -56,11 +68,15 @@ def condition_rows(study: dict[str, Any], ranks: list[int]) -> list[dict[str, An
     return rows
 
 
-def recognized(runs: list[Record]) -> str:
-    """Labels of which more than half the test images are recognized, on average over the seeds."""
+def recognized(runs: list[Record], class_names: Sequence[str] | None = None) -> str:
+    """Classes of which more than half the test images are recognized, on average over the seeds; labels if nameless."""
     accuracies = [run["class_accuracy"] for run in runs]
     labels = [label for label in accuracies[0] if np.mean([found[label] for found in accuracies]) > 0.5]
-    return "all" if len(labels) == len(accuracies[0]) else ", ".join(labels) or "none"
+    if labels and len(labels) == len(accuracies[0]):
+        return "all"
+    all_names = None if class_names is None else shown_all(class_names)
+    names = labels if all_names is None else [all_names[int(label)] for label in labels]
+    return ", ".join(names) or "none"
 
 
 def _spread(values: list[float], form: str, unit: str = "") -> str:

@@ -10,14 +10,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cnn_probe import figures
+from cnn_probe.names import file_name, shown
 from cnn_probe.networks import PaperNet
+from cnn_probe.studies.records import Arrays, read_arrays
+from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
 FIRST, LAST = PaperNet.paper_layers
 
 
 def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dict[str, list[tuple[str, str]]]:
-    """Draw every study's figures into ``out/figures``.
+    """Draw every study's figures into ``out/figures``, and remove what was there of studies but is not drawn now.
 
     Returns
     -------
@@ -29,9 +32,14 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     for name, study in results["studies"].items():
         drawn[name] = []
         for stem, caption, figure in FIGURES[name](study["records"], results, class_names, out):
-            file = f"figures/{name}-{stem}.png"
-            figure.savefig(out / file, dpi=110)
+            file = f"figures/{file_name(name)}-{stem}.png"
+            with atomic_open(out / file) as picture:
+                figure.savefig(picture, dpi=110, format="png")
             drawn[name].append((file, caption))
+    named = {out / file for pairs in drawn.values() for file, _ in pairs}
+    for name in {*FIGURES, *drawn}:
+        for left in set((out / "figures").glob(f"{file_name(name)}-*.png")) - named:
+            left.unlink()
     return drawn
 
 
@@ -67,8 +75,8 @@ def _order(records: Any, results: Results, class_names: Sequence[str], out: Path
         channels = [name for name in found if name.startswith("components_pixels")]
         images = np.stack([found[name] for name in channels], axis=1)
         yield (
-            f"latent-{label.replace(' ', '-')}",
-            f"Latent images, trained {label}, and the classes that use them (figure 2).",
+            f"latent-{file_name(label)}",
+            f"Latent images, trained {shown(label)}, and the classes that use them (figure 2).",
             figures.latent_images(images, found.get("class_use"), class_names),
         )
     patterns = {
@@ -101,6 +109,5 @@ def _order(records: Any, results: Results, class_names: Sequence[str], out: Path
 FIGURES = {"fraction": _fraction, "classes": _classes, "order": _order}
 
 
-def _arrays(out: Path, key: str) -> dict[str, Any]:
-    with np.load(out / "networks" / f"{key}.npz", allow_pickle=False) as found:
-        return dict(found)
+def _arrays(out: Path, key: str) -> Arrays:
+    return read_arrays(out / "networks" / f"{key}.npz")

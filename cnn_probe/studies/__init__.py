@@ -3,7 +3,8 @@
 from cnn_probe.studies.classes import CLASSES
 from cnn_probe.studies.fraction import FRACTION
 from cnn_probe.studies.order import ORDER
-from cnn_probe.studies.runner import Settings, run_studies
+from cnn_probe.studies.runner import run_studies
+from cnn_probe.studies.settings import Settings
 from cnn_probe.studies.study import Condition, Study
 
 STUDIES = {study.name: study for study in (FRACTION, CLASSES, ORDER)}

@@ -2,238 +2,207 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import time
+import math
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe.datasets import ImageData
-from cnn_probe.diagnostics import (
-    class_use,
-    dead_share,
-    effective_rank,
-    firing_overlap,
-    firing_rates,
-    spectra,
-    svd_floor,
-)
-from cnn_probe.networks import PaperNet, build_network
+from cnn_probe.locks import only_one
+from cnn_probe.names import shown
+from cnn_probe.networks import build_network
 from cnn_probe.probing import provenance
-from cnn_probe.recording import block_shapes, record_blocks
+from cnn_probe.recording import block_shapes
 from cnn_probe.studies.claims import Record
+from cnn_probe.studies.measuring import fit_ranks, measure_network
+from cnn_probe.studies.records import LAYERS, DamagedRecordError, read_record, record_key, write_record
+from cnn_probe.studies.settings import Settings
 from cnn_probe.studies.study import Study
-from cnn_probe.training import TrainingPlan, evaluate, train
-from coupled_nmf import Blocks, CoupledNMF, RankFit, rank_path
+from cnn_probe.training import TrainingPlan, order_of_training
+from coupled_nmf import Blocks
 
-FORMAT = 4  # raised when a record's content changes, so that --resume does not mix
-LAYERS = PaperNet.paper_layers
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How studies are run.
-
-    Attributes
-    ----------
-    ranks : tuple of int
-        Ranks of the factorization; the paper's by default.
-    seeds : tuple of int
-        One repetition of everything a seed.
-    epochs : int
-        Passes over the training data.
-    solver, init, max_iter
-        As in `CoupledNMF`.
-    """
-
-    ranks: tuple[int, ...] = (10, 20, 30, 40, 50)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 1
-    solver: str = "hals"
-    init: str = "auto"
-    max_iter: int = 200
+Notice = Callable[[str], None]
+Wanted = dict[str, list[TrainingPlan]]  # plans by condition, one a seed
 
 
 def run_studies(
-    studies: list[Study],
+    studies: Sequence[Study],
     data: ImageData,
     settings: Settings,
     out: Path,
     *,
     resume: bool = False,
+    keep: Sequence[Study] = (),
     progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> dict[str, Any]:
     """Run studies and return what ``results.json`` holds.
 
     Parameters
     ----------
-    studies : list of Study
+    studies : sequence of Study
         Which; networks that several of them need are trained once.
     data : ImageData
-        Images to train and to probe with.
+        Images to train and to probe with, all labelled.
     settings : Settings
         Ranks, seeds, solver.
     out : Path
         Folder; each finished network is at once in ``out/networks``.
     resume : bool, default=False
-        Take networks that are there and were made with the same data and settings.
+        Take networks that are there and were made with the same data and settings. What is damaged is made anew.
+    keep : sequence of Study, default=()
+        Studies that go into what is returned as well, if ``out`` holds all of their networks already, made with the
+        same data and settings.
     progress : callable, default=None
         ``progress(what, done, total)``.
+    notice : callable, default=None
+        ``notice(text)`` hears which records are damaged, and why; None warns.
 
     Returns
     -------
     dict
         ``provenance``, and per study its ``records`` by condition (one a seed) and ``verdicts``.
+
+    Raises
+    ------
+    ValueError
+        If the data do not suffice for what is asked, before any network is trained.
+    BlockingIOError
+        If another run is writing to ``out``.
     """
+    tell = _warn if notice is None else notice
+    wanted = {study.name: plans_of(study, data, settings) for study in studies}
+    plans = list(dict.fromkeys(plan for by_label in wanted.values() for some in by_label.values() for plan in some))
+    check_request(data, settings, plans)
     folder = out / "networks"
     folder.mkdir(parents=True, exist_ok=True)
     fingerprint = data.fingerprint()
-    wanted = {
-        study.name: {
-            condition.label: [replace(condition.plan, seed=seed) for seed in settings.seeds]
-            for condition in study.conditions(data.n_classes, settings.epochs)
-        }
-        for study in studies
+    keys = {plan: record_key(fingerprint, plan, settings) for plan in plans}
+    with only_one(folder):
+        records = _records(folder, keys, data, settings, resume, progress or _ignore, tell)
+        others = [study for study in keep if study.name not in wanted]
+        kept = {study.name: _kept(folder, fingerprint, study, data, settings, tell) for study in others}
+    found = {
+        name: {label: [records[plan] for plan in some] for label, some in by_label.items()}
+        for name, by_label in wanted.items()
+    } | {name: by_label for name, by_label in kept.items() if by_label}
+    in_order = {study.name: study for study in (*keep, *studies) if study.name in found}
+    return {
+        "provenance": provenance(
+            None,
+            data=fingerprint,
+            dataset=data.name,
+            classes=list(data.class_names),
+            settings=asdict(settings),
+        ),
+        "studies": {name: _results(study, found[name], data, settings) for name, study in in_order.items()},
     }
-    plans = list(dict.fromkeys(plan for by_label in wanted.values() for plans in by_label.values() for plan in plans))
-    records: dict[TrainingPlan, Record] = {}
-    for done, plan in enumerate(plans):
-        key = record_key(fingerprint, plan, settings)
-        path = folder / f"{key}.json"
-        if resume and path.is_file():
-            records[plan] = read_record(path)
-        else:
-            records[plan] = measure_network(data, plan, settings, path, done, len(plans), progress)
-        if progress:
-            progress("network", done + 1, len(plans))
-    results: dict[str, Any] = {
-        "provenance": provenance(None, data=fingerprint, dataset=data.name, settings=asdict(settings)),
-        "studies": {},
+
+
+def plans_of(study: Study, data: ImageData, settings: Settings) -> Wanted:
+    """How the networks of a study are trained, by condition."""
+    return {
+        condition.label: [replace(condition.plan, seed=seed) for seed in settings.seeds]
+        for condition in study.conditions(data.n_classes, settings.epochs)
     }
-    for study in studies:
-        found = {label: [records[plan] for plan in plans] for label, plans in wanted[study.name].items()}
-        conditions = study.conditions(data.n_classes, settings.epochs)
-        levels = {condition.label: condition.level for condition in conditions}
-        results["studies"][study.name] = {
-            "title": study.title,
-            "paper_accuracy": {
-                condition.label: condition.paper_accuracy if data.name == "mnist" else None for condition in conditions
-            },
-            "verdicts": [claim.verdict(found, levels, settings.ranks) for claim in study.claims(data.class_names)],
-            "records": found,
-        }
-    return results
 
 
-def record_key(fingerprint: str, plan: TrainingPlan, settings: Settings) -> str:
-    """Name of a network's record: the same for the same data, plan and settings only."""
-    what = {"format": FORMAT, "data": fingerprint, "plan": asdict(plan), **asdict(settings), "seeds": None}
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingPlan]) -> None:
+    """Find out before the training what would fail after it."""
+    for part, images in (("train", data.train), ("test", data.test)):
+        if images.labels is None:
+            raise ValueError(f"data.{part} has no labels; studies train on labels and count accuracies")
+    assert data.train.labels is not None
+    for plan in plans:
+        order_of_training(data.train.labels.cpu(), plan)
+    network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
+    n_features = sum(math.prod(shape) for shape in block_shapes(network, data.test.images[:1], LAYERS).values())
+    most, largest = min(len(data.test), n_features), max(settings.ranks)
+    if largest > most:
+        raise ValueError(
+            f"ranks: {largest} is more than {len(data.test)} test images with {n_features} pixels and neurons can "
+            f"hold; {most} is the most"
+        )
+    tiny = Blocks({"tiny": np.arange(1, 13, dtype=np.float32).reshape(4, 3)})
+    fit_ranks(tiny, 0, replace(settings, ranks=(1,), max_iter=1), lambda done, total: None)
 
 
-def read_record(path: Path) -> Record:
-    """Return a network's record as it is on disk."""
-    record: Record = json.loads(path.read_text())
-    return record
-
-
-def measure_network(
+def _records(
+    folder: Path,
+    keys: dict[TrainingPlan, str],
     data: ImageData,
-    plan: TrainingPlan,
     settings: Settings,
-    path: Path,
-    done: int,
-    total: int,
-    progress: Progress | None,
-) -> Record:
-    """Train one network, probe it at every rank, and write its record and arrays."""
-    began = time.perf_counter()
-    network = build_network(data.in_channels, data.image_size, data.n_classes, plan.seed)
-
-    def training_progress(step: int, n_steps: int, loss: float) -> None:
-        if progress:
-            progress(f"network {done + 1} of {total}: training", step, n_steps)
-
-    training = train(network, data.train, plan, progress=training_progress)
-    evaluation = evaluate(network, data.test)
-    X = record_blocks(network, data.test.images, LAYERS)
-    record: Record = {
-        "key": path.stem,
-        "training": asdict(training),
-        "accuracy": evaluation.accuracy,
-        "class_accuracy": evaluation.class_accuracy,
-        "dead_neurons": {layer: dead_share(X[layer]) for layer in LAYERS},
-        **_spectra(X, settings.ranks),
-        "fits": {},
-    }
-    arrays: dict[str, Any] = {}
-    weight = sum(X[name].size * record["root_mean_square"][name] ** 2 for name in X.names)
-
-    def fits_progress(fitted: int, n_fits: int) -> None:
-        if progress:
-            progress(f"network {done + 1} of {total}: factorizations", fitted, n_fits)
-
-    for fit in _fit_ranks(X, plan.seed, settings, fits_progress):
-        record["fits"][str(fit.rank)] = _fit_record(fit, weight)
-        if fit.rank == settings.ranks[0]:
-            arrays = _pictures(network, data, fit.model, fit.F)
-    if data.test.labels is not None:
-        labels = data.test.labels.numpy()
-        for layer in LAYERS:
-            rates = firing_rates(X[layer], labels, data.n_classes)
-            arrays[f"firing_{layer}"], arrays[f"overlap_{layer}"] = rates, firing_overlap(rates)
-        record["firing_overlap"] = arrays[f"overlap_{LAYERS[-1]}"].round(4).tolist()
-    record["seconds"] = time.perf_counter() - began
-    np.savez_compressed(path.with_suffix(".npz"), **arrays)
-    temporary = path.with_suffix(".json.part")  # the record appears whole or not at all
-    temporary.write_text(json.dumps(record))
-    os.replace(temporary, path)
-    return read_record(path)
+    resume: bool,
+    progress: Progress,
+    tell: Notice,
+) -> dict[TrainingPlan, Record]:
+    """Take every network's record from disk, or train and measure the network and write it."""
+    records: dict[TrainingPlan, Record] = {}
+    for number, (plan, key) in enumerate(keys.items(), start=1):
+        path = folder / f"{key}.json"
+        found = _finished(path, data, plan, settings, tell) if resume else None
+        if found is None:
+            record, arrays = measure_network(data, plan, settings, partial(_staged, progress, number, len(keys)))
+            write_record(path, {"key": key, **record}, arrays)
+            found = read_record(path, data, plan, settings)
+        records[plan] = found
+        progress("network", number, len(keys))
+    return records
 
 
-def _spectra(X: Blocks, ranks: tuple[int, ...]) -> Record:
-    values, together = spectra(X)
+def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: int, total: int) -> None:
+    progress(f"network {number} of {n_networks}: {stage}", done, total)
+
+
+def _finished(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings, tell: Notice) -> Record | None:
+    try:
+        return read_record(path, data, plan, settings)
+    except FileNotFoundError:
+        return None
+    except DamagedRecordError as error:
+        tell(f"{shown(str(path), None)} is damaged: {error}; the network is trained and measured anew")
+        return None
+
+
+def _kept(
+    folder: Path, fingerprint: str, study: Study, data: ImageData, settings: Settings, tell: Notice
+) -> dict[str, list[Record]]:
+    """Records of a study, by condition, if all of its networks are there; else nothing."""
+    found: dict[str, list[Record]] = {}
+    try:
+        for label, plans in plans_of(study, data, settings).items():
+            paths = {folder / f"{record_key(fingerprint, plan, settings)}.json": plan for plan in plans}
+            found[label] = [read_record(path, data, plan, settings) for path, plan in paths.items()]
+    except DamagedRecordError as error:
+        tell(f"study {shown(study.name)} is left out, a record of it is damaged: {error}; run it again with resume")
+        return {}
+    except (FileNotFoundError, ValueError):  # never run here, or these data do not suffice for it
+        return {}
+    return found
+
+
+def _results(study: Study, found: dict[str, list[Record]], data: ImageData, settings: Settings) -> dict[str, Any]:
+    conditions = study.conditions(data.n_classes, settings.epochs)
+    levels = {condition.label: condition.level for condition in conditions}
     return {
-        "singular_values": {layer: [float(f"{v:.5g}") for v in values[layer]] for layer in LAYERS},
-        "effective_rank": {layer: effective_rank(values[layer]) for layer in LAYERS},
-        "svd_floor": {str(rank): svd_floor(together, rank) for rank in ranks},
-        "root_mean_square": {name: float(np.sqrt(np.mean(np.square(X[name], dtype=np.float64)))) for name in X.names},
+        "title": study.title,
+        "paper_accuracy": {
+            condition.label: condition.paper_accuracy if data.name == "mnist" else None for condition in conditions
+        },
+        "verdicts": [claim.verdict(found, levels, settings.ranks) for claim in study.claims(data.class_names)],
+        "records": found,
     }
 
 
-def _fit_ranks(X: Blocks, seed: int, settings: Settings, progress: Callable[[int, int], None]) -> tuple[RankFit, ...]:
-    base = CoupledNMF(solver=settings.solver, init=settings.init, max_iter=settings.max_iter, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter is in the record
-        return rank_path(X, settings.ranks, estimator=base, progress=progress).fits
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
 
 
-def _fit_record(fit: RankFit, weight: float) -> Record:
-    return {
-        "rmse": fit.rmse,
-        "block_rmse": fit.block_rmse,
-        "block_relative_error": fit.model.block_relative_error_,
-        "relative_error": fit.objective / weight,
-        "n_iter": fit.n_iter,
-        "seconds": fit.seconds,
-    }
-
-
-def _pictures(network: PaperNet, data: ImageData, model: CoupledNMF, F: Any) -> dict[str, Any]:
-    """Latent images, neuron patterns, and which classes use which pattern, at the first rank."""
-    shapes = block_shapes(network, data.test.images[:1], LAYERS)
-    arrays: dict[str, Any] = {
-        f"components_{name}": model.block_components_[name].reshape(-1, *shape).astype(np.float32)
-        for name, shape in shapes.items()
-    }
-    if data.test.labels is not None:
-        arrays["class_use"] = class_use(F, data.test.labels.numpy(), data.n_classes)
-    return arrays
+def _ignore(what: str, done: int, total: int) -> None:
+    pass

@@ -1,0 +1,144 @@
+"""Work that sets PyTorch's global state: one at a time in a process, and everything is put back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Result = TypeVar("Result")
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class _State:
+    """What PyTorch keeps once for the whole process, and the modes of a network's modules."""
+
+    deterministic: bool
+    warn_only: bool
+    threads: int
+    threads_elsewhere: int
+    generators: tuple[tuple[torch.Generator, Tensor], ...]
+    modes: tuple[tuple[nn.Module, bool], ...]
+
+    def restore(self) -> None:
+        for generator, state in self.generators:
+            generator.set_state(state)
+        for module, training in self.modes:
+            module.training = training
+        torch.set_num_threads(self.threads)
+        # The call above is also what threads that start later get.
+        self.restore_settings(elsewhere=self.threads_elsewhere != self.threads)
+
+    def restore_settings(self, *, elsewhere: bool) -> None:
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
+        if elsewhere:
+            _elsewhere(lambda: torch.set_num_threads(self.threads_elsewhere))
+
+
+class _Gate:
+    """The lock, and the state outside while someone is inside."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.inside: list[_State] = []
+
+    def after_fork(self) -> None:
+        """In the child only the thread that forked goes on: what another held is free, and as it was outside."""
+        if self.lock.acquire(blocking=False):
+            self.lock.release()
+            return
+        self.lock = threading.RLock()
+        if self.inside:
+            self.inside[0].restore_settings(elsewhere=True)
+            self.inside = []
+
+
+_GATE = _Gate()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_GATE.after_fork)
+
+
+def run_isolated(
+    work: Callable[[], Result], network: nn.Module, *, seed: int, device: torch.device, threads: int
+) -> Result:
+    """Run ``work`` with the network in training mode, seeded, deterministic, on so many threads; put all back after.
+
+    PyTorch keeps its generators, its deterministic mode and its number of threads once for a process: of several
+    threads that come here, one works and the others wait. What was there comes back when the work ends, by an error
+    and by Ctrl-C too.
+
+    Parameters
+    ----------
+    work : callable
+        May come here again, from the same thread.
+    network : Module
+        Trained by the work; afterwards each of its modules is in the mode that it was in.
+    seed : int
+        Seeds the generators of the CPU and of ``device``.
+    device : torch.device
+        The network's.
+    threads : int
+        CPU threads.
+    """
+    gate = _GATE
+    if device.type == "cuda":
+        # cuBLAS needs it to be deterministic, and PyTorch reads it only at the process's first cuBLAS call.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with gate.lock:
+        outside = _state_now(network, device, nested=bool(gate.inside))
+        depth = len(gate.inside)
+        # No context manager: an interrupt between its end and the block's would leave everything as it is in here.
+        try:
+            gate.inside.append(outside)
+            _enter(network, seed, device, threads)
+            return work()
+        finally:
+            interrupt = None
+            while True:
+                try:
+                    outside.restore()
+                    del gate.inside[depth:]
+                    break
+                except KeyboardInterrupt as error:
+                    interrupt = error
+            if interrupt is not None:
+                raise interrupt
+
+
+def _enter(network: nn.Module, seed: int, device: torch.device, threads: int) -> None:
+    network.train()
+    # Not torch.manual_seed: that reseeds every GPU, also those that are not put back.
+    for generator in _generators(device):
+        generator.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)
+
+
+def _state_now(network: nn.Module, device: torch.device, *, nested: bool) -> _State:
+    threads = torch.get_num_threads()
+    return _State(
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+        threads=threads,
+        threads_elsewhere=threads if nested else _elsewhere(torch.get_num_threads),
+        generators=tuple((generator, generator.get_state()) for generator in _generators(device)),
+        modes=tuple((module, module.training) for module in network.modules()),
+    )
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    on_device = [torch.cuda.default_generators[device.index]] if device.type == "cuda" else []
+    return [torch.default_generator, *on_device]
+
+
+def _elsewhere(call: Callable[[], Result]) -> Result:
+    """Run a call in a thread that has just begun: PyTorch's number of threads is each thread's own."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(call).result()

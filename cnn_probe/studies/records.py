@@ -1,0 +1,163 @@
+"""A network's record and its arrays on disk: a pair that is written in order, and checked when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.datasets import ImageData
+from cnn_probe.networks import PaperNet
+from cnn_probe.recording import channel_blocks
+from cnn_probe.studies.claims import Record
+from cnn_probe.studies.settings import Settings
+from cnn_probe.training import TrainingPlan, TrainingRecord
+from coupled_nmf import atomic_open
+
+FORMAT = 5  # raised when a record's content changes, so that --resume does not mix
+LAYERS = PaperNet.paper_layers
+Arrays = dict[str, NDArray[Any]]
+
+
+class DamagedRecordError(ValueError):
+    """What is on disk is not the record that was asked for; the message says why."""
+
+
+def record_key(fingerprint: str, plan: TrainingPlan, settings: Settings) -> str:
+    """Name of a network's record: the same for the same data, plan and settings only."""
+    what = {"format": FORMAT, "data": fingerprint, "plan": asdict(plan), **asdict(settings), "seeds": None}
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def write_record(path: Path, record: Record, arrays: Arrays) -> None:
+    """Write a network's arrays, then its record, which says which arrays belong to it."""
+    text = json.dumps({**record, "arrays": _digest_of_arrays(arrays)}, allow_nan=False)
+    whole = json.loads(text)  # the digest is of what will be read: labels have become text
+    whole["digest"] = _digest_of_record(whole)
+    with atomic_open(path.with_suffix(".npz")) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes arrays for allow_pickle
+    with atomic_open(path) as file:
+        file.write(json.dumps(whole).encode())
+
+
+def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings) -> Record:
+    """Return the record of the network that was trained on these data by this plan.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    DamagedRecordError
+        If it, or its arrays, are not as `write_record` left them, or not what these settings ask for.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedRecordError(f"it cannot be read ({error})") from error
+    fault = _fault(record, {"key": lambda key: key == path.stem, **_expected(data, plan, settings)}, "the record")
+    if fault is None and record["digest"] != _digest_of_record(record):
+        fault = "it was changed after it was written"
+    if fault is not None:
+        raise DamagedRecordError(fault)
+    arrays = read_arrays(path.with_suffix(".npz"))
+    names = _expected_arrays(data)
+    if set(arrays) != names or record["arrays"] != _digest_of_arrays(arrays):
+        raise DamagedRecordError(f"{path.stem}.npz is another network's")
+    checked: Record = record
+    return checked
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Return the arrays of a network.
+
+    Raises
+    ------
+    DamagedRecordError
+        If they cannot be read.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
+            return dict(found)
+    except Exception as error:  # a damaged archive fails anywhere, and with any error
+        raise DamagedRecordError(f"{path.name} cannot be read ({error})") from error
+
+
+def _digest_of_record(record: Record) -> str:
+    rest = {key: value for key, value in record.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of_arrays(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _expected_arrays(data: ImageData) -> set[str]:
+    blocks = [*channel_blocks(data.test.images[:1]), *LAYERS]
+    by_class = [f"{what}_{layer}" for what in ("firing", "overlap") for layer in LAYERS]
+    return {*(f"components_{block}" for block in blocks), *by_class, "class_use"}
+
+
+def _expected(data: ImageData, plan: TrainingPlan, settings: Settings) -> dict[str, Any]:
+    """What each entry of a record must be: a dict of such, or a check of the value."""
+    assert data.test.labels is not None, "run_studies has seen to it"
+    layers = dict.fromkeys(LAYERS, _is_number)
+    blocks = {**dict.fromkeys(channel_blocks(data.test.images[:1]), _is_number), **layers}
+    ranks = [str(rank) for rank in settings.ranks]
+    training: dict[str, Any] = dict.fromkeys([field.name for field in fields(TrainingRecord)], _is_number)
+    written_plan = json.loads(json.dumps(asdict(plan)))
+    training |= {"torch_version": _is_text, "plan": lambda found: found == written_plan}
+    fit = {
+        **dict.fromkeys(["rmse", "relative_error", "n_iter", "seconds"], _is_number),
+        **dict.fromkeys(["block_rmse", "block_relative_error"], blocks),
+    }
+    return {
+        **dict.fromkeys(["arrays", "digest"], _is_text),
+        **dict.fromkeys(["accuracy", "seconds"], _is_number),
+        "training": training,
+        "class_accuracy": {str(label): _is_number for label in data.test.labels.unique().tolist()},
+        **dict.fromkeys(["dead_neurons", "effective_rank"], layers),
+        "singular_values": dict.fromkeys(LAYERS, _are_numbers),
+        "svd_floor": dict.fromkeys(ranks, _is_number),
+        "root_mean_square": blocks,
+        "fits": dict.fromkeys(ranks, fit),
+        "firing_overlap": lambda rows: (
+            isinstance(rows, list) and len(rows) == data.n_classes and all(map(_are_numbers, rows))
+        ),
+    }
+
+
+def _fault(value: Any, wanted: Mapping[str, Any] | Callable[[Any], bool], where: str) -> str | None:
+    """Say in words what is not as wanted; None if nothing is."""
+    if callable(wanted):
+        return None if wanted(value) else f"{where} is not as it should be"
+    if not isinstance(value, dict):
+        return f"{where} is no table"
+    if value.keys() != wanted.keys():
+        odd = sorted(value.keys() ^ wanted.keys())
+        return f"{where} lacks, or has too much, {', '.join(odd[:3])}"
+    return next((fault for key in wanted if (fault := _fault(value[key], wanted[key], key)) is not None), None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300  # nor NaN
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and len(values) > 0 and all(map(_is_number, values))

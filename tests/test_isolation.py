@@ -1,0 +1,187 @@
+"""Training sets global state of PyTorch: whatever happens, it is put back, and threads do not see each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnn_probe.datasets import ImageSet
+from cnn_probe.isolation import CPU, run_isolated
+from cnn_probe.training import TrainingPlan, train
+
+
+def state():
+    """All of PyTorch's global state that training touches, as this thread and one that starts now see it."""
+    elsewhere = []
+    thread = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.get_num_threads(),
+        elsewhere[0],
+        torch.random.get_rng_state().numpy().tobytes(),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    """A state that is nobody's default, so that what puts a default back is found out."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.random((64, 1, 4, 4), dtype=np.float32))
+    return ImageSet(pixels, torch.from_numpy(rng.integers(0, 3, 64)))
+
+
+def network(seed=0):
+    """With dropout, so that training draws from the global generator."""
+    with torch.device("meta"):  # drawn below: the global generator takes no part
+        made = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.Dropout(0.5), nn.Linear(16, 3))
+    made.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    for weights in made.parameters():
+        nn.init.normal_(weights, generator=generator)
+    return made.eval()
+
+
+def trained(images, seed):
+    made = network(seed)
+    train(made, images, TrainingPlan(seed=seed, batch_size=4, epochs=2))
+    return torch.cat([weights.detach().flatten() for weights in made.parameters()])
+
+
+def test_inside_it_is_seeded_deterministic_and_on_so_many_threads():
+    made = network()
+    before = state()
+
+    def look():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.get_num_threads() == 1
+        assert all(module.training for module in made.modules())
+        return torch.rand(4)
+
+    drawn = [run_isolated(look, made, seed=3, device=CPU, threads=1) for _ in range(2)]
+    assert torch.equal(*drawn)
+    assert state() == before
+    assert not made.training
+
+
+def test_work_that_fails_or_comes_again_leaves_no_trace():
+    made = network()
+    before = state()
+
+    def inner():
+        raise RuntimeError("injected")
+
+    def outer():
+        inside = state()
+        with pytest.raises(RuntimeError, match="injected"):
+            run_isolated(inner, made, seed=1, device=CPU, threads=2)
+        assert state() == inside
+        raise KeyError("outside")
+
+    with pytest.raises(KeyError, match="outside"):
+        run_isolated(outer, made, seed=0, device=CPU, threads=1)
+    assert state() == before
+
+
+def test_trainings_in_threads_give_the_weights_that_they_give_alone(images):
+    before = state()
+    alone = {seed: trained(images, seed) for seed in range(3)}
+    different = []
+
+    def work(seed):
+        for _ in range(5):
+            if not torch.equal(trained(images, seed), alone[seed]):
+                different.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (0, 1, 2, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert different == []
+    assert state() == before
+
+
+def test_an_interrupt_at_any_moment_leaves_no_trace(images):
+    """Real ones, by a timer: from before the training begins to after its end."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no interval timers here")
+    made, plan = network(), TrainingPlan(batch_size=32)
+    before = state()
+    began = time.perf_counter()
+    train(made, images, plan)
+    longest = 1.2 * (time.perf_counter() - began)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    interrupted, kept = 0, []
+    try:
+        for moment in np.linspace(1e-5, longest, 300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, moment)
+                train(made, images, plan)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt as error:
+                interrupted += 1
+                kept.append(error)  # as an interactive shell keeps the traceback
+            assert state() == before, f"after an interrupt {moment * 1e6:.0f} µs in"
+            assert not any(module.training for module in made.modules())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+    assert interrupted > 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_fork_during_another_threads_training_is_as_outside_and_can_train(images):
+    started, may_end = threading.Event(), threading.Event()
+    before = state()
+
+    def hold():
+        started.set()
+        may_end.wait(60)
+
+    def work():
+        run_isolated(hold, network(), seed=0, device=CPU, threads=1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait(60)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(60)  # a child that hangs is killed
+            torch.set_num_threads(1)
+            train(network(), images, TrainingPlan(max_steps=1))
+            deterministic = torch.are_deterministic_algorithms_enabled()
+            status = 0 if (deterministic, torch.is_deterministic_algorithms_warn_only_enabled()) == before[:2] else 2
+        finally:
+            os._exit(status)
+    may_end.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert state() == before
