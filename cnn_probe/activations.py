@@ -17,6 +17,8 @@ from torch.utils.hooks import RemovableHandle
 from cnn_probe.layers import find_layers
 from cnn_probe.networks import device_of, training_mode
 
+Hear = Callable[[Any, int], None]
+
 
 class ActivationRecorder:
     """Record the outputs of some layers in every forward pass made inside its ``with`` block.
@@ -120,6 +122,7 @@ def record_activations(
     batch_size: int = 500,
     out: Mapping[str, NDArray[np.float32]] | None = None,
     negative: str = "error",
+    hear: Hear | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Run the network over images and return each layer's activations, one row for an image.
@@ -139,6 +142,8 @@ def record_activations(
     negative : {"error", "clip"}, default="error"
         What to do about negative activations, which a non-negative factorization cannot take: refuse them, or set
         them to zero.
+    hear : callable(output, n), default=None
+        Called with what the network returned for each batch of n images.
     progress : callable(n_done, n_images), default=None
         Called after each batch.
 
@@ -168,7 +173,9 @@ def record_activations(
         arrays[name][rows] = values.numpy()
 
     cpu = torch.device("cpu")
-    record_batches(network, images, layers, keep, to=cpu, batch_size=batch_size, negative=negative, progress=progress)
+    record_batches(
+        network, images, layers, keep, to=cpu, batch_size=batch_size, negative=negative, hear=hear, progress=progress
+    )
     return arrays
 
 
@@ -181,6 +188,7 @@ def record_batches(
     to: torch.device,
     batch_size: int = 500,
     negative: str = "error",
+    hear: Hear | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Call ``keep(layer, rows, values)`` with each batch's checked activations, on the device ``to``.
@@ -197,7 +205,9 @@ def record_batches(
     with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            network(batch.to(device))
+            output = network(batch.to(device))
+            if hear is not None:
+                hear(output, len(batch))
             for name, activation in recorder.batch.items():
                 values = _as_rows(name, activation, len(batch), negative, to)
                 keep(name, slice(start, start + len(batch)), values)

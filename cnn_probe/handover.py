@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnn_probe.activations import record_batches
+from cnn_probe.activations import Hear, record_batches
 from cnn_probe.networks import device_of
 
 SHARE = 0.5  # of the free memory that X may take: the network's batches, and the fit beside X, need room as well
@@ -75,6 +75,7 @@ def record_tensors(
     *,
     batch_size: int = 500,
     negative: str = "error",
+    hear: Hear | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Tensor]:
     """Do what `record_activations` does where the network is: the activations do not leave its device.
@@ -93,7 +94,7 @@ def record_tensors(
         tensors[name][rows] = values
 
     record_batches(
-        network, images, layers, keep, to=device, batch_size=batch_size, negative=negative, progress=progress
+        network, images, layers, keep, to=device, batch_size=batch_size, negative=negative, hear=hear, progress=progress
     )
     return tensors
 

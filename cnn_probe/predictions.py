@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 Predict = Callable[[Any], Any]
 
 
 class Predictions:
-    """Labels from the network's outputs of every forward pass made inside the ``with`` block, one after the other.
+    """Labels from the outputs of a network, batch after batch: call it with each.
 
     Parameters
     ----------
-    network : nn.Module
-        Whose outputs are heard.
     predict : callable, default=None
         ``predict(output)`` gives the labels, whole numbers of shape (n,), of a batch of n images. None: the largest of
         each row, if the output is a floating tensor of shape (n, n_classes) with two classes or more; else there are
@@ -29,35 +26,26 @@ class Predictions:
     Examples
     --------
     >>> import torch
-    >>> network = nn.Identity()
-    >>> with Predictions(network) as heard:
-    ...     _ = network(torch.tensor([[0.1, 0.9], [0.8, 0.2]])), network(torch.tensor([[0.3, 0.7]]))
+    >>> heard = Predictions()
+    >>> heard(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), 2)
+    >>> heard(torch.tensor([[0.3, 0.7]]), 1)
     >>> heard.labels
     array([1, 0, 1])
     """
 
-    def __init__(self, network: nn.Module, predict: Predict | None = None) -> None:
-        self._network, self._predict = network, predict
+    def __init__(self, predict: Predict | None = None) -> None:
+        self._predict = predict
         self._batches: list[NDArray[np.int64]] | None = []
-
-    def __enter__(self) -> Predictions:
-        self._handle = self._network.register_forward_hook(self._hear)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._handle.remove()
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """One label an image; None if the outputs give none."""
         return np.concatenate(self._batches) if self._batches else None
 
-    def _hear(self, network: nn.Module, inputs: Any, output: Any) -> None:
+    def __call__(self, output: Any, n: int) -> None:
+        """Hear what the network returned for n images."""
         if self._batches is None:
             return
-        n = len(inputs[0])
         if self._predict is not None:
             self._batches.append(_checked(self._predict(output), n))
         elif _are_scores(output, n):

@@ -162,8 +162,8 @@ def record(
             progress("recording", done, total)
 
     shapes = block_shapes(network, images.images, layers)
-    with Predictions(network, predict) as heard:
-        X = record_blocks(network, images.images, layers, negative=negative, progress=tell)
+    heard = Predictions(predict)
+    X = record_blocks(network, images.images, layers, negative=negative, hear=heard, progress=tell)
     return Recorded(network, images, layers, shapes, negative, X, heard.labels)
 
 

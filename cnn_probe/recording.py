@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from cnn_probe.activations import activation_shapes, record_activations
+from cnn_probe.activations import Hear, activation_shapes, record_activations
 from cnn_probe.handover import hand_over, has_room, record_tensors, stays_on
 from cnn_probe.networks import device_of
 from coupled_nmf import Blocks
@@ -35,6 +35,7 @@ def record_blocks(
     layers: Sequence[str],
     *,
     negative: Literal["error", "clip"] = "error",
+    hear: Hear | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
     """Pixels and the layers' activations of the same images, as coupled blocks.
@@ -44,10 +45,10 @@ def record_blocks(
     """
     device, pixels = device_of(network), channel_blocks(images)
     if stays_on(device) and has_room(device, _bytes_of_blocks(network, images, layers)):
-        activations = record_tensors(network, images, layers, negative=negative, progress=progress)
+        activations = record_tensors(network, images, layers, negative=negative, hear=hear, progress=progress)
         tensors = {name: rows.to(device).contiguous() for name, rows in pixels.items()} | activations
         return Blocks({name: hand_over(tensor) for name, tensor in tensors.items()})
-    arrays = record_activations(network, images, layers, negative=negative, progress=progress)
+    arrays = record_activations(network, images, layers, negative=negative, hear=hear, progress=progress)
     return Blocks({name: rows.cpu().numpy() for name, rows in pixels.items()} | arrays)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import operator
-import pickle
 from typing import Any
 
 import numpy as np
@@ -105,6 +104,10 @@ def whole(array: Any) -> NDArray[Any]:
     return np.asarray(array)
 
 
+# Python's, and joblib's, which knows more: a module of its own, or, in older versions, a part of joblib.
+PICKLERS = ("pickle", "cloudpickle", "joblib.externals.cloudpickle")
+
+
 class _Nowhere:
     """A file that keeps nothing."""
 
@@ -116,15 +119,19 @@ def refuse_unpicklable(label: str, array: Any) -> None:
     """Raise TypeError for what lies outside memory and cannot be sent to another process."""
     if isinstance(array, np.ndarray) or issparse(array):
         return
-    try:
-        pickle.Pickler(_Nowhere()).dump(array)
-    except Exception:  # whatever a container raises
-        try:  # joblib sends by this one, which knows more
-            importlib.import_module("joblib.externals.cloudpickle").Pickler(_Nowhere()).dump(array)
-        except Exception as error:
-            kind = type(array)
-            raise TypeError(
-                f"{label} is a {kind.__module__}.{kind.__name__}, which cannot be sent to another process "
-                f"({error}). Use threads, as by joblib.parallel_config(backend='threading'), or n_jobs=1; or pass a "
-                "memory map of a .npy file, or a Zarr array, which open anew there."
-            ) from error
+    reason: Exception | None = None
+    for module in PICKLERS:
+        try:
+            importlib.import_module(module).Pickler(_Nowhere()).dump(array)
+        except ImportError:
+            continue
+        except Exception as error:  # whatever a container raises
+            reason = error
+        else:
+            return
+    kind = type(array)
+    raise TypeError(
+        f"{label} is a {kind.__module__}.{kind.__name__}, which cannot be sent to another process ({reason}). Use "
+        "threads, as by joblib.parallel_config(backend='threading'), or n_jobs=1; or pass a memory map of a .npy file, "
+        "or a Zarr array, which open anew there."
+    ) from reason
