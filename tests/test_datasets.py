@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -190,11 +192,11 @@ def test_bad_requests_are_refused(tmp_path):
     for name in sorted(set(DATASETS) - {"digits"}):
         with pytest.raises(ValueError, match=rf"data set '{name}' is read from a folder: pass it as root"):
             load_dataset(name)
-    with pytest.raises(ValueError, match="image_size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="image_size must be at least 1 pixel and at most 4096, got 0"):
         load_dataset("digits", image_size=0)
 
 
-@pytest.mark.parametrize("test_name", ["test", "val"])
+@pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
 def test_folder_with_a_split_of_its_own(tmp_path, test_name):
     for part, n_images in (("train", 4), (test_name, 2)):
         for seed, animal in enumerate(("cat", "dog")):
@@ -250,4 +252,65 @@ def test_train_and_test_folders_must_have_the_same_classes(tmp_path):
         for animal in animals:
             write_images(tmp_path / part / animal, 1)
     with pytest.raises(ValueError, match="must hold the same classes; only one has eel"):
+        load_dataset("folder", tmp_path)
+
+
+def not_an_image(kind, path):
+    """Put what is no image, or none that can be used, in a path."""
+    picture = Image.effect_noise((64, 64), 50)
+    if kind == "a bomb":
+        picture.save(path)
+        header = bytearray(path.read_bytes())
+        header[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height, as a PNG says them
+        path.write_bytes(header[:29] + zlib.crc32(header[12:29]).to_bytes(4, "big") + header[33:])
+    elif kind == "cut":
+        picture.save(path)
+        path.write_bytes(path.read_bytes()[:-700])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("a picture of a cat")
+    elif kind == "a loop":
+        path.symlink_to(path)
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        frames = [Image.new("L", (9, 9), grey) for grey in (10, 200)]
+        frames[0].save(path.with_suffix(".gif"), save_all=True, append_images=frames[1:])
+        path.with_suffix(".gif").rename(path)
+
+
+@pytest.mark.parametrize("kind", ["a bomb", "cut", "empty", "text", "a loop", "a pipe", "animated"])
+def test_files_that_are_no_images_are_named(tmp_path, kind):
+    for animal in ("cat", "dog"):
+        write_images(tmp_path / animal, 3)
+    not_an_image(kind, tmp_path / "dog" / "zebra.png")
+    with pytest.raises(ValueError, match=r"zebra\.png"):
+        load_dataset("folder", tmp_path)
+
+
+def test_one_pixel_is_an_image(tmp_path):
+    for animal in ("cat", "dog"):
+        write_images(tmp_path / animal, 3)
+    Image.new("L", (1, 1), 7).save(tmp_path / "dog" / "small.png")
+    assert len(load_dataset("folder", tmp_path).train) == 5
+
+
+def test_a_folder_is_looked_at_no_deeper_than_its_classes(tmp_path, monkeypatch):
+    """--data-root / would walk the whole disk."""
+    looked = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: (looked.append(os.fspath(path)), listdir(path))[1])
+    write_images(tmp_path / "usr" / "share" / "icons" / "cat", 2)
+    (tmp_path / "home").mkdir()
+    with pytest.raises(FileNotFoundError, match="the images directly in it; it holds home, usr"):
+        load_dataset("folder", tmp_path)
+    assert set(looked) == {str(tmp_path), str(tmp_path / "home"), str(tmp_path / "usr")}
+
+
+def test_classes_that_hold_folders_are_refused(tmp_path):
+    for animal in ("cat", "dog"):
+        write_images(tmp_path / animal, 2)
+    write_images(tmp_path / "dog" / "small", 2)
+    with pytest.raises(ValueError, match="class folder dog holds images and folders"):
         load_dataset("folder", tmp_path)

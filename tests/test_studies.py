@@ -127,14 +127,6 @@ def test_command_line_says_what_is_wrong(arguments, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_resume_keeps_the_studies_that_an_earlier_run_left(tmp_path):
-    settings = {"settings": {"ranks": (2, 3)}, "data": "abc"}
-    assert cli._kept_studies(tmp_path, settings) == {}
-    (tmp_path / "results.json").write_text(json.dumps({"provenance": settings, "studies": {"order": 1}}))
-    assert cli._kept_studies(tmp_path, settings) == {"order": 1}
-    assert cli._kept_studies(tmp_path, {**settings, "data": "other"}) == {}
-
-
 def test_an_output_that_cannot_be_written_is_found_first(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(["run", "--out", str(tmp_path / "file" / "below")]) == 2
