@@ -26,6 +26,12 @@ def few(monkeypatch):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures that are there at once."""
+    monkeypatch.setattr(run, "draw_result", lambda result, data: {"examples.png": b"of this run"})
+
+
+@pytest.fixture
 def trained(monkeypatch):
     """Seeds of the networks that were trained."""
     seeds, real = [], run._train_and_record
@@ -69,7 +75,7 @@ def test_little_is_less_than_a_quarter_of_the_way_from_a_guess(guess, accuracy):
     assert run.enough(guess) == pytest.approx(accuracy)
 
 
-def test_resume_makes_what_is_missing_or_asked_for_otherwise(few, trained, tmp_path, capsys):
+def test_resume_makes_what_is_missing_or_asked_for_otherwise(few, undrawn, trained, tmp_path, capsys):
     arguments = [*QUICK, "--ranks", "2,3", "--seeds", "0,1", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
     assert len(list(tmp_path.glob("seed-*/rank-*/model-*.npz"))) == 4
@@ -88,13 +94,13 @@ def test_resume_makes_what_is_missing_or_asked_for_otherwise(few, trained, tmp_p
     assert (tmp_path / "index.html").read_text().count("<h2>Seed") == 1, "a page shows results of one kind"
 
 
-def test_the_page_keeps_what_earlier_runs_of_the_same_kind_found(few, tmp_path):
+def test_the_page_keeps_what_earlier_runs_of_the_same_kind_found(few, undrawn, tmp_path):
     for ranks in ("2", "3"):
         assert cli.main([*QUICK, "--ranks", ranks, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "index.html").read_text().count("<h2>Seed") == 2
 
 
-def test_resume_makes_damaged_results_anew_and_names_them(few, trained, tmp_path, capsys):
+def test_resume_makes_damaged_results_anew_and_names_them(few, undrawn, trained, tmp_path, capsys):
     arguments = [*QUICK, "--ranks", "2", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
     folder = tmp_path / "seed-0" / "rank-2"
@@ -126,7 +132,7 @@ def test_resume_makes_damaged_results_anew_and_names_them(few, trained, tmp_path
         assert read_finished(folder, json.loads((folder / REQUEST).read_text())["request"]) is not None
 
 
-def test_a_rerun_that_is_killed_anywhere_is_not_taken_for_either_run(few, tmp_path):
+def test_a_rerun_that_is_killed_anywhere_is_not_taken_for_either_run(few, undrawn, tmp_path):
     for rank in ("2", "3"):
         assert cli.main([*QUICK, "--ranks", rank, "--out", str(tmp_path)]) == 0
     code = f"""
@@ -176,7 +182,7 @@ def test_a_rank_above_the_number_of_images_is_refused_before_the_training(few, t
     assert not trained
 
 
-def test_every_fit_that_does_not_settle_says_so(few, tmp_path, capsys):
+def test_every_fit_that_does_not_settle_says_so(few, undrawn, tmp_path, capsys):
     assert cli.main(["run", "--epochs", "1", "--ranks", "3,4", "--max-iter", "2", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().err.count("stopped at max_iter=2 before") == 2
     assert (tmp_path / "index.html").read_text().count("stopped at the limit") == 2

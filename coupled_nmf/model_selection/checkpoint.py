@@ -133,10 +133,10 @@ def digest_of(X: TiledMatrix) -> str:
     facts = [X.layout.names, X.layout.sizes, X.shape, X.dtype.str, kinds, X.chunk_rows, X.in_memory, X.on_device]
     digest = hashlib.blake2b(json.dumps(facts, default=_plain).encode(), digest_size=DIGEST_BYTES)
     height = X.chunk_rows * max(tile_rows(X) // X.chunk_rows, 1)
-    for number, part in enumerate(X.parts):
+    for number in range(len(X.parts)):
         for start in range(0, X.shape[0], height):
             rows = slice(start, min(start + height, X.shape[0]))
-            for array in _arrays_of(X.rows_of(part, rows)):
+            for array in _arrays_of(X.rows_of(number, rows)):
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         if number in X.absent:
             digest.update(X.absent[number].view(np.uint8).data)
