@@ -81,7 +81,7 @@ def read_archive(path: str | Path) -> Archive:
 
 
 def read_json(text: str) -> Any:
-    """What JSON stands for; its numbers are finite.
+    """What JSON stands for; its numbers are finite, and the whole ones fit into 64 bits.
 
     Raises
     ------
@@ -89,9 +89,15 @@ def read_json(text: str) -> Any:
         If it is not JSON, or is nested too deep.
     """
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+        return json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
     except RecursionError as error:
         raise ValueError("its header is nested too deep") from error
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20 or abs(number := int(text)) >= 2**63:
+        raise ValueError(f"its header has {brief(text)}, which is too large")
+    return number
 
 
 def _finite(text: str) -> float:

@@ -6,7 +6,7 @@ import pytest
 from fuzz.runner import TESTS, run
 
 
-@pytest.mark.parametrize("what", ["models"])
+@pytest.mark.parametrize("what", ["models", "sparse", "sources"])
 def test_no_attack_of_some_seconds_finds_anything(what):
     report = run(what, seconds=5, seed=0, n_cases=2000)
     assert report.n_cases >= 20, "a fuzzer that tries nothing finds nothing"

@@ -178,7 +178,7 @@ DAMAGE = {  # what is changed, behind a digest that fits, and what is said of it
     "an attribute too many": (lambda h, a: h["fitted"].update(components_=[[1.0]]), "unknown 'components_'"),
     "a negative error": (lambda h, a: h["fitted"].update(rmse_=-1.0), "rmse_ is -1.0"),
     "an infinite error": (lambda h, a: h["fitted"].update(rmse_=float("inf")), "Infinity, which is no finite"),
-    "a huge error": (lambda h, a: h["fitted"].update(rmse_=10**400), "not a finite number"),
+    "a huge error": (lambda h, a: h["fitted"].update(rmse_=10**400), "which is too large"),
     "errors by block": (lambda h, a: h["fitted"]["block_rmse_"].pop("a"), "block_rmse_ lacks 'a'"),
     "a history of NaN": (lambda h, a: h["fitted"].update(objective_history_=[float("nan")]), "NaN"),
     "a history of one": (lambda h, a: h["fitted"].update(objective_history_=1.0), "not a list"),

@@ -145,7 +145,7 @@ def harm_json(rng, header):
         other, from_key = places[rng.integers(len(places))]
         holder[key] = json.loads(json.dumps(other[from_key]))
     elif way == 3 and type(holder[key]) in (int, float):
-        holder[key] = holder[key] * rng.choice([-1, 2, 0.5, 1e300])
+        holder[key] = min(holder[key], 2**60) * rng.choice([-1, 2, 0.5, 1e300])
     elif way == 4 and isinstance(holder, list):
         holder.insert(int(rng.integers(len(holder) + 1)), holder[key])
     else:
@@ -248,7 +248,9 @@ def same(again, model):
 
 def use(again, data, expected, path):
     """Do with a loaded model what can be done with one; say what is wrong."""
-    again.set_params(n_jobs=1, verbose=0, max_iter=5, n_init=1, backend="auto", inner_sweeps=2)  # no hours, no GPU
+    # What a user, too, may ask for in vain: hours, a GPU, penalties that overflow.
+    again.set_params(n_jobs=1, verbose=0, max_iter=5, n_init=1, backend="auto", inner_sweeps=2)
+    again.set_params(alpha_F=min(again.alpha_F, 1e3), alpha_H="same")
     try:
         F = again.transform(data)
     except ValueError as error:
