@@ -151,7 +151,7 @@ class Plan:
     def _refuse_rank(self, data: Prepared) -> None:
         """Raise ValueError for a rank that no start of this kind has, or that memory cannot hold, before any work."""
         most = min(data.X.shape)
-        if self.init in FROM_STAND_IN and self.k > most:
+        if self.init in ("nndsvd", "nndsvda") and self.k > most:
             raise ValueError(
                 f"init={self.init!r} needs n_components <= min(n_samples, n_features) = {most}, got {self.k}; use "
                 "init='random'."
