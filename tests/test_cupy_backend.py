@@ -160,6 +160,15 @@ def test_blocks_on_a_device_are_searched_and_sampled_by_row(cupy, X):
     assert difference(found.components_.get(), model.components_) < 1e-8
 
 
+def test_labels_come_back_with_an_F_that_lies_there(cupy, X):
+    pd = pytest.importorskip("pandas")
+    index = pd.Index([f"cell{i}" for i in range(301)])
+    model = CoupledNMF(3, random_state=0).set_output(transform="pandas")
+    blocks = Blocks({"a": cupy.asarray(X["a"]), "b": pd.DataFrame(X["b"], index=index)})
+    pd.testing.assert_index_equal(model.fit_transform(blocks).index, index)
+    assert isinstance(model.transform(there(cupy, X).select(["a"])), pd.DataFrame)
+
+
 def test_rank_paths_and_stability_run_there(cupy, X):
     path = rank_path(there(cupy, X), [2, 4], estimator=CoupledNMF(random_state=0, init="compressed"))
     expected = rank_path(X, [2, 4], estimator=CoupledNMF(random_state=0, init="compressed"))
