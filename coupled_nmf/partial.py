@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from coupled_nmf.arrays import on_device, to_host
+from coupled_nmf.arrays import REAL, on_device, to_host, unmask
 from coupled_nmf.sparse_arrays import refuse_indices
 
 
@@ -29,7 +29,21 @@ def rows_of(array: Any, key: Any) -> Any:
         key = np.arange(array.shape[0])[key]
     rows = np.flatnonzero(key) if np.asarray(key).dtype == bool else np.asarray(key, dtype=np.int64) % array.shape[0]
     rising, places = np.unique(rows, return_inverse=True)
-    return array[rising][places]
+    some = array[rising]
+    some = some if hasattr(some, "dtype") else np.asarray(some)
+    refuse_other_shape("A block", some, (len(rising), int(array.shape[1])))
+    return some[places]
+
+
+def refuse_other_shape(name: str, some: Any, expected: tuple[int, int]) -> None:
+    """Raise ValueError if what an array outside memory gave for some rows is not what it said that it holds."""
+    real = np.dtype(some.dtype).kind in REAL
+    found = f"shape {tuple(some.shape)}" if real else f"dtype {some.dtype}"
+    if not real or tuple(some.shape) != expected:
+        raise ValueError(
+            f"{name} gives {found} where rows are read, and not real numbers of shape {expected}, as it said: it is "
+            "damaged, or has changed; leave it as it is while it is read."
+        )
 
 
 class PartialBlock:
@@ -70,8 +84,10 @@ class PartialBlock:
         places = self.places[rows]
         there = places >= 0
         found = np.full((len(places), self.shape[1]), np.nan, dtype=self.dtype)
-        some = to_host(rows_of(self.array, places[there]))
-        found[there] = some.toarray() if issparse(some) else some
+        some = unmask(to_host(rows_of(self.array, places[there])))
+        some = some.toarray() if issparse(some) else np.asarray(some)
+        refuse_other_shape("A block", some, (int(np.sum(there)), self.shape[1]))
+        found[there] = some
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

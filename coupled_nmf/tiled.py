@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from coupled_nmf.arrays import REAL, on_device, to_host, unmask
+from coupled_nmf.arrays import on_device, to_host, unmask
 from coupled_nmf.blocks import BlockLayout, PartialBlock
+from coupled_nmf.partial import refuse_other_shape
 from coupled_nmf.sparse_arrays import own_rows
 
 
@@ -159,14 +160,7 @@ class TiledMatrix:
 
     def _refuse_other_shape(self, number: int, rows: slice, some: Any) -> None:
         columns = self.part_columns[number]
-        expected = (rows.stop - rows.start, columns.stop - columns.start)
-        real = np.dtype(some.dtype).kind in REAL
-        found = f"shape {tuple(some.shape)}" if real else f"dtype {some.dtype}"
-        if not real or tuple(some.shape) != expected:
-            raise ValueError(
-                f"{self._name(number)} gives {found} for rows {rows.start} to {rows.stop - 1}, and not real numbers of "
-                f"shape {expected}, as it said: it is damaged, or has changed; leave it as it is while it is read."
-            )
+        refuse_other_shape(self._name(number), some, (rows.stop - rows.start, columns.stop - columns.start))
 
 
 def _is_sparse(part: Any, kind: type) -> bool:

@@ -43,7 +43,6 @@ SAME_CONTENT = {
     "a longer dtype": lambda some: some.astype(np.longdouble),
     "another order of bytes": lambda some: some.astype(some.dtype.newbyteorder()),
     "a matrix": lambda some: some.view(np.matrix),
-    "objects": lambda some: some.astype(object),
 }
 OTHER_SHAPES = {
     "a row less": lambda some: some[:-1],
@@ -68,6 +67,7 @@ OTHER_SHAPES = {
     "cut": shrunk,
 }
 OTHER_CONTENT = {
+    "objects": lambda some: some.astype(object),
     "whole numbers": lambda some: np.ceil(some).astype(np.int32),
     "half precision": lambda some: some.astype(np.float16),
     "true": lambda some: some > 0,
