@@ -27,10 +27,12 @@ def refuse_indices(name: str, array: Any) -> None:
     ValueError
         If one is out of range, or the array is damaged in another way.
     """
+    if array.ndim != 2:
+        return  # refused for that by whoever asks what X is
     try:
         _look_at(array)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise ValueError(f"{name} is a sparse array that cannot be: {error}; build it anew.") from error
+        raise ValueError(f"{name} is a sparse array with indices that cannot be: {error}; build it anew.") from error
 
 
 def _look_at(array: Any) -> None:

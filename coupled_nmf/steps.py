@@ -56,7 +56,7 @@ def _fits(part: Any, n_rows: int, width: int, dtype: np.dtype[Any]) -> bool:
         inside = 0 <= part.indptr[0] <= part.indptr[-1] <= min(stored, len(part.indices))
         return bool(len(part) == n_rows and part.width == width and kinds and flat and inside)
     along = width == 1 or part.strides[1] == part.itemsize
-    return bool(part.shape == (n_rows, width) and part.dtype == dtype and along and part.flags.aligned)
+    return bool(part.shape == (n_rows, width) and part.dtype == dtype and along)
 
 
 def rows_in(tile: Tile) -> int:

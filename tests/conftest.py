@@ -6,6 +6,7 @@ import functools
 import gzip
 import importlib
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
 
         patch.setattr("coupled_nmf.model.open_backend", open_there)
         yield where
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Hear Ctrl-C, here and in the processes that tests begin, also where it is ignored, as behind ``nohup``."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
