@@ -8,12 +8,15 @@ import os
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cnn_probe import cli, figures
+from cnn_probe.datasets import ImageData, ImageSet
 from cnn_probe.lettering import letter_all
 from cnn_probe.names import file_name, shown, shown_all
-from cnn_probe.report import write_page
+from cnn_probe.report import run_figures, write_page
+from cnn_probe.report.run_page import Probed, write_run_page
 
 HOSTILE = [
     "US$", "$x", "$x$", r"\frac", r"$\frac$", "a_{b", "<b>", "</table><script>alert(1)</script>", "{{ 7 }}", "&amp;",
@@ -55,7 +58,7 @@ def test_file_names_differ_and_suit_every_file_system():
 
 def draw(figure) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", dpi=40)
     return file.getvalue()
 
 
@@ -82,6 +85,7 @@ def test_every_figure_can_be_drawn_with_any_names():
         figures.latent_images(rng.random((7, 1, 8, 8)), rng.random((7, n)), HOSTILE),
         figures.firing_map(dict(zip(HOSTILE[:2], two, strict=True)), HOSTILE),
         figures.class_overlap(dict(zip(HOSTILE[10:12], two, strict=True)), HOSTILE),
+        *(run_figures.feature_maps(name, rng.random((2, 3, 4, 4))) for name in HOSTILE[1:12:3]),
         figures.neuron_heatmaps({name: {"$layer": two[0], "a_{": two[1]} for name in HOSTILE[2:6]}),
     ]
     for figure in drawn:
@@ -129,6 +133,20 @@ def test_the_page_takes_any_names(tmp_path):
     for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
         assert wanted in page
     for bad in ("<script>", "<i>", "\u202e", "\x07", "x" * 100):
+        assert bad not in page
+
+
+def test_the_page_of_a_run_takes_any_names(tmp_path):
+    assert len(run_figures.captions(tuple(HOSTILE))) == 2 + len(HOSTILE), "a picture for every layer"
+    origin = {"parameters": {"n_iter": 1}, "network": HOSTILE[7], "versions": {}, "device": "cpu"}
+    probed = [Probed(0, 2, "a b", tuple(HOSTILE), 0.5, 0.1, dict.fromkeys(HOSTILE, 0.1), True, origin)]
+    images = ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
+    request = {"dataset": "caf\udce9 <b>", "epochs": 1, "data": "0", "solver": "hals", "init": "auto", "max_iter": 9}
+    data = ImageData("folder", images, images, tuple(HOSTILE))
+    page = write_run_page(probed, data, request, 0.5, 0.6, tmp_path).read_text(encoding="utf-8")
+    for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
+        assert wanted in page
+    for bad in ("<script>", "\u202e", "\x07"):
         assert bad not in page
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
 from cnn_probe.names import shown, shown_all
@@ -19,7 +19,6 @@ Results = dict[str, Any]
 
 def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: Path) -> Path:
     """Write ``index.html`` beside the figures and return its path."""
-    environment = Environment(loader=PackageLoader("cnn_probe", "report"), autoescape=True, finalize=_as_text)
     ranks, class_names = results["provenance"]["settings"]["ranks"], results["provenance"].get("classes")
     studies = [
         {
@@ -30,13 +29,17 @@ def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: P
         }
         for name, study in results["studies"].items()
     ]
-    page = environment.get_template("index.html.jinja").render(
-        provenance=results["provenance"], studies=studies, ranks=ranks
-    )
+    page = template("index.html.jinja").render(provenance=results["provenance"], studies=studies, ranks=ranks)
     path = out / "index.html"
     with atomic_open(path) as file:
         file.write(page.encode())
     return path
+
+
+def template(name: str) -> Template:
+    """Return a page's template, through which any name can be given."""
+    environment = Environment(loader=PackageLoader("cnn_probe", "report"), autoescape=True, finalize=_as_text)
+    return environment.get_template(name)
 
 
 def _as_text(value: Any) -> Any:

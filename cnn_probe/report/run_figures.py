@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from cnn_probe import figures
 from cnn_probe.datasets import ImageData
 from cnn_probe.diagnostics import class_use
+from cnn_probe.lettering import entitle
+from cnn_probe.names import file_name, shown
 from cnn_probe.result import ProbeResult
 
 EXAMPLES = 8  # images beside each factor
@@ -28,7 +30,7 @@ def draw_result(result: ProbeResult, data: ImageData) -> dict[str, bytes]:
         "examples.png": lambda: example_images(result.latent_images, result.F, data.test.images.numpy()),
     }
     for layer, pattern in result.neuron_patterns.items():
-        drawings[f"neurons-{layer}.png"] = lambda layer=layer, pattern=pattern: feature_maps(layer, pattern)  # type: ignore[misc]
+        drawings[f"neurons-{file_name(layer)}.png"] = lambda layer=layer, pattern=pattern: feature_maps(layer, pattern)  # type: ignore[misc]
     return {name: _png(draw()) for name, draw in drawings.items()}
 
 
@@ -40,8 +42,9 @@ def captions(layers: tuple[str, ...]) -> dict[str, str]:
         "examples.png": f"The factors' latent images ({MOST_ROWS} at most), each beside the test images of which it "
         "has the largest share.",
         **{
-            f"neurons-{layer}.png": f"Neurons of {layer} in each factor: one row a factor, one field a channel, at "
-            "the places where its neurons are. Bright neurons are active in the images that use the factor."
+            f"neurons-{file_name(layer)}.png": f"Neurons of {shown(layer)} in each factor: one row a factor, one "
+            "field a channel, at the places where its neurons are. Bright neurons are active in the "
+            "images that use the factor."
             for layer in layers
         },
     }
@@ -97,7 +100,8 @@ def feature_maps(layer: str, pattern: NDArray[Any]) -> Figure:
     ax.set_yticks(np.arange(k) * (height + 1) + (height - 1) / 2, [str(i + 1) for i in range(k)])
     if channels > 1:
         ax.set_xticks(np.arange(channels) * (width + 1) + (width - 1) / 2, [str(i + 1) for i in range(channels)])
-    ax.set(xlabel="channel" if channels > 1 else "neuron", ylabel="factor", title=layer)
+    ax.set(xlabel="channel" if channels > 1 else "neuron", ylabel="factor")
+    entitle(ax, layer, size=12)
     ax.tick_params(labelsize=7, length=0)
     ax.spines[:].set_visible(False)
     figure.colorbar(image, ax=ax, shrink=0.6, pad=0.01, label="weight (colours by its square root)")

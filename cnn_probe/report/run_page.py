@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
-
 from cnn_probe.datasets import ImageData
 from cnn_probe.parts import write_bytes
+from cnn_probe.report.page import template
 from cnn_probe.report.run_figures import captions
 from cnn_probe.result import ProbeResult
 
@@ -68,8 +67,7 @@ def write_run_page(
     out : Path
         The folder that theirs lie in.
     """
-    environment = Environment(loader=PackageLoader("cnn_probe", "report"), autoescape=True)
-    page = environment.get_template("run.html.jinja").render(
+    page = template("run.html.jinja").render(
         probed=sorted(probed, key=lambda one: (one.seed, one.rank)),
         data=data,
         request=request,
