@@ -43,6 +43,8 @@ class ImageSet:
     ------
     ValueError
         If a shape, a dtype or a value is not as above, or there is no image.
+    TypeError
+        If images or labels are anything but tensors.
 
     Examples
     --------
@@ -67,7 +69,12 @@ class ImageSet:
         if math.isnan(low):
             raise ValueError("images must be finite and in [0, 1], got NaN; replace it")
         if not (low >= 0 and high <= 1):
-            raise ValueError(f"images must be finite and in [0, 1], got {low:g} to {high:g}; rescale the pixels")
+            raise ValueError(f"images must be finite and in [0, 1], got {low:g} to {high:g}; {_way_back(low, high)}")
+        if labels is not None and not isinstance(labels, Tensor):
+            kind = type(labels).__name__
+            raise TypeError(
+                f"labels must be a Tensor, got {kind}; torch.as_tensor(labels, dtype=torch.int64) makes one"
+            )
         if labels is not None and (labels.dtype != torch.int64 or labels.shape != images.shape[:1]):
             raise ValueError(
                 f"labels must be an int64 tensor of shape ({len(images)},), one an image, "
@@ -95,6 +102,16 @@ class ImageSet:
             if part is not None:
                 digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
         return digest.hexdigest()[:16]
+
+
+def _way_back(low: float, high: float) -> str:
+    """What to do about pixels that reach from ``low`` to ``high``, by what they look like."""
+    if -10 < low < 0 and high < 10:  # ImageNet's means and deviations give -2.1 to 2.6
+        return (
+            "they look normalised, as for ImageNet: give them as they were before, to a network that normalises, "
+            "nn.Sequential(torchvision.transforms.Normalize(mean, std), network)"
+        )
+    return "divide them by 255" if low >= 0 and 1 < high <= 255 else "rescale the pixels"
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,13 +40,37 @@ def write_images(folder, n_images, *, seed=0, grey=True, size=(12, 10)):
         Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(folder / f"{i:02d}.png")
 
 
+@pytest.mark.parametrize("labels", [np.zeros(2, dtype=np.int64), [0, 1], (0, 1), np.zeros(2), 3])
+def test_labels_that_are_no_tensor_are_told_so(labels):
+    with pytest.raises(
+        TypeError, match=rf"labels must be a Tensor, got {type(labels).__name__}; torch\.as_tensor\(labels"
+    ):
+        ImageSet(torch.zeros(2, 1, 4, 4), labels)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "way"),
+    [
+        (-2.118, 2.64, "look normalised, as for ImageNet: .*Normalize"),
+        (-1.0, 1.0, "look normalised"),
+        (0.0, 255.0, "divide them by 255"),
+        (0.0, 4095.0, "rescale the pixels"),
+        (-1e4, 1.0, "rescale the pixels"),
+        (0.0, float("inf"), "rescale the pixels"),
+    ],
+)
+def test_pixels_out_of_range_are_told_the_way_back_by_what_they_look_like(low, high, way):
+    with pytest.raises(ValueError, match=rf"images must be finite and in \[0, 1\], got .*; .*{way}"):
+        ImageSet(torch.linspace(low, high, 16).reshape(1, 1, 4, 4) if high < 1e9 else torch.full((1, 1, 2, 2), high))
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "complaint"),
     [
         (torch.zeros(2, 28, 28), None, r"images must be a float32 tensor .* got torch.float32 of shape \(2, 28, 28\)"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.float64), None, "images must be a float32 tensor .* got torch.float64"),
         (torch.zeros(0, 1, 4, 4), None, "with at least one image"),
-        (torch.full((1, 1, 2, 2), 255.0), None, r"finite and in \[0, 1\], got 255 to 255; rescale"),
+        (torch.full((1, 1, 2, 2), 255.0), None, r"finite and in \[0, 1\], got 255 to 255; divide them by 255"),
         (torch.full((1, 1, 2, 2), -0.1), None, r"finite and in \[0, 1\], got -0.1"),
         (torch.tensor([[[[0.0, float("nan")]]]]), None, "finite"),
         (torch.tensor([[[[0.0, float("inf")]]]]), None, "finite"),
