@@ -31,18 +31,18 @@ def rows_of(array: Any, key: Any) -> Any:
     rising, places = np.unique(rows, return_inverse=True)
     some = array[rising]
     some = some if hasattr(some, "dtype") else np.asarray(some)
-    refuse_other_shape("A block", some, (len(rising), int(array.shape[1])))
-    return some[places]
+    refuse_other_rows("A block", f"{len(rising)} of its rows", some, (len(rising), int(array.shape[1])))
+    return rows_of(some, places) if issparse(some) else some[places]
 
 
-def refuse_other_shape(name: str, some: Any, expected: tuple[int, int]) -> None:
-    """Raise ValueError if what an array outside memory gave for some rows is not what it said that it holds."""
+def refuse_other_rows(name: str, which: str, some: Any, shape: tuple[int, int]) -> None:
+    """Raise ValueError if what is outside memory does not give the rows that it had at the first look."""
     real = np.dtype(some.dtype).kind in REAL
     found = f"shape {tuple(some.shape)}" if real else f"dtype {some.dtype}"
-    if not real or tuple(some.shape) != expected:
+    if not real or tuple(some.shape) != shape:
         raise ValueError(
-            f"{name} gives {found} where rows are read, and not real numbers of shape {expected}, as it said: it is "
-            "damaged, or has changed; leave it as it is while it is read."
+            f"{name} gives {found} for {which}, and not real numbers of shape {shape}, as it said: it is damaged, or "
+            "has changed; leave it as it is while it is read."
         )
 
 
@@ -85,9 +85,9 @@ class PartialBlock:
         there = places >= 0
         found = np.full((len(places), self.shape[1]), np.nan, dtype=self.dtype)
         some = unmask(to_host(rows_of(self.array, places[there])))
-        some = some.toarray() if issparse(some) else np.asarray(some)
-        refuse_other_shape("A block", some, (int(np.sum(there)), self.shape[1]))
-        found[there] = some
+        n_rows = int(np.sum(there))
+        refuse_other_rows("A block", f"{n_rows} of its rows", some, (n_rows, self.shape[1]))
+        found[there] = some.toarray() if issparse(some) else some
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -57,6 +57,8 @@ def _look_at(array: Any) -> None:
         if array.data.ndim != 2 or len(array.data) != len(array.offsets):
             raise ValueError("it has not one offset a diagonal")
     else:  # CSR, CSC, BSR
+        if array.indptr[0] != 0 or np.any(array.indptr[1:] < array.indptr[:-1]):  # SciPy looks only if the last is not
+            raise ValueError("the pointers to its rows or columns do not rise from 0")
         array.check_format(full_check=True)
 
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, issparse
 
 from coupled_nmf.arrays import on_device, to_host, unmask
 from coupled_nmf.blocks import BlockLayout, PartialBlock
-from coupled_nmf.partial import refuse_other_shape
+from coupled_nmf.partial import refuse_other_rows
 from coupled_nmf.sparse_arrays import own_rows
 
 
@@ -160,7 +160,8 @@ class TiledMatrix:
 
     def _refuse_other_shape(self, number: int, rows: slice, some: Any) -> None:
         columns = self.part_columns[number]
-        refuse_other_shape(self._name(number), some, (rows.stop - rows.start, columns.stop - columns.start))
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        refuse_other_rows(self._name(number), f"rows {rows.start} to {rows.stop - 1}", some, shape)
 
 
 def _is_sparse(part: Any, kind: type) -> bool:

@@ -51,6 +51,8 @@ def damaged(kind):
             array.indices[7] = -3
         elif which == "begin":
             array.indptr[5] = 10**6
+        elif which == "end":
+            array.indptr[-1] = -1
         else:
             array.data = array.data[:-10]
     return array
@@ -58,7 +60,7 @@ def damaged(kind):
 
 DAMAGES = [
     "coo row far", "coo row", "coo column", "coo below", "lil column", "lil lengths", "dok", "dia", "bsr",
-    *(f"{form} {which}" for form in ("csr", "csc") for which in ("numbers", "negative", "begin", "short")),
+    *(f"{form} {which}" for form in ("csr", "csc") for which in ("numbers", "negative", "begin", "end", "short")),
 ]  # fmt: skip
 
 
@@ -184,10 +186,15 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_source_that_changes_is_an_error_that_names_it(change, looks):
     array = np.random.default_rng(0).uniform(0.5, 1, (N, M))
-    for wrap in (lambda source: source, lambda source: Blocks({"a": array, "b": source})):
+    taller = np.vstack([array, array[:2]])
+    for wrap in (
+        lambda source: source,
+        lambda source: Blocks({"a": array, "b": source}),
+        lambda source: Blocks({"a": taller, "b": source}, samples={"b": range(N)}),
+    ):
         for parameters in ({}, KULLBACK_LEIBLER):
             model = CoupledNMF(2, tol=0, max_iter=9, **parameters)
-            with pytest.raises(ValueError, match=r"(X|Block 'b') gives .* shape \(30, 20\), as it said"):
+            with pytest.raises(ValueError, match=r"(X|Block 'b'|A block) gives .* shape \(30, 20\), as it said"):
                 model.fit(wrap(Source(array, CHANGES[change], looks)))
             assert not hasattr(model, "components_")
 

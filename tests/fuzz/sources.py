@@ -35,7 +35,6 @@ def shrunk(some):
 
 
 SAME_CONTENT = {
-    "a list": lambda some: some.tolist(),
     "sparse rows": sp.csr_array,
     "sparse columns": sp.csc_matrix,
     "Fortran order": np.asfortranarray,
@@ -66,8 +65,9 @@ OTHER_SHAPES = {
     "strings": lambda some: some.astype(str).astype(object) + "x",
     "cut": shrunk,
 }
-OTHER_CONTENT = {
+OTHER_KINDS = {
     "objects": lambda some: some.astype(object),
+    "a list": lambda some: some.tolist(),
     "whole numbers": lambda some: np.ceil(some).astype(np.int32),
     "half precision": lambda some: some.astype(np.float16),
     "true": lambda some: some > 0,
@@ -77,7 +77,7 @@ OTHER_CONTENT = {
 ATTACKS = [
     *((SAME, *attack) for attack in SAME_CONTENT.items()),
     *((NONE, *attack) for attack in OTHER_SHAPES.items()),
-    *((ANY, *attack) for attack in OTHER_CONTENT.items()),
+    *((ANY, *attack) for attack in OTHER_KINDS.items()),
 ]
 
 
