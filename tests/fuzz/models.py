@@ -1,5 +1,6 @@
 """Files of models: damaged by chance, and by hands that know what the digest is for."""
 
+import contextlib
 import functools
 import io
 import json
@@ -32,6 +33,8 @@ MODELS = {
     "divergence": lambda: CoupledNMF(3, **KL, **COMMON).fit(SMALL),
     "gaps": lambda: CoupledNMF(3, **COMMON).fit(GAPPY),
     "stream": lambda: CoupledNMF(3, **COMMON).partial_fit(GAPPY).partial_fit(X),
+    "given": lambda: CoupledNMF(2, **COMMON).set_components({"a": np.eye(2, 6), "b": np.ones((2, 5))}),
+    "fixed": lambda: CoupledNMF(3, fixed_components={"a": np.eye(1, 6), "b": np.ones((1, 5))}, **COMMON).fit(X),
     "divergence's stream": lambda: CoupledNMF(3, **KL, **COMMON).partial_fit(X).partial_fit(X),
 }
 
@@ -172,7 +175,7 @@ def harm_array(rng, arrays, others):
     elif way == 2:
         name, array = str(rng.choice(sorted(others))), others.get(name, array)
     elif way == 3:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), contextlib.suppress(ValueError):  # text may be no number
             array = array.astype(str(rng.choice(DTYPES[:-1])))
     elif way == 4:
         array = reshaped(rng, array)
