@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     few, many = "10", "10,20,30,40,50"
     for command in (run, study):
         of_run = command is run
-        epochs = "as many as make the 938 steps of one epoch of MNIST" if of_run else "1"
+        epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
         command.add_argument("--data", default="digits", choices=DATA_SETS, help="default: digits")
         command.add_argument("--data-root", type=Path, help="folder with the data")
         command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
