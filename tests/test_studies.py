@@ -76,6 +76,7 @@ def test_page_and_figures_are_drawn(finished, data):
         assert (out / file).stat().st_size > 5000
         assert f'src="{file}"' in page
     assert "http" not in page, "the page must work offline"
+    assert "\\x" not in page, "what the page says itself is no name, and needs no escapes"
 
 
 @pytest.mark.parametrize(
