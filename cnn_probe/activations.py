@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from cnn_probe.isolation import evaluating
 from cnn_probe.layers import find_layers
-from cnn_probe.networks import device_of, training_mode
+from cnn_probe.networks import device_of
 
 Hear = Callable[[Any, int], None]
 
@@ -109,9 +110,13 @@ def activation_shapes(
     >>> activation_shapes(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 8, 8), ["1"])
     {'1': (2, 6, 6)}
     """
-    with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
-        network(torch.zeros(1, *image_shape, device=device_of(network)))
-        return {name: tuple(activation.shape[1:]) for name, activation in recorder.batch.items()}
+
+    def run() -> dict[str, tuple[int, ...]]:
+        with ActivationRecorder(network, layers) as recorder:
+            network(torch.zeros(1, *image_shape, device=device_of(network)))
+            return {name: tuple(activation.shape[1:]) for name, activation in recorder.batch.items()}
+
+    return evaluating(run, network)
 
 
 def record_activations(
@@ -202,17 +207,21 @@ def record_batches(
     if negative not in ("error", "clip"):
         raise ValueError(f'negative must be "error" or "clip", got {negative!r}')
     device = device_of(network)
-    with ActivationRecorder(network, layers) as recorder, training_mode(network, False), torch.no_grad():
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
-            output = network(batch.to(device))
-            if hear is not None:
-                hear(output, len(batch))
-            for name, activation in recorder.batch.items():
-                values = _as_rows(name, activation, len(batch), negative, to)
-                keep(name, slice(start, start + len(batch)), values)
-            if progress is not None:
-                progress(start + len(batch), len(images))
+
+    def run() -> None:
+        with ActivationRecorder(network, layers) as recorder:
+            for start in range(0, len(images), batch_size):
+                batch = images[start : start + batch_size]
+                output = network(batch.to(device))
+                if hear is not None:
+                    hear(output, len(batch))
+                for name, activation in recorder.batch.items():
+                    values = _as_rows(name, activation, len(batch), negative, to)
+                    keep(name, slice(start, start + len(batch)), values)
+                if progress is not None:
+                    progress(start + len(batch), len(images))
+
+    evaluating(run, network)
 
 
 def _as_rows(name: str, activation: Tensor, n_images: int, negative: str, to: torch.device) -> Tensor:

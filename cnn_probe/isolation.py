@@ -1,11 +1,11 @@
-"""Work that sets PyTorch's global state: one at a time in a process, and everything is put back."""
+"""Work that sets state of PyTorch, which is put back whatever comes; what is the process's is set one at a time."""
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,24 +14,26 @@ from torch import Tensor, nn
 
 Result = TypeVar("Result")
 CPU = torch.device("cpu")
+_Modes = tuple[tuple[nn.Module, bool], ...]
 
 
 @dataclass(frozen=True)
 class _State:
-    """What PyTorch keeps once for the whole process, and the modes of a network's modules."""
+    """What PyTorch keeps once for the process or the thread, and the modes of a network's modules."""
 
+    gradients: bool
     deterministic: bool
     warn_only: bool
     threads: int
     threads_elsewhere: int
     generators: tuple[tuple[torch.Generator, Tensor], ...]
-    modes: tuple[tuple[nn.Module, bool], ...]
+    modes: _Modes
 
     def restore(self) -> None:
         for generator, state in self.generators:
             generator.set_state(state)
-        for module, training in self.modes:
-            module.training = training
+        _restore_modes(self.modes)
+        torch.set_grad_enabled(self.gradients)
         torch.set_num_threads(self.threads)
         # The call above is also what threads that start later get.
         self.restore_settings(elsewhere=self.threads_elsewhere != self.threads)
@@ -68,11 +70,11 @@ if hasattr(os, "register_at_fork"):
 def run_isolated(
     work: Callable[[], Result], network: nn.Module, *, seed: int, device: torch.device, threads: int
 ) -> Result:
-    """Run ``work`` with the network in training mode, seeded, deterministic, on so many threads; put all back after.
+    """Run ``work`` with the network in training mode and gradients, seeded, deterministic, on so many threads.
 
-    PyTorch keeps its generators, its deterministic mode and its number of threads once for a process: of several
-    threads that come here, one works and the others wait. What was there comes back when the work ends, by an error
-    and by Ctrl-C too.
+    All is put back after. PyTorch keeps its generators, its deterministic mode and its number of threads once for a
+    process: of several threads that come here, one works and the others wait. What was there comes back when the work
+    ends, by an error and by Ctrl-C too.
 
     Parameters
     ----------
@@ -94,22 +96,61 @@ def run_isolated(
     with gate.lock:
         outside = _state_now(network, device, nested=bool(gate.inside))
         depth = len(gate.inside)
-        # No context manager: an interrupt between its end and the block's would leave everything as it is in here.
-        try:
+
+        def enter_and_work() -> Result:
             gate.inside.append(outside)
             _enter(network, seed, device, threads)
             return work()
-        finally:
-            interrupt = None
-            while True:
-                try:
-                    outside.restore()
-                    del gate.inside[depth:]
-                    break
-                except KeyboardInterrupt as error:
-                    interrupt = error
-            if interrupt is not None:
-                raise interrupt
+
+        def leave() -> None:
+            outside.restore()
+            del gate.inside[depth:]
+
+        return _with_end(enter_and_work, leave)
+
+
+def evaluating(work: Callable[[], Result], network: nn.Module) -> Result:
+    """Run ``work`` with the network in evaluation mode and without gradients; put both back after, also by Ctrl-C."""
+    gradients, modes = torch.is_grad_enabled(), _modes_now(network)
+
+    def enter_and_work() -> Result:
+        network.eval()
+        torch.set_grad_enabled(False)
+        return work()
+
+    def leave() -> None:
+        _restore_modes(modes)
+        torch.set_grad_enabled(gradients)
+
+    return _with_end(enter_and_work, leave)
+
+
+def _with_end(work: Callable[[], Result], end: Callable[[], None]) -> Result:
+    """Run ``work``, then ``end``, whole, whatever comes.
+
+    No context manager: an interrupt between its end and the block's would leave everything as it is within.
+    """
+    try:
+        return work()
+    finally:
+        interrupt = None
+        while True:
+            try:
+                end()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
+def _modes_now(network: nn.Module) -> _Modes:
+    return tuple((module, module.training) for module in network.modules())
+
+
+def _restore_modes(modes: _Modes) -> None:
+    for module, training in modes:
+        module.training = training
 
 
 def _enter(network: nn.Module, seed: int, device: torch.device, threads: int) -> None:
@@ -117,6 +158,7 @@ def _enter(network: nn.Module, seed: int, device: torch.device, threads: int) ->
     # Not torch.manual_seed: that reseeds every GPU, also those that are not put back.
     for generator in _generators(device):
         generator.manual_seed(seed)
+    torch.set_grad_enabled(True)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)
 
@@ -124,12 +166,13 @@ def _enter(network: nn.Module, seed: int, device: torch.device, threads: int) ->
 def _state_now(network: nn.Module, device: torch.device, *, nested: bool) -> _State:
     threads = torch.get_num_threads()
     return _State(
+        gradients=torch.is_grad_enabled(),
         deterministic=torch.are_deterministic_algorithms_enabled(),
         warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
         threads=threads,
         threads_elsewhere=threads if nested else _elsewhere(torch.get_num_threads),
         generators=tuple((generator, generator.get_state()) for generator in _generators(device)),
-        modes=tuple((module, module.training) for module in network.modules()),
+        modes=_modes_now(network),
     )
 
 
@@ -139,6 +182,18 @@ def _generators(device: torch.device) -> list[torch.Generator]:
 
 
 def _elsewhere(call: Callable[[], Result]) -> Result:
-    """Run a call in a thread that has just begun: PyTorch's number of threads is each thread's own."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(call).result()
+    """Run a call in a thread that has just begun: PyTorch's number of threads is each thread's own.
+
+    A bare lock is waited for: an interrupt while a `threading.Thread` starts can leave its condition locked, on which
+    that thread and the interpreter's end then hang.
+    """
+    done, results = _thread.allocate_lock(), []
+
+    def run() -> None:
+        results.append(call())
+        done.release()
+
+    done.acquire()
+    _thread.start_new_thread(run, ())
+    done.acquire()
+    return results[0]

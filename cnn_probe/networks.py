@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from coupled_nmf import atomic_open
 
 _KERNEL = 5
 _POOL = 2
@@ -143,7 +143,8 @@ def save_network(network: PaperNet, path: str | Path) -> None:
     if not isinstance(network, PaperNet):
         raise TypeError(f"network must be a PaperNet, got {type(network).__name__}; torch.save can save others")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"config": network.config, "weights": network.state_dict()}, path)
+    with atomic_open(path) as file:
+        torch.save({"config": network.config, "weights": network.state_dict()}, file)
 
 
 def load_network(path: str | Path) -> PaperNet:
@@ -165,18 +166,6 @@ def load_network(path: str | Path) -> PaperNet:
     except Exception as error:  # bytes of any other kind fail anywhere in the unpickler, and with any error
         raise ValueError(f"{path} does not hold a network written by save_network") from error
     return network
-
-
-@contextmanager
-def training_mode(network: nn.Module, training: bool) -> Iterator[None]:
-    """Put the whole network into training or evaluation mode, and afterwards each module back as it was."""
-    before = {module: module.training for module in network.modules()}
-    try:
-        network.train(training)
-        yield
-    finally:
-        for module, mode in before.items():
-            module.training = mode
 
 
 def device_of(network: nn.Module) -> torch.device:

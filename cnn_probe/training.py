@@ -17,8 +17,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from cnn_probe.datasets import ImageSet
-from cnn_probe.isolation import run_isolated
-from cnn_probe.networks import device_of, training_mode
+from cnn_probe.isolation import evaluating, run_isolated
+from cnn_probe.networks import device_of
 from cnn_probe.plan import TrainingPlan
 from cnn_probe.ranges import is_whole
 
@@ -223,7 +223,6 @@ def _descend(network: nn.Module, optimizer: SGD, images: Tensor, targets: Tensor
     return loss.item()
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, image_set: ImageSet, *, batch_size: int = 1000) -> Evaluation:
     """Predict every image and, where there are labels, count the right predictions.
 
@@ -237,8 +236,11 @@ def evaluate(network: nn.Module, image_set: ImageSet, *, batch_size: int = 1000)
         Images at a time.
     """
     batches, device = image_set.images.split(batch_size), device_of(network)
-    with training_mode(network, False):
-        predictions = torch.cat([network(images.to(device)).argmax(dim=1).cpu() for images in batches])
+
+    def predict() -> Tensor:
+        return torch.cat([network(images.to(device)).argmax(dim=1).cpu() for images in batches])
+
+    predictions = evaluating(predict, network)
     if image_set.labels is None:
         return Evaluation(predictions.numpy(), None, None)
     labels = image_set.labels.cpu()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -29,11 +28,9 @@ def test_what_needs_no_network_imports_nothing_slow(arguments):
     assert "cnn-probe" in said
 
 
-def test_the_version_is_that_of_the_package_and_takes_no_time():
-    began = time.perf_counter()
+def test_the_version_is_that_of_the_package():
     said = loaded_by("from cnn_probe.cli import main; main(['--version'])")[1]
     assert said == f"cnn-probe {coupled_nmf.__version__}\n"
-    assert time.perf_counter() - began < 5, "a fresh interpreter, and little more"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training sets global state of PyTorch: whatever happens, it is put back, and threads do not see each other."""
+"""Training and evaluation set state of PyTorch: whatever happens, it is put back, and threads do not see each other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from cnn_probe.datasets import ImageSet
-from cnn_probe.isolation import CPU, run_isolated
-from cnn_probe.training import TrainingPlan, train
+from cnn_probe.isolation import CPU, evaluating, run_isolated
+from cnn_probe.training import TrainingPlan, evaluate, train
+
+# An interrupt that comes while Python runs a finalizer is Python's to drop.
+IN_A_FINALIZER = "ignore::pytest.PytestUnraisableExceptionWarning"
 
 
 def state():
@@ -28,6 +31,7 @@ def state():
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.get_num_threads(),
         elsewhere[0],
+        torch.is_grad_enabled(),
         torch.random.get_rng_state().numpy().tobytes(),
     )
 
@@ -39,6 +43,7 @@ def _as_it_was():
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True, warn_only=True)
     yield
+    torch.set_grad_enabled(True)
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(threads)
 
@@ -122,15 +127,32 @@ def test_trainings_in_threads_give_the_weights_that_they_give_alone(images):
     assert state() == before
 
 
-def test_an_interrupt_at_any_moment_leaves_no_trace(images):
+@pytest.mark.filterwarnings(IN_A_FINALIZER)
+@pytest.mark.parametrize("gradients", [True, False])
+def test_an_interrupt_at_any_moment_leaves_no_trace(images, gradients):
     """Real ones, by a timer: from before the training begins to after its end."""
+    made, plan = network(), TrainingPlan(batch_size=32)
+    torch.set_grad_enabled(gradients)
+    interrupt_at_any_moment(lambda: train(made, images, plan), made, training=False)
+
+
+@pytest.mark.filterwarnings(IN_A_FINALIZER)
+def test_an_interrupt_of_an_evaluation_leaves_no_trace(images):
+    made = network().train()
+    interrupt_at_any_moment(lambda: evaluate(made, images, batch_size=8), made, training=True)
+
+
+def seconds(work):
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def interrupt_at_any_moment(work, made, *, training):
     if not hasattr(signal, "setitimer"):
         pytest.skip("no interval timers here")
-    made, plan = network(), TrainingPlan(batch_size=32)
     before = state()
-    began = time.perf_counter()
-    train(made, images, plan)
-    longest = 1.2 * (time.perf_counter() - began)
+    longest = 1.2 * min(seconds(work) for _ in range(5))
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
@@ -141,17 +163,32 @@ def test_an_interrupt_at_any_moment_leaves_no_trace(images):
         for moment in np.linspace(1e-5, longest, 300):
             try:
                 signal.setitimer(signal.ITIMER_REAL, moment)
-                train(made, images, plan)
+                work()
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt as error:
                 interrupted += 1
                 kept.append(error)  # as an interactive shell keeps the traceback
             assert state() == before, f"after an interrupt {moment * 1e6:.0f} µs in"
-            assert not any(module.training for module in made.modules())
+            assert {module.training for module in made.modules()} == {training}
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, earlier)
     assert interrupted > 30
+
+
+def test_an_evaluation_that_fails_puts_every_module_and_gradients_back():
+    made = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
+    made[1].eval()
+
+    def work():
+        assert not torch.is_grad_enabled()
+        assert not any(module.training for module in made.modules())
+        raise RuntimeError("injected")
+
+    with pytest.raises(RuntimeError, match="injected"):
+        evaluating(work, made)
+    assert torch.is_grad_enabled()
+    assert [module.training for module in made.modules()] == [True, True, False]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -14,7 +14,6 @@ from cnn_probe.networks import (
     device_of,
     load_network,
     save_network,
-    training_mode,
 )
 
 
@@ -119,20 +118,6 @@ def test_files_that_are_not_networks_are_refused(tmp_path):
         load_network(tmp_path / "nowhere.pt")
     with pytest.raises(TypeError, match="network must be a PaperNet, got Linear"):
         save_network(nn.Linear(2, 2), tmp_path / "linear.pt")
-
-
-def test_training_mode_puts_every_module_back_also_after_an_error():
-    network = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
-    network[1].eval()
-
-    def fail_inside():
-        with training_mode(network, False):
-            assert not any(module.training for module in network.modules())
-            raise RuntimeError("injected")
-
-    with pytest.raises(RuntimeError, match="injected"):
-        fail_inside()
-    assert [module.training for module in network.modules()] == [True, True, False]
 
 
 def test_device_of_a_network_without_parameters_is_the_cpu():
