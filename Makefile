@@ -6,17 +6,12 @@ OUT ?= demo
 MNIST ?= data
 CUDA ?= 13
 SECONDS ?= 600
-OLDEST_TESTS := tests/test_oracle.py tests/test_estimator.py tests/test_bad_input.py tests/test_blocks_and_backend.py \
-  tests/test_lowrank.py tests/test_products.py tests/test_model_selection.py tests/test_starts.py \
-  tests/test_outside_memory.py tests/test_bicross.py tests/test_holdout.py tests/test_stability.py \
-  tests/test_plotting.py tests/test_extreme_input.py tests/test_containers.py tests/test_properties.py \
-  tests/test_gaps.py tests/test_sparse.py tests/test_divergence.py tests/test_streaming.py tests/test_going_on.py \
-  tests/test_penalties.py tests/test_sklearn_nmf_counterparts.py
+OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
-# One cache of compiled code for each state of the sources: going back to an earlier one then compiles nothing.
-export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(shell cat coupled_nmf/*.py coupled_nmf/*/*.py | cksum | cut -d' ' -f1)
+# Compiled code is kept with the rest of the set-up; it is made anew where a compiled file has changed.
+export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo test fuzz test-oldest benchmarks gpu reproduce clean
+.PHONY: demo test fuzz test-oldest benchmarks gpu on-gpu reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -25,11 +20,11 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev
-	cd tests && PYTHONPATH=.:.. ../$(BIN)/python -m fuzz --seconds $(SECONDS)
+	cd tests/support && PYTHONPATH=.:../.. ../../$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
@@ -44,15 +39,23 @@ benchmarks:
 	$(VENV)-benchmarks/bin/python docs/benchmarks.py
 
 # CUDA=12 takes CuPy for CUDA 12. PyTorch comes first: of CUDA's libraries it takes one version, CuPy any.
+# PYTHON_ENV is an environment that is there, for machines without a network: nothing is installed then.
 gpu:
 	@command -v nvidia-smi > /dev/null || { echo "make gpu needs an NVIDIA GPU and its driver; there is no nvidia-smi."; exit 1; }
+ifdef PYTHON_ENV
+	$(MAKE) on-gpu GPU_BIN=$(PYTHON_ENV)/bin
+else
 	@echo "Installing into $(VENV)-gpu (with PyTorch about 6 GB; minutes) ..."
 	$(PYTHON) -m venv $(VENV)-gpu
 	$(VENV)-gpu/bin/pip install --quiet --editable ".[probe,test,benchmarks]"
 	$(VENV)-gpu/bin/pip install --quiet --editable ".[cuda$(CUDA)]"
-	$(VENV)-gpu/bin/pytest -m gpu
-	$(VENV)-gpu/bin/python -m benchmarks gpu
-	$(VENV)-gpu/bin/python docs/benchmarks.py
+	$(MAKE) on-gpu GPU_BIN=$(VENV)-gpu/bin
+endif
+
+on-gpu:
+	PYTHONPATH=. $(GPU_BIN)/python -m pytest -m gpu
+	PYTHONPATH=. $(GPU_BIN)/python -m benchmarks gpu
+	PYTHONPATH=. $(GPU_BIN)/python docs/benchmarks.py
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -9,7 +9,7 @@ from benchmarks.gpu_data import loss_of
 from benchmarks.gpu_device import copy_rate, seconds, sgemm_rate
 from benchmarks.workload import spread
 from coupled_nmf import CoupledNMF
-from coupled_nmf.backends.cuda import tiles
+from coupled_nmf.backends.cuda import matrix
 
 RANKS, SOLVERS = (10, 50), ("hals", "mu")
 TF32_SINCE = 80  # compute capability
@@ -63,12 +63,12 @@ def by_difference(X, rank, solver, counts, **params):
 
 def streamed(host, workload):
     """Seconds of an iteration whose X comes from the host's memory, and bytes of X a second."""
-    share, tiles.SHARE = tiles.SHARE, 0.0  # of the device's memory that X may take
+    share, matrix.SHARE = matrix.SHARE, 0.0  # of the device's memory that X may take
     try:
         rank, counts = RANKS[-1], STREAMED
         took = [by_difference(host, rank, "hals", counts, backend="cupy") for _ in range(workload.rounds)]
     finally:
-        tiles.SHARE = share
+        matrix.SHARE = share
     rates = [workload.array.nbytes / one / 1e9 for one in took]
     return {
         "rank": rank,

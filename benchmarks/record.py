@@ -12,6 +12,8 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
+from coupled_nmf import atomic_open
+
 RESULTS = Path(__file__).parent / "results"
 MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
 PACKAGES = (
@@ -37,7 +39,8 @@ def write_record(name, what, figures, device=None):
     RESULTS.mkdir(exist_ok=True)
     parts = [name, *re.findall("[a-z0-9]+", device["name"].lower())] if device else [name]
     path = RESULTS / f"{'-'.join(parts)}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    with atomic_open(path) as file:
+        file.write(f"{json.dumps(record, indent=1)}\n".encode())
     return path
 
 

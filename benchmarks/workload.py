@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe import TrainingPlan, build_network, load_dataset, train
-from cnn_probe.activations import record_activations
+from cnn_probe.activations.recorder import record_activations
 from coupled_nmf import Blocks, CoupledNMF
 
 MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnn_probe.datasets import ImageData, ImageSet, load_dataset
-    from cnn_probe.networks import PaperNet, build_network, load_network, save_network
-    from cnn_probe.probing import probe
-    from cnn_probe.result import ProbeResult
-    from cnn_probe.training import TrainingPlan, evaluate, train
+    from cnn_probe.data.datasets import load_dataset
+    from cnn_probe.data.images import ImageData, ImageSet
+    from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
+    from cnn_probe.networks.training import TrainingPlan, evaluate, train
+    from cnn_probe.probing.probe import probe
+    from cnn_probe.probing.result import ProbeResult
 
 __all__ = [
     "ImageData",
@@ -27,11 +28,12 @@ __all__ = [
 
 # Imported when first asked for: PyTorch takes seconds, which the command line's --help has no need of.
 _HOMES = {
-    "cnn_probe.datasets": ("ImageData", "ImageSet", "load_dataset"),
-    "cnn_probe.networks": ("PaperNet", "build_network", "load_network", "save_network"),
-    "cnn_probe.probing": ("probe",),
-    "cnn_probe.result": ("ProbeResult",),
-    "cnn_probe.training": ("TrainingPlan", "evaluate", "train"),
+    "cnn_probe.data.datasets": ("load_dataset",),
+    "cnn_probe.data.images": ("ImageData", "ImageSet"),
+    "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
+    "cnn_probe.probing.probe": ("probe",),
+    "cnn_probe.probing.result": ("ProbeResult",),
+    "cnn_probe.networks.training": ("TrainingPlan", "evaluate", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -6,22 +6,30 @@ Nothing here is slow to import: PyTorch and what needs it come once the argument
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
-if TYPE_CHECKING:
-    from cnn_probe.studies import Settings
+from cnn_probe.studies import STUDIES, Settings
+from cnn_probe.system.names import printable
 
-# Kept here by name, since the modules that define them take seconds to import; a test holds them against those.
+# Kept here by name, since the module that defines them takes seconds to import; a test holds them against it.
 DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
-STUDY_NAMES = ("fraction", "classes", "order")
 QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # small data: minutes, not hours
+# What the library's messages call by its parameters.
+AS_OPTIONS = {
+    "n_components=": "--ranks ",
+    "pass download=True": "pass --download",
+    "stopped at max_iter=": "stopped at --max-iter ",
+    "raise max_iter": "raise --max-iter",
+}
 MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
 
 
@@ -29,7 +37,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help says what there is)\n")
+        _tell(f"{self.prog}: {message} ({self.prog} --help says what there is)")
+        self.exit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
     study = commands.add_parser("study", help="run the paper's case studies")
-    study.add_argument("study", choices=[*STUDY_NAMES, "all"])
+    study.add_argument("study", choices=[*STUDIES, "all"])
     study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
     ranks, seeds = _Numbers("a rank", 1, MOST_RANK), _Numbers("a seed", 0, MOST_SEED)
     few, many = "10", "10,20,30,40,50"
@@ -112,19 +121,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     command: Callable[[argparse.Namespace], None] = _run if args.command == "run" else _study
+    missing = _missing(args.out)
     try:
+        _check_data(args)
         _check_writable(args.out)
         with warnings.catch_warnings():
             warnings.filterwarnings("always", category=UserWarning)  # of each fit, not of the first alone
             warnings.showwarning = _show_warning
             command(args)
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
-        sys.stderr.write(f"cnn-probe: {error}\n")
+        _tell(f"cnn-probe: {_in_options(str(error))}")
+        _remove_empty(missing)
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("cnn-probe: interrupted; what was finished is kept, --resume goes on from there\n")
+        _tell("cnn-probe: interrupted; what was finished is kept, --resume goes on from there")
         return 130
     return 0
+
+
+def _in_options(text: str) -> str:
+    """Return what the library says to those who call it, as those say it who type."""
+    for parameter, option in AS_OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
+
+
+def _tell(line: str) -> None:
+    """Write a line to standard error, unless that is closed."""
+    if sys.stderr is None:
+        return
+    sys.stderr.write(printable(line, getattr(sys.stderr, "encoding", None)) + "\n")
 
 
 def _show_warning(
@@ -136,9 +162,39 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Say it as the command line's own, without the line of code that it comes from."""
-    from cnn_probe.bars import say
+    _say_aside(_in_options(str(message)))
 
-    say(f"cnn-probe: {message}", file=sys.stderr)
+
+def _say_aside(text: str) -> None:
+    """Write a line to standard error, above whatever bars there are, unless that is closed."""
+    from cnn_probe.system.bars import say
+
+    if sys.stderr is not None:
+        say(f"cnn-probe: {text}", file=sys.stderr)
+
+
+def _check_data(args: argparse.Namespace) -> None:
+    """Find out before PyTorch is imported what is wrong with where the data are to be."""
+    if args.data_root is None:
+        if args.data != "digits":
+            raise ValueError(f"--data {args.data} is read from a folder: name it by --data-root")
+        return
+    try:
+        args.data_root.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"--data-root {args.data_root} cannot be: {error}; name the folder in full") from error
+
+
+def _missing(out: Path) -> list[Path]:
+    """Return which folders of a path are not there, the innermost first."""
+    return [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that a refused command has made, unless there is something in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _check_writable(out: Path) -> None:
@@ -152,26 +208,23 @@ def _check_writable(out: Path) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from cnn_probe.studies import Settings
-
     given = {name: getattr(args, name) for name in ("ranks", "seeds", "epochs") if getattr(args, name) is not None}
     chosen = {**(QUICK if args.quick else {}), **given}
     return Settings(**chosen, solver=args.solver, init=args.init, max_iter=args.max_iter)
 
 
 def _study(args: argparse.Namespace) -> None:
-    from cnn_probe.bars import Bars, say
-    from cnn_probe.datasets import load_dataset
-    from cnn_probe.locks import only_one
+    from cnn_probe.data.datasets import load_dataset
     from cnn_probe.report import publish
-    from cnn_probe.studies import STUDIES, run_studies
-
-    def notice(text: str) -> None:
-        say(f"cnn-probe: {text}", file=sys.stderr)
+    from cnn_probe.studies.record import little_learned
+    from cnn_probe.studies.runner import check_studies, run_studies
+    from cnn_probe.system.bars import Bars, say
+    from cnn_probe.system.locks import only_one
 
     settings = _settings(args)
     data = load_dataset(args.data, args.data_root, download=args.download)
     chosen = list(STUDIES.values()) if args.study == "all" else [STUDIES[args.study]]
+    check_studies(chosen, data, settings)
     with only_one(args.out):
         bars = Bars()
         try:
@@ -183,18 +236,20 @@ def _study(args: argparse.Namespace) -> None:
                 resume=args.resume,
                 keep=list(STUDIES.values()),
                 progress=bars,
-                notice=notice,
+                notice=_say_aside,
             )
         finally:
             bars.close()
-        page = publish(results, args.out, notice=notice)
-    sys.stdout.write(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}\n")
+        page = publish(results, args.out, notice=_say_aside)
+    for line in little_learned(results):
+        _say_aside(line)
+    say(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}")
 
 
 def _run(args: argparse.Namespace) -> None:
-    from cnn_probe.bars import Bar, say
-    from cnn_probe.datasets import load_dataset
-    from cnn_probe.run import RunPlan, run
+    from cnn_probe.data.datasets import load_dataset
+    from cnn_probe.runs.run import RunPlan, run
+    from cnn_probe.system.bars import Bar, say
 
     plan = RunPlan(
         ranks=args.ranks or (10,),

@@ -1,10 +1,9 @@
 """Coupled non-negative matrix factorization: several blocks of features, one shared factor for the samples."""
 
-from coupled_nmf.alternation import IterationInfo
-from coupled_nmf.blocks import BlockLayout, Blocks
-from coupled_nmf.datasets import make_coupled_blocks
-from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.files import atomic_open
+from coupled_nmf.data.blocks import BlockLayout, Blocks
+from coupled_nmf.data.planted import make_coupled_blocks
+from coupled_nmf.fit.loop import IterationInfo
+from coupled_nmf.model.estimator import CoupledNMF
 from coupled_nmf.model_selection import (
     BiCrossValidation,
     Holdout,
@@ -18,6 +17,7 @@ from coupled_nmf.model_selection import (
     stability,
 )
 from coupled_nmf.plotting import ComponentsDisplay, ConvergenceDisplay, RankCurveDisplay, StabilityDisplay
+from coupled_nmf.system.files import atomic_open
 
 __version__ = "0.1.0"
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from coupled_nmf import atomic_open
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 Lines = list[str]
@@ -277,4 +279,5 @@ def section(title: str, record: dict[str, Any], table: Callable[[dict[str, Any]]
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "benchmarks.md").write_text(page())
+    with atomic_open(ROOT / "docs" / "benchmarks.md") as file:
+        file.write(page().encode())

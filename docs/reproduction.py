@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.report.page import condition_rows
+from coupled_nmf import atomic_open
 
 FOLDER = Path(__file__).parent / "reproduction"
 VERDICT = {"reproduced": "reproduced", "partly": "partly reproduced", "not": "not reproduced"}
@@ -72,4 +73,5 @@ def page(results: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     results = json.loads((FOLDER / "results.json").read_text())
-    (FOLDER / "README.md").write_text(page(results))
+    with atomic_open(FOLDER / "README.md") as file:
+        file.write(page(results).encode())

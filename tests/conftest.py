@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import importlib
 import shutil
 import signal
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from places import emulate, need_gpu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnn_probe.datasets import ImageData
-
-# What holds of the estimator holds on every backend: each test of these files runs once on each.
-ON_EVERY_BACKEND = {
-    "test_bad_input", "test_callbacks", "test_containers", "test_divergence", "test_estimator", "test_extreme_input",
-    "test_gaps", "test_going_on", "test_known_components", "test_model_selection", "test_oracle", "test_penalties",
-    "test_properties", "test_sklearn_nmf_counterparts", "test_sparse", "test_starts", "test_streaming",
-}  # fmt: skip
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give the tests of the files that run on every backend each of the places in its turn."""
-    if metafunc.module.__name__.split(".")[-1] in ON_EVERY_BACKEND:
-        metafunc.parametrize("place", places(), indirect=True, scope="module")
-
-
-def places() -> list[Any]:
-    """Where the tests of these files run: on a GPU, too, if there is one."""
-    return ["cpu", "emulated", *([pytest.param("gpu", marks=pytest.mark.gpu)] if has_gpu() else [])]
+    from cnn_probe.data.images import ImageData
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,13 +30,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
             emulate(patch)
         else:
             need_gpu()
-        backends = importlib.import_module("coupled_nmf.backends")
+        backends = importlib.import_module("coupled_nmf.backends.choice")
         opened = backends.open_backend
 
         def open_there(name: str, *arguments: object) -> object:
             return opened("cupy" if name == "auto" else name, *arguments)
 
-        patch.setattr("coupled_nmf.model.open_backend", open_there)
+        patch.setattr("coupled_nmf.fit.session.open_backend", open_there)
         yield where
 
 
@@ -64,35 +45,6 @@ def interruptible() -> None:
     """Hear Ctrl-C, here and in the processes that tests begin, also where it is ignored, as behind ``nohup``."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture
-def unless_emulated(place: str) -> None:
-    """Skip what would take minutes there, and shows nothing that other tests do not."""
-    if place == "emulated":
-        pytest.skip("takes minutes on the emulated device")
-
-
-def emulate(patch: pytest.MonkeyPatch) -> None:
-    """Put a CuPy in place that works in the host's memory, by kernels compiled for the host."""
-    if shutil.which("g++") is None:
-        pytest.skip("g++, which compiles the kernels for the host, is not installed")
-    patch.setitem(sys.modules, "cupy", importlib.import_module("emulation.cupy"))
-
-
-@functools.cache
-def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU, and CuPy."""
-    try:
-        return bool(importlib.import_module("cupy").cuda.is_available())
-    except ImportError:
-        return False
-
-
-def need_gpu() -> None:
-    """Skip where there is none."""
-    if not has_gpu():
-        pytest.skip("there is no NVIDIA GPU, or no CuPy")
 
 
 MNIST_ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
@@ -116,6 +68,6 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def digits() -> ImageData:
     """scikit-learn's digits at 28×28."""
-    from cnn_probe.datasets import load_dataset
+    from cnn_probe.data.datasets import load_dataset
 
     return load_dataset("digits")

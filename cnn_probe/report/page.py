@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,24 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
-from cnn_probe.names import shown, shown_all
-from cnn_probe.studies.claims import Record, relative_error, rmse
-from coupled_nmf import atomic_open
+from cnn_probe.report.standing import Mark, put_page
+from cnn_probe.studies.claims import relative_error, rmse
+from cnn_probe.studies.record import NetworkRecord, records_of
+from cnn_probe.system.names import shown, shown_all
 
 Results = dict[str, Any]
 
 
-def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: Path) -> Path:
-    """Write ``index.html`` beside the figures and return its path."""
+def write_page(
+    results: Results,
+    drawn: dict[str, list[tuple[str, str]]],
+    out: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
+) -> Path:
+    """Write ``index.html`` beside the figures and return its path; ``notice`` is that of `put_page`."""
     ranks, class_names = results["provenance"]["settings"]["ranks"], results["provenance"].get("classes")
+    ends = list(dict.fromkeys((ranks[0], ranks[-1])))
     studies = [
         {
             "title": study["title"],
@@ -29,11 +37,18 @@ def write_page(results: Results, drawn: dict[str, list[tuple[str, str]]], out: P
         }
         for name, study in results["studies"].items()
     ]
-    page = template("index.html.jinja").render(provenance=results["provenance"], studies=studies, ranks=ranks)
-    path = out / "index.html"
-    with atomic_open(path) as file:
-        file.write(page.encode())
-    return path
+    mark, page = mark_of_study(results), template("index.html.jinja")
+
+    def render(links: str) -> str:
+        origin = results["provenance"]
+        return page.render(provenance=origin, studies=studies, ranks=ranks, ends=ends, mark=mark, links=links)
+
+    return put_page(out, mark, render, notice)
+
+
+def mark_of_study(results: Results) -> Mark:
+    """What the page of these results is known by."""
+    return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
 
 
 def template(name: str) -> Template:
@@ -48,37 +63,38 @@ def _as_text(value: Any) -> Any:
 
 
 def condition_rows(
-    study: dict[str, Any], ranks: list[int], class_names: Sequence[str] | None = None
+    study: dict[str, Any], ranks: Sequence[int], class_names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """One row a condition: accuracy, RMSE and relative error at the smallest and largest rank, effective rank."""
-    rows = []
-    for written, (label, runs) in zip(shown_all(study["records"]), study["records"].items(), strict=True):
+    """One row a condition: accuracy, RMSE and relative error at the first and the last rank, effective rank."""
+    ends = dict.fromkeys((ranks[0], ranks[-1]))  # one, where there is one rank
+    rows, records = [], records_of(study)
+    for written, (label, runs) in zip(shown_all(records), records.items(), strict=True):
         paper = study["paper_accuracy"].get(label)
         rows.append(
             {
                 "label": written,
                 "paper": "–" if paper is None else f"{paper:.0f}%",
-                "accuracy": _spread([100 * run["accuracy"] for run in runs], ".1f", "%"),
+                "accuracy": _spread([100 * run.accuracy for run in runs], ".1f", "%"),
                 "recognized": recognized(runs, class_names),
-                "rmse": [_spread([rmse(run, rank) for run in runs], ".4f") for rank in (ranks[0], ranks[-1])],
-                "relative": [
-                    _spread([relative_error(run, rank) for run in runs], ".3f") for rank in (ranks[0], ranks[-1])
-                ],
-                "effective": _spread([list(run["effective_rank"].values())[-1] for run in runs], ".1f"),
-                "dead": _spread([100 * list(run["dead_neurons"].values())[-1] for run in runs], ".0f", "%"),
+                "rmse": [_spread([rmse(run, rank) for run in runs], ".4f") for rank in ends],
+                "relative": [_spread([relative_error(run, rank) for run in runs], ".3f") for rank in ends],
+                "little": sum(run.learned_little for run in runs),
+                "networks": len(runs),
+                "effective": _spread([run.effective_rank[run.layers[-1]] for run in runs], ".1f"),
+                "dead": _spread([100 * run.dead_neurons[run.layers[-1]] for run in runs], ".0f", "%"),
             }
         )
     return rows
 
 
-def recognized(runs: list[Record], class_names: Sequence[str] | None = None) -> str:
+def recognized(runs: list[NetworkRecord], class_names: Sequence[str] | None = None) -> str:
     """Classes of which more than half the test images are recognized, on average over the seeds; labels if nameless."""
-    accuracies = [run["class_accuracy"] for run in runs]
+    accuracies = [run.class_accuracy for run in runs]
     labels = [label for label in accuracies[0] if np.mean([found[label] for found in accuracies]) > 0.5]
     if labels and len(labels) == len(accuracies[0]):
         return "all"
     all_names = None if class_names is None else shown_all(class_names)
-    names = labels if all_names is None else [all_names[int(label)] for label in labels]
+    names = [str(label) if all_names is None else all_names[label] for label in labels]
     return ", ".join(names) or "none"
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnn_probe.names import shown
-from cnn_probe.report.page import write_page
+from cnn_probe.report.page import mark_of_study, write_page
+from cnn_probe.report.standing import pages, remove_others
 from cnn_probe.report.study_figures import draw_figures
+from cnn_probe.system.names import shown
 from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
@@ -20,7 +21,7 @@ def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None
     """Draw the figures, write ``results.json`` and the page, and return the page's path.
 
     What stands there of other data or other settings goes first, so that no page ever shows another run's figures,
-    also when this is interrupted. Networks stay.
+    also when this is interrupted. Networks stay, and so does the page of a run, under a name of its own.
 
     Parameters
     ----------
@@ -29,19 +30,21 @@ def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None
     out : Path
         The folder that it was given.
     notice : callable, default=None
-        ``notice(text)`` hears that an earlier page goes.
+        ``notice(text)`` hears that an earlier page goes, or gets another name.
     """
-    page = out / "index.html"
+    mark = mark_of_study(results)
     odd = _what_is_odd(out / RESULTS, results) if (out / RESULTS).exists() else None
     if odd is not None:
         if notice is not None:
             notice(f"{shown(str(out), None)} held a page of {odd}; it is replaced, its finished networks are kept")
-        page.unlink(missing_ok=True)
+        for page in pages(out, mark.kind):
+            page.unlink()
         (out / RESULTS).unlink(missing_ok=True)
+    remove_others(out, mark, notice)
     drawn = draw_figures(results, results["provenance"]["classes"], out)
     with atomic_open(out / RESULTS) as file:
         file.write(json.dumps(results, allow_nan=False).encode())
-    return write_page(results, drawn, out)
+    return write_page(results, drawn, out, notice=notice)
 
 
 def _what_is_odd(path: Path, results: Results) -> str | None:

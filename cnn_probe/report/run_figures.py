@@ -11,12 +11,12 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnn_probe import figures
-from cnn_probe.datasets import ImageData
-from cnn_probe.diagnostics import class_use
-from cnn_probe.lettering import entitle
-from cnn_probe.names import file_name, shown
-from cnn_probe.result import ProbeResult
+from cnn_probe.data.images import ImageData
+from cnn_probe.measures.diagnostics import class_use
+from cnn_probe.probing.result import ProbeResult
+from cnn_probe.report.figures import latent_images
+from cnn_probe.report.lettering import entitle
+from cnn_probe.system.names import file_name, shown
 
 EXAMPLES = 8  # images beside each factor
 MOST_ROWS = 20  # factors with images beside them: the strongest
@@ -26,7 +26,7 @@ def draw_result(result: ProbeResult, data: ImageData) -> dict[str, bytes]:
     """Draw what was found in the test images of ``data``; PNG by file name, in the order of `captions`."""
     use = None if result.labels is None else class_use(result.F, result.labels, data.n_classes)
     drawings: dict[str, Callable[[], Figure]] = {
-        "latent-images.png": lambda: figures.latent_images(result.latent_images, use, data.class_names),
+        "latent-images.png": lambda: latent_images(result.latent_images, use, data.class_names),
         "examples.png": lambda: example_images(result.latent_images, result.F, data.test.images.numpy()),
     }
     for layer, pattern in result.neuron_patterns.items():
@@ -88,7 +88,7 @@ def feature_maps(layer: str, pattern: NDArray[Any]) -> Figure:
             top, left = i * (height + 1), channel * (width + 1)
             mosaic[top : top + height, left : left + width] = maps[i, channel]
     aspect = min(max(mosaic.shape[0] / mosaic.shape[1], 0.12 if height > 1 else 0.03 * k), 2.5)
-    figure = Figure(figsize=(9, 8 * aspect + 0.8), layout="constrained")
+    figure = Figure(figsize=(9, 8 * aspect + 1.0), layout="constrained")
     ax = figure.subplots()
     image = ax.imshow(
         mosaic,
@@ -101,10 +101,10 @@ def feature_maps(layer: str, pattern: NDArray[Any]) -> Figure:
     if channels > 1:
         ax.set_xticks(np.arange(channels) * (width + 1) + (width - 1) / 2, [str(i + 1) for i in range(channels)])
     ax.set(xlabel="channel" if channels > 1 else "neuron", ylabel="factor")
-    entitle(ax, layer, size=12)
+    entitle(ax, layer, "weight; colours by its square root", size=10)
     ax.tick_params(labelsize=7, length=0)
     ax.spines[:].set_visible(False)
-    figure.colorbar(image, ax=ax, shrink=0.6, pad=0.01, label="weight (colours by its square root)")
+    figure.colorbar(image, ax=ax, shrink=0.6, pad=0.01)
     return figure
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnn_probe.datasets import ImageData
-from cnn_probe.parts import write_bytes
+from cnn_probe.data.images import ImageData
+from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.page import template
 from cnn_probe.report.run_figures import captions
-from cnn_probe.result import ProbeResult
+from cnn_probe.report.standing import Mark, put_page
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,20 @@ class Probed:
         return [(f"{self.folder}/{name}", caption) for name, caption in captions(self.layers).items()]
 
 
+def mark_of_run(request: dict[str, Any]) -> Mark:
+    """What the page of a request's results is known by; ``request`` as of `write_run_page`."""
+    return Mark.of("run", request["data"], {name: request[name] for name in sorted({*request} - {"data", "dataset"})})
+
+
 def write_run_page(
-    probed: Sequence[Probed], data: ImageData, request: dict[str, Any], guess: float, little: float, out: Path
+    probed: Sequence[Probed],
+    data: ImageData,
+    request: dict[str, Any],
+    guess: float,
+    little: float,
+    out: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``index.html`` and return its path.
 
@@ -66,14 +78,20 @@ def write_run_page(
         Accuracy of always naming the commonest class, and below which a network has learned little.
     out : Path
         The folder that theirs lie in.
+    notice : callable, default=None
+        As of `put_page`.
     """
-    page = template("run.html.jinja").render(
-        probed=sorted(probed, key=lambda one: (one.seed, one.rank)),
-        data=data,
-        request=request,
-        guess=guess,
-        little=little,
-    )
-    path = out / "index.html"
-    write_bytes(path, page.encode())
-    return path
+    mark, page = mark_of_run(request), template("run.html.jinja")
+
+    def render(links: str) -> str:
+        return page.render(
+            probed=sorted(probed, key=lambda one: (one.seed, one.rank)),
+            data=data,
+            request=request,
+            guess=guess,
+            little=little,
+            mark=mark,
+            links=links,
+        )
+
+    return put_page(out, mark, render, notice)

@@ -1,22 +1,68 @@
-"""Which figures a study has, and the arrays that they are drawn from."""
+"""Which figures there are for studies, and the records and arrays that they are drawn from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnn_probe import figures
-from cnn_probe.names import file_name, shown
-from cnn_probe.networks import PaperNet
+from cnn_probe.report.figures import (
+    class_overlap,
+    error_curves,
+    firing_map,
+    latent_images,
+    neuron_heatmaps,
+    spectrum,
+)
+from cnn_probe.studies import STUDIES
+from cnn_probe.studies.record import Records, records_of
 from cnn_probe.studies.records import Arrays, read_arrays
+from cnn_probe.system.names import file_name, shown
 from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
-FIRST, LAST = PaperNet.paper_layers
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the figures of one study are drawn from.
+
+    Attributes
+    ----------
+    records : mapping of str to list of NetworkRecord
+        By condition.
+    settings : mapping
+        The `Settings` that all of them were made with.
+    class_names : sequence of str
+        Of the data.
+    out : Path
+        The folder that holds the networks' arrays.
+    """
+
+    records: Records
+    settings: Mapping[str, Any]
+    class_names: Sequence[str]
+    out: Path
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, first to last."""
+        return next(iter(self.records.values()))[0].layers
+
+    @cached_property
+    def arrays(self) -> dict[str, Arrays]:
+        """Arrays of the first seed's network, by condition."""
+        return {
+            label: read_arrays(self.out / "networks" / f"{runs[0].key}.npz") for label, runs in self.records.items()
+        }
+
+
+Figures = Iterator[tuple[str, str, Figure]]  # the end of the file's name, the caption, the figure
 
 
 def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dict[str, list[tuple[str, str]]]:
@@ -26,88 +72,101 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     -------
     dict of str to list of (file, caption)
         Per study; files are relative to ``out``.
+
+    Raises
+    ------
+    ValueError
+        If a study names a figure that is not in `DRAWINGS`.
     """
     (out / "figures").mkdir(parents=True, exist_ok=True)
     drawn: dict[str, list[tuple[str, str]]] = {}
     for name, study in results["studies"].items():
         drawn[name] = []
-        for stem, caption, figure in FIGURES[name](study["records"], results, class_names, out):
+        material = Material(records_of(study), results["provenance"]["settings"], class_names, out)
+        for stem, caption, figure in _figures(name, study["figures"], material):
             file = f"figures/{file_name(name)}-{stem}.png"
             with atomic_open(out / file) as picture:
                 figure.savefig(picture, dpi=110, format="png")
             drawn[name].append((file, caption))
     named = {out / file for pairs in drawn.values() for file, _ in pairs}
-    for name in {*FIGURES, *drawn}:
+    for name in {*STUDIES, *drawn}:
         for left in set((out / "figures").glob(f"{file_name(name)}-*.png")) - named:
             left.unlink()
     return drawn
 
 
-Figures = Iterator[tuple[str, str, Figure]]
+def _figures(study: str, names: Sequence[str], material: Material) -> Figures:
+    for name in names:
+        if name not in DRAWINGS:
+            raise ValueError(f"study {shown(study)} names the figure {name!r}; there are {', '.join(DRAWINGS)}")
+        yield from DRAWINGS[name](material)
 
 
-def _fraction(records: Any, results: Results, class_names: Sequence[str], out: Path) -> Figures:
-    ranks = results["provenance"]["settings"]["ranks"]
-    yield (
-        "rmse",
-        "RMSE against the rank, by fraction of the data (paper, figure 3).",
-        figures.error_curves(records, ranks),
-    )
-    yield "spectrum-first", "Singular values of the first layer (figure 4).", figures.spectrum(records, FIRST)
-    yield "spectrum-last", "Singular values of the second layer (figure 5).", figures.spectrum(records, LAST)
+def _rmse(material: Material) -> Figures:
+    figure = error_curves(material.records, material.settings["ranks"])
+    yield "rmse", "RMSE against the rank, by what the networks were trained on (paper, figures 3 and 6).", figure
 
 
-def _classes(records: Any, results: Results, class_names: Sequence[str], out: Path) -> Figures:
-    ranks = results["provenance"]["settings"]["ranks"]
-    yield "rmse", "RMSE against the rank, by the classes trained on (figure 6).", figures.error_curves(records, ranks)
-    yield (
-        "spectrum-last",
-        "Top quarter of the second layer's singular values (figure 7).",
-        figures.spectrum(records, LAST, share=0.25),
-    )
+def _spectrum(material: Material, *, place: int, stem: str, caption: str, share: float = 1.0) -> Figures:
+    yield stem, caption, spectrum(material.records, material.layers[place], share)
 
 
-def _order(records: Any, results: Results, class_names: Sequence[str], out: Path) -> Figures:
-    ranks = results["provenance"]["settings"]["ranks"]
-    yield "rmse", "RMSE against the rank, class by class and shuffled.", figures.error_curves(records, ranks)
-    arrays = {label: _arrays(out, runs[0]["key"]) for label, runs in records.items()}
-    for label, found in arrays.items():
-        channels = [name for name in found if name.startswith("components_pixels")]
-        images = np.stack([found[name] for name in channels], axis=1)
+def _latent_images(material: Material) -> Figures:
+    for label, found in material.arrays.items():
+        channels = [block.name for block in material.records[label][0].blocks if block.layer is None]
+        images = np.stack([found[f"components_{name}"] for name in channels], axis=1)
         yield (
             f"latent-{file_name(label)}",
             f"Latent images, trained {shown(label)}, and the classes that use them (figure 2).",
-            figures.latent_images(images, found.get("class_use"), class_names),
+            latent_images(images, found["class_use"], material.class_names),
         )
+
+
+def _neurons(material: Material) -> Figures:
     patterns = {
-        label: {
-            layer: found[f"components_{layer}"].reshape(len(found[f"components_{layer}"]), -1)
-            for layer in (FIRST, LAST)
-        }
-        for label, found in arrays.items()
+        label: {layer: (rows := found[f"components_{layer}"]).reshape(len(rows), -1) for layer in material.layers}
+        for label, found in material.arrays.items()
     }
+    rank = material.settings["ranks"][0]
+    yield "neurons", f"Each neuron's part in each factor at rank {rank} (figure 8).", neuron_heatmaps(patterns)
+
+
+def _firing(material: Material) -> Figures:
+    rates = {label: found[f"firing_{material.layers[-1]}"] for label, found in material.arrays.items()}
     yield (
-        "neurons",
-        f"Each neuron's part in each factor at rank {ranks[0]} (figure 8).",
-        figures.neuron_heatmaps(patterns),
+        "firing",
+        "Which neurons of the last layer fire for which class: the part of its images that activate them.",
+        firing_map(rates, material.class_names),
     )
-    if all(f"overlap_{LAST}" in found for found in arrays.values()):
-        rates = {label: found[f"firing_{LAST}"] for label, found in arrays.items()}
-        yield (
-            "firing",
-            "Which neurons of the second layer fire for which class: the part of its images that activate them.",
-            figures.firing_map(rates, class_names),
-        )
-        overlaps = {label: found[f"overlap_{LAST}"] for label, found in arrays.items()}
-        yield (
-            "overlap",
-            "Overlap of the second layer's neurons that fire for each pair of classes (active in most of its images).",
-            figures.class_overlap(overlaps, class_names),
-        )
 
 
-FIGURES = {"fraction": _fraction, "classes": _classes, "order": _order}
+def _overlap(material: Material) -> Figures:
+    overlaps = {label: found[f"overlap_{material.layers[-1]}"] for label, found in material.arrays.items()}
+    yield (
+        "overlap",
+        "Overlap of the last layer's neurons that fire for each pair of classes (active in most of its images).",
+        class_overlap(overlaps, material.class_names),
+    )
 
 
-def _arrays(out: Path, key: str) -> Arrays:
-    return read_arrays(out / "networks" / f"{key}.npz")
+#: What a study can name among its figures.
+DRAWINGS: dict[str, Callable[[Material], Figures]] = {
+    "rmse": _rmse,
+    "first spectrum": partial(
+        _spectrum, place=0, stem="spectrum-first", caption="Singular values of the first layer (figure 4)."
+    ),
+    "last spectrum": partial(
+        _spectrum, place=-1, stem="spectrum-last", caption="Singular values of the last layer (figure 5)."
+    ),
+    "top of the last spectrum": partial(
+        _spectrum,
+        place=-1,
+        stem="spectrum-last",
+        caption="Top quarter of the last layer's singular values (figure 7).",
+        share=0.25,
+    ),
+    "latent images": _latent_images,
+    "neurons": _neurons,
+    "firing": _firing,
+    "overlap": _overlap,
+}

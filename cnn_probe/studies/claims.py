@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from cnn_probe.studies.record import NetworkRecord, Records
 
-Record = dict[str, Any]
-Records = Mapping[str, list[Record]]
 Levels = Mapping[str, int]
 
 
@@ -32,22 +32,25 @@ class Claim:
     counted: str
     compare: Callable[[Records, Levels, Sequence[int]], Iterable[bool]]
 
-    def verdict(self, records: Records, levels: Levels, ranks: Sequence[int]) -> Record:
+    def verdict(self, records: Records, levels: Levels, ranks: Sequence[int]) -> dict[str, Any]:
         """Count in how many comparisons the claim holds.
 
         Returns
         -------
         dict
             ``claim``, ``counted``, ``holds`` and ``comparisons``, and ``verdict``: 'reproduced' if it holds in all,
-            'partly' if in more than half, else 'not'.
+            'partly' if in more than half, else 'not'. ``little``: how many of the networks have learned little, so that
+            the verdict stands on less than it seems.
         """
         found = [bool(holds) for holds in self.compare(records, levels, ranks)]
         holds, n = sum(found), len(found)
         verdict = "reproduced" if holds == n > 0 else "partly" if 2 * holds > n else "not"
-        return {"claim": self.text, "counted": self.counted, "holds": holds, "comparisons": n, "verdict": verdict}
+        little = sum(run.learned_little for runs in records.values() for run in runs)
+        counts = {"counted": self.counted, "holds": holds, "comparisons": n, "little": little}
+        return {"claim": self.text, "verdict": verdict, **counts}
 
 
-def rises(text: str, measure: Callable[[Record, int], float]) -> Claim:
+def rises(text: str, measure: Callable[[NetworkRecord, int], float]) -> Claim:
     """Claim that a measure rises from every level of conditions to the next, for each seed and rank."""
 
     def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
@@ -63,7 +66,7 @@ def recognizes(text: str, condition: str, label: int) -> Claim:
     """Claim that networks trained under a condition recognize more than half of one class."""
 
     def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
-        return (run["class_accuracy"][str(label)] > 0.5 for run in records[condition])
+        return (run.class_accuracy[label] > 0.5 for run in records[condition])
 
     return Claim(text, "networks", compare)
 
@@ -76,29 +79,28 @@ def fires(text: str, condition: str, pairs: Sequence[tuple[int, int]], *, alike:
 
     def compare(records: Records, levels: Levels, ranks: Sequence[int]) -> Iterator[bool]:
         for run in records[condition]:
-            overlap = np.array(run["firing_overlap"])
-            median = np.median(overlap[np.triu_indices(len(overlap), k=1)])
+            overlap = run.firing_overlap
+            middle = median(overlap[a][b] for a, b in itertools.combinations(range(len(overlap)), 2))
             for a, b in pairs:
-                yield overlap[a, b] > median if alike else overlap[a, b] < median
+                yield overlap[a][b] > middle if alike else overlap[a][b] < middle
 
     return Claim(text, "pairs of classes and networks, each held against the median pair", compare)
 
 
-def rmse(record: Record, rank: int) -> float:
+def rmse(record: NetworkRecord, rank: int) -> float:
     """Return the RMSE of the fit at that rank."""
-    return float(record["fits"][str(rank)]["rmse"])
+    return record.fits[rank].rmse
 
 
-def relative_error(record: Record, rank: int) -> float:
+def relative_error(record: NetworkRecord, rank: int) -> float:
     """‖X_b − F H_b‖²/‖X_b‖², averaged over the layers: it does not move with the scale of the activations."""
-    errors = record["fits"][str(rank)]["block_relative_error"]
-    layers = list(record["effective_rank"])
-    return float(sum(errors[layer] for layer in layers) / len(layers))
+    errors = record.fits[rank].block_relative_error
+    return sum(errors[layer] for layer in record.layers) / len(record.layers)
 
 
-def deepest_effective_rank(record: Record, rank: int) -> float:
+def deepest_effective_rank(record: NetworkRecord, rank: int) -> float:
     """Effective rank of the deepest layer; the same at every rank of the factorization."""
-    return float(list(record["effective_rank"].values())[-1])
+    return record.effective_rank[record.layers[-1]]
 
 
 QUALITY_CLAIMS = (

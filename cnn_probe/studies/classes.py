@@ -1,7 +1,7 @@
 """Case study II: the network sees the first class, one half of the classes, the other half, or all."""
 
+from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.study import Condition, Study
-from cnn_probe.training import TrainingPlan
 
 
 def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
@@ -17,4 +17,4 @@ def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
     return (*some, Condition("all", TrainingPlan(epochs=epochs), 2, 93.0))
 
 
-CLASSES = Study("classes", "Subset of the classes", _conditions)
+CLASSES = Study("classes", "Subset of the classes", _conditions, ("rmse", "top of the last spectrum"))

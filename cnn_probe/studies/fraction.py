@@ -1,7 +1,7 @@
 """Case study I: the network sees 25, 50, 75 or 100% of the training images, once."""
 
+from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.study import Condition, Study
-from cnn_probe.training import TrainingPlan
 
 PAPER = {0.25: 83.0, 0.5: 89.0, 0.75: 93.0, 1.0: 95.0}  # accuracy in percent
 
@@ -13,4 +13,4 @@ def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
     )
 
 
-FRACTION = Study("fraction", "Fraction of the training data", _conditions)
+FRACTION = Study("fraction", "Fraction of the training data", _conditions, ("rmse", "first spectrum", "last spectrum"))

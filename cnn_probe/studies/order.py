@@ -1,8 +1,8 @@
 """Case study III: all images, class by class with the last class first; shuffled for comparison."""
 
+from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.claims import fires, recognizes
 from cnn_probe.studies.study import Condition, Study
-from cnn_probe.training import TrainingPlan
 
 
 def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
@@ -21,4 +21,5 @@ DIGIT_CLAIMS = (
     fires("other neurons fire for 0 than for 3 and 8", "class by class", ((0, 3), (0, 8)), alike=False),
 )
 
-ORDER = Study("order", "Order of the classes", _conditions, DIGIT_CLAIMS)
+FIGURES = ("rmse", "latent images", "neurons", "firing", "overlap")
+ORDER = Study("order", "Order of the classes", _conditions, FIGURES, DIGIT_CLAIMS)

@@ -6,23 +6,21 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_probe.datasets import ImageData
-from cnn_probe.networks import PaperNet
-from cnn_probe.recording import channel_blocks
-from cnn_probe.studies.claims import Record
+from cnn_probe.data.images import ImageData
+from cnn_probe.networks.training import TrainingPlan, TrainingRecord
+from cnn_probe.probing.blocks import blocks_of
+from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.settings import Settings
-from cnn_probe.training import TrainingPlan, TrainingRecord
 from coupled_nmf import atomic_open
 
 FORMAT = 5  # raised when a record's content changes, so that --resume does not mix
-LAYERS = PaperNet.paper_layers
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -36,18 +34,18 @@ def record_key(fingerprint: str, plan: TrainingPlan, settings: Settings) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def write_record(path: Path, record: Record, arrays: Arrays) -> None:
+def write_record(path: Path, record: NetworkRecord, arrays: Arrays) -> None:
     """Write a network's arrays, then its record, which says which arrays belong to it."""
-    text = json.dumps({**record, "arrays": _digest_of_arrays(arrays)}, allow_nan=False)
-    whole = json.loads(text)  # the digest is of what will be read: labels have become text
+    whole = replace(record, key=path.stem, arrays=_digest_of_arrays(arrays)).to_json()
     whole["digest"] = _digest_of_record(whole)
+    text = json.dumps(whole, allow_nan=False)
     with atomic_open(path.with_suffix(".npz")) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes arrays for allow_pickle
     with atomic_open(path) as file:
-        file.write(json.dumps(whole).encode())
+        file.write(text.encode())
 
 
-def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings) -> Record:
+def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings) -> NetworkRecord:
     """Return the record of the network that was trained on these data by this plan.
 
     Raises
@@ -58,22 +56,24 @@ def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Setti
         If it, or its arrays, are not as `write_record` left them, or not what these settings ask for.
     """
     try:
-        record = json.loads(path.read_bytes())
+        written = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedRecordError(f"it cannot be read ({error})") from error
-    fault = _fault(record, {"key": lambda key: key == path.stem, **_expected(data, plan, settings)}, "the record")
-    if fault is None and record["digest"] != _digest_of_record(record):
+    layers = _layers_of(written)
+    fault = _fault(
+        written, {"key": lambda key: key == path.stem, **_expected(data, plan, settings, layers)}, "the record"
+    )
+    if fault is None and written["digest"] != _digest_of_record(written):
         fault = "it was changed after it was written"
     if fault is not None:
         raise DamagedRecordError(fault)
     arrays = read_arrays(path.with_suffix(".npz"))
-    names = _expected_arrays(data)
-    if set(arrays) != names or record["arrays"] != _digest_of_arrays(arrays):
+    record = NetworkRecord.from_json(written)
+    if set(arrays) != _expected_arrays(record) or record.arrays != _digest_of_arrays(arrays):
         raise DamagedRecordError(f"{path.stem}.npz is another network's")
-    checked: Record = record
-    return checked
+    return record
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -91,8 +91,14 @@ def read_arrays(path: Path) -> Arrays:
         raise DamagedRecordError(f"{path.name} cannot be read ({error})") from error
 
 
-def _digest_of_record(record: Record) -> str:
-    rest = {key: value for key, value in record.items() if key != "digest"}
+def _layers_of(written: Any) -> tuple[str, ...]:
+    """The layers that a record names, which all of it then has to be of."""
+    named = written.get("effective_rank") if isinstance(written, dict) else None
+    return tuple(named) if isinstance(named, dict) else ()
+
+
+def _digest_of_record(written: dict[str, Any]) -> str:
+    rest = {key: value for key, value in written.items() if key != "digest"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
@@ -104,17 +110,16 @@ def _digest_of_arrays(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _expected_arrays(data: ImageData) -> set[str]:
-    blocks = [*channel_blocks(data.test.images[:1]), *LAYERS]
-    by_class = [f"{what}_{layer}" for what in ("firing", "overlap") for layer in LAYERS]
-    return {*(f"components_{block}" for block in blocks), *by_class, "class_use"}
+def _expected_arrays(record: NetworkRecord) -> set[str]:
+    by_class = [f"{what}_{layer}" for what in ("firing", "overlap") for layer in record.layers]
+    return {*(f"components_{block.name}" for block in record.blocks), *by_class, "class_use"}
 
 
-def _expected(data: ImageData, plan: TrainingPlan, settings: Settings) -> dict[str, Any]:
+def _expected(data: ImageData, plan: TrainingPlan, settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
     """What each entry of a record must be: a dict of such, or a check of the value."""
     assert data.test.labels is not None, "run_studies has seen to it"
-    layers = dict.fromkeys(LAYERS, _is_number)
-    blocks = {**dict.fromkeys(channel_blocks(data.test.images[:1]), _is_number), **layers}
+    layers = dict.fromkeys(names, _is_number)
+    blocks = {block.name: _is_number for block in blocks_of(data.in_channels, names)}
     ranks = [str(rank) for rank in settings.ranks]
     training: dict[str, Any] = dict.fromkeys([field.name for field in fields(TrainingRecord)], _is_number)
     written_plan = json.loads(json.dumps(asdict(plan)))
@@ -129,7 +134,7 @@ def _expected(data: ImageData, plan: TrainingPlan, settings: Settings) -> dict[s
         "training": training,
         "class_accuracy": {str(label): _is_number for label in data.test.labels.unique().tolist()},
         **dict.fromkeys(["dead_neurons", "effective_rank"], layers),
-        "singular_values": dict.fromkeys(LAYERS, _are_numbers),
+        "singular_values": dict.fromkeys(names, _are_numbers),
         "svd_floor": dict.fromkeys(ranks, _is_number),
         "root_mean_square": blocks,
         "fits": dict.fromkeys(ranks, fit),

@@ -12,23 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from cnn_probe.datasets import ImageData
-from cnn_probe.locks import only_one
-from cnn_probe.names import shown
-from cnn_probe.networks import build_network
-from cnn_probe.probing import provenance
-from cnn_probe.recording import block_shapes
-from cnn_probe.studies.claims import Record
+from cnn_probe.data.images import ImageData
+from cnn_probe.networks.paper_net import build_network
+from cnn_probe.networks.training import TrainingPlan, order_of_training
+from cnn_probe.probing.blocks import block_shapes
+from cnn_probe.probing.probe import provenance
 from cnn_probe.studies.measuring import fit_ranks, measure_network
-from cnn_probe.studies.records import LAYERS, DamagedRecordError, read_record, record_key, write_record
+from cnn_probe.studies.record import NetworkRecord
+from cnn_probe.studies.records import DamagedRecordError, read_record, record_key, write_record
 from cnn_probe.studies.settings import Settings
 from cnn_probe.studies.study import Study
-from cnn_probe.training import TrainingPlan, order_of_training
+from cnn_probe.system.locks import only_one
+from cnn_probe.system.names import shown
 from coupled_nmf import Blocks
 
 Progress = Callable[[str, int, int], None]
 Notice = Callable[[str], None]
 Wanted = dict[str, list[TrainingPlan]]  # plans by condition, one a seed
+Found = dict[str, list[NetworkRecord]]  # records, likewise
 
 
 def run_studies(
@@ -78,7 +79,7 @@ def run_studies(
     """
     tell = _warn if notice is None else notice
     wanted = {study.name: plans_of(study, data, settings) for study in studies}
-    plans = list(dict.fromkeys(plan for by_label in wanted.values() for some in by_label.values() for plan in some))
+    plans = _distinct(wanted)
     check_request(data, settings, plans)
     folder = out / "networks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +114,15 @@ def plans_of(study: Study, data: ImageData, settings: Settings) -> Wanted:
     }
 
 
+def _distinct(wanted: dict[str, Wanted]) -> list[TrainingPlan]:
+    return list(dict.fromkeys(plan for by_label in wanted.values() for some in by_label.values() for plan in some))
+
+
+def check_studies(studies: Sequence[Study], data: ImageData, settings: Settings) -> None:
+    """Raise ValueError if `run_studies` would, before it touches its folder."""
+    check_request(data, settings, _distinct({study.name: plans_of(study, data, settings) for study in studies}))
+
+
 def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingPlan]) -> None:
     """Find out before the training what would fail after it."""
     for part, images in (("train", data.train), ("test", data.test)):
@@ -122,7 +132,7 @@ def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingP
     for plan in plans:
         order_of_training(data.train.labels.cpu(), plan)
     network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
-    n_features = sum(math.prod(shape) for shape in block_shapes(network, data.test.images[:1], LAYERS).values())
+    n_features = sum(math.prod(shape) for shape in block_shapes(network, data.test, network.paper_layers).values())
     most, largest = min(len(data.test), n_features), max(settings.ranks)
     if largest > most:
         raise ValueError(
@@ -141,15 +151,16 @@ def _records(
     resume: bool,
     progress: Progress,
     tell: Notice,
-) -> dict[TrainingPlan, Record]:
+) -> dict[TrainingPlan, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
-    records: dict[TrainingPlan, Record] = {}
+    records: dict[TrainingPlan, NetworkRecord] = {}
+    progress("network", 0, len(keys))
     for number, (plan, key) in enumerate(keys.items(), start=1):
         path = folder / f"{key}.json"
         found = _finished(path, data, plan, settings, tell) if resume else None
         if found is None:
             record, arrays = measure_network(data, plan, settings, partial(_staged, progress, number, len(keys)))
-            write_record(path, {"key": key, **record}, arrays)
+            write_record(path, record, arrays)
             found = read_record(path, data, plan, settings)
         records[plan] = found
         progress("network", number, len(keys))
@@ -160,7 +171,9 @@ def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: 
     progress(f"network {number} of {n_networks}: {stage}", done, total)
 
 
-def _finished(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings, tell: Notice) -> Record | None:
+def _finished(
+    path: Path, data: ImageData, plan: TrainingPlan, settings: Settings, tell: Notice
+) -> NetworkRecord | None:
     try:
         return read_record(path, data, plan, settings)
     except FileNotFoundError:
@@ -170,11 +183,9 @@ def _finished(path: Path, data: ImageData, plan: TrainingPlan, settings: Setting
         return None
 
 
-def _kept(
-    folder: Path, fingerprint: str, study: Study, data: ImageData, settings: Settings, tell: Notice
-) -> dict[str, list[Record]]:
+def _kept(folder: Path, fingerprint: str, study: Study, data: ImageData, settings: Settings, tell: Notice) -> Found:
     """Records of a study, by condition, if all of its networks are there; else nothing."""
-    found: dict[str, list[Record]] = {}
+    found: Found = {}
     try:
         for label, plans in plans_of(study, data, settings).items():
             paths = {folder / f"{record_key(fingerprint, plan, settings)}.json": plan for plan in plans}
@@ -187,16 +198,17 @@ def _kept(
     return found
 
 
-def _results(study: Study, found: dict[str, list[Record]], data: ImageData, settings: Settings) -> dict[str, Any]:
+def _results(study: Study, found: Found, data: ImageData, settings: Settings) -> dict[str, Any]:
     conditions = study.conditions(data.n_classes, settings.epochs)
     levels = {condition.label: condition.level for condition in conditions}
     return {
         "title": study.title,
+        "figures": list(study.figures),
         "paper_accuracy": {
             condition.label: condition.paper_accuracy if data.name == "mnist" else None for condition in conditions
         },
         "verdicts": [claim.verdict(found, levels, settings.ranks) for claim in study.claims(data.class_names)],
-        "records": found,
+        "records": {label: [run.to_json() for run in runs] for label, runs in found.items()},
     }
 
 

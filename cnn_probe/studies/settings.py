@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnn_probe.ranges import are_whole, is_whole
+from cnn_probe.system.ranges import are_whole, is_whole
 
 _LARGEST_SEED = 2**32 - 1  # scikit-learn's, for the factorization
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.claims import QUALITY_CLAIMS, Claim
-from cnn_probe.training import TrainingPlan
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Study:
         For people.
     conditions : callable
         ``conditions(n_classes, epochs)`` gives the conditions, worst trained first.
+    figures : tuple of str
+        Names of what is drawn of it, as `DRAWINGS` of the report has them.
     digit_claims : tuple of Claim
         What the paper says of single digits; for data whose classes are the ten digits.
     """
@@ -50,6 +52,7 @@ class Study:
     name: str
     title: str
     conditions: Callable[[int, int], tuple[Condition, ...]]
+    figures: tuple[str, ...] = ("rmse",)
     digit_claims: tuple[Claim, ...] = ()
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:

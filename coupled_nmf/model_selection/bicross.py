@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,12 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from coupled_nmf.blocks import BlockLayout, Blocks
-from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.data.blocks import Blocks
+from coupled_nmf.model.estimator import CoupledNMF
+from coupled_nmf.model.learning import learned_components
 from coupled_nmf.model_selection.in_memory import arrays_of, sum_of_squares
 
 
@@ -99,7 +100,7 @@ class BiCrossValidation:
         arrays = arrays_of(model, X, reset=False)
         pieces = deal_columns({name: array.shape[1] for name, array in arrays.items()}, self.n_folds, self.random_state)
         split = Blocks({piece.name: arrays[piece.block][:, piece.columns] for piece in pieces})
-        fine = _model_of_pieces(model, split.layout, pieces)
+        fine = _model_of_pieces(model, pieces)
         error = total = 0.0
         for fold in range(self.n_folds):
             F = fine.transform(split.select([piece.name for piece in pieces if piece.fold != fold]))
@@ -149,13 +150,18 @@ def _last_step(estimator: Any, X: Any) -> tuple[CoupledNMF, Any]:
     return model, X
 
 
-def _model_of_pieces(model: CoupledNMF, layout: BlockLayout, pieces: list[Piece]) -> CoupledNMF:
-    """The same fitted model with every piece as a block of its own: `transform` then takes any of them."""
-    fine, weights = copy.copy(model), dict(zip(model.layout_.names, model.block_weights_, strict=True))
-    fine.layout_, fine.fitted_on_blocks_, fine.block_feature_names_ = layout, True, {}
-    fine.components_ = np.hstack([model.block_components_[piece.block][:, piece.columns] for piece in pieces])
-    fine.block_weights_ = np.array([weights[piece.block] for piece in pieces])
-    return fine
+def _model_of_pieces(model: CoupledNMF, pieces: list[Piece]) -> CoupledNMF:
+    """The fitted model with its blocks cut into pieces, each with the weight of its block."""
+    weights = dict(zip(model.layout_.names, map(float, model.block_weights_), strict=True))
+    H = model.layout_.split(learned_components(model))
+    components = {piece.name: H[piece.block][:, piece.columns] for piece in pieces}
+    fine = clone(model).set_params(
+        n_components=model.n_components_,
+        blocks=None,
+        block_weights={piece.name: weights[piece.block] for piece in pieces},
+        fixed_components=None,
+    )
+    return fine.set_components(components)
 
 
 def _is_whole(number: object) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.arrays import to_host
-from coupled_nmf.backends.threads import tile_rows
-from coupled_nmf.files import atomic_open
-from coupled_nmf.notices import warn_caller
-from coupled_nmf.prepared import Prepared
-from coupled_nmf.tiled import SparseRows, TiledMatrix
+from coupled_nmf.backends.cpu.sweep import tile_rows
+from coupled_nmf.data.arrays import REAL, to_host
+from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
+from coupled_nmf.fit.session import Session
+from coupled_nmf.model.known_components import read_fixed
+from coupled_nmf.system.files import atomic_open
+from coupled_nmf.system.notices import warn_caller
 
 FORMAT = "coupled_nmf checkpoint 1"
 NO_MATTER = ("callbacks", "n_jobs", "verbose")  # parameters on which no bit of a fit depends
@@ -36,13 +38,13 @@ class Checkpoint:
     ----------
     folder : Path
         Made if it is not there.
-    data : Prepared
-        X.
+    session : Session
+        On X.
     """
 
-    def __init__(self, folder: Path, data: Prepared) -> None:
+    def __init__(self, folder: Path, session: Session) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._data, self._of_x = folder, data, digest_of(data.X)
+        self._folder, self._session, self._of_x = folder, session, digest_of(session.problem.X)
 
     def take(self, model: Any, shared: Any) -> tuple[Any, float] | None:
         """F and the seconds of the fit of an unfitted model, which is then fitted; None if it is not there.
@@ -60,7 +62,7 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             warn_caller(f"{error}; its fit is made anew.")
             return None
-        give = self._data.backend.give
+        give = self._session.backend.give
         # What it has of X already stays: X's columns may have other names now.
         vars(model).update({name: value for name, value in learned.items() if name not in vars(model)})
         model.components_ = give(model.components_)
@@ -70,7 +72,7 @@ class Checkpoint:
         """What the model learned, and F."""
         loaded = type(model).load(manifest.with_suffix(".npz"))
         F = np.load(manifest.with_suffix(".npy"), allow_pickle=False)
-        X, k = self._data.X, model.n_components
+        X, k = self._session.problem.X, model.n_components
         if F.shape != (X.shape[0], k) or F.dtype != X.dtype or loaded.components_.shape != (k, X.shape[1]):
             raise ValueError(f"{manifest.with_suffix('.npy')} does not hold the F of this X and rank")
         return {name: value for name, value in vars(loaded).items() if name.endswith("_")}, F
@@ -94,10 +96,12 @@ class Checkpoint:
 
     def _path(self, model: Any, shared: Any, suffix: str) -> Path:
         """A fit's file."""
-        params = {name: value for name, value in model.get_params(deep=False).items() if name not in NO_MATTER}
+        X, params = self._session.problem.X, model.get_params(deep=False)
+        params["fixed_components"] = read_fixed(model.fixed_components, X.layout, X.dtype)  # whatever holds them
+        params = {name: _plain(name, value) for name, value in params.items() if name not in NO_MATTER}
         versions = [importlib.import_module(name).__version__ for name in VERSIONS]
         about = [FORMAT, versions, type(model).__qualname__, self._of_x, params, shared]
-        return self._folder / f"fit-{_digest_of_text(json.dumps(about, sort_keys=True, default=_plain))}{suffix}"
+        return self._folder / f"fit-{_digest_of_text(json.dumps(about, sort_keys=True))}{suffix}"
 
 
 def checkpoint_folder(checkpoint: str | Path | None, random_state: Any) -> Path | None:
@@ -117,7 +121,8 @@ def checkpoint_folder(checkpoint: str | Path | None, random_state: Any) -> Path 
     if not isinstance(random_state, Integral) or isinstance(random_state, bool):
         raise ValueError(
             f"checkpoint needs a whole number as random_state, got {random_state!r}: from anything else each call "
-            "draws other seeds, and no fit of an earlier call would serve."
+            "draws other seeds, and no fit of an earlier call would serve. Give one, as in "
+            "estimator=CoupledNMF(random_state=0)."
         )
     folder = Path(checkpoint)
     if folder.exists() and not folder.is_dir():
@@ -131,7 +136,7 @@ def digest_of(X: TiledMatrix) -> str:
         [type(part) is SparseRows, part.width if isinstance(part, SparseRows) else part.shape[1]] for part in X.parts
     ]
     facts = [X.layout.names, X.layout.sizes, X.shape, X.dtype.str, kinds, X.chunk_rows, X.in_memory, X.on_device]
-    digest = hashlib.blake2b(json.dumps(facts, default=_plain).encode(), digest_size=DIGEST_BYTES)
+    digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=DIGEST_BYTES)
     height = X.chunk_rows * max(tile_rows(X) // X.chunk_rows, 1)
     for number in range(len(X.parts)):
         for start in range(0, X.shape[0], height):
@@ -180,6 +185,25 @@ def _refuse_changed(path: Path, digest: Any) -> None:
         raise ValueError(f"{path} is damaged: it is not what was written")
 
 
-def _plain(value: Any) -> Any:
-    """A parameter as JSON takes it."""
-    return value.tolist() if hasattr(value, "tolist") else dict(value) if hasattr(value, "keys") else repr(value)
+def _plain(name: str, value: Any) -> Any:
+    """A parameter as JSON takes it, with all that it holds.
+
+    Raises
+    ------
+    TypeError
+        If it is, or holds, what has names or values that would be lost.
+    """
+    value = to_host(value)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_plain(f"{name}[{place}]", item) for place, item in enumerate(value)]
+    array = np.asarray(value) if isinstance(value, np.generic) or hasattr(value, "__array__") else None
+    if array is None or array.dtype.kind not in REAL or (array.ndim > 1 and not isinstance(value, np.ndarray)):
+        raise TypeError(
+            f"{name} is a {type(value).__module__}.{type(value).__name__}, by which a checkpoint cannot tell fits "
+            "apart; give numbers, text, lists, mappings from text, or NumPy arrays."
+        )
+    return array.tolist()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from coupled_nmf.blocks import Blocks
-from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.data.blocks import Blocks
+from coupled_nmf.model.estimator import CoupledNMF
 from coupled_nmf.model_selection.checkpoint import checkpoint_folder
 from coupled_nmf.model_selection.in_memory import arrays_of, sum_of_squares
 from coupled_nmf.model_selection.rank_path import RankFit, check_request, rank_path

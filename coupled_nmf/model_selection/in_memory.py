@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.checks import read_X
-from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.tiled import SparseRows
+from coupled_nmf.data.checks import read_X
+from coupled_nmf.data.tiled_matrix import SparseRows
+from coupled_nmf.model.estimator import CoupledNMF
 
 
 def arrays_of(model: CoupledNMF, X: Any, *, reset: bool) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +14,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from coupled_nmf.checks import learned_of_X, read_X
-from coupled_nmf.coupling import warn_uncoupled
-from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.lowrank import StandIn
+from coupled_nmf.data.checks import learned_of_X, read_X
+from coupled_nmf.fit.parameters import FROM_STAND_IN
+from coupled_nmf.fit.session import Session
+from coupled_nmf.fit.stand_in import StandIn
+from coupled_nmf.fit.starts import shared_stand_in
+from coupled_nmf.model.estimator import CoupledNMF
+from coupled_nmf.model.sessions import fit_in, learned_of_fit, parameters_of, session_of, tell_of_fit
 from coupled_nmf.model_selection.checkpoint import Checkpoint, checkpoint_folder
 from coupled_nmf.model_selection.table import Table
-from coupled_nmf.prepared import Prepared
-from coupled_nmf.starts import FROM_STAND_IN, shared_stand_in
+from coupled_nmf.problem.coupling import warn_uncoupled
 
 
 @dataclass(frozen=True)
@@ -167,36 +170,42 @@ def rank_path(
     checked._validate_params()
     matrix = read_X(checked, X, reset=True)
     fits = []
-    with checked._open_backend(matrix) as backend:
-        data = checked._prepare(matrix, backend)
-        warn_uncoupled(data)
-        plans = [replace(checked._plan(data), k=k) for k in ranks]
-        needs = {plan.k: plan for plan in plans if plan.resolve(data) in FROM_STAND_IN}
-        stand_in = shared_stand_in(data, needs[max(needs)], rng) if needs else None
-        kept = None if folder is None else Checkpoint(folder, data)
+    with session_of(checked, matrix) as session:
+        warn_uncoupled(session.problem)
+        every = [replace(parameters_of(checked, session.problem), k=k) for k in ranks]
+        needs = {one.k: one for one in every if one.resolve(session.problem) in FROM_STAND_IN}
+        stand_in = shared_stand_in(session, needs[max(needs)], rng) if needs else None
+        kept = None if folder is None else Checkpoint(folder, session)
         shared = time.perf_counter() - began
-        for rank in ranks:
-            for restart in range(n_init):
+        try:
+            for rank, restart in itertools.product(ranks, range(n_init)):
                 model = clone(base).set_params(n_components=rank, random_state=int(rng.randint(2**31 - 1)))
-                vars(model).update(learned_of_X(checked))
+                model.__dict__.update(learned_of_X(checked))
                 # The stand-in is made for the largest rank, by the seed of the path.
                 made_by = [int(max(needs)), base.random_state] if rank in needs else None
-                F, seconds = _take_or_fit(kept, model, data, stand_in, made_by)
+                F, seconds = _take_or_fit(kept, model, session, stand_in, made_by)
                 fits.append(RankFit(rank, restart, seconds, model, F))
                 if progress is not None:
                     progress(len(fits), len(ranks) * n_init)
+        except KeyboardInterrupt as error:
+            if folder is not None:
+                error.add_note(f"{len(fits)} of {len(ranks) * n_init} fits are kept in {folder}; call again to go on.")
+            raise
     return RankPath(tuple(fits), shared)
 
 
 def _take_or_fit(
-    kept: Checkpoint | None, model: CoupledNMF, data: Prepared, stand_in: StandIn | None, made_by: Any
+    kept: Checkpoint | None, model: CoupledNMF, session: Session, stand_in: StandIn | None, made_by: Any
 ) -> tuple[Any, float]:
     """F and the seconds of one fit: taken if it was finished before, else made, and kept."""
     taken = None if kept is None else kept.take(model, made_by)
     if taken is not None:
         return taken
     began = time.perf_counter()
-    F = model._fit(data, None, None, stand_in, interruptible=False)
+    fit = fit_in(session, model, stand_in=stand_in, interruptible=False)
+    model.__dict__.update(learned_of_fit(session, fit))
+    tell_of_fit(session, model, fit)
+    F = session.backend.give(fit.solution.F)
     seconds = time.perf_counter() - began
     if kept is not None:
         kept.keep(model, made_by, F, seconds)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from coupled_nmf.arrays import to_host
-from coupled_nmf.estimator import CoupledNMF
+from coupled_nmf.data.arrays import to_host
+from coupled_nmf.model.estimator import CoupledNMF
 from coupled_nmf.model_selection.rank_path import check_request, rank_path
 from coupled_nmf.model_selection.table import Table
 

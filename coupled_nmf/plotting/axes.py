@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MOST_TICKS = 12  # ranks that are each named below the axis
+#: Properties of a text that holds a name: its letters as they are, dollars and underscores too.
+NAME = {"parse_math": False, "usetex": False}
 
 
 def pyplot(caller: str) -> Any:
@@ -27,6 +29,20 @@ def one_axes(ax: Any, caller: str) -> Any:
         _, ax = plt.subplots(layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def add_legend(ax: Any, lines: Sequence[Any], names: Iterable[str]) -> None:
+    """Name lines in a legend, and whatever else the axes hold that has a label."""
+    handles, labels = ax.get_legend_handles_labels()
+    others = [pair for pair in zip(handles, labels, strict=True) if pair[0] not in lines]
+    drawn = [*(handle for handle, _ in others), *lines]
+    # Matplotlib leaves labels out that begin with an underscore: they are set when the legend is there.
+    legend = ax.legend(drawn, [str(number) for number in range(len(drawn))], frameon=False)
+    texts = legend.get_texts()
+    for text, (_, label) in zip(texts, others, strict=False):
+        text.set_text(label)
+    for text, name in zip(texts[len(others) :], names, strict=True):
+        text.set(text=name, **NAME)
 
 
 def dots_and_line(

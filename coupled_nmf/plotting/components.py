@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from coupled_nmf.arrays import to_host
-from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.plotting.axes import pyplot
+from coupled_nmf.data.arrays import to_host
+from coupled_nmf.model.estimator import CoupledNMF
+from coupled_nmf.plotting.axes import NAME, pyplot
 
 MOST_COMPONENTS = 8  # that are drawn unasked
 WIDTH, LETTER, BAR, PICTURE = 1.4, 0.09, 0.22, 1.5  # inches: a panel, a letter beside it, a bar's height, a picture's
@@ -160,7 +160,7 @@ class ComponentsDisplay:
                     _draw_image(ax, H[j].reshape(self.image_shapes[name]))
                 else:
                     _draw_bars(ax, H[j], self.feature_names[name], n_features, top)
-            row[0].set_ylabel(name, fontsize="large")
+            row[0].set_ylabel(name, fontsize="large", **NAME)
         for j, ax in zip(self.components, self.axes_[0], strict=True):
             ax.set_title(f"component {j}", fontsize="medium")
         self.figure_ = self.axes_[0, 0].figure
@@ -210,7 +210,7 @@ def _draw_bars(ax: Any, weights: NDArray[Any], names: Sequence[str], n: int, top
     n = min(n, len(weights))
     largest = [i for i in np.argsort(-weights, kind="stable")[:n] if weights[i] > 0]
     ax.barh(np.arange(len(largest)), weights[largest], color="C0", height=0.7)
-    ax.set_yticks(np.arange(len(largest)), [names[i] for i in largest])
+    ax.set_yticks(np.arange(len(largest)), [names[i] for i in largest], **NAME)
     ax.set_ylim(n - 0.5, -0.5)
     ax.set_xlim(0, 1.05 * top if top > 0 else 1)
     ax.tick_params(axis="y", length=0)

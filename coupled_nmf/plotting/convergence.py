@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from coupled_nmf.estimator import CoupledNMF
-from coupled_nmf.plotting.axes import one_axes
+from coupled_nmf.model.estimator import CoupledNMF
+from coupled_nmf.plotting.axes import add_legend, one_axes
 
 STYLES = ("-", "--", "-.", ":")  # so that lines are told apart without colour
 
@@ -115,6 +115,6 @@ class ConvergenceDisplay:
         ax.set_xlabel("iteration")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if len(self.histories) > 1:
-            ax.legend(frameon=False)
+            add_legend(ax, self.lines_, self.histories)
         self.ax_, self.figure_ = ax, ax.figure
         return self

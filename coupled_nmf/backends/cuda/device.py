@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.arrays import on_device
-from coupled_nmf.backends.kernels import KERNELS, options, width_for
+from coupled_nmf.backends.cuda.kernels import KERNELS, options, width_for
+from coupled_nmf.data.arrays import on_device
 
 NULL = np.uintp(0)  # a pointer to nothing
 THREADS = 64  # of a block of the kernels that move or solve one row a thread

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import Device, Program
+from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import Order, or_null, step_of
-from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
-from coupled_nmf.prepared import Prepared
+from coupled_nmf.problem.problem import Problem
 
 FILLING = 128  # threads a row
 
@@ -38,22 +38,22 @@ class DeviceGaps:
         Σ w α x² over what the gaps of each sample were filled with.
     """
 
-    def __init__(self, data: Prepared, matrix: DeviceMatrix, device: Device) -> None:
-        assert data.gaps is not None
-        gaps, layout, dtype = data.gaps, data.X.layout, data.X.dtype
+    def __init__(self, problem: Problem, matrix: DeviceMatrix, device: Device) -> None:
+        assert problem.gaps is not None
+        gaps, layout, dtype = problem.gaps, problem.X.layout, problem.X.dtype
         patterns, pattern = patterns_of(gaps.absent)
         self._matrix, self._device = matrix, device
         self.patterns, self.pattern, self._bare = patterns, pattern, ~(gaps.absent.any(axis=1) | gaps.scattered)
         self.some_absent, self.scattered = bool(gaps.absent.any()), gaps.scattered
         self.present = device.put(np.column_stack([~patterns, np.ones(len(patterns))]), dtype)
         self.orders = [Order.by_pattern(pattern[tile.rows], device) for tile in matrix.tiles]
-        weights = data.weights if data.weights.size else np.ones(len(pattern))
+        weights = problem.weights if problem.weights.size else np.ones(len(pattern))
         self.block_weights = [device.put(weights * ~absent) for absent in gaps.absent.T] if self.some_absent else []
         self.kept = device.zeros((len(pattern),), np.float64)
         self._absent = device.put(gaps.absent, np.uint8)
         self._block_of = device.put(np.repeat(np.arange(len(layout.names)), layout.sizes), np.int32)
-        self._alpha = device.put(data.column_weights)
-        self._weights = device.put(data.weights) if data.weights.size else None
+        self._alpha = device.put(problem.column_weights)
+        self._weights = device.put(problem.weights) if problem.weights.size else None
         self._filled = device.empty((matrix.height, matrix.shape[1]), dtype)
 
     def has_scattered(self, tile: DeviceTile) -> bool:

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cuda.control import Parts, Value
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.gaps import patterns_of
-from coupled_nmf.backends.cuda.judge import Parts, Value
+from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, edges_in, or_null, room_for_moments, step_of
-from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
-from coupled_nmf.backends.numpy import NumpyBackend
-from coupled_nmf.frobenius import Solution
-from coupled_nmf.kullback_leibler import KullbackLeibler
-from coupled_nmf.penalties import Penalties
-from coupled_nmf.prepared import Prepared
-from coupled_nmf.solvers import MultiplicativeUpdate
-from coupled_nmf.steps import Sums
+from coupled_nmf.problem.contracts import Backend, Solution, Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import MultiplicativeUpdate, Rule
 
 DIVIDING = 128  # threads a row
 SLAB = 512  # rows or columns that a block of threads sums
@@ -39,53 +38,62 @@ def slabs_of(bounds: NDArray[np.int64]) -> NDArray[np.int32]:
 class _Room:
     """What the moves write to, for one rank: nothing is allocated from iteration to iteration."""
 
-    def __init__(self, reading: DeviceKullbackLeibler, k: int) -> None:
-        device, matrix, dtype = reading.device, reading.matrix, reading.tiles.dtype
+    def __init__(self, objective: DeviceKullbackLeibler, k: int) -> None:
+        device, matrix, dtype = objective.device, objective.matrix, objective.tiles.dtype
         height, n_features, double = matrix.height, matrix.shape[1], np.float64
         self.k = k
         self.H, self.R = device.empty((k, n_features), dtype), device.empty((k, n_features), dtype)  # R is α⊙H
-        self.H_sums = device.empty((len(reading.slabs), k), double)
-        self.H_costs = device.empty((len(reading.slabs), k), double) if reading.penalizes_H else None
-        self.pattern_sums = device.empty((reading.shares.shape[0], k), double)
+        self.H_sums = device.empty((len(objective.slabs), k), double)
+        self.H_costs = device.empty((len(objective.slabs), k), double) if objective.penalizes_H else None
+        self.pattern_sums = device.empty((objective.shares.shape[0], k), double)
         self.quotients = device.empty((height, n_features), dtype)
         self.cross = device.empty((k, height), dtype)
-        self.weighted = device.empty((k, height), dtype) if reading.weights is not None else None
+        self.weighted = device.empty((k, height), dtype) if objective.weights is not None else None
         self.losses = device.empty((height,), double)
         self.FtQ = device.empty((k, n_features), double)
         self.part = room_for_moments(device, height, (k, n_features), dtype)
         # One row a sum: of F for each set of rows and component, of each component's penalty, of the losses.
         counts = [-(-tile.height // SLAB) for tile in matrix.tiles]
         self.slab_starts = np.concatenate([[0], np.cumsum(counts)])
-        self.n_sums = reading.n_sets * k
+        self.n_sums = objective.n_sets * k
         self.table = device.empty((self.n_sums + k + 1, int(self.slab_starts[-1])), double)
         self.totals = device.empty((self.n_sums + k + 1,), double)
 
 
 class DeviceKullbackLeibler:
-    """As `KullbackLeibler`, on the device: a `Reading` whose point and sums are arrays that keep their places.
+    """As `KullbackLeibler`, on the device: an `Objective` whose point and sums are arrays that keep their places.
 
     F moves in place, and H from one of a pair to the other: every step is accepted. Rows of X are dense here, those of
     sparse parts too. F for a given H is found on the host, by Newton's method, for which X on the device is copied
     there tile by tile.
     """
 
-    def __init__(self, data: Prepared, penalties: Penalties, matrix: DeviceMatrix, device: Device) -> None:
-        self.data, self.tiles, self.penalties, self.backend = data, data.X, penalties, data.backend
-        self.matrix, self.device, self._on_host = matrix, device, KullbackLeibler(data, penalties)
+    def __init__(
+        self,
+        problem: Problem,
+        penalties: Penalties,
+        matrix: DeviceMatrix,
+        device: Device,
+        backend: Backend,
+        n_jobs: int | None,
+    ) -> None:
+        self.problem, self.tiles, self.penalties, self.backend = problem, problem.X, penalties, backend
+        self.matrix, self.device, self._n_jobs = matrix, device, n_jobs
+        self._on_host = KullbackLeibler(problem, penalties, NumpyBackend(n_jobs))
         self.weighted_squares = self._on_host.weighted_squares
-        bounds = data.X.layout.bounds
+        bounds = problem.X.layout.bounds
         slabs = slabs_of(bounds)
-        absent = data.gaps.absent if data.gaps is not None else np.zeros((1, len(data.alpha)), dtype=bool)
+        absent = problem.gaps.absent if problem.gaps is not None else np.zeros((1, len(problem.alpha)), dtype=bool)
         lacks = bool(absent.any())
         patterns, pattern = patterns_of(absent)
-        self.slabs, self.shares = device.put(slabs), device.put((~patterns * data.alpha)[:, slabs[:, 2]])
-        self.n_sets = len(data.alpha) if lacks else 1  # of rows that have the same block, each with a sum of F
+        self.slabs, self.shares = device.put(slabs), device.put((~patterns * problem.alpha)[:, slabs[:, 2]])
+        self.n_sets = len(problem.alpha) if lacks else 1  # of rows that have the same block, each with a sum of F
         self._absent = device.put(absent, np.uint8) if lacks else None
         self._pattern = device.put(pattern, np.int32) if lacks else None
-        self.weights = device.put(data.weights) if data.weights.size else None
-        self._alpha, self.penalizes_H = device.put(data.alpha), bool(penalties.l1_H.any() or penalties.l2_H.any())
-        self._by_block = device.put(np.column_stack([*penalties.of_H(data.alpha), penalties.l1_H, penalties.l2_H]))
-        edges = [edges_in(bounds, columns) for columns in data.X.part_columns]
+        self.weights = device.put(problem.weights) if problem.weights.size else None
+        self._alpha, self.penalizes_H = device.put(problem.alpha), bool(penalties.l1_H.any() or penalties.l2_H.any())
+        self._by_block = device.put(np.column_stack([*penalties.of_H(problem.alpha), penalties.l1_H, penalties.l2_H]))
+        edges = [edges_in(bounds, columns) for columns in problem.X.part_columns]
         self._first_blocks = [int(np.searchsorted(bounds, some[0])) for some in edges]
         self._edges = [device.put(some - some[0], np.int32) for some in edges]
 
@@ -119,13 +127,13 @@ class DeviceKullbackLeibler:
         self.device.multiply(program, room.pattern_sums, self.shares, room.H_sums)
         return program
 
-    def move_f(self, solver: Any, point: None, F: Any, other: Any, betas: Any) -> Sums:
+    def move_f(self, rule: Rule, point: None, F: Any, other: Any, betas: Any) -> Sums:
         """Move F in place, and sum what H's move needs."""
-        if solver not in self._f_programs:
+        if rule not in self._f_programs:
             tiles = self.matrix.tiles
-            programs = [self._tile_program(tile, solver.inner_sweeps, F[tile.rows], betas) for tile in tiles]
-            self._f_programs[solver] = [*programs, self._sum_program()]
-        *programs, last = self._f_programs[solver]
+            programs = [self._tile_program(tile, rule.inner_sweeps, F[tile.rows], betas) for tile in tiles]
+            self._f_programs[rule] = [*programs, self._sum_program()]
+        *programs, last = self._f_programs[rule]
         for tile in self.matrix.passes():
             programs[tile.index].run()
         last.run()
@@ -195,11 +203,11 @@ class DeviceKullbackLeibler:
         program.add(self._kernel("add_up"), (len(room.totals),), (SIMPLE,), arguments)
         return program
 
-    def move_h(self, solver: Any, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
+    def move_h(self, rule: Rule, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
         """Move H once; return J before it, still in parts."""
         room = self._room
         if self._h_program is None:
-            self._h_program = self._components_program(H, other, betas, solver.fixed)
+            self._h_program = self._components_program(H, other, betas, rule.fixed)
         self._h_program.run()
         parts = [Parts(room.totals[room.n_sums :], room.k + 1)]
         if room.H_costs is not None:
@@ -208,8 +216,8 @@ class DeviceKullbackLeibler:
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left: found on the host, and F put on the device."""
-        with NumpyBackend(self.backend.n_jobs) as host:
-            found = KullbackLeibler(replace(self.data, backend=host), self.penalties).solve(H)
+        with NumpyBackend(self._n_jobs) as host:
+            found = KullbackLeibler(self.problem, self.penalties, host).solve(H)
         return replace(found, F=self.device.factor(found.F, len(found.F), len(H), self.tiles.dtype))
 
     def sums_of(self, F: Any, H: NDArray[Any]) -> Sums:
@@ -219,10 +227,10 @@ class DeviceKullbackLeibler:
         self.move_f(MultiplicativeUpdate(0), None, F, F, None)
         room = self._room
         totals = room.totals.get()
-        Fsums = np.broadcast_to(totals[: room.n_sums].reshape(self.n_sets, room.k), (len(self.data.alpha), room.k))
+        Fsums = np.broadcast_to(totals[: room.n_sums].reshape(self.n_sets, room.k), (len(self.problem.alpha), room.k))
         extras = np.array([totals[-1], totals[room.n_sums : -1].sum()])
         return room.FtQ.get() * H, Fsums.copy(), extras
 
-    def learn(self, solver: Any, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
+    def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
         """H, moved once by sums in memory; there too, since that is no more than to read them."""
-        return self._on_host.learn(solver, sums, H)
+        return self._on_host.learn(rule, sums, H)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import NULL, THREADS, Device, Program, leading
-from coupled_nmf.solvers import HALS, MultiplicativeUpdate
+from coupled_nmf.problem.solvers import HALS, MultiplicativeUpdate
 
 KERNEL_OF = {HALS: "hals", MultiplicativeUpdate: "mu"}
 PENALTY, ENERGY = 1, 2  # what a move sums

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.arrays import to_host
+from coupled_nmf.backends.cpu.scan import absent_blocks
 from coupled_nmf.backends.cuda.device import Device, Program
+from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import SIMPLE, edges_in, step_of
-from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
-from coupled_nmf.prepared import Scanned
-from coupled_nmf.tiled import Tile
+from coupled_nmf.data.arrays import to_host
+from coupled_nmf.problem.problem import Scanned
+from coupled_nmf.problem.refusals import refuse_entries
 
 LOOKING = 128  # threads a row and block
 
@@ -37,22 +37,20 @@ class DeviceScan:
     def __init__(self, matrix: DeviceMatrix, device: Device, weights: NDArray[np.float64]) -> None:
         X, n_blocks = matrix.X, len(matrix.layout.names)
         self._matrix, self._device, self._weights = matrix, device, weights if weights.size else np.ones(X.shape[0])
-        self._lacking = np.zeros((X.shape[0], n_blocks), dtype=bool)  # sparse blocks, which have no NaN to say so
-        for part, absent in X.absent.items():
-            self._lacking[:, np.searchsorted(X.layout.bounds, X.part_columns[part].start)] = absent
+        self._lacking = absent_blocks(X)  # sparse ones have no NaN to say so
         self.squares, self.totals, self.entries = (np.zeros(n_blocks) for _ in range(3))
         self.absent = np.zeros((X.shape[0], n_blocks), dtype=bool)
         self.scattered = np.zeros(X.shape[0], dtype=bool)
         self._missing = device.zeros((X.shape[1],), np.int32)
 
-    def run(self, refuse: Callable[[Tile, slice], None]) -> Scanned:
+    def run(self) -> Scanned:
         """Look at all tiles; stop at one with an entry that cannot be."""
         sizes = np.array(self._matrix.layout.sizes)
         for tile in self._matrix.passes():
             found = look_at(self._device, tile.parts, self._matrix.layout.bounds)
             squares, totals, gaps, negative = np.moveaxis(found, 2, 0)
             if negative.any() or not np.all(np.isfinite(squares)):
-                refuse([to_host(x) for x, _ in tile.parts], tile.rows)
+                refuse_entries(self._matrix.X, [to_host(x) for x, _ in tile.parts], tile.rows)
             rows, weights, lacking = tile.rows, self._weights[tile.rows], self._lacking[tile.rows]
             gaps = np.where(lacking, sizes, gaps)
             self.squares += weights @ squares

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.backends.cpu.kernels.rules.hals import solve_exactly
+from coupled_nmf.backends.cpu.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of
 from coupled_nmf.backends.cuda.device import THREADS, Device, Program
 from coupled_nmf.backends.cuda.gaps import DeviceGaps
+from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import Order, Pair, add_cross, edges_in, n_partials, or_null, step_of
 from coupled_nmf.backends.cuda.scan import LOOKING
-from coupled_nmf.backends.cuda.tiles import DeviceMatrix, DeviceTile
-from coupled_nmf.frobenius import Solution
-from coupled_nmf.penalties import Penalties
-from coupled_nmf.prepared import Gaps, Prepared
-from coupled_nmf.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of
-from coupled_nmf.solvers.hals import solve_exactly
-from coupled_nmf.steps import ONES
-from coupled_nmf.tiled import TiledMatrix
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Solution
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
 
 class DeviceSolve:
@@ -29,15 +29,21 @@ class DeviceSolve:
     """
 
     def __init__(
-        self, data: Prepared, penalties: Penalties, matrix: DeviceMatrix, device: Device, gaps: DeviceGaps | None,
+        self, problem: Problem, penalties: Penalties, matrix: DeviceMatrix, device: Device, gaps: DeviceGaps | None,
         H: NDArray[Any],
     ) -> None:  # fmt: skip
-        self._data, self._penalties, self._matrix, self._device, self._gaps = data, penalties, matrix, device, gaps
-        self._H, H64, dtype = H, H.astype(np.float64), data.X.dtype
-        self._block_grams = np.stack([H_b @ H_b.T for H_b in data.X.layout.split(H64).values()])
-        self._R64 = H64 * data.column_weights
+        self._problem, self._penalties, self._matrix, self._device, self._gaps = (
+            problem,
+            penalties,
+            matrix,
+            device,
+            gaps,
+        )
+        self._H, H64, dtype = H, H.astype(np.float64), problem.X.dtype
+        self._block_grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
+        self._R64 = H64 * problem.column_weights
         self._there, self._R = device.put(H), device.put(self._R64, dtype)
-        lacking = gaps.patterns if gaps is not None else np.zeros((1, len(data.alpha)), dtype=bool)
+        lacking = gaps.patterns if gaps is not None else np.zeros((1, len(problem.alpha)), dtype=bool)
         self._grams = np.stack([self._gram_of(lacks) for lacks in lacking]).astype(dtype)
         self._grams_there = device.put(self._grams)
         k, n = len(H), matrix.shape[0]
@@ -48,13 +54,13 @@ class DeviceSolve:
 
     def _gram_of(self, lacks: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Gram of rows that lack those blocks, as `SolveF` makes it."""
-        gram = np.tensordot(self._data.alpha * ~lacks, self._block_grams, 1)
-        n_entries = int(np.sum(np.array(self._data.X.layout.sizes)[~lacks]))
-        return gram + ridge_of(gram, n_entries, self._penalties.l2_F, self._data.X.dtype) * np.eye(len(gram))
+        gram = np.tensordot(self._problem.alpha * ~lacks, self._block_grams, 1)
+        n_entries = int(np.sum(np.array(self._problem.X.layout.sizes)[~lacks]))
+        return gram + ridge_of(gram, n_entries, self._penalties.l2_F, self._problem.X.dtype) * np.eye(len(gram))
 
     def run(self) -> NDArray[np.float64]:
         """Solve for all rows; return the squares of what is left, per block."""
-        squares = np.zeros(len(self._data.alpha))
+        squares = np.zeros(len(self._problem.alpha))
         for tile in self._matrix.passes():
             self._sweep(tile)
             alone = np.zeros(tile.height, dtype=bool)
@@ -75,7 +81,7 @@ class DeviceSolve:
         parts = tile.parts
         if self._gaps is not None:
             parts = self._gaps.add_fill(program, tile, None, None, counts=False)
-        cross, dtype, order = self._cross[:, : tile.height], self._data.X.dtype, self._order(tile)
+        cross, dtype, order = self._cross[:, : tile.height], self._problem.X.dtype, self._order(tile)
         add_cross(program, device, self._R, parts, cross, of_x=False)
         k, blocks = len(self._H), n_partials(tile.height, order)
         program.add(
@@ -107,17 +113,18 @@ class DeviceSolve:
 
     def _solve_alone(self, tile: DeviceTile, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Solve for rows with gaps inside a block; return the squares of what is left."""
-        data, penalties, device = self._data, self._penalties, self._device
-        assert data.gaps is not None
+        problem, penalties, device = self._problem, self._penalties, self._device
+        assert problem.gaps is not None
         some = rows + tile.rows.start
-        X = TiledMatrix([device.take(x, rows).get() for x, _ in tile.parts], data.X.layout, data.X.dtype)
-        gaps = Gaps(data.gaps.absent[some], data.gaps.scattered[some], data.gaps.unseen)
-        F = np.empty((len(rows), len(self._H)), data.X.dtype)
+        X = TiledMatrix([device.take(x, rows).get() for x, _ in tile.parts], problem.X.layout, problem.X.dtype)
+        F = np.empty((len(rows), len(self._H)), problem.X.dtype)
         step = SolveGappyF(
             X, self._H, self._R64.astype(F.dtype), self._R64 @ self._H.astype(np.float64).T, self._block_grams,
-            data.alpha, F, penalties.l1_F, penalties.l2_F, data.weights[some] if data.weights.size else ONES, gaps,
+            problem.alpha, penalties.l1_F, penalties.l2_F,
         )  # fmt: skip
-        (squares,) = step(X.tile(slice(0, len(rows))), slice(0, len(rows)))
+        whole, weights = slice(0, len(rows)), problem.weights[some] if problem.weights.size else NO_WEIGHTS
+        gaps = problem.gaps
+        (squares,) = step(X.tile(whole), whole, F, weights, gaps.absent[some], gaps.scattered[some])
         V = np.ascontiguousarray(self.F[tile.rows].get())
         V[rows] = F
         self.F[tile.rows] = device.put(V)
@@ -125,8 +132,8 @@ class DeviceSolve:
 
     def _squares_of(self, tile: DeviceTile, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Squares of the residual of some rows."""
-        data, device, program = self._data, self._device, Program()
-        product, bounds = self._product[: tile.height], data.X.layout.bounds
+        problem, device, program = self._problem, self._device, Program()
+        product, bounds = self._product[: tile.height], problem.X.layout.bounds
         device.multiply(program, product, self.F[tile.rows], self._there)
         found = []
         for x, columns in tile.parts:
@@ -134,20 +141,25 @@ class DeviceSolve:
             out, some = device.empty((tile.height, len(edges) - 1), np.float64), product[:, columns]
             arguments = (x, step_of(x), some, step_of(some), np.int32(tile.height), device.put(edges, np.int32),
                          np.int32(len(edges) - 1), out)  # fmt: skip
-            kernel = device.kernel("scan.cu", "residual", data.X.dtype)
+            kernel = device.kernel("scan.cu", "residual", problem.X.dtype)
             program.add(kernel, (tile.height, len(edges) - 1), (LOOKING,), arguments)
             found.append(out)
         program.run()
         squares = np.concatenate([out.get() for out in found], axis=1)
-        weights = data.weights[tile.rows] if data.weights.size else np.ones(tile.height)
-        there = counted[:, None] & ~(data.gaps.absent[tile.rows] if data.gaps is not None else False)
+        weights = problem.weights[tile.rows] if problem.weights.size else np.ones(tile.height)
+        there = counted[:, None] & ~(problem.gaps.absent[tile.rows] if problem.gaps is not None else False)
         return weights @ np.where(there, squares, 0.0)
 
 
 def solve_on_device(
-    data: Prepared, penalties: Penalties, matrix: DeviceMatrix, device: Device, gaps: DeviceGaps | None, H: NDArray[Any]
+    problem: Problem,
+    penalties: Penalties,
+    matrix: DeviceMatrix,
+    device: Device,
+    gaps: DeviceGaps | None,
+    H: NDArray[Any],
 ) -> Solution:
     """F for the given H from a cold start, and what is left."""
-    solve = DeviceSolve(data, penalties, matrix, device, gaps, np.ascontiguousarray(H))
+    solve = DeviceSolve(problem, penalties, matrix, device, gaps, np.ascontiguousarray(H))
     residual = np.maximum(solve.run(), 0.0)
-    return Solution(solve.F, residual, residual, data.squares)
+    return Solution(solve.F, residual, residual, problem.squares)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.backends.cuda.control import Parts, Value
 from coupled_nmf.backends.cuda.device import Device, Program
-from coupled_nmf.backends.cuda.judge import Parts, Value
+from coupled_nmf.backends.cuda.matrix import MOST_ROWS, DeviceMatrix
 from coupled_nmf.backends.cuda.moves import (
     ENERGY,
     Further,
@@ -22,11 +23,10 @@ from coupled_nmf.backends.cuda.moves import (
     room_for_moments,
     slices_of,
 )
-from coupled_nmf.backends.cuda.tiles import MOST_ROWS, DeviceMatrix
-from coupled_nmf.blocks import BlockLayout
-from coupled_nmf.solvers import HALS
-from coupled_nmf.steps import Sums
-from coupled_nmf.tiled import TiledMatrix
+from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Backend, Sums
+from coupled_nmf.problem.solvers import HALS, Rule
 
 
 def power_pass(
@@ -60,12 +60,12 @@ def project(matrix: DeviceMatrix, device: Device, basis: NDArray[Any]) -> Any:
 
 
 class DeviceStandIn:
-    """As `StandInReading`: the loop on Y B, for Y on the device and B in memory, given as Bt.
+    """As `StandInObjective`: the loop on Y B, for Y on the device and B in memory, given as Bt.
 
     Both factors, F (n_samples, k) and the loop's H (n_features, k), are held column by column.
     """
 
-    def __init__(self, Y: Any, Bt: NDArray[Any], weighted_squares: float, backend: Any, device: Device) -> None:
+    def __init__(self, Y: Any, Bt: NDArray[Any], weighted_squares: float, backend: Backend, device: Device) -> None:
         self.backend, self.device, self._Y, self._Bt = backend, device, Y, device.put(Bt)
         self.weighted_squares, self._dtype = weighted_squares, Bt.dtype
         self.tiles = TiledMatrix([Y], BlockLayout(("stand-in",), (int(Y.shape[1]),)), Bt.dtype)
@@ -98,20 +98,20 @@ class DeviceStandIn:
         self._H_grams.add(program, self._point.point)
         self._H_grams.reduce(program, gram=self._HHt)
 
-    def move_f(self, solver: Any, point: None, F: Any, other: Any, betas: Any) -> Sums:
+    def move_f(self, rule: Rule, point: None, F: Any, other: Any, betas: Any) -> Sums:
         """Move F, and sum what H's move needs."""
-        if ("F", solver) not in self._programs:
-            self._programs["F", solver] = self._f_program(solver, Pair(F, other), betas)
-        self._programs["F", solver].run()
+        if ("F", rule) not in self._programs:
+            self._programs["F", rule] = self._f_program(rule, Pair(F, other), betas)
+        self._programs["F", rule].run()
         return ()
 
-    def _f_program(self, solver: Any, pair: Pair, control: Any) -> Program:
+    def _f_program(self, rule: Rule, pair: Pair, control: Any) -> Program:
         program, device = Program(), self.device
         for index, rows in enumerate(self._slices):
             height = rows.stop - rows.start
             Y, cross, further = self._Y[rows], self._cross[:, :height], self._further.rows(height)
             device.multiply(program, cross, self._HBt, Y.T)
-            add_move(program, device, solver, control, pair.rows(rows), cross, self._HHt, further)
+            add_move(program, device, rule, control, pair.rows(rows), cross, self._HHt, further)
             parts = [(Y, slice(0, int(Y.shape[1])))]
             add_moments(program, device, further.point, parts, self._FtY, self._part, begins=index == 0)
             self._F_grams.add(program, further.point, begins=index == 0)
@@ -119,18 +119,18 @@ class DeviceStandIn:
         self._F_grams.reduce(program, gram=self._FtF)
         return program
 
-    def move_h(self, solver: Any, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
+    def move_h(self, rule: Rule, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
         """Move H; return J, still in parts, and what makes the point further on once it is decided on."""
-        if ("H", solver) not in self._programs:
+        if ("H", rule) not in self._programs:
             program, then, pair = Program(), Program(), Pair(H, other)
             self.device.multiply(program, self._cross_h, self._R, self._Bt.T)
             add_move(
-                program, self.device, solver, betas, pair, self._cross_h, self._FtF, self._point, wants=ENERGY,
+                program, self.device, rule, betas, pair, self._cross_h, self._FtF, self._point, wants=ENERGY,
                 partials=self._energies,
             )  # fmt: skip
             add_keep(then, self.device, betas, pair, None, self._point)
             self._add_products(then)
-            self._programs["H", solver], self._programs["then", solver] = program, then
-        self._programs["H", solver].run()
+            self._programs["H", rule], self._programs["then", rule] = program, then
+        self._programs["H", rule].run()
         parts = [Parts(self._energies.reshape(-1)[1:], len(self._energies), 2)]
-        return Value(self.weighted_squares, parts, self._programs["then", solver]), None
+        return Value(self.weighted_squares, parts, self._programs["then", rule]), None

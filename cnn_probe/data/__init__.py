@@ -1,0 +1,1 @@
+"""Images as plain tensors, from wherever they come."""

@@ -1,0 +1,91 @@
+"""Measures of a network's activations that need no labels, and how patterns go with labels where there are any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf import Blocks
+
+LITTLE = 0.25  # a network that goes less than this part of the way from guessing to perfect has learned little
+CHUNK = 1000  # rows whose float32 products are added to float64 sums at a time
+
+
+def spectra(X: Blocks) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Singular values, falling, of each block and of all blocks side by side.
+
+    They come from the smaller gram matrix, in float64, so that those below about 1e-4 of the first (of float32 data)
+    are rounding.
+    """
+    if len(X) < X.shape[1]:
+        grams = {name: (rows := np.asarray(X[name], dtype=np.float64)) @ rows.T for name in X.names}
+        together = sum(grams.values(), np.zeros((len(X), len(X))))
+    else:
+        together = np.zeros((X.shape[1], X.shape[1]))
+        for start in range(0, len(X), CHUNK):
+            rows = X[start : start + CHUNK].to_array()
+            together += rows.T @ rows
+        grams = {name: together[columns, columns] for name, columns in X.layout.slices.items()}
+    return {name: _roots(gram) for name, gram in grams.items()}, _roots(together)
+
+
+def _roots(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0))
+
+
+def effective_rank(values: NDArray[np.float64]) -> float:
+    """Exp of the entropy of the squared singular values' shares (as Roy and Vetterli 2007, with energies)."""
+    energy = values**2
+    if energy.sum() == 0:
+        return 0.0
+    share = energy / energy.sum()
+    share = share[share > 0]
+    return float(np.exp(-np.sum(share * np.log(share))))
+
+
+def svd_floor(values: NDArray[np.float64], rank: int) -> float:
+    """The least relative error ‖X − X_k‖²/‖X‖² that any factorization of this rank can have."""
+    energy = values**2
+    return float(energy[rank:].sum() / energy.sum()) if energy.sum() > 0 else 0.0
+
+
+def enough(guess: float) -> float:
+    """Return the accuracy below which a network has learned little, of that of a guess."""
+    return guess + LITTLE * (1 - guess)
+
+
+def dead_share(activations: NDArray[Any]) -> float:
+    """Part of the neurons that no image activates."""
+    return float(np.mean(activations.max(axis=0) <= 0))
+
+
+def firing_rates(activations: NDArray[Any], labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Part of each class's images that activate each neuron: shape (n_classes, n_neurons); 0 for an empty class."""
+    rates = np.zeros((n_classes, activations.shape[1]), dtype=np.float32)
+    for label in range(n_classes):
+        members = activations[labels == label]
+        if len(members):
+            rates[label] = np.mean(members > 0, axis=0)
+    return rates
+
+
+def firing_overlap(rates: NDArray[np.float32], threshold: float = 0.5) -> NDArray[np.float64]:
+    """Jaccard overlap of the sets of neurons that fire for two classes: shape (n_classes, n_classes).
+
+    A neuron fires for a class when it is active in more than ``threshold`` of the class's images. Two empty sets
+    overlap by 0.
+    """
+    fires = (rates > threshold).astype(np.float64)
+    common = fires @ fires.T
+    sizes = fires.sum(axis=1)
+    union = sizes[:, None] + sizes[None, :] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def class_use(F: NDArray[Any], labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
+    """Share of each pattern's weight that lies in each class: shape (k, n_classes), rows sum to 1 (or 0)."""
+    weight = np.stack([F[labels == label].sum(axis=0, dtype=np.float64) for label in range(n_classes)], axis=1)
+    total = weight.sum(axis=1, keepdims=True)
+    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)

@@ -1,0 +1,1 @@
+"""A network and images in, one coupled factorization out."""

@@ -1,0 +1,159 @@
+"""What a study records of one network: numbers, as a type in memory and as plain JSON on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from cnn_probe.measures.diagnostics import enough
+from cnn_probe.probing.blocks import Block, blocks_of
+from cnn_probe.system.names import shown
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """A factorization at one rank.
+
+    Attributes
+    ----------
+    rmse, relative_error : float
+        Of all blocks together.
+    block_rmse, block_relative_error : dict of str to float
+        Of each block.
+    n_iter : int
+        Iterations.
+    seconds : float
+        Wall-clock time.
+    """
+
+    rmse: float
+    block_rmse: dict[str, float]
+    block_relative_error: dict[str, float]
+    relative_error: float
+    n_iter: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """A trained network, and all that is counted of it.
+
+    Attributes
+    ----------
+    training : dict
+        The `TrainingRecord`, with its plan.
+    accuracy : float
+        Share of the test images that are classified rightly.
+    class_accuracy : dict of int to float
+        The same for each label that occurs.
+    dead_neurons, effective_rank : dict of str to float
+        Of each layer, first to last.
+    singular_values : dict of str to list of float
+        Of each layer, falling.
+    svd_floor : dict of int to float
+        The least relative error that any factorization of a rank can have.
+    root_mean_square : dict of str to float
+        Of each block: the channels, then the layers.
+    fits : dict of int to FitRecord
+        By rank.
+    firing_overlap : list of list of float
+        Of the last layer's neurons, for each pair of classes.
+    seconds : float
+        Wall-clock time of all of it.
+    key, arrays, digest : str
+        Name of the record, digests of its arrays and of itself; empty until `write_record` has written it.
+    """
+
+    training: dict[str, Any]
+    accuracy: float
+    class_accuracy: dict[int, float]
+    dead_neurons: dict[str, float]
+    singular_values: dict[str, list[float]]
+    effective_rank: dict[str, float]
+    svd_floor: dict[int, float]
+    root_mean_square: dict[str, float]
+    fits: dict[int, FitRecord]
+    firing_overlap: list[list[float]]
+    seconds: float
+    key: str = ""
+    arrays: str = ""
+    digest: str = ""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, first to last."""
+        return tuple(self.effective_rank)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that were factored: the channels of the pictures, then the layers."""
+        return blocks_of(len(self.root_mean_square) - len(self.layers), self.layers)
+
+    @property
+    def saw_everything(self) -> bool:
+        """Whether the network was trained on all images in any order: what the other conditions are compared with."""
+        plan = self.training["plan"]
+        return bool(plan["fraction"] == 1 and plan["classes"] is None and plan["order"] == "shuffled")
+
+    @property
+    def learned_little(self) -> bool:
+        """Whether it knows hardly more than guesses do of the classes that it was trained on.
+
+        One that was trained class after class is not judged: to forget is what it is there for.
+        """
+        plan = self.training["plan"]
+        if plan["order"] != "shuffled":
+            return False
+        known = [of for label, of in self.class_accuracy.items() if plan["classes"] is None or label in plan["classes"]]
+        return bool(known) and sum(known) / len(known) < enough(1 / len(known))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON gives it back, where the keys of all tables are text."""
+        written: dict[str, Any] = _with_text_keys(asdict(self))
+        return written
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> NetworkRecord:
+        """Return the record that `to_json` wrote, or an earlier version that had no digests yet.
+
+        Raises
+        ------
+        KeyError
+            If an entry is missing.
+        """
+        wanted = [field.name for field in fields(cls) if field.default is MISSING or field.name in written]
+        held = {name: written[name] for name in wanted}
+        for name in ("class_accuracy", "svd_floor", "fits"):
+            held[name] = {int(key): value for key, value in held[name].items()}
+        held["fits"] = {rank: FitRecord(**fit) for rank, fit in held["fits"].items()}
+        return cls(**held)
+
+
+Records = Mapping[str, list[NetworkRecord]]  # by condition, one a seed
+
+
+def records_of(study: Mapping[str, Any]) -> dict[str, list[NetworkRecord]]:
+    """Return the records of a study as it stands in ``results.json``, by condition."""
+    return {label: [NetworkRecord.from_json(run) for run in runs] for label, runs in study["records"].items()}
+
+
+def little_learned(results: Mapping[str, Any]) -> list[str]:
+    """Say which networks of ``results.json`` have learned little: a line a condition, and each network once."""
+    found = {}
+    for name, study in results["studies"].items():
+        for label, runs in records_of(study).items():
+            little = {run.key: run.accuracy for run in runs if run.learned_little}
+            if little:
+                found[tuple(little)] = (
+                    f"study {shown(name)}: {len(little)} of {len(runs)} networks trained on {shown(label)} have "
+                    f"learned little (accuracy {max(little.values()):.1%} at most). What is found in them says little, "
+                    "and so do verdicts that stand on them; train longer (--epochs)."
+                )
+    return list(found.values())
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(inner) for key, inner in value.items()}
+    return [_with_text_keys(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""What belongs to the terminal, the file system and the process."""

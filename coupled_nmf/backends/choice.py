@@ -1,0 +1,32 @@
+"""Which backend, by name and by where X is."""
+
+import numpy as np
+
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cuda.backend import CupyBackend
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Backend
+from coupled_nmf.system.blas import BLAS
+
+BACKENDS = ("numpy", "cupy")
+PRECISIONS = ("full", "tf32")
+
+
+def open_backend(name: str, X: TiledMatrix, rank: int, n_jobs: int | None, precision: str) -> Backend:
+    """The backend of that name for X, and fits of that rank; 'auto' goes by where X is.
+
+    Raises
+    ------
+    ValueError
+        If the precision is not one of this backend, or of X's dtype, or ``n_jobs`` is 0.
+    ImportError, RuntimeError
+        If it is that of the GPU and CuPy or a device is missing.
+    """
+    BLAS.n_threads(n_jobs)  # refuses what cannot be, wherever the work runs
+    if name == "auto":
+        name = "cupy" if X.on_device else "numpy"
+    if precision == "tf32" and (name != "cupy" or X.dtype != np.float32):
+        raise ValueError(
+            f"precision='tf32' is for X in float32 on backend='cupy'; this X is {X.dtype}, on {name!r}. Use 'full'."
+        )
+    return CupyBackend(X, rank, precision, n_jobs) if name == "cupy" else NumpyBackend(n_jobs)

@@ -1,0 +1,1 @@
+"""The CPU: a sweep of threads over tiles of rows."""

@@ -1,0 +1,94 @@
+"""The CPU: X and the factors in memory, worked on by threads over tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.control import HostJudge
+from coupled_nmf.backends.cpu.frobenius import Frobenius
+from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cpu.objective import HostObjective
+from coupled_nmf.backends.cpu.scan import Scan, absent_blocks
+from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
+from coupled_nmf.backends.cpu.sweep import Sweeper
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.control import Terms
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem, Scanned
+
+OBJECTIVES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
+    "frobenius": Frobenius,
+    "kullback-leibler": KullbackLeibler,
+}
+
+
+class NumpyBackend(Sweeper):
+    """Where X is looked at and fitted on the CPU: a `Backend`."""
+
+    def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
+        """Look at X once. Raises ValueError for an entry that cannot be."""
+        absent, scattered = absent_blocks(X), np.zeros(X.shape[0], dtype=bool)
+        squares, totals, entries, missing = self.sweep(X, Scan(X), weights, absent, scattered)
+        return Scanned(squares, totals, entries, missing, absent, scattered)
+
+    def judge(self, terms: Terms, max_iter: int) -> HostJudge:
+        """Who decides for a loop of so many iterations at most."""
+        return HostJudge(terms)
+
+    def objective(self, loss: str, problem: Problem, penalties: Penalties) -> HostObjective:
+        """That loss on X."""
+        return OBJECTIVES[loss](problem, penalties, self)
+
+    def stand_in_objective(self, Y: NDArray[Any], Bt: NDArray[Any], weighted_squares: float) -> StandInObjective:
+        """What the loop alternates on in the place of X: Y B, of so many squares."""
+        return StandInObjective(Y, Bt, weighted_squares, self)
+
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+        wanted = np.zeros(X.shape[0], dtype=bool)
+        wanted[chosen] = True
+        return self.sweep(X, PowerPass(X, basis), wanted)[0]
+
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> NDArray[Any]:
+        """``X basisᵀ``."""
+        Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
+        self.sweep(X, Project(X, basis), Y)
+        return Y
+
+    def room_for(self, V: NDArray[Any]) -> NDArray[Any]:
+        """An array like V."""
+        return np.empty_like(V)
+
+    def take(self, V: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Copy some rows."""
+        return V[rows]
+
+    def scale(self, V: NDArray[Any], by: Any) -> None:
+        """Multiply V, or each of its rows, by a number, in place."""
+        V *= V.dtype.type(by) if np.ndim(by) == 0 else by.astype(V.dtype)[:, None]
+
+    def row_squares(self, V: NDArray[Any]) -> NDArray[np.float64]:
+        """Squares of each row."""
+        return np.einsum("ij,ij->i", V, V, dtype=np.float64)
+
+    def column_squares(self, V: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squares of each column, of rows with these weights (none: 1 each)."""
+        rows = weights if weights.size else np.ones(len(V))
+        return np.einsum("i,ij,ij->j", rows, V, V, dtype=np.float64)
+
+    def host(self, V: NDArray[Any]) -> NDArray[Any]:
+        """V in memory."""
+        return V
+
+    def give(self, V: NDArray[Any]) -> NDArray[Any]:
+        """V, from here or from memory, where the user wants it: where X is."""
+        return V
+
+    def show(self, V: NDArray[Any]) -> NDArray[Any]:
+        """A view for a callback, which cannot change V."""
+        view = V.view()
+        view.flags.writeable = False
+        return view

@@ -1,0 +1,109 @@
+"""The Frobenius loss on the host: how the loop moves both factors on X, and F for a given H."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
+from coupled_nmf.backends.cpu.tile_step import MoveF, MoveGappyF, MoveH, Orders
+from coupled_nmf.problem.column_groups import group_columns
+from coupled_nmf.problem.contracts import Solution, Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import HALS, Rule
+
+
+@dataclass(frozen=True)
+class Point:
+    """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; and H."""
+
+    R: NDArray[Any]
+    grams: NDArray[Any]
+    H: NDArray[Any]
+
+
+class Frobenius(HostObjective):
+    """J = Σ_b α_b ‖X_b − F H_b‖² over the observed entries, with penalties, on X itself: an `Objective`."""
+
+    def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
+        super().__init__(problem, penalties, backend)
+        self.weighted_squares = problem.weighted_squares
+        self._alpha = problem.column_weights
+        self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
+        self._buffers: list[Sums] = []
+        self._orders = Orders()
+
+    def point_of(self, H: NDArray[Any]) -> Point:
+        """The point of H itself."""
+        R = (H * self._alpha).astype(H.dtype)
+        products = [H[:, a:b] @ R[:, a:b].T for a, b in zip(self._edges[:-1], self._edges[1:], strict=True)]
+        return self._point(R, H, np.stack(products))
+
+    def _point(self, R: NDArray[Any], H: NDArray[Any], products: NDArray[Any]) -> Point:
+        if self.problem.gaps is not None:
+            return Point(R, products.astype(R.dtype), H)
+        return Point(R, products.sum(axis=0).astype(R.dtype), H)
+
+    def move_f(
+        self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> Sums:
+        """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `tile_step`."""
+        problem, l1, l2, gaps = self.problem, self.penalties.l1_F, self.penalties.l2_F, self.problem.gaps
+        if gaps is None:
+            gram = point.grams + (l2 * np.eye(len(point.grams))).astype(F.dtype) if l2 else point.grams
+            step = MoveF(problem.X, rule, point.R, gram, *betas, self._buffers, l1, l2)
+            return self.backend.sweep(problem.X, step, F, other, problem.weights)
+        gappy = MoveGappyF(
+            problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders, l1, l2
+        )
+        return self.backend.sweep(problem.X, gappy, F, other, problem.weights, gaps.absent, gaps.scattered)
+
+    def move_h(
+        self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> tuple[float, Point]:
+        """Move H in ranges of its columns; return J at what is written to ``other``, and the point further on.
+
+        Where entries are missing, J is that of X with its gaps filled by the H before: above J by the squares of what
+        the move changes there, which vanish as the loop settles.
+        """
+        FtX, FtFs, extras = sums
+        edges = self._edges if FtFs.ndim == 2 else self.problem.X.layout.bounds
+        n_groups = len(edges) - 1
+        FtFs = np.broadcast_to(FtFs, (n_groups, *FtFs.shape[-2:])).copy()
+        value = self.weighted_squares + float(extras.sum())
+        l1s = self._l1_H[:n_groups].astype(H.dtype)
+        FtFs += self._l2_H[:n_groups, None, None] * np.eye(len(H))
+        R = np.empty_like(H)
+        step = MoveH(rule, FtX, FtFs.astype(H.dtype), l1s, edges, H, other, *betas, self._alpha, R)
+        products, energy = self.backend.sweep_columns(H.shape[1], step)
+        return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
+
+    def _further(self, H: NDArray[Any], before: NDArray[Any], beta: float) -> NDArray[Any]:
+        """H extrapolated, where gaps are filled by it."""
+        if beta == 0 or self.problem.gaps is None:
+            return H
+        return np.maximum(H + H.dtype.type(beta) * (H - before), 0)
+
+    def solve(self, H: NDArray[Any]) -> Solution:
+        """F for the given H from a cold start, and what is left."""
+        problem, H, gaps = self.problem, np.ascontiguousarray(H), self.problem.gaps
+        F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
+        grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
+        R = H64 * self._alpha
+        kind, by_row = (SolveF, ()) if gaps is None else (SolveGappyF, (gaps.absent, gaps.scattered))
+        step = kind(
+            problem.X, H, R.astype(H.dtype), R @ H64.T, grams, problem.alpha, self.penalties.l1_F, self.penalties.l2_F
+        )
+        (residual,) = self.backend.sweep(problem.X, step, F, problem.weights, *by_row)
+        residual = np.maximum(residual, 0.0)
+        return Solution(F, residual, residual, problem.squares)
+
+    def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
+        FtX, FtFs, extras = self.move_f(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
+        return FtX, np.broadcast_to(FtFs, (len(self.problem.alpha), *FtFs.shape[-2:])).copy(), extras

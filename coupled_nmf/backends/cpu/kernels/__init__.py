@@ -1,0 +1,1 @@
+"""Compiled code of the CPU: what is done to a tile."""

@@ -1,0 +1,1 @@
+"""Products and stored rows, by address, compiled."""

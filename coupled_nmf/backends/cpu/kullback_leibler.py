@@ -1,0 +1,178 @@
+"""The Kullback–Leibler loss on the host: multiplicative updates on X, and F for a given H."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.kernels.divergence import mean_root, move_divergence_tile
+from coupled_nmf.backends.cpu.kernels.divergence_rows import solve_divergence_tile
+from coupled_nmf.backends.cpu.kernels.rules.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
+from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, addresses
+from coupled_nmf.data.tiled_matrix import Tile
+from coupled_nmf.problem.contracts import Solution, Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import MultiplicativeUpdate, Rule
+
+# A row is solved for when a step moves its entries by less than this part of its largest: the next step would move them
+# by about the square.
+SOLVE_TOL = {"f": 1e-4, "d": 1e-7}
+ROUNDING = 1e-13  # of the sums of logarithms, in float64, whatever the dtype of X
+
+
+@dataclass(frozen=True)
+class Point:
+    """What F's move needs of an H: H, α⊙H, H turned, and the sums of each H_b (n_blocks, k)."""
+
+    H: NDArray[Any]
+    R: NDArray[Any]
+    Ht: NDArray[Any]
+    sums: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MoveF(TileStep):
+    """Move F in place; sum ``Fᵀ(X / F H)``, the sums of F per block, and 2 Σ α D with the penalty."""
+
+    problem: Problem
+    point: Point
+    n_sweeps: int
+    penalties: Penalties
+    orders: Orders
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.point.H.shape, self.point.sums.shape, (2,)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.point.H)
+
+    def __call__(
+        self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
+    ) -> Sums:
+        """Move one tile's rows of F."""
+        X, point, kind = self.problem.X, self.point, F.dtype.type
+        sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
+        move_divergence_tile(
+            self.n_sweeps, addresses(X, tile), X.layout.bounds, self.orders.of(rows, absent, absent[:, 0]), absent,
+            point.H, point.R, point.Ht, point.sums, self.problem.alpha, kind(self.penalties.l1_F),
+            kind(self.penalties.l2_F), weights, F, *sums,
+        )  # fmt: skip
+        return sums
+
+
+@dataclass(frozen=True)
+class SolveF(TileStep):
+    """Solve for F from a cold start; sum 2 D, the squares of the residual, x log x and x, of each block."""
+
+    problem: Problem
+    H: NDArray[Any]
+    sums: NDArray[np.float64]
+    grams: NDArray[np.float64]
+    penalties: Penalties
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.problem.alpha.shape] * 4
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
+
+    def __call__(
+        self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
+    ) -> Sums:
+        """Solve for one tile's rows of F."""
+        X, sums = self.problem.X, tuple(np.zeros(shape) for shape in self.shapes)
+        solve_divergence_tile(
+            addresses(X, tile), X.layout.bounds, absent, self.H, self.problem.alpha, self.sums, self.grams,
+            self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F, *sums,
+        )  # fmt: skip
+        return sums
+
+
+def baseline_of(
+    logs: NDArray[np.float64], totals: NDArray[np.float64], entries: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """2 D of each block from its mean, by its sums of x log x and of x; 0 for a constant, where it is rounding."""
+    of_means = totals * np.log(np.divide(totals, entries, out=np.ones_like(totals), where=totals > 0))
+    found = 2 * (logs - of_means)
+    found[found <= ROUNDING * (np.abs(logs) + np.abs(of_means) + totals)] = 0.0
+    return found
+
+
+class KullbackLeibler(HostObjective):
+    """J = 2 Σ_b α_b Σ (x log(x / fh) − x + fh) over the observed entries, with penalties: an `Objective`.
+
+    Twice, as for the Frobenius loss, so that J stands to scikit-learn's objective as there. The value that `move_h`
+    returns is that of the F moved and the H before, since that of both would cost another pass.
+    """
+
+    def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
+        super().__init__(problem, penalties, backend)
+        self.weighted_squares = 2 * float(problem.alpha @ problem.totals)
+        shape = (problem.X.shape[0], len(problem.alpha))
+        self._absent = np.zeros(shape, dtype=bool) if problem.gaps is None else problem.gaps.absent
+        self._orders = Orders()
+
+    def point_of(self, H: NDArray[Any]) -> Point:
+        """The point of H itself."""
+        return Point(
+            H, (H * self.problem.column_weights).astype(H.dtype), np.ascontiguousarray(H.T), self._block_sums(H)
+        )
+
+    def _block_sums(self, H: NDArray[Any]) -> NDArray[np.float64]:
+        return np.stack([H_b.sum(axis=1, dtype=np.float64) for H_b in self.problem.X.layout.split(H).values()])
+
+    def move_f(
+        self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> Sums:
+        """Move F in place (it is never extrapolated); return H⊙Fᵀ(X / F H), ΣF of each block, and J's two parts.
+
+        The first two are numerator and divisor of the new H, and can be added up over batches.
+        """
+        step = MoveF(self.problem, point, rule.inner_sweeps, self.penalties, self._orders)
+        FtQ, Fsums, extras = self.backend.sweep(self.problem.X, step, F, self.problem.weights, self._absent)
+        FtQ *= point.H
+        return FtQ, Fsums, extras
+
+    def move_h(
+        self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> tuple[float, Point]:
+        """Move H once; return J before it, and the new point."""
+        numerator, Fsums, extras = sums
+        smallest = SMALLEST_SINGLE if H.dtype.char == "f" else SMALLEST_DOUBLE
+        l1s, l2s = self.penalties.of_H(self.problem.alpha)
+        value = float(extras.sum()) + self.penalties.on_H(H, self.problem.X.layout)
+        for number, columns in enumerate(self.problem.X.layout.slices.values()):
+            part = numerator[:, columns]
+            divisor = mean_root((Fsums[number] + l1s[number])[:, None], l2s[number] * part)
+            moved = part / np.maximum(divisor, SMALLEST_DOUBLE)
+            other[:, columns] = np.where(moved < smallest, 0, moved)
+        other[: rule.fixed] = H[: rule.fixed]
+        return value, self.point_of(other)
+
+    def solve(self, H: NDArray[Any]) -> Solution:
+        """F for the given H from a cold start, and what is left."""
+        problem, H = self.problem, np.ascontiguousarray(H)
+        F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
+        grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
+        step = SolveF(problem, H, self._block_sums(H), grams, self.penalties)
+        losses, squares, logs, totals = self.backend.sweep(problem.X, step, F, problem.weights, self._absent)
+        return Solution(
+            F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), baseline_of(logs, totals, problem.entries)
+        )
+
+    def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays."""
+        return self.move_f(MultiplicativeUpdate(0), self.point_of(H), F, F, (0.0, 0.0))

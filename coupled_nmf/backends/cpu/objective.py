@@ -1,0 +1,71 @@
+"""What the losses share on the host."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Backend, Solution, Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import Rule
+
+
+def zeros_for(X: TiledMatrix, V: NDArray[Any]) -> NDArray[Any]:
+    """An F of zeros for X, as wide as V."""
+    return np.zeros((X.shape[0], V.shape[1]), V.dtype)
+
+
+class HostBackend(Backend, Protocol):
+    """A backend that can sweep over what is in the host's memory, or comes there tile by tile."""
+
+    def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
+        """Run a tile step over all row tiles of X; return the sums."""
+
+    def sweep_columns(self, n: int, step: MoveH) -> tuple[NDArray[np.float64], ...]:
+        """Run a step over ranges of n columns; return the sums."""
+
+
+class HostObjective(ABC):
+    """A loss on X, whose factors are in memory: see `Objective`."""
+
+    weighted_squares: float
+
+    def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
+        self.problem, self.penalties = problem, penalties
+        self.backend, self.tiles = backend, problem.X
+
+    def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """F, of zeros if it is None, and H."""
+        return zeros_for(self.tiles, H.T) if F is None else F, H
+
+    def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
+        """H, moved once by sums of any data."""
+        moved = np.empty_like(H)
+        self.move_h(rule, sums, H, moved, (0.0, 0.0))
+        return moved
+
+    @abstractmethod
+    def point_of(self, H: NDArray[Any]) -> Any:
+        """The point of H itself."""
+
+    @abstractmethod
+    def move_f(self, rule: Rule, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F, see `Alternated`."""
+
+    @abstractmethod
+    def move_h(self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Any:
+        """Move H, see `Alternated`."""
+
+    @abstractmethod
+    def solve(self, H: NDArray[Any]) -> Solution:
+        """F for the given H from a cold start, and what is left."""
+
+    @abstractmethod
+    def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays."""

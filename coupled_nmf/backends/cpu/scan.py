@@ -1,0 +1,60 @@
+"""X, looked at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.kernels.look import find_gaps, scan_tile
+from coupled_nmf.backends.cpu.tile_step import TileStep, addresses, rows_in
+from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
+from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.refusals import refuse_entries
+
+
+class Scan(TileStep):
+    """Squares, sum and number of the entries, per block; stops at a tile with one that cannot be.
+
+    It also marks what is missing, in ``absent`` (rows, n_blocks) and ``scattered`` (rows,), which come with the tile.
+    """
+
+    def __init__(self, X: TiledMatrix) -> None:
+        self.X = X
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums: squares, totals, entries, and the gaps of each column, of samples whose weight counts."""
+        n_blocks = len(self.X.layout.names)
+        return [(n_blocks,), (n_blocks,), (n_blocks,), (self.X.shape[1],)]
+
+    def __call__(
+        self,
+        tile: Tile,
+        rows: slice,
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_],
+        scattered: NDArray[np.bool_],
+    ) -> Sums:
+        """Scan one tile."""
+        sums: Sums = tuple(np.zeros(shape) for shape in self.shapes)
+        squares, totals, entries, missing = sums
+        zero, parts, bounds = self.X.dtype.type(0), addresses(self.X, tile), self.X.layout.bounds
+        negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, totals)
+        if np.isnan(squares).any() or absent.any():
+            squares[:], totals[:] = 0, 0
+            negative = find_gaps(
+                zero, parts, rows_in(tile), bounds, weights, absent, scattered, missing, squares, totals, entries
+            )
+        else:
+            entries[:] = np.array(self.X.layout.sizes) * (weights.sum() if weights.size else rows_in(tile))
+        if negative or not np.all(np.isfinite(squares)):
+            refuse_entries(self.X, tile, rows)
+        return sums
+
+
+def absent_blocks(X: TiledMatrix) -> NDArray[np.bool_]:
+    """Which sample lacks which block, as far as X says so (n_samples, n_blocks)."""
+    absent = np.zeros((X.shape[0], len(X.layout.names)), dtype=bool)
+    for part, lacks in X.absent.items():
+        absent[:, np.searchsorted(X.layout.bounds, X.part_columns[part].start)] = lacks
+    return absent

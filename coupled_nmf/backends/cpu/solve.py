@@ -1,0 +1,112 @@
+"""F for a given H: non-negative least squares, exact to rounding, and the squares of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.kernels.gappy_rows import gappy_residual_tile, multiply_gappy_tile, solve_alone
+from coupled_nmf.backends.cpu.kernels.look import residual_tile
+from coupled_nmf.backends.cpu.kernels.move_tile import multiply_tile
+from coupled_nmf.backends.cpu.kernels.rules.hals import ROUNDING, solve_exactly, solve_rows
+from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, addresses
+from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
+from coupled_nmf.problem.contracts import Sums
+
+# A row of F is solved for when its entries move by less than this part of its largest.
+SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
+SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
+# Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
+# many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
+RIDGE = {"f": 1e-4, "d": 1e-10}
+
+
+def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dtype[Any]) -> float:
+    """What is added to the diagonal of the gram of rows of so many entries."""
+    few = n_entries < len(gram) and l2 == 0
+    return RIDGE[dtype.char] * float(gram.diagonal().max()) if few else l2
+
+
+@dataclass(frozen=True)
+class SolveF(TileStep):
+    """Solve for F from a cold start, given H; sum the squares of the residual per block.
+
+    ``R`` is α⊙H, ``gram`` (k, k) is R Hᵀ and ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` is that of
+    each block.
+    """
+
+    X: TiledMatrix
+    H: NDArray[Any]
+    R: NDArray[Any]
+    gram: NDArray[np.float64]
+    grams: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    l1: float = 0.0
+    l2: float = 0.0
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of the sum: the squares of the residual per block."""
+        return [(len(self.X.layout.names),)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
+
+    def __call__(self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64]) -> Sums:
+        """Solve for one tile's rows of F."""
+        parts, cross = addresses(self.X, tile), np.empty_like(F)
+        multiply_tile(parts, self.R, cross)
+        self._solve(F, cross, self.gram, self.X.shape[1])
+        squares = np.zeros(self.shapes[0])
+        residual_tile(parts, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
+        return (squares,)
+
+    def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64], n_entries: int) -> None:
+        """Solve for rows of as many entries, by one gram."""
+        kind = f.dtype.char
+        gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
+        cross -= f.dtype.type(self.l1)
+        slow = solve_rows(f, gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        if len(slow):
+            solve_exactly(f, gram, cross, slow)
+
+
+@dataclass(frozen=True)
+class SolveGappyF(SolveF):
+    """The same where entries are missing: rows that lack the same blocks share a gram, each with other gaps has one."""
+
+    def __call__(  # type: ignore[override]  # what comes with the tile differs
+        self,
+        tile: Tile,
+        rows: slice,
+        F: NDArray[Any],
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_],
+        scattered: NDArray[np.bool_],
+    ) -> Sums:
+        """Solve for one tile's rows of F."""
+        parts, bounds, kind = addresses(self.X, tile), self.X.layout.bounds, F.dtype.char
+        order, cross = Orders().of(rows, absent, scattered), np.empty_like(F)
+        multiply_gappy_tile(parts, bounds, order, absent, scattered, self.R, cross)
+        F[:] = 0
+        patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
+        pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
+        for number, lacks in enumerate(patterns):
+            some = np.flatnonzero((pattern == number) & ~scattered)
+            found, crosses = np.empty((len(some), F.shape[1]), F.dtype), cross[some]
+            n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
+            self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
+            F[some] = found
+        solve_alone(
+            parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
+            self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
+            SOLVE_TOL[kind], SOLVE_SWEEPS[kind], F,
+        )  # fmt: skip
+        squares = np.zeros(self.shapes[0])
+        gappy_residual_tile(parts, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)
+        return (squares,)

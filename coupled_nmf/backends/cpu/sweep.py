@@ -1,0 +1,231 @@
+"""The sweep on the CPU: cache-sized row tiles on a thread pool, the sums committed in tile order."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
+from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
+from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
+from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.system.blas import BLAS
+from coupled_nmf.system.compiled import njit
+from coupled_nmf.system.interrupts import INTERRUPTS
+
+TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
+MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
+SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
+MOST_MIXED = 2**14  # rows where sparse parts stand beside dense ones, or float32 sums lose digits
+PARTS = 8  # at least, where there are rows enough
+MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
+LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
+ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
+
+
+@njit(nogil=True, cache=True)
+def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
+    """Add ``part`` to the float64 ``total``, without the buffers of a NumPy add of two dtypes."""
+    flat_total, flat_part = total.ravel(), part.ravel()
+    if flat_total.size != flat_part.size:
+        raise ValueError("a tile's sums do not have the shapes that its step promised")
+    for i in range(flat_total.size):
+        flat_total[i] += flat_part[i]
+
+
+def tile_rows(X: TiledMatrix) -> int:
+    """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
+    n_samples, least = max(X.shape[0], 1), 1
+    if X.sparse_width:  # a tile sums all columns, whatever it stores: that is to cost less than its entries
+        least = -(-n_samples // max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1))
+    if X.dense_width == 0:
+        return max(least, -(-n_samples // max(-(-X.stored // SPARSE_TILE), 1)))
+    bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
+    most = max(min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS), min(least, MOST_MIXED))
+    return even_height(n_samples, -(-n_samples // most))
+
+
+def even_height(n: int, least_parts: int) -> int:
+    """Height of equal parts of n, as many as asked for, rounded up to a multiple of PARTS if that leaves them tall."""
+    parts = -(-least_parts // PARTS) * PARTS
+    return max(-(-n // parts), min(n, PANEL))
+
+
+class _OrderedSums:
+    """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
+
+    def __init__(self, step: TileStep | MoveH, most_waiting: int) -> None:
+        self.totals = tuple(np.zeros(shape) for shape in step.shapes)
+        self._recycle, self._most = step.recycle, most_waiting
+        self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
+        self._next, self._failed, self._blocked = 0, False, 0
+        self._adding, self._room = threading.Lock(), threading.Condition()
+
+    def bring(self, index: int, sums: tuple[NDArray[Any], ...]) -> None:
+        if len(self._waiting) >= self._most and index != self._next:
+            self._wait_for_room(index)
+        self._waiting[index] = sums
+        # Whoever finds the next tile's sums adds them, and those that came meanwhile; the others go on.
+        while self._next in self._waiting and self._adding.acquire(blocking=False):
+            try:
+                while (ready := self._waiting.pop(self._next, None)) is not None:
+                    for total, part in zip(self.totals, ready, strict=True):
+                        _add_to(total, part)
+                    self._recycle(ready)
+                    self._next += 1
+            finally:
+                self._adding.release()
+            if self._blocked:
+                with self._room:
+                    self._room.notify_all()
+
+    def _wait_for_room(self, index: int) -> None:
+        with self._room:
+            self._blocked += 1
+            while len(self._waiting) >= self._most and index != self._next and not self._failed:
+                self._room.wait(0.001)  # not for ever: who adds looks for the blocked without the lock
+            self._blocked -= 1
+
+    def fail(self) -> None:
+        self._failed = True
+
+
+class _ReadAhead:
+    """Reads the tiles of what lies outside memory, in order, on threads of its own, ahead of those who work on them."""
+
+    def __init__(self, X: TiledMatrix, height: int, n_threads: int) -> None:
+        self._X, self._height = X, height
+        self._reader = ThreadPoolExecutor(n_threads, thread_name_prefix="coupled_nmf_reader")
+        self._lock, self._next = threading.Lock(), 0
+        self._tiles: dict[int, Future[Tile]] = {}
+        large = height * X.shape[1] * X.dtype.itemsize > LARGE_TILE
+        most = -(-X.shape[0] // height)
+        for _ in range(
+            min(n_threads if large else 2 * n_threads, most)
+        ):  # no fewer: what a worker asks for is under way
+            self._read_next()
+
+    def _read_next(self) -> None:
+        with self._lock:  # so that none is passed by
+            if self._next < self._X.shape[0]:
+                rows = slice(self._next, min(self._next + self._height, self._X.shape[0]))
+                self._tiles[rows.start] = self._reader.submit(self._X.tile, rows)
+                self._next = rows.stop
+
+    def take(self, rows: slice) -> Tile:
+        """Those rows' tile, when it is there."""
+        tile = self._tiles.pop(rows.start)
+        self._read_next()
+        return tile.result()
+
+    def __enter__(self) -> _ReadAhead:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+
+class Sweeper:
+    """Threads over row tiles; BLAS is held at one thread each while they are open.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads. None: as many as BLAS may use in this process; negative: cores + 1 + n_jobs.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_threads = BLAS.n_threads(n_jobs)
+        self._limit: AbstractContextManager[None] = BLAS.one_thread()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        self._limit.__enter__()
+        if self.n_threads > 1:
+            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="coupled_nmf")
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._limit.__exit__(None, None, None)
+
+    def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
+        """Run a tile step over all row tiles of X and return the float64 sums of what it returns.
+
+        Parameters
+        ----------
+        X : TiledMatrix
+            What is swept over.
+        step : TileStep
+            ``step(tile, rows, *of_rows)`` gets the tile of every part, the rows it stands for, and those rows of each
+            array of ``by_row``, to which it may write; it returns arrays of ``step.shapes``.
+        by_row : arrays of shape (n_samples, ...) or (0,)
+            What has a row for each sample, or is empty.
+        """
+        work = X.n_entries * step.depth
+        height = tile_rows(X) if work > ALONE else MOST_ROWS
+        if X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
+            height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
+
+        def run(rows: slice, tile: Tile) -> Sums:
+            return step(tile, rows, *(array[rows] for array in by_row))
+
+        if X.in_memory:
+            return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, X.tile(rows)))
+        with _ReadAhead(X, height, self.n_threads) as tiles:
+            return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, tiles.take(rows)))
+
+    def sweep_columns(self, n: int, step: MoveH) -> tuple[NDArray[np.float64], ...]:
+        """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
+        return self._sum(n, even_height(n, 1), n * step.depth**2, step, step)
+
+    def _sum(
+        self, n: int, height: int, work: int, step: TileStep | MoveH, run: Callable[[slice], Sums]
+    ) -> tuple[NDArray[np.float64], ...]:
+        starts = range(0, n, height)
+        sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
+
+        def run_one(index: int) -> None:
+            sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
+
+        self._for_each(run_one, len(starts), sums.fail, self.n_threads if work > ALONE else 1)
+        return sums.totals
+
+    def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
+        """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.
+
+        After an error nothing new begins, and ``give_up`` wakes those that wait for what will not come.
+        """
+        order, failed = itertools.count(), threading.Event()
+
+        def work() -> None:
+            try:
+                while not failed.is_set() and (index := next(order)) < n:
+                    INTERRUPTS.check()
+                    run(index)
+            except BaseException:
+                failed.set()
+                give_up()
+                raise
+
+        helpers: list[Future[None]] = []
+        try:
+            if self._pool is not None:
+                helpers += (self._pool.submit(work) for _ in range(min(n_threads, n) - 1))
+            work()
+        except BaseException:
+            failed.set()  # also when it came before this thread's work began
+            give_up()
+            raise
+        finally:
+            errors = [error for helper in helpers if (error := helper.exception()) is not None]
+        if errors:
+            raise errors[0]

@@ -1,0 +1,256 @@
+"""What a sweep does to a tile, and the moves of both factors for the Frobenius loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.kernels.gaps import move_gappy_tile
+from coupled_nmf.backends.cpu.kernels.move_columns import move_columns
+from coupled_nmf.backends.cpu.kernels.move_tile import move_tile
+from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
+from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.solvers import Rule
+
+
+def addresses(X: TiledMatrix, tile: Tile) -> NDArray[np.int64]:
+    """The tile as compiled code takes it, see `sparse_rows`; the caller keeps the arrays alive.
+
+    The gate: compiled code goes where these numbers say. Where the column numbers of sparse rows point was checked when
+    they were copied.
+
+    Raises
+    ------
+    RuntimeError
+        If the tile is not what X says: a fault of this package's.
+    """
+
+    def where(array: NDArray[Any]) -> int:
+        return int(array.__array_interface__["data"][0])
+
+    if len(tile) != len(X.part_columns) or not all(
+        _fits(part, len(tile[0]), columns.stop - columns.start, X.dtype)
+        for part, columns in zip(tile, X.part_columns, strict=True)
+    ):
+        raise RuntimeError("a tile has not the shape, the dtype or the strides of X's parts")
+    rows = [
+        (where(part.data), 0, columns.start, part.width, where(part.indices), where(part.indptr))
+        if isinstance(part, SparseRows)
+        else (where(part), part.strides[0], columns.start, part.shape[1], 0, 0)
+        for part, columns in zip(tile, X.part_columns, strict=True)
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+def _fits(part: Any, n_rows: int, width: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a part of a tile is as compiled code reads it."""
+    if isinstance(part, SparseRows):
+        stored = len(part.data)
+        kinds = (part.data.dtype, part.indices.dtype, part.indptr.dtype) == (dtype, np.int32, np.int64)
+        flat = all(array.flags.c_contiguous for array in (part.data, part.indices, part.indptr))
+        inside = 0 <= part.indptr[0] <= part.indptr[-1] <= min(stored, len(part.indices))
+        return bool(len(part) == n_rows and part.width == width and kinds and flat and inside)
+    along = width == 1 or part.strides[1] == part.itemsize
+    return bool(part.shape == (n_rows, width) and part.dtype == dtype and along)
+
+
+def rows_in(tile: Tile) -> int:
+    """How many rows a tile has."""
+    return len(tile[0])
+
+
+class TileStep(ABC):
+    """What is done to one tile, and what of it is summed. What has a row for each sample comes with the tile."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+
+    @property
+    def depth(self) -> int:
+        """Multiplications for every entry of X, about: whether threads pay."""
+        return 1
+
+    @abstractmethod
+    def __call__(self, tile: Tile, rows: slice, *by_row: Any) -> Sums:
+        """Work on the tile that stands for ``rows`` of what is swept over, and its rows of what goes with them."""
+
+    def recycle(self, sums: Sums) -> None:  # noqa: B027  (most steps have nothing to take back)
+        """Take back the arrays of a tile's sums once they are added."""
+
+
+def take_buffers(buffers: list[Sums], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> Sums:
+    """Arrays for a tile's sums, the last of them in float64: those of an earlier tile, or new ones."""
+    try:
+        return buffers.pop()
+    except IndexError:
+        kinds = [dtype] * (len(shapes) - 1) + [np.dtype(np.float64)]
+        return tuple(np.empty(shape, kind) for shape, kind in zip(shapes, kinds, strict=True))
+
+
+@dataclass(frozen=True)
+class MoveF(TileStep):
+    """Move F by the rule and sum what H's move needs: ``FᵀX``, ``FᵀF``, and the rows' energies and the penalty.
+
+    Plain, ``other`` is F, which moves in place. Extrapolated (Ang and Gillis 2019), ``other`` is the F before: a row
+    moves from F + ``beta`` (F − other) to its new place, which is written to ``other``; the sums are those of a point
+    further on, by ``next_beta``. Two arrays do: after a rejection, F is there, and the one before is not needed.
+
+    ``gram`` holds ``l2`` already. ``buffers`` keeps the arrays of the sums from tile to tile and sweep to sweep: fresh
+    ones cost page faults.
+    """
+
+    X: TiledMatrix
+    rule: Rule
+    R: NDArray[Any]
+    gram: NDArray[Any]
+    beta: float
+    next_beta: float
+    buffers: list[Sums]
+    l1: float = 0.0
+    l2: float = 0.0
+    with_energy: bool = False
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.R.shape, self.gram.shape, (2,)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.R)
+
+    def __call__(
+        self, tile: Tile, rows: slice, F: NDArray[Any], other: NDArray[Any], weights: NDArray[np.float64]
+    ) -> Sums:
+        """Move one tile's rows of F."""
+        sums, kind = take_buffers(self.buffers, self.shapes, F.dtype), F.dtype.type
+        sums[-1][0] = self.with_energy
+        move_tile(
+            self.rule, addresses(self.X, tile), self.R, self.gram, kind(self.l1), kind(self.l2), F, other,
+            kind(self.beta), kind(self.next_beta), weights, *sums,
+        )  # fmt: skip
+        return sums
+
+    def recycle(self, sums: Sums) -> None:
+        """Take back the arrays of a tile's sums once they are added."""
+        self.buffers.append(sums)
+
+
+class Orders:
+    """Of each tile, an order of its rows that puts those together that lack the same blocks; made once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], NDArray[np.int64]] = {}
+
+    def of(self, rows: slice, absent: NDArray[np.bool_], scattered: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """That of a tile: by the blocks that its rows lack, and whether they have other gaps."""
+        key = (rows.start, rows.stop)
+        if key not in self._found:
+            self._found[key] = np.lexsort([*absent.T, scattered])
+        return self._found[key]
+
+
+@dataclass(frozen=True)
+class MoveGappyF(TileStep):
+    """As `MoveF`, where entries are missing: ``FᵀF`` of each block, squares of what the gaps are filled with, penalty.
+
+    ``grams`` (n_blocks, k, k) are H_b(α_b H_b)ᵀ, ``alpha`` is that of each block. With the rows of F come ``absent``
+    (rows, n_blocks) and ``scattered`` (rows,), which say who lacks what.
+    """
+
+    X: TiledMatrix
+    rule: Rule
+    R: NDArray[Any]
+    H: NDArray[Any]
+    alpha: NDArray[np.float64]
+    grams: NDArray[Any]
+    beta: float
+    next_beta: float
+    buffers: list[Sums]
+    orders: Orders
+    l1: float = 0.0
+    l2: float = 0.0
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.R.shape, self.grams.shape, (2,)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.R)
+
+    def __call__(
+        self,
+        tile: Tile,
+        rows: slice,
+        F: NDArray[Any],
+        other: NDArray[Any],
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_],
+        scattered: NDArray[np.bool_],
+    ) -> Sums:
+        """Move one tile's rows of F."""
+        sums, kind = take_buffers(self.buffers, self.shapes, F.dtype), F.dtype.type
+        move_gappy_tile(
+            self.rule, addresses(self.X, tile), self.X.layout.bounds, self.orders.of(rows, absent, scattered), absent,
+            scattered, self.R, self.H, self.alpha, self.grams, kind(self.l1), kind(self.l2), F, other,
+            kind(self.beta), kind(self.next_beta), weights, *sums,
+        )  # fmt: skip
+        return sums
+
+    def recycle(self, sums: Sums) -> None:
+        """Take back the arrays of a tile's sums once they are added."""
+        self.buffers.append(sums)
+
+
+@dataclass(frozen=True)
+class MoveH:
+    """Move H by the rule, in ranges of its columns; sum its grams (n_groups, k, k) and the columns' energies.
+
+    Columns ``edges[g]`` to ``edges[g + 1]`` are a group, with ``grams[g]`` and ``l1s[g]``. As in `MoveF`, ``other``
+    gets what is found; ``R`` gets the point further on, times ``alpha`` of each column.
+    """
+
+    rule: Rule
+    FtX: NDArray[np.float64]
+    grams: NDArray[Any]
+    l1s: NDArray[Any]
+    edges: NDArray[np.int64]
+    H: NDArray[Any]
+    other: NDArray[Any]
+    beta: float
+    next_beta: float
+    alpha: NDArray[np.float64]
+    R: NDArray[Any]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the sums."""
+        return [self.grams.shape, (1,)]
+
+    @property
+    def depth(self) -> int:
+        """The rank."""
+        return len(self.H)
+
+    def __call__(self, columns: slice) -> Sums:
+        """Move those columns."""
+        kind = self.H.dtype.type
+        HHts, energy = np.empty_like(self.grams), np.empty(1)
+        move_columns(
+            self.rule, self.FtX, self.grams, self.l1s, self.edges, self.H, self.other, kind(self.beta),
+            kind(self.next_beta), self.alpha, self.R, HHts, energy, columns.start, columns.stop,
+        )  # fmt: skip
+        return HHts, energy
+
+    def recycle(self, sums: Sums) -> None:
+        """Nothing is taken back."""

@@ -1,0 +1,125 @@
+"""An NVIDIA GPU: X and the factors in its memory, or X streamed to it; see `cuda`."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cuda.control import DeviceJudge
+from coupled_nmf.backends.cuda.device import Device, Program, leading
+from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
+from coupled_nmf.backends.cuda.kullback_leibler import DeviceKullbackLeibler
+from coupled_nmf.backends.cuda.matrix import MOST_ROWS, DeviceMatrix
+from coupled_nmf.backends.cuda.moves import GramSums, slices_of
+from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
+from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
+from coupled_nmf.data.arrays import on_device
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.control import Terms
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem, Scanned
+
+
+class CupyBackend:
+    """As `NumpyBackend`, on the current CUDA device and CuPy's current stream.
+
+    Parameters
+    ----------
+    X : TiledMatrix
+        What is fitted: copied to the device if it is not there and fits, else streamed to it in every sweep.
+    rank : int
+        Of the fit, for which there has to be room beside X.
+    precision : {'full', 'tf32'}
+        Of the products with X in float32.
+    n_jobs : int or None
+        Threads of what is left to the host.
+    """
+
+    def __init__(self, X: TiledMatrix, rank: int, precision: str = "full", n_jobs: int | None = None) -> None:
+        self._X, self._rank, self._gives, self.n_jobs = X, rank, X.on_device, n_jobs
+        self.device = Device(precision)
+
+    def __enter__(self) -> Self:
+        self.matrix = DeviceMatrix(self._X, self.device, self._rank)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.matrix.close()
+        del self.matrix
+
+    def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
+        """Look at X once. Raises ValueError for an entry that cannot be."""
+        return DeviceScan(self.matrix, self.device, weights).run()
+
+    def judge(self, terms: Terms, max_iter: int) -> DeviceJudge:
+        """Who decides for a loop of so many iterations at most."""
+        return DeviceJudge(terms, max_iter, self.device)
+
+    def objective(self, loss: str, problem: Problem, penalties: Penalties) -> DeviceFrobenius | DeviceKullbackLeibler:
+        """That loss on X."""
+        if loss == "frobenius":
+            return DeviceFrobenius(problem, penalties, self.matrix, self.device, self)
+        return DeviceKullbackLeibler(problem, penalties, self.matrix, self.device, self, self.n_jobs)
+
+    def stand_in_objective(self, Y: Any, Bt: NDArray[Any], weighted_squares: float) -> DeviceStandIn:
+        """What the loop alternates on in the place of X: Y B, of so many squares."""
+        return DeviceStandIn(Y, Bt, weighted_squares, self, self.device)
+
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+        return power_pass(self.matrix, self.device, basis, chosen)
+
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Any:
+        """``X basisᵀ``, on the device."""
+        return project(self.matrix, self.device, basis)
+
+    def room_for(self, V: Any) -> Any:
+        """An array like V."""
+        across = leading(V)[1]
+        return self.device.empty(V.T.shape, V.dtype).T if across else self.device.empty(V.shape, V.dtype)
+
+    def take(self, V: Any, rows: NDArray[np.int64]) -> Any:
+        """Copy some rows."""
+        return self.device.take(V, rows)
+
+    def scale(self, V: Any, by: Any) -> None:
+        """Multiply V, or each of its rows, by a number, in place."""
+        V *= V.dtype.type(by) if np.ndim(by) == 0 else self.device.put(by, V.dtype)[:, None]
+
+    def row_squares(self, V: Any) -> NDArray[np.float64]:
+        """Squares of each row."""
+        bounds = np.array([0, V.shape[1]])
+        return look_at(self.device, [(V, slice(0, V.shape[1]))], bounds)[:, 0, 0]
+
+    def column_squares(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squares of each column, of rows with these weights (none: 1 each)."""
+        n, k = V.shape
+        slices = slices_of(n, MOST_ROWS)
+        sums, program = GramSums(self.device, min(n, MOST_ROWS), k, V.dtype), Program()
+        there, total = self.device.put(weights) if weights.size else None, self.device.empty((k, k), np.float64)
+        for index, rows in enumerate(slices):
+            sums.add(program, V[rows].T, None if there is None else there[rows], begins=index == 0)
+        sums.reduce(program, total=total)
+        program.run()
+        found: NDArray[np.float64] = total.get().diagonal()
+        return found
+
+    def host(self, V: Any) -> NDArray[Any]:
+        """V in memory, row by row."""
+        return np.ascontiguousarray(V.get()) if on_device(V) else V
+
+    def give(self, V: Any) -> Any:
+        """V, from here or from memory, where the user wants it: where X is; row by row."""
+        if not self._gives:
+            return self.host(V)
+        return self.device.cupy.ascontiguousarray(V) if on_device(V) else self.device.put(V)
+
+    def show(self, V: Any) -> Any:
+        """A copy for a callback, where X is."""
+        if self._gives:
+            return V.copy()
+        found = self.host(V)
+        found.flags.writeable = False  # or a callback might take it for the loop's own
+        return found

@@ -1,0 +1,1 @@
+"""How a fit goes: the session on a backend, the parameters, the start, the one loop, and F at its end."""

@@ -1,0 +1,151 @@
+"""One fit of checked data: starts, the loop from each, and F for the components that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback
+from coupled_nmf.fit.parameters import Parameters
+from coupled_nmf.fit.session import Session
+from coupled_nmf.fit.stand_in import StandIn
+from coupled_nmf.fit.starts import Start, find_start, shared_stand_in, start_from
+from coupled_nmf.problem.contracts import Factor, Objective, Solution
+from coupled_nmf.problem.control import WINDOW
+from coupled_nmf.problem.solvers import SOLVERS
+from coupled_nmf.system.interrupts import INTERRUPTS
+
+WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one start led to: H, F and what is left, J with the penalties, and how the loop went."""
+
+    H: NDArray[Any]
+    solution: Solution
+    objective: float
+    history: list[float]
+    n_iter: int
+    converged: bool
+    stopped: bool
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When the loop ends, who hears of it, and whether what Ctrl-C leaves is kept."""
+
+    max_iter: int
+    tol: float
+    callbacks: Sequence[Callback]
+    interruptible: bool
+
+    def __post_init__(self) -> None:
+        for callback in self.callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks holds {callback!r}; each is called with an IterationInfo.")
+
+
+def best_fit(
+    session: Session,
+    parameters: Parameters,
+    limits: Limits,
+    rng: np.random.RandomState,
+    *,
+    n_init: int = 1,
+    F: Any = None,
+    H: Any = None,
+    stand_in: StandIn | None = None,
+    warm: NDArray[Any] | None = None,
+) -> Fit:
+    """Fit from ``n_init`` starts and return the best; or from ``warm``, components that were found before.
+
+    ``stand_in`` is one that was made before.
+    """
+    if warm is not None:
+        return fit_from(session, parameters, limits, start_from(session, parameters, warm))
+    if parameters.fixed is not None and parameters.n_fixed == parameters.k:
+        return _finish(
+            session, session.objective(parameters), parameters.fixed.copy(), [], (True, False, False), limits
+        )
+    held = [shared_stand_in(session, parameters, rng) if stand_in is None else stand_in]
+    best: Fit | None = None
+    for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
+        try:
+            start = find_start(session, parameters, rng, F, H, held[0] if left else held.pop())
+            found = fit_from(session, parameters, limits, start)
+        except KeyboardInterrupt:
+            if best is None or not limits.interruptible:
+                raise
+            return replace(best, interrupted=True)
+        if best is None or found.objective < best.objective:
+            best = found
+        if found.stopped or found.interrupted:
+            return replace(best, interrupted=found.interrupted)
+    assert best is not None
+    return best
+
+
+def fit_from(session: Session, parameters: Parameters, limits: Limits, start: Start) -> Fit:
+    """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
+    objective = session.objective(parameters)
+    session.problem.clear_unseen(start.H, parameters.n_fixed)
+    loop = Alternation(objective, parameters.rule, extrapolated=parameters.extrapolated, fixed=parameters.n_fixed).run(
+        start.F,
+        start.H,
+        max_iter=limits.max_iter,
+        tol=limits.tol,
+        callbacks=limits.callbacks,
+        first_rule=SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
+        window=WARM_WINDOW if start.kind == "warm" else WINDOW,
+        interruptible=limits.interruptible,
+    )
+    H = session.backend.host(loop.H)
+    session.problem.clear_unseen(H, parameters.n_fixed)
+    if parameters.init != "custom":
+        H = sort_components(session, loop.F, H, scaled=not objective.penalties.any, fixed=parameters.n_fixed)
+    history, ended = loop.history, (loop.converged, loop.stopped, loop.interrupted)
+    del loop, start
+    return _finish(session, objective, H, history, ended, limits)
+
+
+def _finish(
+    session: Session,
+    objective: Objective,
+    H: NDArray[Any],
+    history: list[float],
+    ended: tuple[bool, bool, bool],
+    limits: Limits,
+) -> Fit:
+    """F for H, and J; the loop has settled, was stopped by a callback, or interrupted.
+
+    Where what Ctrl-C leaves is kept, it waits until there is an F.
+    """
+    INTERRUPTS.defer(whether=limits.interruptible)
+    try:
+        solution = objective.solve(H)
+    finally:
+        INTERRUPTS.defer(whether=False)
+    J = float(session.problem.alpha @ solution.losses)
+    if objective.penalties.any:
+        J += objective.penalties.of(
+            session.backend.host(solution.F), H, session.problem.X.layout, session.problem.weights
+        )
+    converged, stopped, interrupted = ended
+    interrupted |= limits.interruptible and INTERRUPTS.take()
+    return Fit(H, solution, J, history, len(history), converged, stopped, interrupted)
+
+
+def sort_components(session: Session, F: Factor, H: NDArray[Any], *, scaled: bool, fixed: int = 0) -> NDArray[Any]:
+    """H in order of falling energy; if ``scaled``, with rows of unit norm; the first ``fixed`` rows stay."""
+    norms = np.sqrt(np.einsum("ij,ij->i", H, H, dtype=np.float64))
+    energy = session.backend.column_squares(F, session.problem.weights) * norms**2
+    energy[:fixed], norms[:fixed] = np.inf, 1.0  # first, in the order that they have
+    if scaled:
+        H = H / np.where(norms > 0, norms, 1.0).astype(H.dtype)[:, None]
+    return H[np.argsort(-energy, kind="stable")]

@@ -1,0 +1,112 @@
+"""Where a fit starts: chosen by ``init``, by the solver, and by what X is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.fit.initial_factors import check_custom, draw_components, draw_uniform, lift_zeros, nndsvd
+from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
+from coupled_nmf.fit.session import Session
+from coupled_nmf.fit.stand_in import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
+from coupled_nmf.problem.contracts import Factor
+
+
+@dataclass(frozen=True)
+class Start:
+    """F and H, and whether F is 'cold' (None: zero, to be found from H), 'given', or 'warm' (near the end already).
+
+    A warm F is where the backend holds it.
+    """
+
+    F: Factor | None
+    H: NDArray[Any]
+    kind: str
+
+
+def shared_stand_in(session: Session, parameters: Parameters, rng: np.random.RandomState) -> StandIn | None:
+    """The stand-in that starts of these parameters need, if any."""
+    problem = session.problem
+    if parameters.resolve(problem) not in FROM_STAND_IN:
+        return None
+    scale = float(np.sqrt(problem.weighted_squares / problem.entries.sum()))
+    stand_in = find_stand_in(problem.X, session.backend, problem.column_weights, scale, parameters.k, rng)
+    if stand_in is not None and problem.weights.size:
+        stand_in.weigh(np.sqrt(problem.weights))
+    return stand_in
+
+
+def find_start(
+    session: Session, parameters: Parameters, rng: np.random.RandomState, F: Any, H: Any, stand_in: StandIn | None
+) -> Start:
+    """Find a start; ``stand_in`` is what `shared_stand_in` gave, or one that serves a larger rank."""
+    if parameters.init == "custom":
+        return _with_fixed(parameters, _custom(session.problem.X, parameters, F, H))
+    return _with_fixed(parameters, _draw(session, parameters, rng, stand_in))
+
+
+def start_from(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:
+    """Start from components; F is to be found from them."""
+    return _with_fixed(parameters, _cold(session, parameters, H))
+
+
+def _with_fixed(parameters: Parameters, start: Start) -> Start:
+    """The start with the components that are fixed, which are drawn as the others are and then replaced.
+
+    Where F has a start of its own, its columns are scaled so that the products keep their size.
+    """
+    if parameters.fixed is None or parameters.n_fixed == 0:
+        return start
+    if start.F is not None:
+        before, now = start.H[: parameters.n_fixed].mean(axis=1), parameters.fixed.mean(axis=1)
+        start.F[:, : parameters.n_fixed] *= np.divide(before, now, out=np.ones_like(now), where=now > 0)
+    return replace(start, H=parameters.with_fixed(start.H))
+
+
+def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, stand_in: StandIn | None) -> Start:
+    problem = session.problem
+    X, init = problem.X, parameters.resolve(problem)
+    if init == "uniform":
+        F, H = draw_uniform(rng, X.shape, parameters.k, X.dtype)
+    elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
+        H = draw_components(rng, X.shape[1], parameters.k, X.dtype, problem.mean)
+        return _cold(session, parameters, H * X.dtype.type(parameters.balance(problem)))
+    elif init == "compressed":
+        stand_in = stand_in.first(stand_in_width(parameters.k))  # it may serve larger ranks
+        found = start_on_stand_in(stand_in, parameters.rule, parameters.k, rng, extrapolated=parameters.extrapolated)
+        share, backend = np.sqrt(stand_in.scale), session.backend
+        backend.scale(found.F, share)
+        if problem.weights.size:
+            backend.scale(found.F, unweigh(np.ones((1, len(problem.weights))), problem.weights)[0])
+        H = backend.host(found.H).T * problem.X.dtype.type(share)
+        return Start(found.F, unweigh(H, problem.column_weights), "warm")
+    else:
+        U, s, Vt = stand_in.svd()
+        if len(s) < parameters.k:  # X has a smaller rank
+            return _draw(session, replace(parameters, init="random"), rng, None)
+        Vt = unweigh(Vt, problem.column_weights)
+        F, H = nndsvd(U, s, Vt, parameters.k, problem.mean if init == "nndsvda" else 0.0)
+    return Start(None, H, "cold") if parameters.from_h else Start(F, H, "given")
+
+
+def _cold(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:
+    problem = session.problem
+    shape, dtype = (problem.X.shape[0], parameters.k), problem.X.dtype
+    H = H.astype(dtype, order="C")
+    if parameters.from_h:
+        return Start(None, H, "cold")
+    # Where a zero never moves, F starts at one and the same number.
+    return Start(np.full(shape, np.sqrt(problem.mean / parameters.k), dtype), lift_zeros(H), "cold")
+
+
+def _custom(X: TiledMatrix, parameters: Parameters, F: Any, H: Any) -> Start:
+    H = check_custom("H", H, (parameters.k, X.shape[1]), X.dtype)
+    if not np.array_equal(H, parameters.with_fixed(H)):
+        raise ValueError("the first rows of H are not those of fixed_components; a start of your own begins with them.")
+    if F is None:
+        return Start(None, H, "cold")
+    return Start(check_custom("F", F, (X.shape[0], parameters.k), X.dtype), H, "given")

@@ -1,0 +1,1 @@
+"""The estimator: what users call, and what is saved."""

@@ -1,0 +1,161 @@
+"""What the parts promise each other: a backend, what the loop alternates on, who decides, what a solve returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.control import Terms, Verdict
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem, Scanned
+from coupled_nmf.problem.solvers import Rule
+
+Factor = Any  # an array of as many rows as X, or of as many columns, where and as its backend holds it
+Sums = tuple[NDArray[Any], ...]  # over the samples; none where they stay on a device
+
+
+@dataclass(frozen=True)
+class Solution:
+    """F for a given H, and per block: its part of J, the squares of its residual, and what J is where nothing is known.
+
+    The last is the loss of zeros, or of the block's mean where that of zeros would be infinite.
+    """
+
+    F: Factor
+    losses: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+
+
+class Judge(Protocol):
+    """Who decides whether a step is kept: the host at once, or a device by the same rules, which the host hears later.
+
+    Attributes
+    ----------
+    betas : object
+        How far F was extrapolated last, and how far what is found next will be, as the moves take it.
+    patience : int
+        Iterations from one look to the next.
+    """
+
+    betas: Any
+    patience: int
+
+    def decide(self, value: Any) -> bool | None:
+        """Whether what has J ``value`` is kept; None if the host does not know yet."""
+
+    def look(self) -> Verdict:
+        """Wait for what was decided so far. Raises ValueError if J was not finite."""
+
+
+class Alternated(Protocol):
+    """What the loop alternates on: X itself, or something that stands in for it, where its backend holds it.
+
+    A point is what F's move needs of an H; only this looks into it, as into sums and into the value of J, which its
+    backend's judge reads.
+
+    Attributes
+    ----------
+    tiles : TiledMatrix
+        What is swept over.
+    weighted_squares : float
+        Σ_b α_b ‖X_b‖²: the scale of J, and of its rounding.
+    """
+
+    tiles: TiledMatrix
+    weighted_squares: float
+
+    @property
+    def backend(self) -> Backend:
+        """Where it is."""
+
+    def hold(self, F: Factor | None, H: Factor) -> tuple[Factor, Factor]:
+        """F and H where and as the moves take them; F of zeros if it is None. What is there already is overwritten."""
+
+    def point_of(self, H: Factor) -> Any:
+        """The point of H itself."""
+
+    def move_f(self, rule: Rule, point: Any, F: Factor, other: Factor, betas: Any) -> Sums:
+        """Move F; return what H's move needs.
+
+        Plain, ``other`` is F, which moves in place. Extrapolated, it is the F before, and gets what is found.
+        """
+
+    def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
+        """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
+
+
+class Objective(Alternated, Protocol):
+    """A loss on X, with penalties: besides the loop's moves, F for a given H, and sums that outlive their X."""
+
+    penalties: Penalties
+
+    def solve(self, H: NDArray[Any]) -> Solution:
+        """F for the given H from a cold start, and what is left."""
+
+    def sums_of(self, F: Factor, H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays, in memory: it can be added up over batches."""
+
+    def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
+        """H, moved once by sums of any data, in memory."""
+
+
+class Backend(Protocol):
+    """Where X is looked at and fitted; open while it is a context.
+
+    Arrays of as many rows as X that a backend makes are its own, F and Y: others ask it for what they need of them.
+    Those that come from outside, and those of as many columns as X, are in memory; it copies them to where it works.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
+        """Look at X once. Raises ValueError for an entry that cannot be."""
+
+    def judge(self, terms: Terms, max_iter: int) -> Judge:
+        """Who decides for a loop of so many iterations at most."""
+
+    def objective(self, loss: str, problem: Problem, penalties: Penalties) -> Objective:
+        """That loss on X."""
+
+    def stand_in_objective(self, Y: Factor, Bt: NDArray[Any], weighted_squares: float) -> Alternated:
+        """What the loop alternates on in the place of X: Y B, of so many squares."""
+
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Factor:
+        """``X basisᵀ``."""
+
+    def room_for(self, V: Factor) -> Factor:
+        """An array like V."""
+
+    def take(self, V: Factor, rows: NDArray[np.int64]) -> Factor:
+        """Copy some rows."""
+
+    def scale(self, V: Factor, by: float | NDArray[np.float64]) -> None:
+        """Multiply V, or each of its rows, by a number, in place."""
+
+    def row_squares(self, V: Factor) -> NDArray[np.float64]:
+        """Squares of each row."""
+
+    def column_squares(self, V: Factor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squares of each column, of rows with these weights (none: 1 each)."""
+
+    def host(self, V: Factor) -> NDArray[Any]:
+        """V in memory."""
+
+    def give(self, V: Factor) -> Factor:
+        """V, from here or from memory, where the user wants it: where X is."""
+
+    def show(self, V: Factor) -> Factor:
+        """V for a callback, which cannot change it."""

@@ -1,0 +1,316 @@
+"""The kernels of the Kullback–Leibler loss, emulated on the host, and moves made of them, against the Numba code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from emulation import COMPILER
+from launches import DTYPES, TOLERANCE, assert_close, beside, control_of, kernel, launch
+from places import emulate
+from scipy.sparse import csr_array
+
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.kernels import divergence
+from coupled_nmf.backends.cpu.kernels.gaps import make_room
+from coupled_nmf.backends.cpu.kernels.move_tile import penalty_of, weigh
+from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
+from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cuda.backend import CupyBackend
+from coupled_nmf.backends.cuda.kernels import CONTROL
+from coupled_nmf.backends.cuda.kullback_leibler import slabs_of
+from coupled_nmf.data.arrays import to_host
+from coupled_nmf.data.blocks import BlockLayout, PartialBlock
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Gaps, Problem, examine
+from coupled_nmf.problem.sample_weights import NO_WEIGHTS
+from coupled_nmf.problem.solvers import MultiplicativeUpdate
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="g++, which compiles the emulation, is not installed")
+
+EDGES = np.array([0, 70, 71, 210], np.int32)
+ALPHA = np.array([0.5, 2.0, 1.25])
+
+
+def draw(rng, rows, k, dtype):
+    """Counts with zeros, NaNs and what underflows, and blocks that rows lack; F, with an entry of zero, and H."""
+    F, H = rng.gamma(1.0, size=(rows, k)).astype(dtype), rng.gamma(1.0, size=(k, EDGES[-1])).astype(dtype)
+    x = rng.poisson(F @ H).astype(dtype)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    x[0, :3] = np.finfo(dtype).smallest_subnormal
+    F[1] = 0
+    absent = rng.random((rows, 3)) < 0.3
+    absent[2], absent[0] = True, False
+    return x, F, H, absent
+
+
+def slow_quotients(x, F, H, absent, weights):
+    """What the Numba code makes of each row by itself: quotients and losses."""
+    rows, width = x.shape
+    parts = np.array([[x.ctypes.data, x.strides[0], 0, width, 0, 0]], np.int64)
+    found, losses = np.empty_like(x), np.empty(rows)
+    sums = np.zeros((3, F.shape[1]))  # of sparse parts alone
+    for row in range(rows):
+        panel = np.zeros((F.shape[1], PANEL), F.dtype)
+        panel[:, 0] = F[row]
+        small, kept = make_room(x.dtype.type(0), parts, np.array([row]))
+        losses[row] = divergence.fill_quotients(
+            parts, small, np.array([row]), absent[row], EDGES.astype(np.int64), panel, H, np.ascontiguousarray(H.T),
+            sums, ALPHA, NO_WEIGHTS if weights is None else weights, True,
+        )  # fmt: skip
+        found[row] = kept[0][0]
+    return found, losses
+
+
+def launch_quotients(x, product, absent, weights, losses, *, control=None, some=slice(0, 3), begins=1):
+    """Of some of the blocks, as of a part of X; return what was made of it, and the losses."""
+    dtype, first = x.dtype.type, EDGES[some.start]
+    left = launch(
+        kernel("quotients", dtype, file="divergence"), len(x), 128, control,
+        beside(x[:, first : EDGES[some.stop]], 3), np.int64(EDGES[some.stop] - first + 3),
+        beside(product[:, first : EDGES[some.stop]], 1), np.int64(EDGES[some.stop] - first + 1),
+        EDGES[some.start : some.stop + 1] - first, np.int32(some.stop - some.start),
+        None if absent is None else np.ascontiguousarray(np.roll(absent, -some.start, axis=1), np.uint8), np.int32(3),
+        ALPHA[some].copy(), weights, losses, np.int32(begins),
+    )  # fmt: skip
+    assert np.all(left[3][:, -1] == -1), "written beside a row"
+    return left[3][:, :-1], left[11]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quotients_and_losses_are_those_of_the_numba_code(dtype):
+    rng = np.random.default_rng(0)
+    x, F, H, absent = draw(rng, 12, 5, dtype)
+    for lacks, weights in ((absent, rng.random(12)), (None, None)):
+        some = np.zeros_like(absent) if lacks is None else lacks
+        expected, losses = slow_quotients(x, F, H, some, weights)
+        scale = np.nansum(np.abs(x) * np.log1p(np.abs(expected)) + F @ H, axis=1) + 1
+        found, summed = launch_quotients(x, F @ H, lacks, weights, np.full(12, 7.0))
+        for row in range(12):
+            assert_close(found[row], expected[row], dtype, f"row {row}")
+        np.testing.assert_allclose(summed / scale, losses / scale, rtol=0, atol=TOLERANCE[dtype])
+        assert np.all(found[np.repeat(some, np.diff(EDGES), axis=1)] == 0)
+
+        left, partly = launch_quotients(x, F @ H, lacks, weights, np.full(12, 7.0), some=slice(0, 1))
+        right, both = launch_quotients(x, F @ H, lacks, weights, partly.copy(), some=slice(1, 3), begins=0)
+        np.testing.assert_array_equal(np.hstack([left, right]), found)
+        np.testing.assert_allclose(both / scale, summed / scale, rtol=0, atol=1e-15, err_msg="in two parts")
+        np.testing.assert_array_equal(launch_quotients(x, F @ H, lacks, weights, None)[0], found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nothing_is_written_once_the_loop_is_done(dtype):
+    x, F, H, absent = draw(np.random.default_rng(2), 5, 3, dtype)
+    control = control_of(DONE=2.0)
+    found, losses = launch_quotients(x, F @ H, absent, None, np.full(5, 7.0), control=control)
+    np.testing.assert_array_equal(found, F @ H)
+    assert np.all(losses == 7)
+    left = launch(
+        kernel("sum_rows", dtype, file="divergence"), (1, 3, 1), 256, control, F.T.copy(), np.int64(5), np.int32(5),
+        np.int32(512), None, None, np.ones(5), dtype(0), dtype(0), np.full((3, 5), -1, dtype), np.int64(5),
+        np.full((7, 1), -1.0), np.int64(1),
+    )  # fmt: skip
+    assert np.all(left[10] == -1)
+    assert np.all(left[12] == -1)
+
+
+def test_a_product_that_is_no_number_is_not_lost():
+    x, product = np.ones((1, 210)), np.ones((1, 210))
+    product[0, 3] = np.nan
+    found, losses = launch_quotients(x, product, None, None, np.zeros(1))
+    assert np.isnan(found[0, 3])
+    assert np.isnan(losses[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [1, 6, 70])
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.2, 0.7)])
+def test_divisions_are_those_of_the_numba_code(l1, l2, k, dtype):
+    rng = np.random.default_rng(k)
+    rows = PANEL
+    V, cross = rng.random((k, rows)).astype(dtype), rng.random((k, rows)).astype(dtype)
+    sums, pattern = rng.random((2, k)) * k, rng.integers(0, 2, rows).astype(np.int32)
+    V[0, 5], cross[0, 6], V[0, 7], cross[0, 8] = np.nan, np.nan, np.finfo(dtype).tiny, 0
+    sums[1, 0] = 0
+    for which in (None, pattern):
+        expected = np.empty_like(V)
+        for number in range(2):
+            panel = V.copy()
+            divergence.divide_by_sums(panel, cross, sums[number], dtype(l1), dtype(l2), rows)
+            mine = (np.zeros(rows) if which is None else which) == number
+            expected[:, mine] = panel[:, mine]
+        for control in (None, control_of(), control_of(DONE=1)):
+            left = launch(
+                kernel("divide_by_sums", dtype, file="divergence"), (1, k), 256, control, beside(V, 2),
+                np.int64(rows + 2), beside(cross, 1), np.int64(rows + 1), sums, which, dtype(l1), dtype(l2),
+                np.int32(rows),
+            )[1]  # fmt: skip
+            assert np.all(left[:, rows:] == -1)
+            done = control is not None and control[CONTROL["DONE"]]
+            np.testing.assert_allclose(left[:, :rows], V if done else expected, rtol=TOLERANCE[dtype] / 10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("k", "rows", "slab"), [(1, 1, 512), (5, 600, 300), (3, 700, 512)])
+def test_sums_of_rows_are_those_of_the_numba_code(k, rows, slab, dtype):
+    rng = np.random.default_rng(rows)
+    V, losses, l1, l2 = rng.random((k, rows)).astype(dtype), rng.random(rows), dtype(0.3), dtype(0.2)
+    for weights, absent in ((None, None), (rng.random(rows), (rng.random((rows, 3)) < 0.4).astype(np.uint8))):
+        n_sets, n_slabs = 1 if absent is None else 3, -(-rows // slab)
+        weighted = V.copy()
+        weigh(V, np.ones(rows) if weights is None else weights, 0, rows, weighted)
+        table = np.full((n_sets * k + k + 1, n_slabs + 2), -1.0)
+        left = launch(
+            kernel("sum_rows", dtype, file="divergence"), (n_slabs, k, n_sets), 256, None, beside(V, 3),
+            np.int64(rows + 3), np.int32(rows), np.int32(slab), weights, absent, losses, l1, l2,
+            None if weights is None else np.full((k, rows + 1), -1, dtype), np.int64(rows + 1), table,
+            np.int64(n_slabs + 2),
+        )  # fmt: skip
+        assert np.all(left[12][:, n_slabs:] == -1), "written beside the table"
+        if weights is not None:
+            np.testing.assert_array_equal(left[10], beside(weighted, 1))
+        arguments = (left[12][:, :n_slabs].copy(), np.int32(n_slabs), np.zeros(len(table)))
+        totals = launch(kernel("add_up", dtype, file="divergence"), len(table), 256, *arguments)[2]
+        there = np.ones((rows, 1)) if absent is None else 1.0 - absent
+        sums = (weighted.astype(np.float64) @ there).T
+        np.testing.assert_allclose(totals[: n_sets * k].reshape(n_sets, k), sums, rtol=1e-13)
+        penalty = penalty_of(weighted, V, rows, l1, l2)
+        np.testing.assert_allclose(totals[n_sets * k : -1].sum(), penalty, rtol=1e-13)
+        np.testing.assert_allclose(totals[-1], losses.sum(), rtol=1e-13)
+
+
+def test_a_long_table_is_added_up():
+    table = np.random.default_rng(1).random((3, 1001))
+    left = launch(kernel("add_up", np.float64, file="divergence"), 3, 256, table, np.int32(1001), np.zeros(3))
+    np.testing.assert_allclose(left[2], table.sum(axis=1), rtol=1e-14)
+
+
+def given(alpha, dtype, sizes):
+    """As much of prepared data as H's move reads."""
+    layout = BlockLayout(tuple("abc"[: len(sizes)]), tuple(sizes))
+    X = TiledMatrix([np.ones((2, sum(sizes)), dtype)], layout, np.dtype(dtype))
+    return Problem(X, alpha, NO_WEIGHTS, *(np.ones(len(sizes)) for _ in range(3)), None)
+
+
+def launch_components(data, penalties, H, FtQ, Fsums, *, fixed=0, control=None, moves=True, flipped=False):
+    """Return what was written to the other of the pair, the point, that weighted, and the sums of the slabs."""
+    (k, n), dtype, slabs = H.shape, H.dtype.type, slabs_of(data.X.layout.bounds)
+    held, other = beside(H, 2), np.full((k, n + 2), -1, dtype)
+    by_block = np.column_stack([*penalties.of_H(data.alpha), penalties.l1_H, penalties.l2_H])
+    left = launch(
+        kernel("move_components", dtype, file="divergence"), (len(slabs), k), 256, control,
+        *((other, held) if flipped else (held, other)), np.int64(n + 2), FtQ if moves else None, Fsums,
+        np.int32(k if len(Fsums) > 1 else 0), np.int32(fixed), slabs, by_block, data.alpha, np.int32(n),
+        *(np.full((k, n), -1, dtype) for _ in range(2)), *(np.full((len(slabs), k), -1.0) for _ in range(2)),
+    )  # fmt: skip
+    written, stays = left[1 if flipped else 2], left[2 if flipped else 1]
+    np.testing.assert_array_equal(stays, held, err_msg="the held factor")
+    assert np.all(written[:, n:] == -1)
+    return written[:, :n], *left[12:16], slabs[:, 2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("k", "sizes"), [(1, (1, 2, 3)), (4, (600, 5, 512)), (9, (1030,))])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+@pytest.mark.parametrize("fixed", [0, 1])
+def test_components_move_as_those_of_the_numpy_code(fixed, scale, k, sizes, dtype):
+    rng = np.random.default_rng(k)
+    n, n_blocks = sum(sizes), len(sizes)
+    H, FtQ = rng.random((k, n)).astype(dtype), rng.random((k, n))
+    H[0, 0], FtQ[0, -1] = 0, 0
+    Fsums, alpha = rng.random((n_blocks, k)) + 0.1, ALPHA[:n_blocks].copy()
+    alpha[0] = 0
+    penalties = Penalties(0.0, 0.0, scale * rng.random(n_blocks), scale * rng.random(n_blocks))
+    data, moved = given(alpha, dtype, sizes), np.empty_like(H)
+    rule, sums = MultiplicativeUpdate(1, fixed), (FtQ * H, Fsums, np.zeros(2))
+    value, point = KullbackLeibler(data, penalties, NumpyBackend()).move_h(rule, sums, H, moved, (0.0, 0.0))
+    np.testing.assert_array_equal(moved[:fixed], H[:fixed])
+    for flipped in (False, True):
+        found = launch_components(
+            data, penalties, H, FtQ, Fsums, fixed=fixed, control=control_of(FLIPPED=float(flipped)), flipped=flipped
+        )
+        np.testing.assert_allclose(found[0], moved, rtol=TOLERANCE[dtype] / 10)
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_allclose(found[2], point.R, rtol=TOLERANCE[dtype] / 10)
+        sums = np.zeros((n_blocks, k))
+        np.add.at(sums, found[5], found[3])
+        np.testing.assert_allclose(sums, point.sums, rtol=TOLERANCE[dtype] / 10)
+        assert found[4].sum() == pytest.approx(value, rel=1e-12)
+    stays = launch_components(data, penalties, H, FtQ, Fsums, moves=False)
+    assert np.all(stays[0] == -1)
+    np.testing.assert_array_equal(stays[1], H)
+    done = launch_components(data, penalties, H, FtQ, Fsums, control=control_of(DONE=1.0))
+    assert all(np.all(array == -1) for array in done[:5])
+
+
+def test_slabs_end_where_blocks_do():
+    np.testing.assert_array_equal(
+        slabs_of(np.array([0, 3, 1030])), [[0, 3, 0], [3, 515, 1], [515, 1027, 1], [1027, 1030, 1]]
+    )
+
+
+@pytest.fixture(params=["fits", "streams"])
+def device(request, monkeypatch):
+    """The emulated device, with tiles of a few rows, and room for X or none."""
+    emulate(monkeypatch)
+    monkeypatch.setattr("emulation.cupy.FREE_BYTES", [2**40 if request.param == "fits" else 0])
+    monkeypatch.setattr("coupled_nmf.backends.cuda.matrix.MOST_ROWS", 40)
+
+
+def blocks_of(rng, n, storage, dtype, *, gaps):
+    """Parts of X and their layout: a dense one of two blocks, and one that is sparse or not."""
+    dense = rng.poisson(rng.gamma(1.0, size=(n, 1)) * rng.gamma(1.0, size=11)).astype(dtype)
+    other = rng.poisson(1.0, size=(n, 7)).astype(dtype)
+    if gaps:
+        dense[rng.random(dense.shape) < 0.1] = np.nan
+        dense[rng.random(n) < 0.3, :6] = np.nan
+    places = np.where(rng.random(n) < (0.4 if gaps else 0), -1, 0)
+    places[places == 0] = np.arange(np.sum(places == 0))
+    kept = other[places >= 0]
+    last = PartialBlock(csr_array(kept) if storage == "sparse" else kept, places)
+    return [dense, last], BlockLayout(("a", "b", "c"), (6, 5, 7))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+@pytest.mark.parametrize(("gaps", "weighs", "scale"), [(False, False, 0.0), (True, True, 0.3), (True, False, 0.0)])
+@pytest.mark.usefixtures("device")
+def test_moves_and_sums_are_those_of_the_numpy_backend(gaps, weighs, scale, storage, dtype):
+    rng = np.random.default_rng(3)
+    n, k = 130, 4
+    parts, layout = blocks_of(rng, n, storage, dtype, gaps=gaps)
+    weights = rng.integers(0, 3, n) / 2.0 if weighs else NO_WEIGHTS
+    penalties = Penalties(scale, scale / 2, scale * ALPHA, scale * ALPHA / 3)
+    F0, H0 = rng.gamma(1.0, size=(n, k)).astype(dtype), rng.gamma(1.0, size=(k, 18)).astype(dtype)
+    found = []
+    for kind in (NumpyBackend, CupyBackend):
+        X = TiledMatrix(parts, layout, np.dtype(dtype))
+        with CupyBackend(X, k) if kind is CupyBackend else NumpyBackend() as backend:
+            scanned = backend.scan(X, weights)
+            data = examine(X, scanned, block_weights=ALPHA, weights=weights, by_totals=True)
+            assert isinstance(data.gaps, Gaps) == gaps
+            found.append(moves_of(backend.objective("kullback-leibler", data, penalties), F0, H0))
+    for name, expected, other in zip(found[0], found[0].values(), found[1].values(), strict=True):
+        assert_close(other, expected, dtype, name)
+
+
+def moves_of(objective, F0, H0):
+    """Both factors moved once, sums and what is learnt from them, and F solved for."""
+    rule = MultiplicativeUpdate(2)
+    H0 = H0.copy()
+    sums = objective.sums_of(F0.copy(), H0)
+    learnt = objective.learn(rule, sums, H0)
+    solution = objective.solve(H0)
+    F, H = objective.hold(F0.copy(), H0.copy())
+    point, other = objective.point_of(H), objective.backend.room_for(H)
+    host = isinstance(objective, KullbackLeibler)
+    sums_there = objective.move_f(rule, point, F, F, (0.0, 0.0) if host else None)
+    control = (0.0, 0.0) if host else objective.device.put(control_of())
+    value, _ = objective.move_h(rule, sums_there, H, other, control)
+    if not host:
+        value = sum(part.array.get().reshape(-1)[:: part.stride][: part.n].sum() for part in value.parts)
+    names = ("moments", "sums of F", "extras")
+    return {
+        "F": to_host(F), "H": to_host(other), "J": value, "learnt": learnt, "solved F": to_host(solution.F),
+        "losses": solution.losses, **dict(zip(names, sums, strict=True)),
+    }  # fmt: skip

@@ -1,0 +1,108 @@
+"""Imports run one way, and optional dependencies are not imported unasked."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Folders of each package, from the ground up: a file may import from its own folder and from those before it.
+FLOORS = {
+    "coupled_nmf": ["system", "data", "problem", "backends.cpu", "backends.cuda", "backends", "fit", "model",
+                    "model_selection", "plotting", ""],
+    "cnn_probe": ["system", "data", "networks", "activations", "probing", "measures", "studies", "report", "runs", ""],
+}  # fmt: skip
+KERNELS = "coupled_nmf.backends.cpu.kernels"
+MOST_BESIDE_EACH_OTHER = 12
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of the modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def modules_of(package: str) -> dict[str, Path]:
+    names = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT / package).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
+    return names
+
+
+def floor_of(package: str, module: str) -> int:
+    """The number of the folder that a module lies in; the longest name that fits."""
+    floors = FLOORS[package]
+    inside = module.removeprefix(package).removeprefix(".")
+    fitting = [name for name in floors if not name or inside == name or inside.startswith(f"{name}.")]
+    return floors.index(max(fitting, key=len))
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_run_one_way_between_folders(package):
+    for name, path in modules_of(package).items():
+        here = floor_of(package, f"{package}.{name}")
+        for imported in sorted(imports_of(path)):
+            if imported.split(".")[0] == package:
+                there = floor_of(package, imported)
+                assert there <= here, f"{package}.{name} imports {imported} from a folder above its own"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_circle_of_imports(package):
+    """Within a folder as well."""
+    needs = {
+        f"{package}.{name}": {i for i in imports_of(path) if i.startswith(f"{package}.")}
+        for name, path in modules_of(package).items()
+        if name != "__init__"
+    }
+    left = dict(needs)
+    while free := [name for name, imported in left.items() if not imported & set(left) - {name}]:
+        for name in free:
+            del left[name]
+    assert left == {}, "these import each other"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_folder_is_full(package):
+    for folder in {path.parent for path in modules_of(package).values()}:
+        inside = [p for p in folder.iterdir() if p.name not in ("__init__.py", "__pycache__")]
+        assert len([p for p in inside if p.suffix == ".py" or p.is_dir()]) <= MOST_BESIDE_EACH_OTHER, folder
+
+
+def test_only_the_cpu_and_the_gpu_know_kernels():
+    """Of what is above the backends, nothing reaches past what they promise."""
+    for name, path in modules_of("coupled_nmf").items():
+        if not name.startswith("backends."):
+            reached = {imported for imported in imports_of(path) if imported.startswith(KERNELS)}
+            assert not reached, f"{name} imports {sorted(reached)}"
+
+
+def test_coupled_nmf_never_names_torch_or_the_probe():
+    for name, path in modules_of("coupled_nmf").items():
+        roots = {imported.split(".")[0] for imported in imports_of(path)}
+        assert not roots & {"torch", "torchvision", "cnn_probe"}, name
+
+
+def test_cnn_probe_uses_public_names_alone():
+    for name, path in modules_of("cnn_probe").items():
+        inner = {imported for imported in imports_of(path) if imported.startswith("coupled_nmf.")}
+        assert not inner, f"{name} imports {sorted(inner)}"
+
+
+def test_importing_the_estimator_imports_nothing_optional():
+    code = (
+        "import sys, sklearn.base, sklearn.utils.validation, numba, scipy.linalg; before = set(sys.modules); "
+        "import coupled_nmf; "
+        "print(*{'torch', 'cupy', 'dask', 'matplotlib', 'pandas', 'cnn_probe'} & (set(sys.modules) - before))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == ""

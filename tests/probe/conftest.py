@@ -1,0 +1,6 @@
+"""Test files here import from each other."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,159 @@
+"""Every name is text, everywhere: in figures, on pages, in file names."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from studied import network_record
+
+from cnn_probe import cli
+from cnn_probe.data.images import ImageData, ImageSet
+from cnn_probe.report import figures, run_figures, write_page
+from cnn_probe.report.lettering import letter_all
+from cnn_probe.report.run_page import Probed, write_run_page
+from cnn_probe.system.names import file_name, shown, shown_all
+
+HOSTILE = [
+    "US$", "$x", "$x$", r"\frac", r"$\frac$", "a_{b", "<b>", "</table><script>alert(1)</script>", "{{ 7 }}", "&amp;",
+    "caf\udce9", "\ud800", "two\nlines", "tab\t", "bell\x07", "nul\x00", "\u202egnp.tac", "zero\u200bwidth", "_hidden",
+    "猫", "\u2a6d", "\U0001f600", "e\u0301", "é", "", " ", "a  b", "x" * 10_000, "x" * 10_001, "..", "../up", "con",
+    "A", "a", "\u0301" * 50, "%s", "a (b",
+]  # fmt: skip
+
+
+def test_a_name_that_can_be_seen_stays_as_it_is():
+    for name in ("T-shirt/top", "US$", r"\frac", "<b>", "class by class", "{0–4}", "猫", "\U0001f600"):
+        assert shown(name) == name
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_what_is_shown_is_one_line_that_can_be_printed_and_written(name):
+    text = shown(name)
+    assert 0 < len(text) <= 40
+    assert text.isprintable()
+    assert text.strip() == text
+    assert text.encode("utf-8")
+
+
+def test_names_that_differ_look_different():
+    for width in (10, 40):
+        texts = shown_all([*HOSTILE, r"caf\xe9"], width=width)
+        assert len(set(texts)) == len(texts)
+
+
+def test_file_names_differ_and_suit_every_file_system():
+    names = [*HOSTILE, "class by class", "class-by-class", "class  by class"]
+    files = [file_name(name) for name in names]
+    assert len({file.lower() for file in files}) == len(names)
+    for file in files:
+        assert set(file) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        assert 0 < len(file) <= 50
+    assert file_name("class by class") == "class-by-class"
+
+
+def draw(figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=40)
+    return file.getvalue()
+
+
+def record(rng):
+    accuracies = dict.fromkeys(range(len(HOSTILE)), 0.9) | {0: 0.1}
+    return network_record(class_accuracy=accuracies, singular_values={"relu1": sorted(rng.random(5), reverse=True)})
+
+
+def test_every_figure_can_be_drawn_with_any_names():
+    rng = np.random.default_rng(0)
+    records = {name: [record(rng), record(rng)] for name in HOSTILE[:20]}
+    n = len(HOSTILE)
+    two = [rng.random((n, n)), rng.random((n, n))]
+    drawn = [
+        figures.error_curves(records, [2, 3]),
+        figures.spectrum(records, "relu1"),
+        figures.latent_images(rng.random((7, 1, 8, 8)), rng.random((7, n)), HOSTILE),
+        figures.firing_map(dict(zip(HOSTILE[:2], two, strict=True)), HOSTILE),
+        figures.class_overlap(dict(zip(HOSTILE[10:12], two, strict=True)), HOSTILE),
+        *(run_figures.feature_maps(name, rng.random((2, 3, 4, 4))) for name in HOSTILE[1:12:3]),
+        figures.neuron_heatmaps({name: {"$layer": two[0], "a_{": two[1]} for name in HOSTILE[2:6]}),
+    ]
+    for figure in drawn:
+        assert len(draw(figure)) > 2000
+
+
+def test_users_settings_of_matplotlib_do_not_make_mathematics_of_a_name():
+    with mpl.rc_context({"text.parse_math": True, "text.usetex": False, "axes.formatter.use_mathtext": True}):
+        _, style = letter_all(["$x"])
+    assert (style["parse_math"], style["usetex"]) == (False, False)
+
+
+def test_curves_have_units():
+    records = {"a": [record(np.random.default_rng(0))]}
+    for figure in (figures.error_curves(records, [2, 3]), figures.spectrum(records, "relu1")):
+        assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
+
+
+def test_a_layer_that_is_dead_has_a_spectrum_without_curve():
+    records = {"a": [network_record(singular_values={"relu1": [0.0, 0.0, 0.0]})]}
+    assert draw(figures.spectrum(records, "relu1"))
+
+
+def test_letters_that_the_font_lacks_come_from_another_or_are_written_out():
+    texts, style = letter_all(["\u2a6d"])  # STIX has it, which comes with Matplotlib
+    assert texts == ["\u2a6d"]
+    assert len(style["fontfamily"]) == len(mpl.rcParams["font.family"]) + 1
+    assert letter_all(["\U00013000"])[0] in (["\U00013000"], [r"\U00013000"])
+    assert letter_all(["plain"])[1]["fontfamily"] == mpl.rcParams["font.family"]
+
+
+def test_the_page_takes_any_names(tmp_path):
+    rng = np.random.default_rng(0)
+    records = {name: [record(rng).to_json()] for name in HOSTILE}
+    verdict = {"claim": HOSTILE[7], "counted": HOSTILE[10], "holds": 1, "comparisons": 2, "verdict": "not"}
+    study = {"title": HOSTILE[7], "verdicts": [verdict], "records": records, "paper_accuracy": {}}
+    results = {
+        "provenance": {
+            "dataset": "caf\udce9 <b>", "data": "0", "classes": HOSTILE, "versions": {"a": "<i>"},
+            "settings": {"ranks": [2, 3], "seeds": [0], "epochs": 1, "solver": "hals"},
+        },
+        "studies": {"s": study},
+    }  # fmt: skip
+    page = write_page(results, {"s": [("figures/a.png", HOSTILE[7])]}, tmp_path).read_text(encoding="utf-8")
+    for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
+        assert wanted in page
+    for bad in ("<script>", "<i>", "\u202e", "\x07", "x" * 100):
+        assert bad not in page
+
+
+def test_the_page_of_a_run_takes_any_names(tmp_path):
+    assert len(run_figures.captions(tuple(HOSTILE))) == 2 + len(HOSTILE), "a picture for every layer"
+    origin = {"parameters": {"n_iter": 1}, "network": HOSTILE[7], "versions": {}, "device": "cpu"}
+    probed = [Probed(0, 2, "a b", tuple(HOSTILE), 0.5, 0.1, dict.fromkeys(HOSTILE, 0.1), True, origin)]
+    images = ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
+    request = {"dataset": "caf\udce9 <b>", "epochs": 1, "data": "0", "solver": "hals", "init": "auto", "max_iter": 9}
+    data = ImageData("folder", images, images, tuple(HOSTILE))
+    page = write_run_page(probed, data, request, 0.5, 0.6, tmp_path).read_text(encoding="utf-8")
+    for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
+        assert wanted in page
+    for bad in ("<script>", "\u202e", "\x07"):
+        assert bad not in page
+
+
+def test_a_study_of_class_folders_with_any_names_ends_in_a_page(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in (b"US$", b"$x$", rb"\frac", b"a_{b", b"<b>", b"caf\xe9", "猫".encode(), b"x" * 200, b"two\nlines"):
+        folder = os.path.join(os.fsencode(tmp_path), b"data", name)
+        os.makedirs(folder)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
+            Image.fromarray(pixels).save(os.path.join(os.fsdecode(folder), f"{number}.png"))
+    arguments = ["study", "order", "--data", "folder", "--data-root", str(tmp_path / "data")]
+    arguments += ["--ranks", "2", "--seeds", "0", "--max-iter", "2", "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == len(list((tmp_path / "out" / "figures").iterdir())) == 6

@@ -1,0 +1,242 @@
+"""The studies, the page and the command line, on a few small images."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studied import network_record
+
+from cnn_probe import cli
+from cnn_probe.data import datasets
+from cnn_probe.data.datasets import load_dataset
+from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.report import draw_figures, write_page
+from cnn_probe.report.page import condition_rows
+from cnn_probe.report.study_figures import DRAWINGS
+from cnn_probe.studies import STUDIES, Condition, Settings, Study, runner
+from cnn_probe.studies.claims import fires, recognizes, rises
+from cnn_probe.studies.record import NetworkRecord
+from cnn_probe.studies.runner import run_studies
+
+SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
+
+
+@pytest.fixture(scope="module")
+def data():
+    full = load_dataset("digits")
+    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study")
+    return out, run_studies(list(STUDIES.values()), data, SETTINGS, out)
+
+
+def test_every_condition_has_one_record_a_seed(finished):
+    out, results = finished
+    for name, labels in {
+        "fraction": ["25%", "50%", "75%", "100%"],
+        "classes": ["{0}", "{0–4}", "{5–9}", "all"],
+        "order": ["class by class", "shuffled"],
+    }.items():
+        records = results["studies"][name]["records"]
+        assert list(records) == labels
+        for runs in records.values():
+            assert [run["training"]["plan"]["seed"] for run in runs] == [0, 1]
+            assert set(runs[0]["fits"]) == {"2", "3"}
+            assert runs[0]["fits"]["3"]["relative_error"] >= runs[0]["svd_floor"]["3"]
+    assert len(list((out / "networks").glob("*.json"))) == 8 * 2, "networks that studies share are trained once"
+
+
+def test_resume_trains_nothing_again_and_gives_the_same(finished, data, monkeypatch):
+    out, results = finished
+
+    def must_not_run(*args):
+        raise AssertionError("a finished network was measured again")
+
+    monkeypatch.setattr(runner, "measure_network", must_not_run)
+    again = run_studies(list(STUDIES.values()), data, SETTINGS, out, resume=True)
+    assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
+    with pytest.raises(AssertionError, match="measured again"):
+        run_studies([STUDIES["order"]], data, replace(SETTINGS, max_iter=6), out, resume=True)
+
+
+def test_an_interrupted_study_keeps_what_is_finished(data, tmp_path):
+    def interrupt(what, done, total):
+        if what == "network" and done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_studies([STUDIES["order"]], data, SETTINGS, tmp_path, progress=interrupt)
+    assert len(list((tmp_path / "networks").glob("*.json"))) == 1
+
+
+def test_page_and_figures_are_drawn(finished, data):
+    out, results = finished
+    drawn = draw_figures(results, data.class_names, out)
+    page = write_page(results, drawn, out).read_text()
+    files = [file for pairs in drawn.values() for file, _ in pairs]
+    assert len(files) == 11
+    for file in files:
+        assert (out / file).stat().st_size > 5000
+        assert f'src="{file}"' in page
+    assert "http" not in page, "the page must work offline"
+    assert "\\x" not in page, "what the page says itself is no name, and needs no escapes"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"), [((1, 2, 2.5, 3), "reproduced"), ((1, 2, 0, 3), "partly"), ((3, 2, 2, 1), "not")]
+)
+def test_a_claim_is_judged_between_neighbouring_levels_only(values, verdict):
+    records = {label: [network_record(accuracy=value)] for label, value in zip("abcd", values, strict=True)}
+    claim = rises("it rises", lambda record, rank: record.accuracy)
+    judged = claim.verdict(records, {"a": 0, "b": 1, "c": 1, "d": 2}, [10])
+    assert judged["comparisons"] == 4
+    assert judged["verdict"] == verdict
+
+
+def test_claims_on_single_classes_count_networks_and_pairs():
+    overlap = np.array([[1, 0.9, 0.1], [0.9, 1, 0.4], [0.1, 0.4, 1]])
+    runs = [network_record(class_accuracy={0: 0.2, 1: 0.9, 2: 0.0}, firing_overlap=overlap.tolist())] * 2
+    judged = {
+        "alike": fires("", "c", [(0, 1), (1, 0)], alike=True),
+        "different": fires("", "c", [(0, 2)], alike=False),
+        "the median pair is neither": fires("", "c", [(1, 2)], alike=True),
+        "recognized": recognizes("", "c", 1),
+        "not recognized": recognizes("", "c", 0),
+    }
+    found = {name: claim.verdict({"c": runs}, {"c": 0}, [10]) for name, claim in judged.items()}
+    assert {name: (v["holds"], v["comparisons"], v["verdict"]) for name, v in found.items()} == {
+        "alike": (4, 4, "reproduced"),
+        "different": (2, 2, "reproduced"),
+        "the median pair is neither": (0, 2, "not"),
+        "recognized": (2, 2, "reproduced"),
+        "not recognized": (0, 2, "not"),
+    }
+
+
+def test_a_fourth_study_is_a_study_and_a_line(data, tmp_path, monkeypatch):
+    def conditions(n_classes, epochs):
+        return (
+            Condition("two classes", TrainingPlan(classes=(0, 1), epochs=epochs), 0),
+            Condition("all of it", TrainingPlan(epochs=epochs), 1),
+        )
+
+    fourth = Study("fourth", "A fourth study", conditions, ("rmse", "latent images", "overlap"))
+    monkeypatch.setitem(STUDIES, "fourth", fourth)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
+    assert cli.main(["study", "fourth", "--ranks", "2", "--seeds", "0", "--max-iter", "5", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "A fourth study" in page
+    pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert pictures == [
+        "fourth-latent-all-of-it.png", "fourth-latent-two-classes.png", "fourth-overlap.png", "fourth-rmse.png",
+    ]  # fmt: skip
+    assert all(f'src="figures/{name}"' in page for name in pictures)
+
+
+def trained(**plan):
+    return {"plan": {"fraction": 1.0, "classes": None, "order": "shuffled", **plan}}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "plan", "little"),
+    [
+        ({0: 0.1, 1: 0.6}, {}, True),
+        ({0: 0.9, 1: 0.6}, {}, False),
+        ({0: 0.9, 1: 0.0}, {"classes": [0]}, True),  # a network that knows one class has to know it always
+        ({0: 1.0, 1: 0.0}, {"classes": [0]}, False),
+        ({0: 0.9, 1: 0.8, 2: 0.0}, {"classes": [0, 1]}, False),
+        ({0: 1.0, 1: 0.0}, {"order": [1, 0]}, False),
+    ],
+)
+def test_a_network_is_judged_by_the_classes_that_it_was_trained_on(accuracies, plan, little):
+    assert network_record(class_accuracy=accuracies, training=trained(**plan)).learned_little == little
+
+
+def test_networks_that_learned_little_are_told_of_and_their_verdicts_marked(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
+    asked = ["study", "fraction", "--ranks", "2", "--seeds", "0", "--max-iter", "5"]
+    assert cli.main([*asked, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert "study fraction: 1 of 1 networks trained on 25% have learned little (accuracy " in said
+    page = (tmp_path / "index.html").read_text()
+    assert "learned little: 1<" in page
+    assert 'class="verdict unsure"' in page
+    assert 'class="verdict reproduced"' not in page
+    assert "of the networks, 4 have learned little, so it says little" in page
+    assert cli.main([*asked, "--epochs", "60", "--out", str(tmp_path / "long")]) == 0
+    assert "100% have learned little" not in capsys.readouterr().err
+
+
+def test_the_page_says_what_its_words_mean_once_and_no_column_twice(finished, data, tmp_path):
+    results = finished[1]
+    page = write_page(results, {name: [] for name in results["studies"]}, tmp_path).read_text()
+    for word in ("Partly: ", "A class is recognized if", "Effective rank: ", "The median pair: "):
+        assert page.count(word) == 1, word
+    assert "1 epoch, solver" in page
+    assert page.count("<th>RMSE, rank 2</th><th>RMSE, rank 3</th>") == 3
+    one = json.loads(json.dumps(results))
+    one["provenance"]["settings"] |= {"ranks": [2], "epochs": 69}
+    page = write_page(one, {name: [] for name in results["studies"]}, tmp_path).read_text()
+    assert page.count("<th>RMSE, rank 2</th>") == 3
+    assert "69 epochs, solver" in page
+    row = condition_rows(results["studies"]["order"], [2])[0]
+    assert (len(row["rmse"]), len(row["relative"])) == (1, 1)
+
+
+def test_progress_begins_with_how_many_networks_there_are(data, tmp_path):
+    told = []
+    run_studies([STUDIES["order"]], data, SETTINGS, tmp_path, progress=lambda *what: told.append(what))
+    assert told[0] == ("network", 0, 4)
+
+
+def test_studies_name_figures_that_there_are(data, tmp_path):
+    assert all(set(study.figures) <= set(DRAWINGS) for study in STUDIES.values())
+    odd = {"provenance": {"settings": {}}, "studies": {"odd": {"records": {}, "figures": ["pie"]}}}
+    with pytest.raises(ValueError, match="study odd names the figure 'pie'; there are rmse"):
+        draw_figures(odd, data.class_names, tmp_path)
+
+
+def test_a_record_comes_back_from_json_as_it_was():
+    record = network_record()
+    written = record.to_json()
+    assert NetworkRecord.from_json(json.loads(json.dumps(written))) == record
+    assert json.loads(json.dumps(written)) == written
+    assert [(block.name, block.layer) for block in record.blocks] == [
+        ("pixels", None), ("relu1", "relu1"), ("relu2", "relu2"),
+    ]  # fmt: skip
+
+
+def test_results_of_an_earlier_version_can_be_shown():
+    """Those in the documentation."""
+    results = json.loads((Path(__file__).parents[2] / "docs" / "reproduction" / "results.json").read_text())
+    shown = {name: condition_rows(study, [10, 50]) for name, study in results["studies"].items()}
+    assert {name: len(rows) for name, rows in shown.items()} == {"fraction": 4, "classes": 4, "order": 2}
+
+
+def test_claims_on_digits_are_left_out_for_other_classes():
+    digits, clothes = tuple("0123456789"), ("shirt", "coat")
+    assert len(STUDIES["order"].claims(digits)) > len(STUDIES["order"].claims(clothes)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "mnits"], "mnits"),
+        (["--data", "mnist", "--data-root", "nowhere"], "nowhere"),
+        (["--ranks", "0"], "a rank is 1 or more"),
+    ],
+)
+def test_command_line_says_what_is_wrong(arguments, message, tmp_path, capsys):
+    assert cli.main(["study", "order", *arguments, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_found_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["run", "--out", str(tmp_path / "file" / "below")]) == 2
+    assert "choose another folder" in capsys.readouterr().err

@@ -1,0 +1,403 @@
+"""Ctrl-C and forks: what belongs to the whole process is put back, and a model is never half changed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from coupled_nmf import CoupledNMF, rank_path
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.control import HostJudge
+from coupled_nmf.backends.cpu.frobenius import Frobenius
+from coupled_nmf.model import sessions
+from coupled_nmf.system.blas import BLAS, BlasGuard
+from coupled_nmf.system.interrupts import INTERRUPTS, Interrupts
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.default_rng(0).uniform(0.1, 1, (300, 40))
+
+
+def blas_threads():
+    return sorted(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@posix
+def test_hundreds_of_interrupts_leave_blas_and_the_model_as_they_belong():
+    """From another thread, at random moments of whatever takes BLAS; tracebacks are kept, as IPython does."""
+    said = run(f"""
+import os, random, signal, sys, threading, time, warnings
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import numpy as np
+from sklearn.base import clone
+from test_interrupts import blas_threads
+from coupled_nmf import CoupledNMF
+
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.uniform(0.1, 1, (400, 60))
+model = CoupledNMF(4, max_iter=30, tol=0, random_state=0).fit(X)
+stream = CoupledNMF(4, max_iter=5, tol=0, random_state=0).partial_fit(X)
+outside, main, kept, draw = blas_threads(), threading.main_thread().ident, [], random.Random(1)
+steps = 1
+busy, over = threading.Event(), threading.Event()
+
+def shoot():
+    while not over.is_set():
+        if busy.wait(0.1):
+            time.sleep(draw.uniform(0, 0.02))
+            if busy.is_set():
+                busy.clear()
+                signal.pthread_kill(main, signal.SIGINT)
+
+threading.Thread(target=shoot, daemon=True).start()
+interrupted = 0
+for number in range(800):
+    try:
+        try:
+            busy.set()
+            if number % 4 == 0:
+                model.fit(X)
+            elif number % 4 == 1:
+                stream.partial_fit(X)
+            elif number % 4 == 2:
+                model.transform(X)
+            else:
+                model.component_shares(X)
+            busy.clear()
+            time.sleep(0.001)
+        finally:
+            busy.clear()
+            time.sleep(0.001)
+    except KeyboardInterrupt as error:
+        interrupted += 1
+        kept.append(error)
+    assert blas_threads() == outside, (number, blas_threads())
+    assert len(model.objective_history_) == model.n_iter_
+    assert model.components_.shape == (4, 60) and np.isfinite(model.components_).all()
+    assert stream.n_steps_ == stream._stream.n_batches
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+over.set()
+print(interrupted)
+""")
+    assert int(said) > 50
+
+
+def test_an_interrupt_in_the_last_solve_costs_no_iteration(X, monkeypatch):
+    solve = Frobenius.solve
+
+    def interrupted(self, H):
+        signal.raise_signal(signal.SIGINT)
+        return solve(self, H)
+
+    expected = CoupledNMF(3, max_iter=7, tol=0, random_state=0).fit(X)
+    monkeypatch.setattr(Frobenius, "solve", interrupted)
+    with pytest.warns(UserWarning, match="was interrupted, and is fitted to iteration 7"):
+        model = CoupledNMF(3, max_iter=7, tol=0, random_state=0).fit(X)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+
+
+@pytest.mark.parametrize(("place", "method"), [(sessions, "errors_of"), (NumpyBackend, "__exit__")])
+def test_an_interrupt_after_the_last_solve_costs_nothing(X, monkeypatch, place, method):
+    """While the errors are worked out, or the threads end; out of a path it comes all the same."""
+    done = getattr(place, method)
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return done(*arguments)
+
+    expected = CoupledNMF(3, max_iter=7, tol=0, random_state=0).fit(X)
+    monkeypatch.setattr(place, method, interrupted)
+    with pytest.warns(UserWarning, match="was interrupted, and is fitted to iteration 7"):
+        model = CoupledNMF(3, max_iter=7, tol=0, random_state=0).fit(X)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    assert model.rmse_ == expected.rmse_
+    with pytest.raises(KeyboardInterrupt):
+        rank_path(X, [2], estimator=model)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_in_the_loop_is_heard_at_once_and_in_a_path_comes_out(X):
+    def press(info):
+        if info.iteration == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    model = CoupledNMF(3, max_iter=50, tol=0, callbacks=press, random_state=0)
+    with pytest.warns(UserWarning, match="fitted to iteration 3"):
+        model.fit(X)
+    assert (model.n_iter_, len(model.objective_history_)) == (3, 3)
+    with pytest.raises(KeyboardInterrupt):
+        rank_path(X, [2], estimator=model)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_two_interrupts_close_together_are_one():
+    with INTERRUPTS:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert INTERRUPTS.take()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_later_interrupt_comes_out_at_once(monkeypatch):
+    monkeypatch.setattr("coupled_nmf.system.interrupts.AT_ONCE", 0.0)
+    after = []
+
+    def press_twice():
+        with INTERRUPTS:
+            signal.raise_signal(signal.SIGINT)
+            after.append("first")
+            signal.raise_signal(signal.SIGINT)
+            after.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert after == ["first"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    INTERRUPTS.check()  # nothing is left of them
+
+
+def test_one_that_nothing_checked_for_comes_out_at_the_end():
+    after = []
+
+    def press():
+        with INTERRUPTS:
+            with INTERRUPTS:
+                signal.raise_signal(signal.SIGINT)
+            after.append("inner")
+        after.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    assert after == ["inner"], "the inner one leaves it to the outer one"
+
+
+def test_a_handler_of_the_users_own_and_other_threads_are_left_alone():
+    heard, found = [], []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        with Interrupts():
+            signal.raise_signal(signal.SIGINT)
+        assert heard == [1]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    def elsewhere():
+        with INTERRUPTS:
+            found.append(signal.getsignal(signal.SIGINT))
+            INTERRUPTS.check()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]
+
+
+@pytest.mark.parametrize("place_of_it", ["session_of", "errors_of"])
+def test_a_batch_that_is_interrupted_is_not_in_the_stream(X, monkeypatch, place_of_it):
+    """Whether before or after the sums were made: given again, it counts once."""
+    expected = CoupledNMF(3, random_state=0).partial_fit(X[:150]).partial_fit(X[150:])
+    model = CoupledNMF(3, random_state=0).partial_fit(X[:150])
+    kept, stream = model.components_, model._stream
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    module_of_it = {"session_of": "estimator", "errors_of": "sessions"}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"coupled_nmf.model.{module_of_it[place_of_it]}.{place_of_it}", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.partial_fit(X[150:])
+    assert model.components_ is kept
+    assert model._stream is stream
+    model.partial_fit(X[150:])
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    assert (model.n_steps_, model._stream.n_samples) == (2, expected._stream.n_samples)
+
+
+def test_history_and_components_are_of_one_iteration_wherever_an_interrupt_falls(X, monkeypatch):
+    """Between the decision and the exchange of the factors as well, where no signal of ours falls."""
+    decide = HostJudge.decide
+
+    def interrupted(self, value):
+        kept = decide(self, value)
+        if len(self.history) == 5:
+            raise KeyboardInterrupt
+        return kept
+
+    expected = CoupledNMF(3, max_iter=4, tol=0, random_state=0, init="random").fit(X)
+    monkeypatch.setattr(HostJudge, "decide", interrupted)
+    with pytest.warns(UserWarning, match="fitted to iteration 4"):
+        model = CoupledNMF(3, max_iter=50, tol=0, random_state=0, init="random").fit(X)
+    assert model.objective_history_ == expected.objective_history_
+    np.testing.assert_array_equal(model.components_, expected.components_)
+
+
+def test_blas_whose_threads_could_not_be_put_back_gets_them_by_the_next_use():
+    guard, outside = BlasGuard(), blas_threads()
+
+    def interrupted():
+        with guard.one_thread():
+            real, calls = guard._limiter, []
+
+            class Limiter:
+                def restore_original_limits(self):
+                    calls.append(1)
+                    if len(calls) == 1:
+                        raise KeyboardInterrupt
+                    real.restore_original_limits()
+
+            guard._limiter = Limiter()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert guard.n_threads(None) == max(outside)
+    assert blas_threads() == outside
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_during_a_fit_has_all_its_threads_and_can_fit(X):
+    outside, stop = blas_threads(), threading.Event()
+    model = CoupledNMF(3, max_iter=20, tol=0, random_state=0)
+    expected = model.fit(X).components_
+
+    def learn():
+        while not stop.is_set():
+            CoupledNMF(3, max_iter=20, tol=0).fit(X)
+
+    worker = threading.Thread(target=learn)
+    worker.start()
+    try:
+        for number in range(40):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    same = blas_threads() == outside and BLAS.n_threads(None) == max(outside)
+                    if number % 8 == 0:
+                        same &= np.array_equal(CoupledNMF(**model.get_params()).fit(X).components_, expected)
+                    status = 0 if same else 2
+                finally:
+                    os._exit(status)
+            signal_after = threading.Timer(60, os.kill, (child, signal.SIGKILL))
+            signal_after.start()
+            _, status = os.waitpid(child, 0)
+            signal_after.cancel()
+            assert status == 0, f"child {number} ended with {status}: 512 is BLAS at other threads, 9 a child that hung"
+    finally:
+        stop.set()
+        worker.join()
+
+
+def forked(what):
+    """How a child ends that does something: 0 if that is true."""
+    child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            status = 0 if what() else 1
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def interrupt_comes_out():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return False
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_hears_ctrl_c_whichever_thread_forked_it_during_a_fit(X):
+    ended = []
+
+    def fork_elsewhere(info):
+        thread = threading.Thread(target=lambda: ended.append(forked(interrupt_comes_out)))
+        thread.start()
+        thread.join()
+
+    def own_end():
+        signal.raise_signal(signal.SIGINT)  # it is noted, since this child is within the fit
+        return INTERRUPTS.take()
+
+    CoupledNMF(3, max_iter=2, tol=0, callbacks=fork_elsewhere, random_state=0).fit(X)
+    CoupledNMF(3, max_iter=2, tol=0, callbacks=lambda info: ended.append(forked(own_end)), random_state=0).fit(X)
+    assert ended == [0] * 4
+
+    def fork_in_a_fit_of_another_thread(info):
+        ended.append(forked(fit_here))
+
+    def fit_here():
+        INTERRUPTS.__exit__()  # as the fit's end, of a thread that is the main one by now
+        with INTERRUPTS:
+            signal.raise_signal(signal.SIGINT)
+            noted = INTERRUPTS.take()
+        return noted and interrupt_comes_out()
+
+    model = CoupledNMF(3, max_iter=1, tol=0, callbacks=fork_in_a_fit_of_another_thread, random_state=0)
+    with INTERRUPTS:
+        thread = threading.Thread(target=model.fit, args=(X,))
+        thread.start()
+        thread.join()
+    assert ended == [0] * 5
+
+
+@posix
+def test_an_interrupt_at_any_step_of_beginning_and_ending_to_learn_leaves_the_estimator_able_to(X):
+    """By tracing: one Ctrl-C at each step of the context that a fit is learned in."""
+    interrupted = 0
+
+    def press_at(number, left):
+        def within(frame, event, argument):
+            if event == "opcode":
+                left[0] -= 1
+                if left[0] == 0:
+                    sys.settrace(None)
+                    signal.raise_signal(signal.SIGINT)
+            return within
+
+        def outside(frame, event, argument):
+            if frame.f_code.co_name != "_learning":
+                return None
+            frame.f_trace_opcodes = True
+            return within
+
+        return outside
+
+    for number in range(1, 400):
+        model, left, traced = CoupledNMF(2, max_iter=2, tol=0, n_jobs=1), [number], sys.gettrace()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                sys.settrace(press_at(number, left))
+                model.fit(X)
+            except KeyboardInterrupt:
+                interrupted += 1
+            finally:
+                sys.settrace(traced)
+            model.fit(X)
+        if left[0] > 0:
+            break
+    assert interrupted > 20
+    assert left[0] > 0, "every step had its turn"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
