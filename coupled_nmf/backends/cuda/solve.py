@@ -147,7 +147,9 @@ class DeviceSolve:
         program.run()
         squares = np.concatenate([out.get() for out in found], axis=1)
         weights = problem.weights[tile.rows] if problem.weights.size else np.ones(tile.height)
-        there = counted[:, None] & ~(problem.gaps.absent[tile.rows] if problem.gaps is not None else False)
+        there = counted[:, None]
+        if problem.gaps is not None:
+            there = there & ~problem.gaps.absent[tile.rows]
         return weights @ np.where(there, squares, 0.0)
 
 
