@@ -125,6 +125,13 @@ class TiledMatrix:
         """Whether a part is a CuPy array."""
         return any(map(on_device, self.parts))
 
+    def absent_blocks(self) -> NDArray[np.bool_]:
+        """Which sample lacks which sparse block (n_samples, n_blocks); in dense ones their rows are NaN."""
+        absent = np.zeros((self.shape[0], len(self.layout.names)), dtype=bool)
+        for number, lacks in self.absent.items():
+            absent[:, np.searchsorted(self.layout.bounds, self.part_columns[number].start)] = lacks
+        return absent
+
     @property
     def dense_width(self) -> int:
         """Columns of the parts that are not sparse."""

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from coupled_nmf.backends.cpu.shares import component_shares
 from coupled_nmf.data.arrays import on_device, refuse_large, to_host
 from coupled_nmf.data.blocks import Blocks
 from coupled_nmf.data.checks import read_X
@@ -21,7 +22,6 @@ from coupled_nmf.model.known_components import learned_from
 from coupled_nmf.model.learning import Learning, learned_components
 from coupled_nmf.model.persistence import load_model, save_model
 from coupled_nmf.model.sessions import parameters_of, session_of
-from coupled_nmf.model.shares import component_shares
 from coupled_nmf.model.sklearn_callbacks import CallbackSupportMixin
 from coupled_nmf.problem.contracts import Solution
 from coupled_nmf.problem.control import NOISE

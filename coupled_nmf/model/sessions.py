@@ -100,6 +100,14 @@ def fit_in(
     return best_fit(session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
 
 
+def learn(session: Session, estimator: Any, **how: Any) -> tuple[Any, Fit]:
+    """Fit, as `fit_in` does; the estimator has then learned it. Return F, where X is, and the fit."""
+    fit = fit_in(session, estimator, **how)
+    estimator.__dict__.update(learned_of_fit(session, fit))
+    tell_of_fit(session, estimator, fit)
+    return session.backend.give(fit.solution.F), fit
+
+
 def learned_of_fit(session: Session, fit: Fit) -> dict[str, Any]:
     """What an estimator has learned by a fit, by the attribute's name."""
     return {

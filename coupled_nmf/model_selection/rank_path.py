@@ -20,7 +20,7 @@ from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.fit.starts import shared_stand_in
 from coupled_nmf.model.estimator import CoupledNMF
-from coupled_nmf.model.sessions import fit_in, learned_of_fit, parameters_of, session_of, tell_of_fit
+from coupled_nmf.model.sessions import learn, parameters_of, session_of
 from coupled_nmf.model_selection.checkpoint import Checkpoint, checkpoint_folder
 from coupled_nmf.model_selection.table import Table
 from coupled_nmf.problem.coupling import warn_uncoupled
@@ -202,10 +202,7 @@ def _take_or_fit(
     if taken is not None:
         return taken
     began = time.perf_counter()
-    fit = fit_in(session, model, stand_in=stand_in, interruptible=False)
-    model.__dict__.update(learned_of_fit(session, fit))
-    tell_of_fit(session, model, fit)
-    F = session.backend.give(fit.solution.F)
+    F, _ = learn(session, model, stand_in=stand_in, interruptible=False)
     seconds = time.perf_counter() - began
     if kept is not None:
         kept.keep(model, made_by, F, seconds)

@@ -106,7 +106,7 @@ class Objective(Alternated, Protocol):
 
 
 class Backend(Protocol):
-    """Where X is looked at and fitted; open while it is a context.
+    """Where X is looked at and fitted; open while it is a context. The X that it is given is the one it was opened for.
 
     Arrays of as many rows as X that a backend makes are its own, F and Y: others ask it for what they need of them.
     Those that come from outside, and those of as many columns as X, are in memory; it copies them to where it works.

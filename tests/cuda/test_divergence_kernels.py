@@ -186,7 +186,7 @@ def test_a_long_table_is_added_up():
 
 
 def given(alpha, dtype, sizes):
-    """As much of prepared data as H's move reads."""
+    """As much of a problem as H's move reads."""
     layout = BlockLayout(tuple("abc"[: len(sizes)]), tuple(sizes))
     X = TiledMatrix([np.ones((2, sum(sizes)), dtype)], layout, np.dtype(dtype))
     return Problem(X, alpha, NO_WEIGHTS, *(np.ones(len(sizes)) for _ in range(3)), None)

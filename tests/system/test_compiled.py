@@ -21,6 +21,7 @@ SMALL = {
     "system/__init__": "",
     "threads": "from coupled_nmf.system.compiled import njit\n@njit(cache=True)\ndef twice(x):\n    return 2 * x\n",
     "other": "# njit stands in this file, too\n",
+    "problem/solvers": "fields = 2\n",
 }
 TWICE = "from coupled_nmf.threads import twice\nassert twice(1.5) == 3\n"
 
@@ -45,7 +46,8 @@ def spoil_folders(package: Path) -> None:
 def small(tmp_path):
     """A folder with a package of one compiled function, which is imported in no time."""
     package = tmp_path / "here" / "coupled_nmf"
-    (package / "system").mkdir(parents=True)
+    for folder in ("system", "problem"):
+        (package / folder).mkdir(parents=True)
     for name, text in SMALL.items():
         (package / f"{name}.py").write_text(text)
     shutil.copy(PACKAGE / "system" / "compiled.py", package / "system")
@@ -88,10 +90,11 @@ def test_a_damaged_cache_is_made_anew(small, tmp_path):
         assert python(TWICE, small, cache).stderr == "", path.suffix
 
 
-def test_a_change_in_another_compiled_file_makes_the_cache_stale(small, tmp_path):
-    """What a function takes from another file is compiled into it."""
+@pytest.mark.parametrize("other", ["other.py", "problem/solvers.py"])
+def test_a_change_in_another_compiled_file_makes_the_cache_stale(small, tmp_path, other):
+    """What a function takes from another file is compiled into it, the fields of a solver's rule as well."""
     code = f"{TWICE}print(sum(twice.stats.cache_hits.values()))"
     assert [python(code, small, tmp_path / "cache").stdout.strip() for _ in range(2)] == ["0", "1"]
-    with open(small / "coupled_nmf" / "other.py", "a") as file:
+    with open(small / "coupled_nmf" / other, "a") as file:
         file.write("a = 1\n")
     assert python(code, small, tmp_path / "cache").stdout.strip() == "0"

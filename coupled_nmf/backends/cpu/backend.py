@@ -11,7 +11,7 @@ from coupled_nmf.backends.cpu.control import HostJudge
 from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cpu.objective import HostObjective
-from coupled_nmf.backends.cpu.scan import Scan, absent_blocks
+from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -30,7 +30,7 @@ class NumpyBackend(Sweeper):
 
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
-        absent, scattered = absent_blocks(X), np.zeros(X.shape[0], dtype=bool)
+        absent, scattered = X.absent_blocks(), np.zeros(X.shape[0], dtype=bool)
         squares, totals, entries, missing = self.sweep(X, Scan(X), weights, absent, scattered)
         return Scanned(squares, totals, entries, missing, absent, scattered)
 

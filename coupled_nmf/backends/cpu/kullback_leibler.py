@@ -13,7 +13,7 @@ from coupled_nmf.backends.cpu.kernels.divergence_rows import solve_divergence_ti
 from coupled_nmf.backends.cpu.kernels.rules.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
 from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
 from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, addresses
-from coupled_nmf.data.tiled_matrix import Tile
+from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
@@ -39,7 +39,8 @@ class Point:
 class MoveF(TileStep):
     """Move F in place; sum ``Fᵀ(X / F H)``, the sums of F per block, and 2 Σ α D with the penalty."""
 
-    problem: Problem
+    X: TiledMatrix
+    alpha: NDArray[np.float64]
     point: Point
     n_sweeps: int
     penalties: Penalties
@@ -59,11 +60,13 @@ class MoveF(TileStep):
         self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
     ) -> Sums:
         """Move one tile's rows of F."""
-        X, point, kind = self.problem.X, self.point, F.dtype.type
+        X, point, kind = self.X, self.point, F.dtype.type
+        order = self.orders.of(rows, absent, absent[:, 0]) if len(absent) else np.arange(len(F))
+        absent = _whole(absent, len(F))
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
         move_divergence_tile(
-            self.n_sweeps, addresses(X, tile), X.layout.bounds, self.orders.of(rows, absent, absent[:, 0]), absent,
-            point.H, point.R, point.Ht, point.sums, self.problem.alpha, kind(self.penalties.l1_F),
+            self.n_sweeps, addresses(X, tile), X.layout.bounds, order, absent,
+            point.H, point.R, point.Ht, point.sums, self.alpha, kind(self.penalties.l1_F),
             kind(self.penalties.l2_F), weights, F, *sums,
         )  # fmt: skip
         return sums
@@ -73,7 +76,8 @@ class MoveF(TileStep):
 class SolveF(TileStep):
     """Solve for F from a cold start; sum 2 D, the squares of the residual, x log x and x, of each block."""
 
-    problem: Problem
+    X: TiledMatrix
+    alpha: NDArray[np.float64]
     H: NDArray[Any]
     sums: NDArray[np.float64]
     grams: NDArray[np.float64]
@@ -82,7 +86,7 @@ class SolveF(TileStep):
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the sums."""
-        return [self.problem.alpha.shape] * 4
+        return [self.alpha.shape] * 4
 
     @property
     def depth(self) -> int:
@@ -93,12 +97,17 @@ class SolveF(TileStep):
         self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
     ) -> Sums:
         """Solve for one tile's rows of F."""
-        X, sums = self.problem.X, tuple(np.zeros(shape) for shape in self.shapes)
+        X, sums = self.X, tuple(np.zeros(shape) for shape in self.shapes)
         solve_divergence_tile(
-            addresses(X, tile), X.layout.bounds, absent, self.H, self.problem.alpha, self.sums, self.grams,
+            addresses(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, self.alpha, self.sums, self.grams,
             self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F, *sums,
         )  # fmt: skip
         return sums
+
+
+def _whole(absent: NDArray[np.bool_], n_rows: int) -> NDArray[np.bool_]:
+    """Which blocks each row lacks; none, where no row of X lacks any."""
+    return absent if len(absent) else np.zeros((n_rows, absent.shape[1]), dtype=bool)
 
 
 def baseline_of(
@@ -121,8 +130,7 @@ class KullbackLeibler(HostObjective):
     def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
         super().__init__(problem, penalties, backend)
         self.weighted_squares = 2 * float(problem.alpha @ problem.totals)
-        shape = (problem.X.shape[0], len(problem.alpha))
-        self._absent = np.zeros(shape, dtype=bool) if problem.gaps is None else problem.gaps.absent
+        self._absent = np.zeros((0, len(problem.alpha)), dtype=bool) if problem.gaps is None else problem.gaps.absent
         self._orders = Orders()
 
     def point_of(self, H: NDArray[Any]) -> Point:
@@ -141,7 +149,7 @@ class KullbackLeibler(HostObjective):
 
         The first two are numerator and divisor of the new H, and can be added up over batches.
         """
-        step = MoveF(self.problem, point, rule.inner_sweeps, self.penalties, self._orders)
+        step = MoveF(self.problem.X, self.problem.alpha, point, rule.inner_sweeps, self.penalties, self._orders)
         FtQ, Fsums, extras = self.backend.sweep(self.problem.X, step, F, self.problem.weights, self._absent)
         FtQ *= point.H
         return FtQ, Fsums, extras
@@ -167,7 +175,7 @@ class KullbackLeibler(HostObjective):
         problem, H = self.problem, np.ascontiguousarray(H)
         F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
         grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
-        step = SolveF(problem, H, self._block_sums(H), grams, self.penalties)
+        step = SolveF(problem.X, problem.alpha, H, self._block_sums(H), grams, self.penalties)
         losses, squares, logs, totals = self.backend.sweep(problem.X, step, F, problem.weights, self._absent)
         return Solution(
             F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), baseline_of(logs, totals, problem.entries)

@@ -50,11 +50,3 @@ class Scan(TileStep):
         if negative or not np.all(np.isfinite(squares)):
             refuse_entries(self.X, tile, rows)
         return sums
-
-
-def absent_blocks(X: TiledMatrix) -> NDArray[np.bool_]:
-    """Which sample lacks which block, as far as X says so (n_samples, n_blocks)."""
-    absent = np.zeros((X.shape[0], len(X.layout.names)), dtype=bool)
-    for part, lacks in X.absent.items():
-        absent[:, np.searchsorted(X.layout.bounds, X.part_columns[part].start)] = lacks
-    return absent

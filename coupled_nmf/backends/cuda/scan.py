@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.scan import absent_blocks
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import SIMPLE, edges_in, step_of
@@ -37,7 +36,7 @@ class DeviceScan:
     def __init__(self, matrix: DeviceMatrix, device: Device, weights: NDArray[np.float64]) -> None:
         X, n_blocks = matrix.X, len(matrix.layout.names)
         self._matrix, self._device, self._weights = matrix, device, weights if weights.size else np.ones(X.shape[0])
-        self._lacking = absent_blocks(X)  # sparse ones have no NaN to say so
+        self._lacking = X.absent_blocks()  # sparse ones have no NaN to say so
         self.squares, self.totals, self.entries = (np.zeros(n_blocks) for _ in range(3))
         self.absent = np.zeros((X.shape[0], n_blocks), dtype=bool)
         self.scattered = np.zeros(X.shape[0], dtype=bool)

@@ -1,4 +1,4 @@
-"""How the columns of H move, compiled: `tiles.move_tile` without x."""
+"""How the columns of H move, compiled: `move_tile` without x."""
 
 from __future__ import annotations
 

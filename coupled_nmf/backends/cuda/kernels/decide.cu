@@ -1,5 +1,5 @@
 // J of an iteration, whether its point is accepted, how far to extrapolate next, and whether the loop is done:
-// `HostJudge` of judging.py, on the device.
+// `HostJudge` of problem/control.py, on the device.
 #include "block_sum.cuh"
 #include "control.cuh"
 

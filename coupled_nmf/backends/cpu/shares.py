@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.scan import absent_blocks
 from coupled_nmf.backends.cpu.tile_step import TileStep
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
@@ -96,6 +95,6 @@ def component_shares(
     """What `CoupledNMF.component_shares` gives, for the F and H of X."""
     with INTERRUPTS, NumpyBackend(n_jobs) as backend:
         by_row = F.astype(np.float64), weights if weights.size else np.ones(len(F))
-        parts, squares = backend.sweep(X, Shares(X, H.astype(np.float64)), *by_row, absent_blocks(X))
+        parts, squares = backend.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks())
     shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
     return dict(zip(X.layout.names, shares, strict=True))
