@@ -216,6 +216,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _study(args: argparse.Namespace) -> None:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.report import publish
+    from cnn_probe.report.study_figures import refuse_figures
     from cnn_probe.studies.record import little_learned
     from cnn_probe.studies.runner import check_studies, run_studies
     from cnn_probe.system.bars import Bars, say
@@ -225,6 +226,7 @@ def _study(args: argparse.Namespace) -> None:
     data = load_dataset(args.data, args.data_root, download=args.download)
     chosen = list(STUDIES.values()) if args.study == "all" else [STUDIES[args.study]]
     check_studies(chosen, data, settings)
+    refuse_figures({study.name: study.figures for study in chosen})
     with only_one(args.out):
         bars = Bars()
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnn_probe.report.page import mark_of_study, write_page
 from cnn_probe.report.standing import pages, remove_others
-from cnn_probe.report.study_figures import draw_figures
+from cnn_probe.report.study_figures import draw_figures, refuse_figures
 from cnn_probe.system.names import shown
 from coupled_nmf import atomic_open
 
@@ -32,6 +32,7 @@ def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None
     notice : callable, default=None
         ``notice(text)`` hears that an earlier page goes, or gets another name.
     """
+    refuse_figures({name: study["figures"] for name, study in results["studies"].items()})
     mark = mark_of_study(results)
     odd = _what_is_odd(out / RESULTS, results) if (out / RESULTS).exists() else None
     if odd is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -78,12 +79,14 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     ValueError
         If a study names a figure that is not in `DRAWINGS`.
     """
+    refuse_figures({name: study["figures"] for name, study in results["studies"].items()})
     (out / "figures").mkdir(parents=True, exist_ok=True)
     drawn: dict[str, list[tuple[str, str]]] = {}
     for name, study in results["studies"].items():
         drawn[name] = []
         material = Material(records_of(study), results["provenance"]["settings"], class_names, out)
-        for stem, caption, figure in _figures(name, study["figures"], material):
+        drawings = (DRAWINGS[figure](material) for figure in study["figures"])
+        for stem, caption, figure in itertools.chain.from_iterable(drawings):
             file = f"figures/{file_name(name)}-{stem}.png"
             with atomic_open(out / file) as picture:
                 figure.savefig(picture, dpi=110, format="png")
@@ -95,11 +98,12 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     return drawn
 
 
-def _figures(study: str, names: Sequence[str], material: Material) -> Figures:
-    for name in names:
-        if name not in DRAWINGS:
-            raise ValueError(f"study {shown(study)} names the figure {name!r}; there are {', '.join(DRAWINGS)}")
-        yield from DRAWINGS[name](material)
+def refuse_figures(by_study: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValueError if a study names a figure that is not in `DRAWINGS`; asked before anything is trained."""
+    for study, names in by_study.items():
+        for name in names:
+            if name not in DRAWINGS:
+                raise ValueError(f"study {shown(study)} names the figure {name!r}; there are {', '.join(DRAWINGS)}")
 
 
 def _rmse(material: Material) -> Figures:

@@ -199,6 +199,7 @@ def test_studies_name_figures_that_there_are(data, tmp_path):
     odd = {"provenance": {"settings": {}}, "studies": {"odd": {"records": {}, "figures": ["pie"]}}}
     with pytest.raises(ValueError, match="study odd names the figure 'pie'; there are rmse"):
         draw_figures(odd, data.class_names, tmp_path)
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
 def test_a_record_comes_back_from_json_as_it_was():
