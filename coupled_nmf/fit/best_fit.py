@@ -77,10 +77,13 @@ def best_fit(
     best: Fit | None = None
     for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
         try:
-            stand_in = held[0] if left else held.pop()
-            # No name holds the start here: its F is free by the last solve.
-            found = fit_from(session, parameters, limits, find_start(session, parameters, rng, F, H, stand_in))
-            del stand_in
+            # No name holds the start, nor the stand-in: both are free when the loop no longer needs them.
+            found = fit_from(
+                session,
+                parameters,
+                limits,
+                find_start(session, parameters, rng, F, H, held[0] if left else held.pop()),
+            )
         except KeyboardInterrupt:
             if best is None or not limits.interruptible:
                 raise

@@ -17,7 +17,7 @@ from coupled_nmf.fit.loop import Callback
 from coupled_nmf.fit.parameters import INITS
 from coupled_nmf.model.fitted import FittedModel
 from coupled_nmf.model.learning import learned_components
-from coupled_nmf.model.sessions import learn, learned_of_batch, session_of, warn_of_interrupt
+from coupled_nmf.model.sessions import fit_in, learned_of_batch, session_of, take_over, warn_of_interrupt
 from coupled_nmf.model.sklearn_callbacks import tasks_of
 from coupled_nmf.problem.coupling import warn_uncoupled
 from coupled_nmf.problem.losses import LOSSES
@@ -305,7 +305,8 @@ class CoupledNMF(FittedModel):
                 warn_uncoupled(session.problem)
                 learned = learned_of_X(model) | {"block_weights_": session.problem.alpha}
                 told, end = tasks_of(self, X, self.max_iter * self.n_init, learned)
-                found, fit = learn(session, model, F=F, H=H, warm=warm, told=told)
+                fit = fit_in(session, model, F=F, H=H, warm=warm, told=told)
+                found = take_over(session, model, fit)
             if INTERRUPTS.take() and not fit.interrupted:  # one that came after the last solve
                 warn_of_interrupt(fit)
         end()
@@ -344,6 +345,6 @@ class CoupledNMF(FittedModel):
             known = None if first else model.block_weights_
             with session_of(model, matrix, sample_weight, known) as session:
                 if first:
-                    learn(session, model)
+                    take_over(session, model, fit_in(session, model))
                 model.__dict__.update(learned_of_batch(session, model))
         return self

@@ -21,7 +21,7 @@ from coupled_nmf.fit.session import Place, Session, open_session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.model.known_components import read_fixed
 from coupled_nmf.model.learning import learned_components
-from coupled_nmf.problem.contracts import Solution
+from coupled_nmf.problem.contracts import Factor, Solution
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.system.notices import warn_caller
@@ -100,12 +100,11 @@ def fit_in(
     return best_fit(session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
 
 
-def learn(session: Session, estimator: Any, **how: Any) -> tuple[Any, Fit]:
-    """Fit, as `fit_in` does; the estimator has then learned it. Return F, where X is, and the fit."""
-    fit = fit_in(session, estimator, **how)
+def take_over(session: Session, estimator: Any, fit: Fit) -> Factor:
+    """Have the estimator learned a fit, and say how it went; return F, where X is."""
     estimator.__dict__.update(learned_of_fit(session, fit))
     tell_of_fit(session, estimator, fit)
-    return session.backend.give(fit.solution.F), fit
+    return session.backend.give(fit.solution.F)
 
 
 def learned_of_fit(session: Session, fit: Fit) -> dict[str, Any]:

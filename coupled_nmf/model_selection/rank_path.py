@@ -20,7 +20,7 @@ from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.fit.starts import shared_stand_in
 from coupled_nmf.model.estimator import CoupledNMF
-from coupled_nmf.model.sessions import learn, parameters_of, session_of
+from coupled_nmf.model.sessions import fit_in, parameters_of, session_of, take_over
 from coupled_nmf.model_selection.checkpoint import Checkpoint, checkpoint_folder
 from coupled_nmf.model_selection.table import Table
 from coupled_nmf.problem.coupling import warn_uncoupled
@@ -202,7 +202,7 @@ def _take_or_fit(
     if taken is not None:
         return taken
     began = time.perf_counter()
-    F, _ = learn(session, model, stand_in=stand_in, interruptible=False)
+    F = take_over(session, model, fit_in(session, model, stand_in=stand_in, interruptible=False))
     seconds = time.perf_counter() - began
     if kept is not None:
         kept.keep(model, made_by, F, seconds)
