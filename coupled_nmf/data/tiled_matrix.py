@@ -79,7 +79,8 @@ class TiledMatrix:
                 "changed; leave it as it is while it is read, and make its Blocks anew."
             )
         self.part_columns = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
-        self.absent = {i: part.absent for i, part in enumerate(parts) if _is_sparse(part, PartialBlock)}
+        # Of each part that some samples lack, which: it is known here, and need not be found again.
+        self.absent = {i: part.absent for i, part in enumerate(parts) if isinstance(part, PartialBlock)}
         self.parts = tuple(self._readable(number, part) for number, part in enumerate(parts))
 
     def _readable(self, number: int, part: Any) -> Any:
@@ -126,7 +127,7 @@ class TiledMatrix:
         return any(map(on_device, self.parts))
 
     def absent_blocks(self) -> NDArray[np.bool_]:
-        """Which sample lacks which sparse block (n_samples, n_blocks); in dense ones their rows are NaN."""
+        """Which sample is known to lack which block (n_samples, n_blocks); a row of NaN has to be found."""
         absent = np.zeros((self.shape[0], len(self.layout.names)), dtype=bool)
         for number, lacks in self.absent.items():
             absent[:, np.searchsorted(self.layout.bounds, self.part_columns[number].start)] = lacks
@@ -190,10 +191,6 @@ class TiledMatrix:
         columns = self.part_columns[number]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         refuse_other_rows(self._name(number), f"rows {rows.start} to {rows.stop - 1}", some, shape)
-
-
-def _is_sparse(part: Any, kind: type) -> bool:
-    return isinstance(part, kind) and issparse(part.array)  # type: ignore[attr-defined]
 
 
 def _view(name: str, part: Any, shape: tuple[int, int]) -> Any:

@@ -23,7 +23,7 @@ def arrays_of(model: CoupledNMF, X: Any, *, reset: bool) -> dict[str, NDArray[An
     parts = []
     for number, part in enumerate(matrix.tile(slice(0, matrix.shape[0]))):
         array = part.to_dense() if isinstance(part, SparseRows) else part
-        if number in matrix.absent:
+        if isinstance(part, SparseRows) and number in matrix.absent:
             array[matrix.absent[number]] = np.nan
         parts.append(array)
     if len(parts) == 1:

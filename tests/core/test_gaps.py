@@ -6,6 +6,8 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
 from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf.data.checks import read_X
+from coupled_nmf.fit import session
 from coupled_nmf.problem.solvers import SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -257,6 +259,25 @@ def test_rows_of_nan_mean_the_same_in_every_form(parameters, weighted):
     for name, parts in found.items():
         for part, expected in zip(parts, found["dense"], strict=True):
             np.testing.assert_allclose(part, expected, rtol=1e-8, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array], ids=["dense", "sparse"])
+def test_a_look_counts_each_gap_once_known_or_found(kind):
+    rng = np.random.default_rng(0)
+    there = rng.uniform(size=70) < 0.6
+    a, b = rng.uniform(0.5, 1, (70, 4)), rng.uniform(0.5, 1, (70, 5))
+    b[:, 1], b[rng.uniform(size=70) < 0.3, 3], b[7:12], a[5, 2] = np.nan, np.nan, np.nan, np.nan
+    weights = rng.integers(0, 3, 70) / 2.0
+    X = read_X(CoupledNMF(), Blocks({"a": a, "b": kind(b[there])}, samples={"b": there}), reset=True)
+    with session.open_backend("auto", X, 3, None, "full") as backend:
+        scanned = backend.scan(X, weights)
+    whole = np.hstack([a, np.where(there[:, None], b, np.nan)])
+    np.testing.assert_array_equal(scanned.missing, np.isnan(whole)[weights > 0].sum(axis=0))
+    np.testing.assert_array_equal(scanned.absent, np.stack([np.isnan(x).all(axis=1) for x in (a, whole[:, 4:])], 1))
+    gaps = np.stack([np.isnan(x).any(axis=1) for x in (a, whole[:, 4:])], 1) & ~scanned.absent
+    np.testing.assert_array_equal(scanned.scattered, gaps.any(axis=1))
+    there_are = np.stack([(~np.isnan(x)).sum(axis=1) for x in (a, whole[:, 4:])], 1)
+    np.testing.assert_allclose(scanned.entries, weights @ there_are, rtol=1e-14)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, csr_array], ids=["dense", "sparse"])

@@ -15,7 +15,8 @@ from coupled_nmf.problem.refusals import refuse_entries
 class Scan(TileStep):
     """Squares, sum and number of the entries, per block; stops at a tile with one that cannot be.
 
-    It also marks what is missing, in ``absent`` (rows, n_blocks) and ``scattered`` (rows,), which come with the tile.
+    With the tile come ``absent`` (rows, n_blocks), which holds the blocks that rows are known to lack, and
+    ``scattered`` (rows,); what else is missing is marked in both.
     """
 
     def __init__(self, X: TiledMatrix) -> None:
@@ -39,8 +40,11 @@ class Scan(TileStep):
         sums: Sums = tuple(np.zeros(shape) for shape in self.shapes)
         squares, totals, entries, missing = sums
         zero, parts, bounds = self.X.dtype.type(0), addresses(self.X, tile), self.X.layout.bounds
-        negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, totals)
-        if np.isnan(squares).any() or absent.any():
+        gappy, negative = absent.any(), 0
+        if not gappy:
+            negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, totals)
+            gappy = np.isnan(squares).any()
+        if gappy:
             squares[:], totals[:] = 0, 0
             negative = find_gaps(
                 zero, parts, rows_in(tile), bounds, weights, absent, scattered, missing, squares, totals, entries

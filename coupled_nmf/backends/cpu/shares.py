@@ -21,7 +21,7 @@ class Shares(TileStep):
     """⟨F_j H_bj, 2 X_b − (F H)_b⟩ of each block and component, and ‖X_b‖², over observed entries.
 
     H (k, n_features), and with the tile its rows of F and of the weights, are in float64; ``absent`` (rows, n_blocks)
-    says which blocks a row lacks: of dense parts these are NaN.
+    says which blocks a row is known to lack.
     """
 
     X: TiledMatrix

@@ -36,7 +36,7 @@ class DeviceScan:
     def __init__(self, matrix: DeviceMatrix, device: Device, weights: NDArray[np.float64]) -> None:
         X, n_blocks = matrix.X, len(matrix.layout.names)
         self._matrix, self._device, self._weights = matrix, device, weights if weights.size else np.ones(X.shape[0])
-        self._lacking = X.absent_blocks()  # sparse ones have no NaN to say so
+        self._lacking = X.absent_blocks()
         self.squares, self.totals, self.entries = (np.zeros(n_blocks) for _ in range(3))
         self.absent = np.zeros((X.shape[0], n_blocks), dtype=bool)
         self.scattered = np.zeros(X.shape[0], dtype=bool)
@@ -63,10 +63,11 @@ class DeviceScan:
 
     def _count(self, tile: DeviceTile) -> None:
         """Count the gaps of each column in a tile's rows whose weight counts."""
-        program, device = Program(), self._device
-        weights = device.put(self._weights[tile.rows])
+        program, device, bounds = Program(), self._device, self._matrix.layout.bounds
         for x, columns in tile.parts:
-            width = int(x.shape[1])
+            width, block = int(x.shape[1]), np.searchsorted(bounds, columns.start)
+            # A block that is known to be absent is a part of its own, and is counted without being read.
+            weights = device.put(np.where(self._lacking[tile.rows, block], 0.0, self._weights[tile.rows]))
             arguments = (x, step_of(x), np.int32(x.shape[0]), np.int32(width), weights, self._missing[columns])
             program.add(device.kernel("scan.cu", "count_gaps", x.dtype), (-(-width // SIMPLE),), (SIMPLE,), arguments)
         program.run()

@@ -78,9 +78,9 @@ def scan_tile(zero, parts, rows, bounds, weights, squares, totals):
 def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, squares, totals, observed):
     """As `scan_tile`, over observed entries; say which rows lack which blocks, and which have other gaps.
 
-    ``absent`` (rows, n_blocks) and ``scattered`` (rows,) are marked; at the call, the first holds the sparse blocks
-    that a row lacks. To ``missing`` (n_features,) the gaps of each column are added, but for those of samples of weight
-    0, to ``observed`` (n_blocks,) the weights of the entries that there are.
+    ``absent`` (rows, n_blocks) and ``scattered`` (rows,) are marked; at the call, the first holds the blocks that a row
+    is known to lack, each a part of its own, which is not read. To ``missing`` (n_features,) the gaps of each column
+    are added, but for those of samples of weight 0, to ``observed`` (n_blocks,) the weights of the entries there are.
     """
     negative, gaps = 0, np.zeros(bounds.size - 1, np.int64)
     for row in range(rows):
@@ -89,6 +89,8 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
         gaps[:] = 0
         for p in range(parts.shape[0]):
             first = parts[p, FIRST]
+            if absent[row, block_of(bounds, first, 0)]:
+                continue
             places = np.empty(0, np.int32)
             if is_sparse(parts, p):
                 values, places = stored_row(zero, parts, p, row)
@@ -105,7 +107,7 @@ def find_gaps(zero, parts, rows, bounds, weights, absent, scattered, missing, sq
                     negative += _count(np.float64(values[e]), weight, block, squares, totals)
         for block in range(bounds.size - 1):
             size = bounds[block + 1] - bounds[block]
-            if absent[row, block]:  # of sparse rows, nothing is stored where a block is absent
+            if absent[row, block]:
                 gaps[block] = size
                 missing[bounds[block] : bounds[block + 1]] += counts
             absent[row, block] = gaps[block] == size
