@@ -1,0 +1,127 @@
+"""A `.npy` file that grows by rows, and can go on where it was cut off."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO, FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.activations.store.kept import Kept
+
+
+class Damaged(ValueError):
+    """What is in a store cannot be what was written there."""
+
+
+class ArrayFile:
+    """One array in a file, which NumPy reads once `finish` has been called; no rows are in it before, as NumPy sees it.
+
+    Rows are written, not mapped: a disk that is full is then an error, where a map ends the process.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kept : Kept
+        What it holds.
+    """
+
+    def __init__(self, path: Path, kept: Kept) -> None:
+        self.path, self._kept = path, kept
+        self.rows = 0
+        self._file: FileIO | None = None
+
+    def begin(self) -> None:
+        """Make the file anew: who reads one that was there keeps it."""
+        self.path.unlink(missing_ok=True)
+        self.rows = 0
+        self._file = FileIO(self.path, "x+")
+        self._write(0, self._header(0))
+
+    def go_on(self, rows: int) -> None:
+        """Open a file that holds so many rows, and cut off what is behind them.
+
+        Raises
+        ------
+        Damaged
+            If it is missing, or holds fewer.
+        """
+        end = self._place(rows)
+        if not self.path.is_file() or self.path.stat().st_size < end:
+            raise Damaged(f"{self.path.name} is missing, or shorter than the {rows} rows that it had")
+        self._file = FileIO(self.path, "r+")
+        self._file.truncate(end)
+        self._write(0, self._header(0))
+        self.rows = rows
+
+    def write(self, start: int, values: NDArray[Any]) -> None:
+        """Write rows from ``start``, at most where the others end."""
+        rows = np.ascontiguousarray(values, dtype=self._dtype)
+        self._write(self._place(start), rows.reshape(-1).view(np.uint8).data)
+        self.rows = start + len(values)
+
+    def flush(self) -> None:
+        """Have all that was written on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Say in the header how many rows there are, and close the file."""
+        if self._file is not None:
+            self._file.truncate(self._place(self.rows))
+            self._write(0, self._header(self.rows))
+            self.flush()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, as it is."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def check(self, rows: int) -> None:
+        """Raise Damaged if it is not a finished file of so many rows."""
+        wanted = self._header(rows)
+        try:
+            with open(self.path, "rb") as file:
+                whole = file.read(len(wanted)) == wanted and self.path.stat().st_size == self._place(rows)
+        except OSError as error:
+            raise Damaged(f"{self.path.name} cannot be read ({error.strerror})") from error
+        if not whole:
+            raise Damaged(f"{self.path.name} is not the file of {rows} rows that was written")
+
+    def open(self) -> NDArray[Any]:
+        """Return the rows of a finished file, as a memory map that cannot be written to."""
+        array: NDArray[Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return array
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(self._kept.dtype).newbyteorder("<")
+
+    def _header(self, rows: int) -> bytes:
+        """NumPy's, of one length whatever the number of rows: it leaves room for the first axis to grow."""
+        header = BytesIO()
+        shape = (rows, *self._kept.shape)
+        np.lib.format.write_array_header_1_0(header, {"descr": self._dtype.str, "fortran_order": False, "shape": shape})
+        return header.getvalue()
+
+    def _place(self, rows: int) -> int:
+        """Where the row of that number begins."""
+        return len(self._header(0)) + rows * self._kept.row_bytes
+
+    def _write(self, place: int, content: bytes | memoryview) -> None:
+        if self._file is None:
+            raise RuntimeError(f"{self.path} is closed")
+        self._file.seek(place)
+        left = memoryview(content)
+        try:
+            while len(left):  # one call writes 2 GB at most
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self._place(self.rows))  # on a full disk, room for the manifest
+            raise
