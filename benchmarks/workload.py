@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe import TrainingPlan, build_network, load_dataset, train
-from cnn_probe.activations.recorder import record_activations
-from coupled_nmf import Blocks, CoupledNMF
+from cnn_probe.probing.recording import prepare, record
+from coupled_nmf import CoupledNMF
 
 MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "data" / "mnist"))
 
@@ -31,8 +31,7 @@ def paper_workload():
         data = load_dataset("mnist", root)
     network = build_network(1, 28, 10, seed=0)
     train(network, data.train, TrainingPlan(seed=0))
-    layers = record_activations(network, data.test.images, network.paper_layers)
-    return Blocks({"pixels": data.test.images.reshape(10_000, -1).numpy(), **layers})
+    return record(prepare(network, data.test, layers=network.paper_layers, pool="whole")).X
 
 
 @cache

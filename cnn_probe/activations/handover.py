@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from cnn_probe.activations.recorder import Hear, record_batches
-from cnn_probe.networks.paper_net import device_of
+from torch import Tensor
 
 SHARE = 0.5  # of the free memory that X may take: the network's batches, and the fit beside X, need room as well
 
@@ -66,37 +62,6 @@ def free_bytes(device: torch.device) -> int:
 def current(device: torch.device) -> AbstractContextManager[Any]:
     """Make a GPU CUDA's current device, for PyTorch and CuPy alike; nothing for another device."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
-def record_tensors(
-    network: nn.Module,
-    images: Tensor,
-    layers: Sequence[str],
-    *,
-    batch_size: int = 500,
-    negative: str = "error",
-    hear: Hear | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Tensor]:
-    """Do what `record_activations` does where the network is: the activations do not leave its device.
-
-    Returns
-    -------
-    dict of str to float32 Tensor of shape (n_images, n_features)
-        On the network's device.
-    """
-    tensors: dict[str, Tensor] = {}
-    device = device_of(network)
-
-    def keep(name: str, rows: slice, values: Tensor) -> None:
-        if name not in tensors:
-            tensors[name] = torch.empty((len(images), values.shape[1]), dtype=torch.float32, device=device)
-        tensors[name][rows] = values
-
-    record_batches(
-        network, images, layers, keep, to=device, batch_size=batch_size, negative=negative, hear=hear, progress=progress
-    )
-    return tensors
 
 
 def hand_over(tensor: Tensor) -> Any:

@@ -16,7 +16,6 @@ from coupled_nmf import atomic_open
 _KERNEL = 5
 _POOL = 2
 _SMALLEST_IMAGE = 16
-_CPU = torch.device("cpu")
 
 
 class PaperNet(nn.Module):
@@ -177,8 +176,3 @@ def _refuse_other_sizes(config: dict[str, Any], weights: dict[str, Tensor]) -> N
     found = {name: weight.shape for name, weight in weights.items() if weight.is_contiguous()}
     if found != wanted:
         raise ValueError(f"its weights are not those of PaperNet(**{config})")
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Return the device of the network's parameters; the CPU if it has none."""
-    return next((parameter.device for parameter in network.parameters()), _CPU)

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from cnn_probe.data.images import ImageSet
-from cnn_probe.networks.paper_net import device_of
+from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.state import evaluating, run_isolated
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.system.ranges import is_whole

@@ -1,22 +1,22 @@
-"""Pictures and activations of the same images as coupled blocks."""
+"""What is factored beside the layers: the pictures, or what else is made of the inputs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from cnn_probe.activations.handover import hand_over, has_room, record_tensors, stays_on
-from cnn_probe.activations.recorder import Hear, activation_shapes, record_activations
-from cnn_probe.data.images import ImageSet, Pictures
-from cnn_probe.networks.paper_net import device_of
-from coupled_nmf import Blocks
+from cnn_probe.activations.signs import Sign
+from cnn_probe.data.batches import Batch
 
 Shape = tuple[int, ...]
-Sign = Literal["+", "-"]  # which activations of a layer: those above zero, or those below
+#: The pictures, none, pictures of another size, or what a function makes of what the network is fed.
+Inputs = bool | int | tuple[int, int] | Callable[[Any], Any]
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Block:
     name : str
         What the estimator calls it.
     layer : str or None
-        The layer whose activations it holds; None for a channel of the pictures.
+        The layer whose activations it holds; None for what is made of the inputs, as a channel of the pictures.
     sign : {"+", "-"}
         Which of the layer's activations.
     """
@@ -38,55 +38,83 @@ class Block:
     sign: Sign = "+"
 
 
-def blocks_of(n_channels: int, layers: Sequence[str]) -> tuple[Block, ...]:
-    """Return one block a channel, as in the paper, then one a layer.
+def channel_names(n_channels: int) -> list[str]:
+    """Return the names of the pictures' channels, each a block, as in the paper.
 
     Examples
     --------
-    >>> [block.name for block in blocks_of(3, ["relu1"])], blocks_of(1, [])
-    (['pixels0', 'pixels1', 'pixels2', 'relu1'], (Block(name='pixels', layer=None, sign='+'),))
+    >>> channel_names(3), channel_names(1)
+    (['pixels0', 'pixels1', 'pixels2'], ['pixels'])
     """
-    channels = ["pixels"] if n_channels == 1 else [f"pixels{channel}" for channel in range(n_channels)]
-    return (*map(Block, channels), *(Block(layer, layer) for layer in layers))
+    return ["pixels"] if n_channels == 1 else [f"pixels{channel}" for channel in range(n_channels)]
 
 
-def channel_rows(pictures: Pictures) -> dict[str, Tensor]:
-    """Return the blocks of the channels, by name: one row a picture."""
-    blocks = blocks_of(pictures.shape[1], [])
-    return {block.name: pictures[:, i].reshape(len(pictures), -1) for i, block in enumerate(blocks)}
+def blocks_of(n_channels: int, layers: Sequence[str]) -> tuple[Block, ...]:
+    """Return one block a channel of the pictures, then one a layer: the paper's.
 
-
-def block_shapes(network: nn.Module, images: ImageSet, layers: Sequence[str]) -> dict[str, Shape]:
-    """Shape of one sample of each block that `record_blocks` gives."""
-    of_layers = activation_shapes(network, tuple(images.inputs.shape[1:]), layers)
-    picture: Shape = tuple(images.pictures.shape[2:])
-    blocks = blocks_of(images.pictures.shape[1], layers)
-    return {block.name: picture if block.layer is None else of_layers[block.layer] for block in blocks}
-
-
-def record_blocks(
-    network: nn.Module,
-    images: ImageSet,
-    layers: Sequence[str],
-    *,
-    negative: Literal["error", "clip"] = "error",
-    hear: Hear | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Blocks:
-    """The pictures' channels, and the layers' activations when fed the inputs, as coupled blocks.
-
-    Of a network on a GPU they are CuPy arrays, which have never been on the host, if CuPy is there and the GPU has room
-    for them; else NumPy arrays.
+    Examples
+    --------
+    >>> blocks_of(1, ["relu1"])
+    (Block(name='pixels', layer=None, sign='+'), Block(name='relu1', layer='relu1', sign='+'))
     """
-    device, pixels, inputs = device_of(network), channel_rows(images.pictures), images.inputs
-    if stays_on(device) and has_room(device, _bytes_of_blocks(network, images, layers)):
-        activations = record_tensors(network, inputs, layers, negative=negative, hear=hear, progress=progress)
-        tensors = {name: rows.to(device).contiguous() for name, rows in pixels.items()} | activations
-        return Blocks({name: hand_over(tensor) for name, tensor in tensors.items()})
-    arrays = record_activations(network, inputs, layers, negative=negative, hear=hear, progress=progress)
-    return Blocks({name: rows.cpu().numpy() for name, rows in pixels.items()} | arrays)
+    return (*map(Block, channel_names(n_channels)), *(Block(layer, layer) for layer in layers))
 
 
-def _bytes_of_blocks(network: nn.Module, images: ImageSet, layers: Sequence[str]) -> int:
-    """Bytes of all blocks together, in float32."""
-    return 4 * len(images) * sum(math.prod(shape) for shape in block_shapes(network, images, layers).values())
+def check_inputs(inputs: Any) -> None:
+    """Raise TypeError or ValueError if ``inputs`` is not as `probe` takes it."""
+    if isinstance(inputs, bool) or callable(inputs):
+        return
+    sides = inputs if isinstance(inputs, tuple | list) else (inputs, inputs)
+    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
+        raise TypeError(
+            f"inputs must be True (the pictures), False (none), a size in pixels or a function, got {inputs!r}"
+        )
+    if not all(1 <= side <= LARGEST_SIDE for side in sides):
+        raise ValueError(f"inputs must be a size from 1 to {LARGEST_SIDE} pixels, got {inputs!r}")
+
+
+def input_blocks(inputs: Inputs, batch: Batch, why_no_pictures: str = "") -> dict[str, Tensor]:
+    """Return what of a batch is factored beside the layers: float32, shape (n, ...), by the blocks' names.
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures though they are asked for, or a function makes anything but numbers from 0 on, a row
+        a sample.
+    """
+    if inputs is False:
+        return {}
+    if callable(inputs):
+        return _made(inputs, batch)
+    if batch.pictures is None:
+        raise ValueError(
+            f"there are no pictures to factor beside the layers: {why_no_pictures}; give pictures in [0, 1] and "
+            "preprocess=, or inputs=False, or a function of what the network is fed"
+        )
+    pictures = batch.pictures
+    if inputs is not True:
+        size = (inputs, inputs) if isinstance(inputs, int) else tuple(inputs)
+        pictures = interpolate(pictures, size, mode="bilinear", antialias=True).clamp_(0, 1)
+    return {name: pictures[:, channel] for channel, name in enumerate(channel_names(pictures.shape[1]))}
+
+
+def _made(inputs: Callable[[Any], Any], batch: Batch) -> dict[str, Tensor]:
+    """What a function makes of what the network is fed: the one input, all of them, or those by name."""
+    fed: Any = batch.inputs[0] if len(batch.inputs) == 1 and not batch.keywords else batch.inputs or batch.keywords
+    made = inputs(fed)
+    blocks = dict(made) if isinstance(made, Mapping) else {"inputs": made}
+    found = {}
+    for name, values in blocks.items():
+        rows = torch.as_tensor(values).detach().to("cpu", torch.float32)
+        if rows.ndim < 1 or len(rows) != batch.n or not rows.numel():
+            raise ValueError(
+                f"the function in inputs must make a row for each of {batch.n} samples; {name!r} has shape "
+                f"{tuple(rows.shape)}"
+            )
+        low, high = (float(end) for end in torch.aminmax(rows))
+        if not (low >= 0 and high < float("inf")):
+            raise ValueError(
+                f"the function in inputs must make finite numbers from 0 on; {name!r} is from {low:g} to {high:g}"
+            )
+        found[str(name)] = rows[:, None] if rows.ndim == 1 else rows
+    return found

@@ -1,4 +1,4 @@
-"""What a network says of each image, heard while its layers are recorded."""
+"""What a network says of each input, heard while its layers are recorded."""
 
 from __future__ import annotations
 
@@ -10,70 +10,66 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnn_probe.activations.layers import kind_of
+from cnn_probe.activations.passes.oddities import kind_of
 
 Predict = Callable[[Any], Any]
+MOST_CLASSES = 4096  # whose scores are kept; a language model's 100,000 a sample would outgrow its layers
 
 
 class Predictions:
-    """Labels from the outputs of a network, batch after batch: call it with each.
+    """Labels from the outputs of a network.
 
     Parameters
     ----------
     predict : callable, default=None
-        ``predict(output)`` gives the labels, whole numbers of shape (n,), of a batch of n images. None: the largest of
+        ``predict(output)`` gives the labels, whole numbers of shape (n,), of a batch of n inputs. None: the largest of
         each row, if the output is a floating tensor of shape (n, n_classes) with two classes or more; else there are
-        none, and a warning says so.
+        none.
 
     Examples
     --------
     >>> import torch
     >>> heard = Predictions()
-    >>> heard(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), 2)
-    >>> heard(torch.tensor([[0.3, 0.7]]), 1)
-    >>> heard.labels
-    array([1, 0, 1])
+    >>> heard.of(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), 2)["predictions"]
+    array([1, 0])
     """
 
     def __init__(self, predict: Predict | None = None) -> None:
         self._predict = predict
-        self._batches: list[NDArray[np.int64]] | None = []
 
-    @property
-    def labels(self) -> NDArray[np.int64] | None:
-        """One label an image; None if the outputs give none."""
-        return np.concatenate(self._batches) if self._batches else None
-
-    def __call__(self, output: Any, n: int) -> None:
-        """Hear what the network returned for n images."""
-        if self._batches is None:
-            return
-        if self._predict is not None:
-            self._batches.append(_checked(self._predict(output), n))
-            return
-        labels = _largest(output, n)
-        if labels is not None:
-            self._batches.append(labels)
-        else:
-            self._batches = None
+    def beside(self, output: Any, n: int) -> dict[str, tuple[tuple[int, ...], str]]:
+        """What will be kept of each input: names, shapes and dtypes. Warns if the outputs give no labels."""
+        found = self.of(output, n)
+        if not found:
             warnings.warn(
-                f"The network returns {_described(output)} for {n} images, not a score for each class, so the result "
+                f"The network returns {_described(output)} for {n} inputs, not a score for each class, so the result "
                 "has no predictions; pass predict=, a function that makes labels of such an output.",
                 stacklevel=2,
             )
+        return {name: (values.shape[1:], values.dtype.name) for name, values in found.items()}
+
+    def of(self, output: Any, n: int) -> dict[str, NDArray[Any]]:
+        """``predictions`` (n,) of what the network returned for n inputs, and its ``scores`` (n, n_classes)."""
+        if self._predict is not None:
+            return {"predictions": _checked(self._predict(output), n)}
+        return _largest(output, n)
 
 
-def _largest(output: Any, n: int) -> NDArray[np.int64] | None:
-    """The place of the largest score in each row; None of what is not n rows of scores."""
+def _largest(output: Any, n: int) -> dict[str, NDArray[Any]]:
+    """The place of the largest score in each row, and the scores; nothing of what is not n rows of scores."""
     if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim != 2:
-        return None
+        return {}
     try:
         if len(output) != n or output.shape[1] < 2:
-            return None
+            return {}
         labels = np.asarray(output.argmax(dim=1).cpu())
+        if labels.dtype != np.int64 or labels.shape != (n,):
+            return {}
+        if output.shape[1] > MOST_CLASSES:
+            return {"predictions": labels}
+        return {"predictions": labels, "scores": output.detach().float().cpu().numpy()}
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return None  # sparse, nested, masked, without numbers: PyTorch can have no largest of them
-    return labels if labels.dtype == np.int64 and labels.shape == (n,) else None
+        return {}  # sparse, nested, masked, without numbers: PyTorch can have no largest of them
 
 
 def _checked(labels: Any, n: int) -> NDArray[np.int64]:
@@ -83,7 +79,7 @@ def _checked(labels: Any, n: int) -> NDArray[np.int64]:
     found = np.asarray(labels)
     if found.shape != (n,) or found.dtype.kind not in "iu":
         raise ValueError(
-            f"predict must return {n} labels for a batch of {n} images, whole numbers of shape ({n},); "
+            f"predict must return {n} labels for a batch of {n} inputs, whole numbers of shape ({n},); "
             f"it returned {found.dtype} of shape {found.shape}"
         )
     return found.astype(np.int64)

@@ -1,97 +1,103 @@
-"""A network and images in, one coupled factorization out."""
+"""A network and data in, one coupled factorization out."""
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import coupled_nmf
 from cnn_probe.activations.handover import current, settle_on_host, to_host
-from cnn_probe.activations.layers import default_layers, listed
-from cnn_probe.data.images import ImageSet
-from cnn_probe.networks.fingerprints import fingerprint
-from cnn_probe.networks.paper_net import device_of
-from cnn_probe.probing.blocks import Shape, block_shapes, record_blocks
-from cnn_probe.probing.predictions import Predict, Predictions
+from cnn_probe.activations.passes.selection import Layers
+from cnn_probe.networks.calling import device_of
+from cnn_probe.probing.blocks import Inputs, Shape
+from cnn_probe.probing.predictions import Predict
+from cnn_probe.probing.recording import Recorded, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from coupled_nmf import Blocks, CoupledNMF, IterationInfo, rank_path
 
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """Images and the activations that they cause, ready to be factored, at several ranks if wanted.
-
-    The fingerprints are of what was recorded: whoever factors it may have trained the network on since.
-    """
-
-    network: nn.Module
-    images: ImageSet
-    layers: tuple[str, ...]
-    shapes: dict[str, Shape]
-    negative: Literal["error", "clip"]
-    X: Blocks
-    predictions: NDArray[np.int64] | None
-    network_fingerprint: str
-    data_fingerprint: str
-
-
 def probe(
     network: nn.Module,
-    data: ImageSet | Tensor,
+    data: Any,
     *,
-    layers: Sequence[str] | None = None,
+    layers: Layers = None,
+    pool: str | Mapping[str, str] = "auto",
+    negative: str | Mapping[str, str] = "error",
+    preprocess: Callable[[Tensor], Any] | None = None,
+    predict: Predict | None = None,
+    inputs: Inputs = True,
+    store: str | Path | None = None,
+    batch_size: int | None = None,
     n_components: int = 10,
     block_weights: Mapping[str, float] | Sequence[float] | str | None = None,
     solver: str = "hals",
     init: str = "auto",
     n_init: int = 1,
     max_iter: int = 200,
-    negative: Literal["error", "clip"] = "error",
-    predict: Predict | None = None,
+    tol: float = 1e-4,
     random_state: int | None = 0,
     progress: Progress | None = None,
 ) -> ProbeResult:
-    """Factor images and the activations they cause together.
+    """Factor inputs and the activations they cause together.
 
     Ctrl-C comes out of it as KeyboardInterrupt, also in the factorization: nothing half fitted is returned.
 
     Parameters
     ----------
     network : Module
-        A trained network that takes images of shape (n, channels, height, width). If it is on a GPU and CuPy is there,
-        the factorization runs there, too; the result is on the host.
-    data : ImageSet or Tensor of shape (n, channels, height, width)
-        Images in [0, 1]. Labels are not used; where there are any, they are kept beside the result.
-    layers : sequence of str, default=None
-        Names of the modules to record, as in ``network.named_modules()``; None means every ReLU.
-    n_components : int, default=10
-        The rank, at most the number of images, and of pixels and neurons together.
-    block_weights, solver, init, n_init, max_iter
-        As in `CoupledNMF`; the blocks are ``pixels`` (``pixels0``, ... of several channels) and the layers.
-    negative : {'error', 'clip'}, default='error'
-        What to do about a layer with negative activations.
+        A trained network, of any kind and on any device; what `torch.nn.DataParallel` or `torch.compile` made of it is
+        unwrapped. If it is on a GPU and CuPy is there, the factorization runs there, too; the result is on the host.
+    data : ImageSet, Tensor, Dataset, DataLoader or iterable of batches
+        What the network is fed, batch by batch; see `as_source`. Labels are not used in the factorization; where there
+        are any, they are kept beside the result.
+    layers : str, type, callable, or sequence of them, default=None
+        Which outputs are recorded: by name (``"layer1.0.relu"``; a second use of it is ``"layer1.0.relu_1"``), by a
+        path into what a layer returns (``"encoder[0]"``), by a pattern (``"layer*.relu"``), by the type of the module,
+        or by a function of a name and a module. None means those of all activation functions, modules or not; those
+        that cannot be recorded are in ``result.skipped``, with the reason.
+    pool : {"auto", "whole", "mean", "max", "token"} or mapping of str to str, default="auto"
+        What of an output is a feature: every number, as in the paper; the mean or the maximum of each channel over its
+        places; or the mean over the channels at each place. "auto" leaves up to 4,096 numbers whole, and takes the mean
+        of each channel of larger outputs. A mapping is by layer or pattern.
+    negative : {"error", "clip", "split", "shift"} or mapping of str to str, default="error"
+        What becomes of negative activations, which a non-negative factorization cannot take. "split" makes two blocks,
+        of the positive and of the negative part; "shift" subtracts each channel's minimum; "clip" sets them to zero.
+        The error says what each would cost.
+    preprocess : callable, default=None
+        Makes what the network is fed out of pictures in [0, 1], shape (n, channels, height, width): normalisation,
+        resizing; a torchvision weights' own transform works as it is. What is shown and factored are the pictures.
     predict : callable, default=None
         ``predict(output)`` makes labels, whole numbers of shape (n,), of what the network returns for a batch of n
-        images. None: the largest of each row where it returns a tensor of shape (n, n_classes); where it returns
+        inputs. None: the largest of each row where it returns a tensor of shape (n, n_classes); where it returns
         anything else the result has no predictions, and a warning says so.
+    inputs : bool, int, (height, width) or callable, default=True
+        What of the inputs is factored beside the layers: the pictures, one block a channel; nothing (False); the
+        pictures made as small as that; or what a function makes of what the network is fed, with a row a sample.
+    store : path, default=None
+        A folder for the recorded activations, which then need no memory: they are found again by the next probe of the
+        same network, data and layers, and a pass that was cut off goes on. None keeps them in memory.
+    batch_size : int, default=None
+        Samples at a time; None for as many as take about 256 MB in the recorded layers, at most 500.
+    n_components : int, default=10
+        The rank, at most the number of samples, and of features together.
+    block_weights, solver, init, n_init, max_iter, tol
+        As in `CoupledNMF`; the blocks are ``pixels`` (``pixels0``, ... of several channels) and the layers.
     random_state : int or None, default=0
         The fit's seed is drawn from it; ``result.model.random_state`` is that seed.
     progress : callable, default=None
-        ``progress(what, done, total)`` after each batch of images ("recording") and each iteration ("fitting"), of
-        which there may be fewer than ``total``.
+        ``progress(what, done, total)`` after each batch ("recording") and each iteration ("fitting"), of which there
+        may be fewer than ``total``.
 
     Returns
     -------
@@ -107,10 +113,15 @@ def probe(
     ValueError
         If a layer is unknown or has negative activations, or a parameter is out of range.
     TypeError
-        If ``layers`` is anything but names.
+        If ``network``, ``data``, ``layers`` or ``inputs`` is of a kind that cannot be.
+
+    Examples
+    --------
+    >>> images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    >>> probe(network, images, n_components=2)
+    ProbeResult(20 inputs, 2 components of pixels: 8×8, 1: 4×6×6)
     """
-    images = data if isinstance(data, ImageSet) else ImageSet(data)
-    chosen = tuple(default_layers(network)) if layers is None else listed(layers)
     estimator = CoupledNMF(
         n_components,
         block_weights=block_weights,
@@ -118,18 +129,34 @@ def probe(
         init=init,
         n_init=n_init,
         max_iter=max_iter,
+        tol=tol,
         random_state=random_state,
     )
-    refuse(estimator, len(images), block_shapes(network, images, chosen))
-    recorded = record(network, images, chosen, negative=negative, predict=predict, progress=progress)
+    prepared = prepare(
+        network,
+        data,
+        layers=layers,
+        pool=pool,
+        negative=negative,
+        preprocess=preprocess,
+        inputs=inputs,
+        batch_size=batch_size,
+    )
+    refuse(estimator, prepared.source.n, prepared.shapes)
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress("recording", done, total)
+
+    recorded = record(prepared, predict=predict, store=store, progress=tell)
     return factor(recorded, estimator, progress=progress)
 
 
-def refuse(estimator: CoupledNMF, n_images: int, shapes: Mapping[str, Shape]) -> None:
-    """Raise ValueError if the estimator could not be fitted to so many images with blocks of these shapes."""
+def refuse(estimator: CoupledNMF, n_samples: int | None, shapes: Mapping[str, Shape]) -> None:
+    """Raise ValueError if the estimator could not be fitted to so many samples with blocks of these shapes."""
     k, n_features = estimator.n_components, sum(int(np.prod(shape)) for shape in shapes.values())
-    for limit, of in ((n_images, "images"), (n_features, "pixels and neurons")):
-        if isinstance(k, Integral) and k > limit:
+    for limit, of in ((n_samples, "inputs"), (n_features, "pixels and neurons")):
+        if limit is not None and isinstance(k, Integral) and k > limit:
             raise ValueError(
                 f"n_components={k} is more than the {limit} {of}, with which the fit would be exact whatever they are; "
                 f"choose {limit} or fewer."
@@ -152,42 +179,10 @@ def _begun(info: IterationInfo) -> None:
     raise _Begun
 
 
-def record(
-    network: nn.Module,
-    images: ImageSet,
-    layers: tuple[str, ...],
-    *,
-    negative: Literal["error", "clip"] = "error",
-    predict: Predict | None = None,
-    progress: Progress | None = None,
-) -> Recorded:
-    """Run the network over the images, once; the parameters are those of `probe`."""
-
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress("recording", done, total)
-
-    shapes = block_shapes(network, images, layers)
-    fingerprints = fingerprint(network), images.fingerprint()  # after a dry run, which gives lazy modules their weights
-    heard = Predictions(predict)
-    X = record_blocks(network, images, layers, negative=negative, hear=heard, progress=tell)
-    _refuse_other_shapes(X, shapes)
-    return Recorded(network, images, layers, shapes, negative, X, heard.labels, *fingerprints)
-
-
-def _refuse_other_shapes(X: Blocks, shapes: Mapping[str, Shape]) -> None:
-    """Raise ValueError if a layer gave images another shape than the blank one by which the shapes were found."""
-    for name, size in zip(X.names, X.layout.sizes, strict=True):
-        if size != math.prod(shapes[name]):
-            raise ValueError(
-                f"layer {name!r} has {size} features for an image in a batch, but shape {shapes[name]} for one alone; "
-                "choose a layer whose shape does not depend on the batch"
-            )
-
-
 def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | None = None) -> ProbeResult:
     """Fit an estimator's clone to what was recorded."""
-    images, device, rank = recorded.images, device_of(recorded.network), estimator.n_components
+    prepared, rank = recorded.prepared, estimator.n_components
+    device = device_of(prepared.network)
     base = estimator if progress is None else _heard_by(estimator, _teller(estimator, progress))
     with current(device):
         # Not fit, which Ctrl-C ends with what it has: out of rank_path it comes as KeyboardInterrupt.
@@ -196,8 +191,8 @@ def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | No
         settle_on_host(model)
     if progress is not None:
         progress("fitting", estimator.max_iter * estimator.n_init, estimator.max_iter * estimator.n_init)
-    parameters = {name: getattr(estimator, name) for name in ("solver", "init", "n_init", "max_iter")}
-    parameters |= {"n_iter": model.n_iter_, "negative": recorded.negative}
+    parameters = {name: getattr(estimator, name) for name in ("solver", "init", "n_init", "max_iter", "tol")}
+    parameters |= {"n_iter": model.n_iter_}
     parameters["block_weights"] = dict(zip(recorded.X.names, map(float, model.block_weights_), strict=True))
     origin = provenance(
         estimator.random_state,
@@ -206,9 +201,20 @@ def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | No
         parameters=parameters,
         device=str(device),
     )
-    labels = None if images.labels is None else images.labels.cpu().numpy()
     return ProbeResult(
-        model, F, recorded.shapes, recorded.layers, recorded.predictions, labels, origin, recorded.network
+        model=model,
+        F=F,
+        shapes=prepared.shapes,
+        how=prepared.layers,
+        predictions=recorded.predictions,
+        labels=recorded.labels,
+        provenance=origin,
+        network=prepared.network,
+        scores=recorded.scores,
+        minima=recorded.minima,
+        skipped=prepared.skipped,
+        inputs=prepared.inputs,
+        preprocess=prepared.source.preprocess,
     )
 
 

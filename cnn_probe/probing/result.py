@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnn_probe.activations.handover import current, to_host
-from cnn_probe.data.images import ImageSet
-from cnn_probe.networks.fingerprints import fingerprint
-from cnn_probe.networks.paper_net import PaperNet, device_of, load_network, save_network
-from cnn_probe.probing.blocks import Shape, record_blocks
-from cnn_probe.system.parts import MANIFEST, checked_part, read_header, write_parts
+from cnn_probe.activations.planning import Layer
+from cnn_probe.networks.calling import device_of, unwrapped
+from cnn_probe.probing.blocks import Block, Inputs, Shape
+from cnn_probe.probing.places import places_of
+from cnn_probe.probing.recording import Prepared, prepare, record
+from cnn_probe.probing.saved import read_result, refuse_other, write_result
 from coupled_nmf import CoupledNMF
 
-FORMAT = "cnn_probe result 2"
-OLD_FORMAT = "cnn_probe result 1"  # parts without digests, under names of their own
-MODEL, SAMPLES, NETWORK = PARTS = ("model.npz", "samples.npz", "network.pt")
-# Parts that no result names any more, and what is left of a save that was killed.
-STALE = r"(model|samples|network)-[0-9a-f]{12}\.(npz|pt)|\.((model|samples|network)-.*|result\.json.*)\.part"
+MOST_SHOWN = 8  # blocks that a result names of itself
 
 
 @dataclass(frozen=True)
@@ -36,63 +30,142 @@ class ProbeResult:
     Attributes
     ----------
     model : CoupledNMF
-        Fitted; its blocks are the input channels and the layers.
-    F : ndarray of shape (n_images, k)
-        How much of each pattern is in each image.
+        Fitted; its blocks are what is made of the inputs, and the layers.
+    F : ndarray of shape (n_samples, k)
+        How much of each pattern is in each input.
     shapes : dict of str to tuple of int
-        Shape of one sample of each block: (height, width) of a channel, (channels, height, width) of a layer.
-    layers : tuple of str
-        Names of the layers among the blocks.
-    predictions : ndarray of shape (n_images,) or None
-        The class that the network gives each image; None if its outputs give none.
-    labels : ndarray of shape (n_images,) or None
+        Shape of one sample of each block: (height, width) of a channel of the pictures, (channels, height, width) of a
+        layer.
+    how : tuple of Layer
+        The outputs that were recorded, and how.
+    predictions : ndarray of shape (n_samples,) or None
+        The class that the network gives each input; None if its outputs give none.
+    labels : ndarray of shape (n_samples,) or None
         The true classes, where there are any. They take no part in the factorization.
     provenance : dict
         Seed, versions, parameters, fingerprints of the data and of the network.
     network : Module or None
-        The network, for `transform`; None when it could not be loaded with the result.
+        The network, for `transform` and `where`; None when it could not be loaded with the result.
+    scores : float32 ndarray of shape (n_samples, n_classes) or None
+        What the network returns for each input, where that is a score for each class.
+    minima : dict of str to ndarray of shape (n_features,)
+        What was subtracted from blocks that are shifted.
+    skipped : dict of str to str
+        Outputs that were meant and could not be recorded: why.
+    inputs, preprocess
+        As `probe` was given them.
     """
 
     model: CoupledNMF
     F: NDArray[Any]
     shapes: dict[str, Shape]
-    layers: tuple[str, ...]
+    how: tuple[Layer, ...]
     predictions: NDArray[np.int64] | None
     labels: NDArray[np.int64] | None
     provenance: dict[str, Any]
-    network: nn.Module | None
+    network: nn.Module | None = None
+    scores: NDArray[np.float32] | None = None
+    minima: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    inputs: Inputs = True
+    preprocess: Callable[[Tensor], Any] | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers."""
+        return tuple(layer.name for layer in self.how)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the model, and what each holds."""
+        of_layers = {name: Block(name, layer.name, sign) for layer in self.how for name, sign in layer.blocks.items()}
+        return tuple(of_layers.get(name, Block(name)) for name in self.shapes)
 
     @property
     def accuracy(self) -> float | None:
-        """Part of the images that the network classifies rightly; None without labels, or without predictions."""
+        """Part of the inputs that the network classifies rightly; None without labels, or without predictions."""
         if self.labels is None or self.predictions is None:
             return None
         return float(np.mean(self.predictions == self.labels))
 
     @property
     def latent_images(self) -> NDArray[Any]:
-        """P as images: shape (k, channels, height, width)."""
-        channels = [name for name in self.shapes if name not in self.layers]
+        """P as images: shape (k, channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            If no pictures were factored.
+        """
+        channels = [block.name for block in self.blocks if block.layer is None and len(self.shapes[block.name]) == 2]
+        if not channels or not all(name.startswith("pixels") for name in channels):
+            raise ValueError("no pictures were factored, so there are no latent images; inputs= says what is")
         stacked = [self.model.block_components_[name].reshape(-1, *self.shapes[name]) for name in channels]
         return np.stack(stacked, axis=1)
 
     @property
     def neuron_patterns(self) -> dict[str, NDArray[Any]]:
-        """O of each layer in the layer's own shape: (k, channels, height, width) after a convolution."""
-        return {name: self.model.block_components_[name].reshape(-1, *self.shapes[name]) for name in self.layers}
+        """O of each layer's blocks in their own shape: (k, channels, height, width) of a convolution left whole."""
+        names = [block.name for block in self.blocks if block.layer is not None]
+        return {name: self.model.block_components_[name].reshape(-1, *self.shapes[name]) for name in names}
 
     def __repr__(self) -> str:
-        blocks = ", ".join(f"{name}: {'×'.join(map(str, shape))}" for name, shape in self.shapes.items())
+        blocks = [f"{name}: {'×'.join(map(str, shape))}" for name, shape in self.shapes.items()]
+        if len(blocks) > MOST_SHOWN:
+            blocks[MOST_SHOWN - 1 :] = [f"{len(blocks) - MOST_SHOWN + 1} more"]
         known = "" if self.accuracy is None else f", accuracy {self.accuracy:.1%}"
-        return f"ProbeResult({len(self.F)} images, {self.F.shape[1]} components of {blocks}{known})"
+        return f"ProbeResult({len(self.F)} inputs, {self.F.shape[1]} components of {', '.join(blocks)}{known})"
 
-    def transform(self, images: ImageSet | Tensor) -> NDArray[Any]:
-        """F of images that the fit has not seen.
+    def layer(self, name: str) -> Layer:
+        """How a layer was recorded.
+
+        Raises
+        ------
+        ValueError
+            If there is no layer of that name.
+        """
+        for layer in self.how:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"there is no layer {name!r} in this result; there are {', '.join(self.layers)}")
+
+    def prepare(self, data: Any) -> Prepared:
+        """Prepare to record inputs as those of the fit were recorded.
 
         Parameters
         ----------
-        images : ImageSet or Tensor of shape (n, channels, height, width)
-            In [0, 1], like the images of the fit.
+        data
+            As `probe` takes it.
+
+        Raises
+        ------
+        ValueError
+            If the result was loaded without its network, or the network has changed since.
+        """
+        return prepare(
+            self.own_network(),
+            data,
+            layers=[layer.name for layer in self.how],
+            pool={layer.name: layer.pool for layer in self.how},
+            negative={layer.name: layer.negative for layer in self.how},
+            preprocess=self.preprocess,
+            inputs=self.inputs,
+        )
+
+    def own_network(self) -> nn.Module:
+        """The network; raises ValueError if there is none, or it has changed since it was probed."""
+        if self.network is None:
+            raise ValueError("this result has no network; load it with ProbeResult.load(path, network=your_network).")
+        refuse_other(self.network, self.provenance)
+        return self.network
+
+    def transform(self, data: Any) -> NDArray[Any]:
+        """F of inputs that the fit has not seen.
+
+        Parameters
+        ----------
+        data
+            As `probe` takes it: pictures in [0, 1], if those of the fit were.
 
         Returns
         -------
@@ -103,45 +176,78 @@ class ProbeResult:
         ValueError
             If the result was loaded without its network, or the network has changed since.
         """
-        if self.network is None:
-            raise ValueError("this result has no network; load it with ProbeResult.load(path, network=your_network).")
-        _refuse_other(self.network, self.provenance)
-        negative = self.provenance["parameters"]["negative"]
-        image_set = images if isinstance(images, ImageSet) else ImageSet(images)
-        X = record_blocks(self.network, image_set, self.layers, negative=negative)
-        with current(device_of(self.network)):
+        X = record(self.prepare(data), shifts=self.minima).X
+        with current(device_of(self.own_network())):
             F: NDArray[Any] = to_host(self.model.transform(X))
         return F
+
+    def where(self, data: Any, factor: int, layer: str) -> NDArray[np.float32]:
+        """Where a factor is in each input, as a layer has it.
+
+        Of a layer that was pooled per channel, the channels at each place are solved for the components, as a sample's
+        are; of one that is whole, it is what the factor makes of each place, summed over the channels.
+
+        Parameters
+        ----------
+        data
+            As `probe` takes it.
+        factor : int
+            Counted from 0.
+        layer : str
+            One of ``layers``.
+
+        Returns
+        -------
+        ndarray of shape (n, *places)
+            Such as (n, height, width); (n,) of a layer without places. Each is at least 0, on the factor's own scale.
+
+        Raises
+        ------
+        ValueError
+            As of `transform`, or if there is no such factor or layer.
+        """
+        if not 0 <= factor < self.F.shape[1]:
+            raise ValueError(f"factor must be from 0 to {self.F.shape[1] - 1}, got {factor}")
+        how = self.layer(layer)
+        if how.pool in ("mean", "max") and len(how.shape) > 1:
+            prepared = self.prepare(data)
+            batches = prepared.source.batches(prepared.batch_size)
+            return places_of(prepared.network, batches, how, self.model, self.minima)[:, factor]
+        own = self.model.block_components_
+        pattern = sum(own[name][factor] for name in how.blocks).reshape(how.block_shape)
+        if how.pool == "whole" and len(how.shape) > 1:
+            pattern = pattern.sum(axis=how.output.channel_axis - 1)
+        elif len(how.shape) == 1:
+            pattern = pattern.sum()
+        F = self.transform(data)[:, factor]
+        return np.multiply.outer(F, pattern).astype(np.float32)
 
     def save(self, path: str | Path) -> None:
         """Write the result to a folder, without pickle. A `PaperNet` goes with it; another network stays yours.
 
         A process that is killed while it saves leaves what was in the folder before, or the new result, whole.
+        Functions, as ``preprocess`` is one, are not saved.
         """
-        header = {"format": FORMAT, "shapes": self.shapes, "layers": self.layers, "provenance": self.provenance}
-        with tempfile.TemporaryDirectory() as beside:
-            parts = self._write_parts(Path(beside))
-        write_parts(Path(path), header, parts, stale=STALE + _old_names(Path(path)))
-
-    def _write_parts(self, folder: Path) -> dict[str, bytes]:
-        """Write model, samples and network to an empty folder; return what is in it."""
-        self.model.save(folder / MODEL)
-        arrays: dict[str, Any] = {"F": self.F, "predictions": self.predictions, "labels": self.labels}
-        np.savez(folder / SAMPLES, **{name: array for name, array in arrays.items() if array is not None})
-        if isinstance(self.network, PaperNet):
-            if _is_probed(self.network, self.provenance):
-                save_network(self.network, folder / NETWORK)
-            else:
-                warnings.warn(
-                    "The network has changed since it was probed, and is not saved with the result; save first, "
-                    "then train on.",
-                    stacklevel=3,
-                )
-        return {file.name: file.read_bytes() for file in folder.iterdir()}
+        facts = {
+            "shapes": self.shapes,
+            "layers": [asdict(layer) for layer in self.how],
+            "skipped": dict(self.skipped),
+            "inputs": None if callable(self.inputs) else self.inputs,
+            "provenance": self.provenance,
+        }
+        samples = {"F": self.F, "predictions": self.predictions, "labels": self.labels, "scores": self.scores}
+        write_result(Path(path), facts, self.model, samples, self.minima, self.network)
 
     @classmethod
-    def load(cls, path: str | Path, *, network: nn.Module | None = None) -> ProbeResult:
-        """Read a result that `save` wrote; ``network`` stands in where none was saved.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        network: nn.Module | None = None,
+        preprocess: Callable[[Tensor], Any] | None = None,
+        inputs: Inputs | None = None,
+    ) -> ProbeResult:
+        """Read a result that `save` wrote; the network and the functions stand in where none were saved.
 
         Raises
         ------
@@ -149,118 +255,6 @@ class ProbeResult:
             If the folder does not hold a result, a file of it is damaged, or ``network`` is not the one that was
             probed.
         """
-        folder = Path(path)
-        header = read_header(folder)
-        try:
-            return _load(folder, header, network)
-        except ValueError:
-            now = read_header(folder)
-            if now == header:
-                raise
-            return _load(folder, now, network)  # another process has saved meanwhile
-
-
-def _old_names(folder: Path) -> str:
-    """What `STALE` has to match as well where the folder holds a result of the old format."""
-    try:
-        old = read_header(folder).get("format") == OLD_FORMAT
-    except ValueError:
-        return ""
-    return r"|(model|samples)\.npz|network\.pt" if old else ""
-
-
-def _refuse_other(network: nn.Module, provenance: Mapping[str, Any]) -> None:
-    """Raise ValueError if it is not the network that was probed, as far as the result knows."""
-    probed = provenance.get("network")
-    if not _is_probed(network, provenance):
-        raise ValueError(
-            "network is not the one that was probed: its fingerprint is "
-            f"{fingerprint(network, like=str(probed))}, that of the probed one {probed}; give the same class with the "
-            "same layers and weights, as they were then."
-        )
-
-
-def _is_probed(network: nn.Module, provenance: Mapping[str, Any]) -> bool:
-    """Whether it is the network that was probed; True if the result does not know."""
-    probed = provenance.get("network")
-    return probed is None or probed == fingerprint(network, like=str(probed))
-
-
-def _load(folder: Path, header: Mapping[str, Any], network: nn.Module | None) -> ProbeResult:
-    if header.get("format") not in (FORMAT, OLD_FORMAT):
-        raise ValueError(f"{folder} has format {header.get('format')!r}; this version reads {FORMAT!r}.")
-    files = {name: _part(folder, header, name) for name in PARTS}
-    for name in (MODEL, SAMPLES):
-        if files[name] is None:
-            raise ValueError(f"{folder / MANIFEST} names no {name}; the result has to be made anew.")
-    shapes, layers, provenance = _read_facts(folder / MANIFEST, header)
-    model = _read(files[MODEL], CoupledNMF.load)
-    samples = _read(files[SAMPLES], _read_samples)
-    if network is None and files[NETWORK] is not None:
-        network = _read(files[NETWORK], load_network)
-    if network is not None:
-        _refuse_other(network, provenance)
-    _refuse_mixture(folder, model, samples, shapes)
-    return ProbeResult(
-        model, samples["F"], shapes, layers, samples.get("predictions"), samples.get("labels"), provenance, network
-    )
-
-
-def _part(folder: Path, header: Mapping[str, Any], name: str) -> Path | None:
-    if header["format"] == FORMAT:
-        return checked_part(folder, header, name)
-    path = folder / name
-    return path if path.is_file() or name != NETWORK else None
-
-
-def _read(path: Path | None, read: Callable[[Any], Any]) -> Any:
-    try:
-        return read(path)
-    except Exception as error:  # damaged bytes fail anywhere in zip and NumPy, and with any error
-        raise ValueError(f"{path} is damaged ({error}); the result has to be made anew.") from error
-
-
-def _read_samples(path: Path) -> dict[str, NDArray[Any]]:
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        # Nothing is unpacked that is larger than the file, or is not a result's: `save` compresses nothing.
-        if sum(part.file_size for part in archive.zip.infolist()) > path.stat().st_size:
-            raise ValueError("it would be larger, unpacked, than what was saved")
-        samples = {name: archive[name] for name in ("F", "predictions", "labels") if name in archive.files}
-    if samples["F"].ndim != 2 or samples["F"].dtype.kind != "f":
-        raise ValueError(f"F is {samples['F'].dtype} of shape {samples['F'].shape}")
-    for name in samples.keys() - {"F"}:
-        if samples[name].shape != samples["F"].shape[:1] or samples[name].dtype.kind not in "iu":
-            raise ValueError(f"{name} is {samples[name].dtype} of shape {samples[name].shape}")
-    return samples
-
-
-def _read_facts(path: Path, header: Mapping[str, Any]) -> tuple[dict[str, Shape], tuple[str, ...], dict[str, Any]]:
-    """Shapes, layers and provenance, checked to be what `save` writes."""
-    try:
-        shapes = {name: tuple(shape) for name, shape in header["shapes"].items()}
-        layers, provenance = tuple(header["layers"]), header["provenance"]
-        whole = all(_is_length(length) for shape in shapes.values() for length in shape)
-        whole &= set(layers) < set(shapes) and provenance["parameters"]["negative"] in ("error", "clip")
-    except (KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{path} is damaged (shapes, layers or provenance); the result has to be made anew.")
-    return shapes, layers, provenance
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _refuse_mixture(folder: Path, model: CoupledNMF, samples: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
-    """Raise ValueError if model, samples and shapes cannot be of one result."""
-    expected = {name: math.prod(shape) for name, shape in shapes.items()}
-    found = dict(zip(model.layout_.names, model.layout_.sizes, strict=True))
-    if list(found.items()) != list(expected.items()):
-        raise ValueError(f"{folder} mixes two results: the model has blocks {found}, {MANIFEST} says {expected}.")
-    k, columns = model.components_.shape
-    if k != samples["F"].shape[1] or columns != sum(expected.values()):
-        raise ValueError(
-            f"{folder} mixes two results: components of shape {model.components_.shape} and F of shape "
-            f"{samples['F'].shape} do not go with blocks of {sum(expected.values())} columns."
-        )
+        found = read_result(Path(path), None if network is None else unwrapped(network))
+        found["inputs"] = found["inputs"] if inputs is None else inputs
+        return cls(**found, preprocess=preprocess)

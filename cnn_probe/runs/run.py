@@ -17,8 +17,8 @@ from cnn_probe.data.images import ImageData, ImageSet
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import TrainingPlan, train
-from cnn_probe.probing.blocks import block_shapes
-from cnn_probe.probing.probe import Progress, Recorded, factor, record, refuse
+from cnn_probe.probing.probe import Progress, factor, refuse
+from cnn_probe.probing.recording import Recorded, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.run_figures import draw_result
 from cnn_probe.report.run_page import Probed, mark_of_run, write_run_page
@@ -134,7 +134,8 @@ def _common_request(data: ImageData, plan: RunPlan) -> dict[str, Any]:
 def _refuse_ranks(data: ImageData, plan: RunPlan) -> None:
     """Find out before the training, not after."""
     network = build_network(data.in_channels, data.image_size, data.n_classes, 0)
-    refuse(plan.estimator(max(plan.ranks), 0), len(data.test), block_shapes(network, data.test, network.paper_layers))
+    shapes = prepare(network, data.test, layers=network.paper_layers, pool="whole").shapes
+    refuse(plan.estimator(max(plan.ranks), 0), len(data.test), shapes)
 
 
 def _is_finished(folder: Path, request: dict[str, Any], say: Callable[[str], None]) -> bool:
@@ -197,16 +198,13 @@ def _train_and_record(data: ImageData, plan: RunPlan, seed: int, progress: Progr
         progress=lambda step, n_steps, loss: progress(f"seed {seed}: training", step, n_steps),
     )
     return record(
-        network,
-        data.test,
-        network.paper_layers,
-        progress=lambda step, done, total: progress(f"seed {seed}: {step}", done, total),
+        prepare(network, data.test, layers=network.paper_layers, pool="whole"),
+        progress=lambda done, total: progress(f"seed {seed}: recording", done, total),
     )
 
 
 def _accuracy(recorded: Recorded) -> float:
-    assert recorded.images.labels is not None
-    return float(np.mean(recorded.predictions == recorded.images.labels.numpy()))
+    return float(np.mean(recorded.predictions == recorded.labels))
 
 
 def commonest(images: ImageSet) -> float:

@@ -23,7 +23,7 @@ from cnn_probe.measures.diagnostics import (
 )
 from cnn_probe.networks.paper_net import PaperNet, build_network
 from cnn_probe.networks.training import TrainingPlan, evaluate, train
-from cnn_probe.probing.blocks import block_shapes, record_blocks
+from cnn_probe.probing import recording
 from cnn_probe.studies.record import FitRecord, NetworkRecord
 from cnn_probe.studies.records import Arrays
 from cnn_probe.studies.settings import Settings
@@ -45,7 +45,7 @@ def measure_network(
     evaluation = evaluate(network, data.test)
     assert evaluation.accuracy is not None
     assert evaluation.class_accuracy is not None
-    X = record_blocks(network, data.test, layers)
+    X = recording.record(recording.prepare(network, data.test, layers=layers, pool="whole")).X
     values, together = spectra(X)
     scale = {name: float(np.sqrt(np.mean(np.square(X[name], dtype=np.float64)))) for name in X.names}
     weight = sum(X[name].size * scale[name] ** 2 for name in X.names)
@@ -93,7 +93,7 @@ def _fit_record(fit: RankFit, weight: float) -> FitRecord:
 def _pictures(network: PaperNet, data: ImageData, model: CoupledNMF, F: Any) -> Arrays:
     """Latent images, neuron patterns, and which classes use which pattern, at the first rank."""
     assert data.test.labels is not None
-    shapes = block_shapes(network, data.test, network.paper_layers)
+    shapes = recording.prepare(network, data.test, layers=network.paper_layers, pool="whole").shapes
     arrays: Arrays = {
         f"components_{name}": model.block_components_[name].reshape(-1, *shape).astype(np.float32)
         for name, shape in shapes.items()

@@ -15,8 +15,8 @@ import numpy as np
 from cnn_probe.data.images import ImageData
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import TrainingPlan, order_of_training
-from cnn_probe.probing.blocks import block_shapes
 from cnn_probe.probing.probe import provenance
+from cnn_probe.probing.recording import prepare
 from cnn_probe.studies.measuring import fit_ranks, measure_network
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import DamagedRecordError, read_record, record_key, write_record
@@ -132,7 +132,8 @@ def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingP
     for plan in plans:
         order_of_training(data.train.labels.cpu(), plan)
     network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
-    n_features = sum(math.prod(shape) for shape in block_shapes(network, data.test, network.paper_layers).values())
+    shapes = prepare(network, data.test, layers=network.paper_layers, pool="whole").shapes
+    n_features = sum(map(math.prod, shapes.values()))
     most, largest = min(len(data.test), n_features), max(settings.ranks)
     if largest > most:
         raise ValueError(

@@ -9,7 +9,8 @@ from torch import nn
 
 from cnn_probe import ProbeResult, build_network, load_dataset, probe
 from cnn_probe.networks.fingerprints import fingerprint
-from cnn_probe.probing.probe import factor, record
+from cnn_probe.probing.probe import factor
+from cnn_probe.probing.recording import prepare, record
 from coupled_nmf import CoupledNMF
 
 OLD = "f98932ec6071035c"  # of `filled`, by version 1
@@ -192,7 +193,7 @@ def test_a_result_knows_the_network_and_images_that_were_recorded_not_what_becam
 
 def test_ranks_of_one_recording_are_of_one_network(images):
     network = filled()
-    recorded = record(network, images, ("1",))
+    recorded = record(prepare(network, images, layers=["1"]))
     nn.init.zeros_(network[0].weight)
     found = [factor(recorded, CoupledNMF(k, random_state=0)).provenance["network"] for k in (1, 2)]
     assert found == [fingerprint(filled())] * 2

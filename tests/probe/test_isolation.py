@@ -11,9 +11,10 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from activations import activations_of
 from torch import nn
 
-from cnn_probe.activations.recorder import ActivationRecorder, record_activations
+from cnn_probe.activations.recorder import ActivationRecorder
 from cnn_probe.data.images import ImageSet
 from cnn_probe.networks.state import CPU, evaluating, run_isolated
 from cnn_probe.networks.training import TrainingPlan, evaluate, train
@@ -148,7 +149,7 @@ def test_an_interrupt_of_an_evaluation_leaves_no_trace(images):
 def test_an_interrupt_of_a_recording_leaves_no_hook_and_no_trace(images):
     made = network().train()
     interrupt_at_any_moment(
-        lambda: record_activations(made, images.images, ["1"], batch_size=8, negative="clip"), made, training=True
+        lambda: activations_of(made, images.images, ["1"], batch_size=8, negative="clip"), made, training=True
     )
 
 
@@ -179,8 +180,8 @@ class Interrupting(OrderedDict):
 def test_an_interrupt_before_a_hooks_handle_is_kept_leaves_no_hook(monkeypatch, at):
     made, register, calls = network(), nn.Module.register_forward_hook, []
 
-    def interrupted(self, hook):
-        register(self, hook)
+    def interrupted(self, hook, **how):
+        register(self, hook, **how)
         calls.append(hook)
         if len(calls) == at:
             raise KeyboardInterrupt
@@ -306,7 +307,7 @@ def test_evaluations_and_recordings_of_one_network_in_threads_give_what_they_giv
 
     def look():
         found = evaluate(made, images, batch_size=8).predictions
-        return found, record_activations(made, images.images, ["2"], batch_size=16, negative="clip")["2"]
+        return found, activations_of(made, images.images, ["2"], batch_size=16, negative="clip")["2"]
 
     alone = look()
 

@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn.functional import conv2d, linear, max_pool2d
 
 from cnn_probe.networks import paper_net
+from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.paper_net import (
     PaperNet,
     build_network,
-    device_of,
     load_network,
     save_network,
 )

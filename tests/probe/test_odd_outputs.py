@@ -5,11 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from activations import activations_of
 from torch import nn
 
 from cnn_probe import ImageSet, probe
-from cnn_probe.activations.handover import record_tensors
-from cnn_probe.activations.recorder import activation_shapes, record_activations
 
 IMAGES = torch.rand(503, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
@@ -67,28 +66,22 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 def test_a_layer_that_puts_out_no_plain_array_is_named(kind):
     network = network_of(ODD[kind])
-    message = f"layer 'odd' returns a tensor that is {kind}; choose a layer"
-    with pytest.raises(ValueError, match=message):
-        probe(network, IMAGES[:9], layers=["odd"], n_components=2)
-    with pytest.raises(ValueError, match=message):
-        record_activations(network, IMAGES[:9], ["odd"])
-    with pytest.raises(ValueError, match=message):
-        activation_shapes(network, (1, 4, 4), ["odd"])
+    for how in ({}, {"inputs": False}):
+        message = f"layer 'odd' cannot be recorded: it returns a tensor that is {kind}; choose another layer"
+        with pytest.raises(ValueError, match=message):
+            probe(network, IMAGES[:9], layers=["odd"], n_components=2, **how)
 
 
-@pytest.mark.parametrize("record", [record_activations, record_tensors])
-def test_a_layer_whose_width_depends_on_the_batch_is_not_broadcast(record):
+def test_a_layer_whose_width_depends_on_the_batch_is_not_broadcast():
     network = network_of(lambda rows: rows[:, : 12 if len(rows) > 10 else 1])
-    with pytest.raises(ValueError, match=r"layer 'odd' has 12 features .* and 1 for one of another, of 3 images"):
-        record(network, IMAGES, ["odd"])
+    with pytest.raises(ValueError, match=r"layer 'odd' has shape \(1,\) for a sample of one .* and \(12,\) for one"):
+        activations_of(network, IMAGES, ["odd"])
 
 
-def test_a_layer_of_another_shape_than_for_one_image_is_named():
-    def squeeze(rows):  # of one image nothing is left but a number an image
-        return rows[:, :6].sum(1, keepdim=True) if len(rows) == 1 else rows[:, :6]
-
-    with pytest.raises(ValueError, match=r"layer 'odd' has 6 features for an image in a batch, but shape \(1,\)"):
-        probe(network_of(squeeze), IMAGES[:9], layers=["odd"], n_components=1)
+def test_a_layer_of_another_shape_for_some_batches_is_named():
+    network = network_of(lambda rows: rows[:, : len(rows)])
+    with pytest.raises(ValueError, match=r"its shape depends on the batch \(\(2, 2\) for 2 samples and \(3, 3\) for 3"):
+        probe(network, IMAGES[:9], layers=["odd"], n_components=1)
 
 
 class Ending(nn.Module):

@@ -13,7 +13,7 @@ from torch import nn
 from cnn_probe import ProbeResult, build_network, load_dataset, probe
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.paper_net import save_network
-from cnn_probe.probing.result import _read_samples
+from cnn_probe.probing.saved import _read_samples
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,7 @@ def save_as_before(result, folder):
     np.savez(folder / "samples.npz", F=result.F, predictions=result.predictions, labels=result.labels)
     save_network(result.network, folder / "network.pt")
     provenance = {name: value for name, value in result.provenance.items() if name != "network"}
+    provenance["parameters"] = {**provenance["parameters"], "negative": "error"}
     header = {"format": "cnn_probe result 1", "shapes": result.shapes, "layers": result.layers}
     (folder / "result.json").write_text(json.dumps({**header, "provenance": provenance}))
 
@@ -206,8 +207,8 @@ def test_a_damaged_manifest_is_one_error_that_names_it(folder):
     wrong = {
         "parts": [None, [], {}, {"model.npz": "../../etc"}, {**header["parts"], "samples.npz": 5}],
         "shapes": [None, [], {"pixels": 3}, {"pixels": [0]}, {**header["shapes"], "relu1": [10, 12, 11]}],
-        "layers": [None, ["relu3"], [["relu1"]], 4],
-        "provenance": [None, {}, {"parameters": None}, {"parameters": {"negative": "other"}}],
+        "layers": [None, ["relu3"], [["relu1"]], 4, [{**header["layers"][0], "pool": "sum"}]],
+        "provenance": [None, {}, {"parameters": None}],
     }
     for name, values in wrong.items():
         whole += [json.dumps({**header, name: value}).encode() for value in values]
