@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.data.images import ImageData, ImageSet
+    from cnn_probe.data.picture_folder import PictureFolder
     from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
     from cnn_probe.networks.training import TrainingPlan, evaluate, train
     from cnn_probe.probing.probe import probe
@@ -15,6 +16,7 @@ __all__ = [
     "ImageData",
     "ImageSet",
     "PaperNet",
+    "PictureFolder",
     "ProbeResult",
     "TrainingPlan",
     "build_network",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "cnn_probe.data.datasets": ("load_dataset",),
     "cnn_probe.data.images": ("ImageData", "ImageSet"),
+    "cnn_probe.data.picture_folder": ("PictureFolder",),
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),

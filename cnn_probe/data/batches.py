@@ -16,6 +16,7 @@ from torch.utils.data import default_collate as collate
 from cnn_probe.data.batch_parts import Preprocess, count_of, parts_of, pictures_of, preprocessed
 from cnn_probe.data.digests import count_values, said_of
 from cnn_probe.data.images import ImageData, ImageSet
+from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.data.pillow import tensor_of
 
 
@@ -81,17 +82,20 @@ class Source:
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with whatever is fed, shown or a label; reads all data once."""
-        if isinstance(self._data, ImageSet) and self.preprocess is None:
-            return self._data.fingerprint()
+        own_digest = self._data.fingerprint() if isinstance(self._data, ImageSet | PictureFolder) else ""
+        if own_digest and self.preprocess is None:
+            return own_digest
         parts: dict[str, Any] = {}
         for number, batch in enumerate(self.batches(64)):
+            if own_digest and number:
+                break
             own = {"labels": batch.labels, "pictures": batch.pictures}
             # Of what is made of pictures, the first few tell: the rest is made in the same way.
             if self.preprocess is None or number == 0:
                 own |= {f"inputs {i}": value for i, value in enumerate(batch.inputs)} | batch.keywords
             for name, value in own.items():
                 count_values(parts, str(name), value)
-        whole = hashlib.sha256(b"batches 1" + said_of(self.preprocess).encode())
+        whole = hashlib.sha256(f"batches 1 {own_digest} {said_of(self.preprocess)}".encode())
         for name in sorted(parts):
             whole.update(name.encode() + parts[name].digest())
         return whole.hexdigest()[:16]

@@ -1,0 +1,112 @@
+"""A folder of pictures, read one by one: any number of them, with classes or without."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cnn_probe.data.class_folders import folders_in, images_in, listed
+from cnn_probe.data.pillow import read_image
+from cnn_probe.system.names import shown
+
+LARGEST_SIDE = 4096  # pixels
+
+
+class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
+    """Pictures in a folder, or in one folder for each class, in [0, 1]; each is read when it is asked for.
+
+    Parameters
+    ----------
+    folder : path
+        Holds pictures, which then have no labels; or folders of pictures, which are the classes. Hidden files are left
+        out. Pictures are turned as their EXIF data say; transparency is dropped.
+    size : int or (height, width), default=224
+        Each is made so small, or large, that it covers this many pixels, and its middle is cut out.
+    channels : {1, 3}, default=3
+        Grey, or red, green and blue.
+
+    Attributes
+    ----------
+    files : tuple of Path
+    names : tuple of str
+        Their paths in the folder.
+    labels : tuple of int or None
+        The class of each, counted from 0.
+    class_names : tuple of str
+        Names of the folders, sorted; empty without classes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no picture in it.
+    ValueError
+        If it holds pictures and folders of pictures, or a parameter cannot be; when a picture is read, if it cannot be.
+    """
+
+    def __init__(self, folder: str | Path, size: int | tuple[int, int] = 224, *, channels: int = 3) -> None:
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        whole = all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in self.size)
+        if len(self.size) != 2 or not whole:
+            raise ValueError(f"size must be 1 to {LARGEST_SIDE} pixels, or a height and a width, got {size!r}")
+        if channels not in (1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3, got {channels!r}")
+        self.channels, self.folder = channels, Path(folder).expanduser()
+        self.files, self.labels, self.class_names = _files_of(self.folder)
+        self.names = tuple(file.relative_to(self.folder).as_posix() for file in self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
+        """Return a picture (channels, height, width), with its label if there are classes."""
+        pixels = read_image(self.files[index], self._prepared)
+        channels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+        picture = torch.from_numpy(np.ascontiguousarray(channels)).to(torch.float32).div_(255)
+        return picture if self.labels is None else (picture, self.labels[index])
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        classes = f" of {len(self.class_names)} classes" if self.class_names else ""
+        return f"PictureFolder({len(self)} pictures{classes}, {self.channels}×{height}×{width})"
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with a name, a byte of a file, a class, or the size."""
+        digest = hashlib.sha256(
+            repr((self.names, self.size, self.channels, self.class_names)).encode("utf-8", "replace")
+        )
+        for path in self.files:
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()[:16]
+
+    def _prepared(self, image: Image.Image) -> Image.Image:
+        turned = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
+        return ImageOps.fit(turned, self.size[::-1], Image.Resampling.BILINEAR)
+
+
+def _files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[int, ...] | None, tuple[str, ...]]:
+    """Files, labels, and names of classes."""
+    where = shown(str(folder), None)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{where} is no folder; name one that holds pictures, or a folder of them a class")
+    own = images_in(folder)
+    classes = {name: images_in(folder / name) for name in folders_in(folder)}
+    filled = {name: files for name, files in classes.items() if files}
+    if own and filled:
+        raise ValueError(
+            f"{where} holds pictures, and folders of pictures ({listed(list(filled))}): give one that holds either"
+        )
+    if own:
+        return tuple(own), None, ()
+    if not filled:
+        among = f"; it holds the folders {listed(list(classes))}, without any" if classes else ""
+        raise FileNotFoundError(f"no pictures lie in {where}{among}")
+    labels = np.repeat(np.arange(len(filled)), [len(files) for files in filled.values()]).tolist()
+    return tuple(file for files in filled.values() for file in files), tuple(labels), tuple(filled)
