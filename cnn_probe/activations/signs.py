@@ -172,8 +172,8 @@ class Seen:
         return smallest
 
     def _add_channels(self, values: Tensor, magnitude: float) -> None:
-        channels = values.movedim(self._axis, 1).flatten(2) if values.ndim > 1 else values[:, None]
-        channels = channels if channels.ndim == 3 else channels[..., None]
+        flat = values.ndim < 3  # without places
+        channels = values.reshape(len(values), -1, 1) if flat else values.movedim(self._axis, 1).flatten(2)
         minima = channels.amin(dim=(0, 2)).cpu().numpy()
         exact = channels if PLAIN[0] < magnitude < PLAIN[1] else channels.double()
         sums = exact.sum(dim=2).sum(dim=0, dtype=torch.float64).cpu().numpy()
