@@ -67,6 +67,7 @@ def test_halves_do_not_overflow_in_a_mean(dtype):
     output = torch.full((2, 3, 64, 64), 60000.0, dtype=dtype)
     units = Units("layer", (3, 64, 64), pool="mean")
     (rows,) = units.rows(*units.look(output)).values()
+    assert rows.dtype == torch.float32
     assert torch.equal(rows, output[:, :, 0, 0].to(torch.float32))
 
 

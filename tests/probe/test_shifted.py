@@ -24,6 +24,7 @@ def test_rows_and_shape():
         np.testing.assert_array_equal(shifted[key], expected[key])
         assert type(shifted[key]) is np.ndarray
     np.testing.assert_array_equal(np.asarray(shifted), expected)
+    np.testing.assert_array_equal(Shifted(ROWS - 1, MINIMA)[:], np.maximum(ROWS - 1 - MINIMA, 0))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(shifted))[:], expected)
     for key in (3, (slice(3), 0)):
         with pytest.raises(IndexError, match="several rows alone"):

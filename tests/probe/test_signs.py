@@ -64,7 +64,7 @@ def test_the_network_keeps_its_output(rule):
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e25], ids=["tiny", "plain", "huge"])
 def test_dropped_energy_against_a_slow_loop(scale):
-    values = activations((7, 3, 20, 17), scale) + 0.2 * scale
+    values = activations((7, 3, 40, 41), scale) + 0.2 * scale
     seen = Seen("layer", "clip")
     for batch in values.split(3):
         seen.add(batch)

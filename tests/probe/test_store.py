@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from collections import namedtuple
@@ -38,7 +39,11 @@ def test_rows_can_be_written_again_until_they_are_committed(opened):
     """A batch that did not fit is tried again, in two."""
     with opened() as store:
         record(store, stop=8)
-        store.write("relu1", slice(8, 16), np.zeros((8, 5), np.float32))
+        for name, values in ROWS.items():
+            store.write(name, slice(8, 16), np.zeros_like(values[8:16]))
+        store.write("relu1", slice(8, 12), ROWS["relu1"][8:12])
+        with pytest.raises(ValueError, match=r"16 rows cannot be committed: \{'relu1': 12\}"):
+            store.commit(16)
         record(store)
         store.finish()
     check_whole(store)
@@ -166,7 +171,9 @@ def damage(path, how):
     if how == "manifest cut":
         manifest.write_text(text[: len(text) // 2])
     elif how == "manifest changed":
-        manifest.write_text(text.replace('"rows_done": ', '"rows_done": 1'))
+        manifest.write_text(
+            text.replace('"rows_done": 12', '"rows_done": 11').replace('"finished": true', '"finished": false')
+        )
     elif how == "manifest of another":
         manifest.write_text(json.dumps([1]))
     elif how == "file short":
@@ -199,6 +206,29 @@ def test_what_is_damaged_is_said_and_made_anew(tmp_path, how, stop):
         record(again)
         again.finish()
     check_whole(again)
+
+
+def test_a_store_under_the_name_of_another_is_not_taken(tmp_path):
+    with open_store(tmp_path) as store:
+        record(store)
+        store.finish()
+    with open_store(tmp_path, FACTS | {"network": "another"}) as other:
+        pass
+    shutil.rmtree(other.path)
+    store.path.rename(other.path)
+    with pytest.warns(UserWarning, match="store.json is of another store"):
+        again = open_store(tmp_path, FACTS | {"network": "another"})
+    with again:
+        assert again.rows_done == 0
+
+
+def test_rows_that_were_not_committed_are_cut_off(opened):
+    with opened(None) as store:
+        record(store)
+        for name, values in ROWS.items():
+            store.write(name, slice(N, N + 4), values[:4])
+        store.finish()
+    check_whole(store)
 
 
 def test_who_reads_a_store_keeps_it_while_it_is_made_anew(tmp_path):
@@ -250,6 +280,8 @@ def test_a_disk_that_fills_up_keeps_what_was_committed(tmp_path):
         [sys.executable, "-c", FILL, str(tmp_path)], env=with_tests(), capture_output=True, text=True, check=False
     )
     assert "is full; 8 rows are kept, and the next pass with the same store begins behind them" in done.stderr
+    (outputs,) = tmp_path.glob("*/003-outputs.npy")
+    assert outputs.stat().st_size == 128 + 8 * 800, "what was written in part has given its room back"
     with open_store(tmp_path) as again:
         assert again.rows_done == 8
         record(again)
