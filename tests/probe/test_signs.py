@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_probe.activations.signs import SIGN_RULES, Seen, as_float32, block_name, refusal, restore
+from cnn_probe.activations.signs import CHUNK, SIGN_RULES, Seen, as_float32, block_name, refusal, restore
 from cnn_probe.activations.store import Shifted
 from cnn_probe.activations.units import Units, by_layer
 
@@ -63,7 +63,8 @@ def test_the_network_keeps_its_output(rule):
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e25], ids=["tiny", "plain", "huge"])
-def test_dropped_energy_against_a_slow_loop(scale):
+def test_dropped_energy_against_a_slow_loop(scale, monkeypatch):
+    monkeypatch.setattr("cnn_probe.activations.signs.PIECE", 2 * CHUNK)
     values = activations((7, 3, 40, 41), scale) + 0.2 * scale
     seen = Seen("layer", "clip")
     for batch in values.split(3):
