@@ -33,8 +33,6 @@ class SignRule:
         One for each block of the layer.
     refuses : bool
         Negative activations are an error.
-    drops : bool
-        They are lost.
     shifts : bool
         The blocks hold them as they are until all data have been seen, and the minimum of each channel with them.
     """
@@ -42,7 +40,6 @@ class SignRule:
     parts: Callable[[Tensor, float], tuple[Tensor, ...]]
     signs: tuple[Sign, ...] = ("+",)
     refuses: bool = False
-    drops: bool = False
     shifts: bool = False
 
 
@@ -60,7 +57,7 @@ def _halves(values: Tensor, smallest: float) -> tuple[Tensor, ...]:
 
 SIGN_RULES = {
     "error": SignRule(_as_they_are, refuses=True),
-    "clip": SignRule(_clipped, drops=True),
+    "clip": SignRule(_clipped),
     "split": SignRule(_halves, signs=("+", "-")),
     "shift": SignRule(_as_they_are, shifts=True),
 }
@@ -116,7 +113,7 @@ class Seen:
     layer : str
         Its name, for messages.
     rule : {"error", "clip", "split", "shift"}, default="error"
-        What is to be done; nothing is summed that it does not need.
+        What is to be done. Nothing is summed under "error" before there is something to refuse.
     channel_axis : int, default=1
         Of the output, whose axis 0 is the sample.
 
@@ -125,8 +122,7 @@ class Seen:
     smallest : float
         The least activation.
     energy, negative_energy : float
-        Sums of squares, of all activations and of those below zero. Under "error" of the batch that is refused alone,
-        under "split" 0.
+        Sums of squares, of all activations and of those below zero; under "error" of the batch that is refused alone.
     minima : float32 array of shape (n_channels,) or None
         The least activation of each channel, under "shift".
 
@@ -163,7 +159,7 @@ class Seen:
                 f"layer {self.layer!r} has activations that are infinite or NaN; look at its weights and inputs"
             )
         self.smallest = min(self.smallest, smallest)
-        if self.rule.drops or self.rule.shifts or self.refused:
+        if self.refused or not self.rule.refuses:
             magnitude = max(-smallest, largest)
             self.energy += _energy(values, magnitude)
             if smallest < 0:

@@ -62,11 +62,12 @@ def test_the_network_keeps_its_output(rule):
     assert torch.equal(values, before)
 
 
+@pytest.mark.parametrize("rule", ["clip", "split", "shift"])
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e25], ids=["tiny", "plain", "huge"])
-def test_dropped_energy_against_a_slow_loop(scale, monkeypatch):
+def test_dropped_energy_against_a_slow_loop(rule, scale, monkeypatch):
     monkeypatch.setattr("cnn_probe.activations.signs.PIECE", 2 * CHUNK)
     values = activations((7, 3, 40, 41), scale) + 0.2 * scale
-    seen = Seen("layer", "clip")
+    seen = Seen("layer", rule)
     for batch in values.split(3):
         seen.add(batch)
     energy = negative = 0.0
