@@ -73,7 +73,7 @@ def _fits(layer: str, key: Any) -> bool:
 
 
 def _refuse_unknown(argument: str, choice: Any, choices: Collection[str]) -> None:
-    if choice not in choices:
+    if not isinstance(choice, str) or choice not in choices:
         raise ValueError(f"{argument} must be {_listed(choices)}, got {choice!r}")
 
 

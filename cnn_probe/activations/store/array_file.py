@@ -36,14 +36,13 @@ class ArrayFile:
         self._file: FileIO | None = None
 
     def begin(self) -> None:
-        """Make the file anew: who reads one that was there keeps it."""
-        self.path.unlink(missing_ok=True)
+        """Make the file, where there is none: one that was there is to be deleted, so that who reads it keeps it."""
         self.rows = 0
         self._file = FileIO(self.path, "x+")
         self._write(0, self._header(0))
 
     def go_on(self, rows: int) -> None:
-        """Open a file that holds so many rows, and cut off what is behind them.
+        """Open a file that holds so many rows; what is behind them is written over, or cut off at last.
 
         Raises
         ------
@@ -54,7 +53,6 @@ class ArrayFile:
         if not self.path.is_file() or self.path.stat().st_size < end:
             raise Damaged(f"{self.path.name} is missing, or shorter than the {rows} rows that it had")
         self._file = FileIO(self.path, "r+")
-        self._file.truncate(end)
         self._write(0, self._header(0))
         self.rows = rows
 

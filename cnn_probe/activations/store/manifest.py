@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ class Manifest:
     facts: dict[str, Any]
     rows_done: int = 0
     finished: bool = False
-    running: Any = field(default_factory=dict)
-    shifts: Any = field(default_factory=dict)
+    running: Any = field(default_factory=lambda: pack({}))
+    shifts: Any = field(default_factory=lambda: pack({}))
 
     def write(self, folder: Path) -> None:
         """Take the place of what the folder's manifest was."""
@@ -98,12 +98,12 @@ def pack(value: Any) -> Any:
     {'minima': array([0.1, inf], dtype=float32), 'smallest': -inf}
     """
     if isinstance(value, Mapping):
-        return {str(key): pack(inner) for key, inner in value.items()}
+        return {"mapping": {str(key): pack(inner) for key, inner in value.items()}}
     if isinstance(value, (list, tuple)):
         return [pack(inner) for inner in value]
     if isinstance(value, np.ndarray):
         content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
-        return {"array": content, "dtype": value.dtype.str, "shape": value.shape}
+        return {"array": [content, value.dtype.str, value.shape]}
     value = value.item() if isinstance(value, np.generic) else value
     return {"float": value.hex()} if isinstance(value, float) else value
 
@@ -114,9 +114,17 @@ def unpack(value: Any) -> Any:
         return [unpack(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    if set(value) == {"float"}:
-        return float.fromhex(value["float"])
-    if set(value) == {"array", "dtype", "shape"}:
-        array = np.frombuffer(base64.b64decode(value["array"]), dtype=value["dtype"])
-        return array.reshape(value["shape"]).copy()
-    return {key: unpack(inner) for key, inner in value.items()}
+    ((kind, content),) = value.items()
+    return _UNPACK[kind](content)
+
+
+def _array(content: Any) -> np.ndarray[Any, Any]:
+    numbers, dtype, shape = content
+    return np.frombuffer(base64.b64decode(numbers), dtype=dtype).reshape(shape).copy()
+
+
+_UNPACK: dict[str, Callable[[Any], Any]] = {
+    "mapping": lambda content: {key: unpack(inner) for key, inner in content.items()},
+    "array": _array,
+    "float": float.fromhex,
+}
