@@ -51,10 +51,10 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
     """
 
     def __init__(self, folder: str | Path, size: int | tuple[int, int] = 224, *, channels: int = 3) -> None:
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        whole = all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in self.size)
-        if len(self.size) != 2 or not whole:
+        height, width = sides = (size, size) if isinstance(size, int) else tuple(size)
+        if not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in sides):
             raise ValueError(f"size must be 1 to {LARGEST_SIDE} pixels, or a height and a width, got {size!r}")
+        self.size = (height, width)
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3, got {channels!r}")
         self.channels, self.folder = channels, Path(folder).expanduser()
@@ -88,7 +88,7 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
 
     def _prepared(self, image: Image.Image) -> Image.Image:
         turned = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
-        return ImageOps.fit(turned, self.size[::-1], Image.Resampling.BILINEAR)
+        return ImageOps.fit(turned, (self.size[1], self.size[0]), Image.Resampling.BILINEAR)
 
 
 def _files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[int, ...] | None, tuple[str, ...]]:
