@@ -1,4 +1,4 @@
-"""The command line: ``cnn-probe run`` and ``cnn-probe study``.
+"""The command line: ``cnn-probe run``, ``cnn-probe probe`` and ``cnn-probe study``.
 
 Nothing here is slow to import: PyTorch and what needs it come once the arguments are known to be right.
 """
@@ -13,15 +13,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
+from cnn_probe.arguments import build_parser, by_layer, tell
 from cnn_probe.studies import STUDIES, Settings
-from cnn_probe.system.names import printable
 
-# Kept here by name, since the module that defines them takes seconds to import; a test holds them against it.
-DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
 QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # small data: minutes, not hours
 # What the library's messages call by its parameters.
 AS_OPTIONS = {
@@ -30,88 +28,6 @@ AS_OPTIONS = {
     "stopped at max_iter=": "stopped at --max-iter ",
     "raise max_iter": "raise --max-iter",
 }
-MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        _tell(f"{self.prog}: {message} ({self.prog} --help says what there is)")
-        self.exit(2)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``cnn-probe``."""
-    parser = _Parser(prog="cnn-probe", description="Look into a network by factoring images and activations together.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
-    study = commands.add_parser("study", help="run the paper's case studies")
-    study.add_argument("study", choices=[*STUDIES, "all"])
-    study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
-    ranks, seeds = _Numbers("a rank", 1, MOST_RANK), _Numbers("a seed", 0, MOST_SEED)
-    few, many = "10", "10,20,30,40,50"
-    for command in (run, study):
-        of_run = command is run
-        epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
-        command.add_argument("--data", default="digits", choices=DATA_SETS, help="default: digits")
-        command.add_argument("--data-root", type=Path, help="folder with the data")
-        command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
-        command.add_argument("--ranks", type=ranks, help=f"e.g. 10,20,30 (default: {few if of_run else many})")
-        command.add_argument("--seeds", type=seeds, help=f"e.g. 0,1,2 (default: {'0' if of_run else '0,1,2'})")
-        command.add_argument("--resume", action="store_true", help="go on from what is finished")
-        command.add_argument(
-            "--epochs",
-            type=_Number("an epoch count", 1, MOST_EPOCHS),
-            help=f"passes over the training data (default: {epochs})",
-        )
-        command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
-        command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
-        command.add_argument(
-            "--max-iter",
-            type=_Number("an iteration limit", 1, MOST_ITERATIONS),
-            default=200,
-            help="of a factorization (default: 200)",
-        )
-        command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
-    return parser
-
-
-def _version() -> str:
-    """The version of coupled_nmf, which it is not imported for."""
-    spec = find_spec("coupled_nmf")
-    source = spec.loader.get_source("coupled_nmf") if spec and spec.loader else ""  # type: ignore[attr-defined]
-    found = re.search(r'^__version__ = "(.+)"$', source or "", flags=re.MULTILINE)
-    return found[1] if found else "of unknown version"
-
-
-class _Number:
-    """A whole number of a range, read from an argument."""
-
-    def __init__(self, what: str, low: int, high: int) -> None:
-        self.what, self.low, self.high = what, low, high
-
-    def __call__(self, text: str) -> Any:
-        return self._read(text, f"{text!r} is not a whole number")
-
-    def _read(self, text: str, otherwise: str) -> int:
-        if not re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", text):
-            raise argparse.ArgumentTypeError(otherwise)
-        if not self.low <= int(text) <= self.high:
-            raise argparse.ArgumentTypeError(f"{self.what} is {self.low} or more, and at most {self.high}, not {text}")
-        return int(text)
-
-
-class _Numbers(_Number):
-    """Several of them, with commas between."""
-
-    def __call__(self, text: str) -> tuple[int, ...]:
-        otherwise = f"{text!r} is not a list of whole numbers such as 10,20,30"
-        values = tuple(self._read(part, otherwise) for part in text.split(","))
-        if len(set(values)) < len(values):
-            raise argparse.ArgumentTypeError(f"{text!r} has a repeated number")
-        return values
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,21 +36,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as end:
         return int(end.code or 0)
-    command: Callable[[argparse.Namespace], None] = _run if args.command == "run" else _study
+    command: Callable[[argparse.Namespace], None] = {"run": _run, "study": _study, "probe": _probe}[args.command]
     missing = _missing(args.out)
     try:
-        _check_data(args)
+        if args.command != "probe":
+            _check_data(args)
         _check_writable(args.out)
         with warnings.catch_warnings():
             warnings.filterwarnings("always", category=UserWarning)  # of each fit, not of the first alone
             warnings.showwarning = _show_warning
             command(args)
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
-        _tell(f"cnn-probe: {_in_options(str(error))}")
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
+        tell(f"cnn-probe: {_in_options(str(error))}")
         _remove_empty(missing)
         return 2
     except KeyboardInterrupt:
-        _tell("cnn-probe: interrupted; what was finished is kept, --resume goes on from there")
+        tell("cnn-probe: interrupted; what was finished is kept, --resume goes on from there")
         return 130
     return 0
 
@@ -144,13 +61,6 @@ def _in_options(text: str) -> str:
     for parameter, option in AS_OPTIONS.items():
         text = text.replace(parameter, option)
     return text
-
-
-def _tell(line: str) -> None:
-    """Write a line to standard error, unless that is closed."""
-    if sys.stderr is None:
-        return
-    sys.stderr.write(printable(line, getattr(sys.stderr, "encoding", None)) + "\n")
 
 
 def _show_warning(
@@ -265,6 +175,45 @@ def _run(args: argparse.Namespace) -> None:
     bar = Bar()
     try:
         page = run(data, plan, args.out, resume=args.resume, progress=bar, say=say)
+    finally:
+        bar.close()
+    say(f"page: {page}")
+
+
+def _probe(args: argparse.Namespace) -> None:
+    from cnn_probe.data.picture_folder import PictureFolder
+    from cnn_probe.networks.zoo import load_function, load_model
+    from cnn_probe.runs.probe_run import ProbePlan, run_probe
+    from cnn_probe.system.bars import Bar, say
+
+    inputs = {"all": True, "none": False}.get(args.inputs, args.inputs)
+    if isinstance(inputs, str):
+        inputs = int(inputs) if re.fullmatch("[0-9]{1,4}", inputs) else inputs
+    if isinstance(inputs, str) or (type(inputs) is int and inputs < 1):
+        raise ValueError(f"--inputs must be all, none, or a number of pixels, got {args.inputs!r}")
+    data = PictureFolder(args.data, args.image_size, channels=1 if args.grey else 3)
+    model = load_model(args.model, args.weights, random=args.random)
+    if args.preprocess is not None:
+        model = replace(model, preprocess=load_function(args.preprocess))
+    model.network.to(args.device)
+    plan = ProbePlan(
+        model=args.model,
+        data=data,
+        ranks=args.ranks,
+        layers=args.layers,
+        pool=by_layer(args.pool, "auto"),
+        negative=by_layer(args.negative, "error"),
+        inputs=inputs,
+        store=args.store,
+        batch_size=args.batch_size,
+        solver=args.solver,
+        init=args.init,
+        max_iter=args.max_iter,
+        seed=args.seed,
+    )
+    bar = Bar()
+    try:
+        page = run_probe(model, plan, args.out, progress=bar, say=say)
     finally:
         bar.close()
     say(f"page: {page}")

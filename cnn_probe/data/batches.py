@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,23 @@ class Source:
             raise ValueError(
                 f"data says that it has {self.n} samples, and gave {at}; it has changed, or counts wrongly"
             )
+
+    def picked(self, numbers: Sequence[int]) -> Batch:
+        """Return some samples, by their numbers; where data can only be read from the first on, all are read over."""
+        if isinstance(self._data, ImageSet):
+            return next(Source(self._data.subset(list(numbers)), self.preprocess).batches(len(numbers)))
+        if isinstance(self._data, Tensor):
+            return self._batch(self._data[list(numbers)], "the samples picked")
+        if _is_indexed(self._data):
+            return self._batch(_collate([self._data[int(number)] for number in numbers]), "the samples picked")
+        found: dict[int, Any] = {}
+        start = 0
+        for given in _from(self._data, 64, 0):
+            inputs, keywords, _ = parts_of(given)
+            n = count_of(inputs, keywords, "a batch")
+            found |= {number: _rows(given, n, number - start) for number in numbers if start <= number < start + n}
+            start += n
+        return self._batch(collate([found[int(number)] for number in numbers]), "the samples picked")
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with whatever is fed, shown or a label; reads all data once."""
@@ -192,7 +209,7 @@ def _from(data: Any, batch_size: int, start: int) -> Iterator[Any]:
     if isinstance(data, Tensor):
         yield from data[start:].split(batch_size)
         return
-    if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
+    if _is_indexed(data):
         rest = data if not start else Subset(data, range(start, len(data)))
         yield from DataLoader(rest, batch_size=batch_size, shuffle=False, collate_fn=_collate)
         return
@@ -206,17 +223,22 @@ def _from(data: Any, batch_size: int, start: int) -> Iterator[Any]:
             skipped += n
             if skipped <= start:
                 continue
-            given = _tail(given, n, skipped - start)
+            given = _rows(given, n, slice(n - (skipped - start), None))
         yield given
 
 
-def _tail(value: Any, n: int, keep: int) -> Any:
-    """The last samples of a batch of n."""
+def _is_indexed(data: Any) -> bool:
+    """Whether it is a Dataset whose samples have numbers."""
+    return isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized)
+
+
+def _rows(value: Any, n: int, rows: Any) -> Any:
+    """A sample, or a slice of them, of a batch of n."""
     if isinstance(value, Mapping):
-        return {key: _tail(inner, n, keep) for key, inner in value.items()}
+        return {key: _rows(inner, n, rows) for key, inner in value.items()}
     if isinstance(value, tuple | list):
-        return tuple(_tail(inner, n, keep) for inner in value)
-    return value[n - keep :] if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == n else value
+        return tuple(_rows(inner, n, rows) for inner in value)
+    return value[rows] if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == n else value
 
 
 def _collate(samples: list[Any]) -> Any:

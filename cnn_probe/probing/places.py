@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,28 +20,30 @@ from coupled_nmf import Blocks, CoupledNMF
 def places_of(
     network: nn.Module,
     batches: Iterable[Any],
-    layer: Layer,
+    layers: Sequence[Layer],
     model: CoupledNMF,
     minima: Mapping[str, NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Run a network over batches and return how much of each component there is at each place of a layer.
+) -> dict[str, NDArray[np.float32]]:
+    """Run a network over batches and return how much of each component there is at each place of some layers.
 
     Parameters
     ----------
     network : Module
     batches : iterable of Batch
-    layer, model, minima
+    layers : sequence of Layer
+    model, minima
         As of `amounts_at_places`.
 
     Returns
     -------
-    float32 ndarray of shape (n, k, *places)
+    dict of str to float32 ndarray of shape (n, k, *places)
     """
-    found: list[NDArray[np.float32]] = []
+    found: dict[str, list[NDArray[np.float32]]] = {layer.name: [] for layer in layers}
+    of = {layer.name: layer for layer in layers}
     hooks = OutputHooks(
         network,
-        [layer.output],
-        keep=lambda _output, value: found.append(amounts_at_places(model, layer, value, minima)),
+        [layer.output for layer in layers],
+        keep=lambda output, value: found[output.name].append(amounts_at_places(model, of[output.name], value, minima)),
     )
 
     def run() -> None:
@@ -50,7 +52,7 @@ def places_of(
             feed(network, batch.inputs, batch.keywords)
 
     evaluating(lambda: with_end(run, hooks.remove), network)
-    return np.concatenate(found)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def amounts_at_places(

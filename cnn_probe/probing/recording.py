@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cnn_probe.activations.handover import hand_over, has_room, stays_on
 from cnn_probe.activations.passes.selection import Layers
-from cnn_probe.activations.planning import Layer, plan_layers
+from cnn_probe.activations.planning import Layer, Plan, plan_layers
 from cnn_probe.activations.recorder import record as record_layers
 from cnn_probe.activations.store import Memory, RowStore, Shifted, Store
 from cnn_probe.activations.store.estimates import LayerBytes, does_not_fit, estimate, memory_for_rows
@@ -108,8 +108,12 @@ def prepare(
     preprocess: Callable[[Tensor], Any] | None = None,
     inputs: Inputs = True,
     batch_size: int | None = None,
+    plan: Plan | None = None,
 ) -> Prepared:
-    """Find out what is to be recorded, by feeding the network a few samples; the parameters are those of `probe`."""
+    """Find out what is to be recorded, by feeding the network a few samples; the parameters are those of `probe`.
+
+    With a ``plan``, as of an earlier recording, nothing has to be found out of the layers.
+    """
     check_inputs(inputs)
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
         raise ValueError(f"batch_size must be 1 or more, or None, got {batch_size!r}")
@@ -118,8 +122,9 @@ def prepare(
     if first is None:
         raise ValueError("data is empty; there is nothing to record")
     few = [_head(first, n) for n in sorted({min(2, first.n), min(3, first.n)})]
-    passes = [(lambda batch=batch: feed(network, batch.inputs, batch.keywords), batch.n) for batch in few]
-    plan = plan_layers(network, passes, layers, pool=pool, negative=negative)
+    if plan is None:
+        passes = [(lambda batch=batch: feed(network, batch.inputs, batch.keywords), batch.n) for batch in few]
+        plan = plan_layers(network, passes, layers, pool=pool, negative=negative)
     made = input_blocks(inputs, few[0], source.why_no_pictures)
     clash = sorted({name for layer in plan.layers for name in layer.blocks} & set(made))
     if clash:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnn_probe.activations.handover import current, to_host
-from cnn_probe.activations.planning import Layer
+from cnn_probe.activations.planning import Layer, Plan
 from cnn_probe.networks.calling import device_of, unwrapped
 from cnn_probe.probing.blocks import Block, Inputs, Shape
 from cnn_probe.probing.places import places_of
@@ -145,11 +145,9 @@ class ProbeResult:
         return prepare(
             self.own_network(),
             data,
-            layers=[layer.name for layer in self.how],
-            pool={layer.name: layer.pool for layer in self.how},
-            negative={layer.name: layer.negative for layer in self.how},
             preprocess=self.preprocess,
             inputs=self.inputs,
+            plan=Plan(self.how, dict(self.skipped)),
         )
 
     def own_network(self) -> nn.Module:
@@ -181,7 +179,7 @@ class ProbeResult:
             F: NDArray[Any] = to_host(self.model.transform(X))
         return F
 
-    def where(self, data: Any, factor: int, layer: str) -> NDArray[np.float32]:
+    def where(self, data: Any, factor: int | None = None, layer: str | None = None) -> NDArray[np.float32]:
         """Where a factor is in each input, as a layer has it.
 
         Of a layer that was pooled per channel, the channels at each place are solved for the components, as a sample's
@@ -191,10 +189,10 @@ class ProbeResult:
         ----------
         data
             As `probe` takes it.
-        factor : int
-            Counted from 0.
-        layer : str
-            One of ``layers``.
+        factor : int or None, default=None
+            Counted from 0; None for all, each (n, k, *places).
+        layer : str, default=None
+            One of ``layers``; None for the last.
 
         Returns
         -------
@@ -206,21 +204,35 @@ class ProbeResult:
         ValueError
             As of `transform`, or if there is no such factor or layer.
         """
-        if not 0 <= factor < self.F.shape[1]:
+        if factor is not None and not 0 <= factor < self.F.shape[1]:
             raise ValueError(f"factor must be from 0 to {self.F.shape[1] - 1}, got {factor}")
-        how = self.layer(layer)
-        if how.pool in ("mean", "max") and len(how.shape) > 1:
-            prepared = self.prepare(data)
+        name = self.layers[-1] if layer is None else layer
+        found = self.places(data, [name])[name]
+        return found if factor is None else found[:, factor]
+
+    def places(self, data: Any, layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """As `where`, of all factors and several layers, by one pass: arrays (n, k, *places) by layer."""
+        how = [self.layer(name) for name in layers]
+        pooled = [one for one in how if one.pool in ("mean", "max") and len(one.shape) > 1]
+        prepared = self.prepare(data)
+        found: dict[str, NDArray[np.float32]] = {}
+        if pooled:
             batches = prepared.source.batches(prepared.batch_size)
-            return places_of(prepared.network, batches, how, self.model, self.minima)[:, factor]
+            found = places_of(prepared.network, batches, pooled, self.model, self.minima)
+        if len(pooled) < len(how):
+            F = self.transform(data)
+            patterns = {one.name: self._pattern(one) for one in how if one.name not in found}
+            found |= {name: np.einsum("nk,k...->nk...", F, own).astype(np.float32) for name, own in patterns.items()}
+        return {name: found[name] for name in layers}
+
+    def _pattern(self, how: Layer) -> NDArray[Any]:
+        """What each factor makes of each place of a layer that has not lost them, (k, *places)."""
         own = self.model.block_components_
-        pattern = sum(own[name][factor] for name in how.blocks).reshape(how.block_shape)
-        if how.pool == "whole" and len(how.shape) > 1:
-            pattern = pattern.sum(axis=how.output.channel_axis - 1)
-        elif len(how.shape) == 1:
-            pattern = pattern.sum()
-        F = self.transform(data)[:, factor]
-        return np.multiply.outer(F, pattern).astype(np.float32)
+        pattern = np.stack([own[name] for name in how.blocks]).sum(axis=0)
+        pattern = pattern.reshape(len(pattern), *how.block_shape)
+        if len(how.shape) < 2:
+            return np.asarray(pattern.sum(axis=1))
+        return np.asarray(pattern.sum(axis=how.output.channel_axis) if how.pool == "whole" else pattern)
 
     def save(self, path: str | Path) -> None:
         """Write the result to a folder, without pickle. A `PaperNet` goes with it; another network stays yours.

@@ -31,7 +31,7 @@ def draw_result(result: ProbeResult, data: ImageData) -> dict[str, bytes]:
     }
     for layer, pattern in result.neuron_patterns.items():
         drawings[f"neurons-{file_name(layer)}.png"] = lambda layer=layer, pattern=pattern: feature_maps(layer, pattern)  # type: ignore[misc]
-    return {name: _png(draw()) for name, draw in drawings.items()}
+    return {name: png(draw()) for name, draw in drawings.items()}
 
 
 def captions(layers: tuple[str, ...]) -> dict[str, str]:
@@ -108,7 +108,8 @@ def feature_maps(layer: str, pattern: NDArray[Any]) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a file."""
     content = BytesIO()
     figure.savefig(content, dpi=110, format="png")
     return content.getvalue()

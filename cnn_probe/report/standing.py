@@ -17,10 +17,11 @@ INDEX = "index.html"
 KEPT = {
     "run": "results of the seeds and ranks that are made now as well, others are kept",
     "study": "its finished networks are kept",
+    "probe": "its results are made anew",
 }
 Notice = Callable[[str], None]
 
-_MARK = re.compile(rb'<meta name="cnn-probe" content="(run|study) ([^ "]*) ([^ "]*)">')
+_MARK = re.compile(rb'<meta name="cnn-probe" content="(run|study|probe) ([^ "]*) ([^ "]*)">')
 # Pages of an earlier version say by their pictures alone of what kind they are.
 _PICTURES = {b'<img src="seed-': "run", b'<img src="figures/': "study"}
 _LINKS = re.compile(rb'<nav class="note">.*</nav>')
@@ -36,7 +37,7 @@ class Mark:
 
     @classmethod
     def of(cls, kind: str, data: str, settings: Mapping[str, Any]) -> Mark:
-        """Of a page of a kind ("run" or "study"), the fingerprint of its data, and what else all on it share."""
+        """Of a page of a kind (one of `KEPT`), the fingerprint of its data, and what else all on it share."""
         return cls(kind, data, hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16])
 
     def __str__(self) -> str:
@@ -99,7 +100,7 @@ def put_page(out: Path, mark: Mark, render: Callable[[str], str], notice: Notice
 
 
 def pages(out: Path, kind: str) -> list[Path]:
-    """Return the pages of a kind, "run" or "study", under the names that pages have in a folder."""
+    """Return the pages of a kind, as "run", under the names that pages have in a folder."""
     if kind not in KEPT:
         return []
     candidates = [out / INDEX, out / f"{kind}.html", *sorted(out.glob(f"{kind}-*.html"))]

@@ -91,6 +91,17 @@ def file_name(name: str) -> str:
     return f"{plain}-{digest}" if plain else digest
 
 
+def cell(name: str) -> str:
+    """Return a name as a cell of a table that spreadsheets open: none takes it for a formula.
+
+    Examples
+    --------
+    >>> cell("=1+1"), cell("cat.png")
+    ("'=1+1", 'cat.png')
+    """
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
 def _letter(letter: str) -> str:
     if letter == " " or unicodedata.category(letter)[0] not in _UNSEEN:
         return letter

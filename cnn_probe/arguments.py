@@ -1,0 +1,169 @@
+"""The arguments of the command line: what there are, and what is wrong with some, before anything slow is imported."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cnn_probe.studies import STUDIES
+from cnn_probe.system.names import printable
+
+# Kept here by name, since the modules that define them take seconds to import; a test holds them against these.
+DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
+POOLS = ("auto", "whole", "mean", "max", "token")
+NEGATIVES = ("error", "clip", "split", "shift")
+MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
+MOST_PIXELS, MOST_BATCH = 4096, 1_000_000
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it, and end with status 2."""
+        tell(f"{self.prog}: {message} ({self.prog} --help says what there is)")
+        self.exit(2)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``cnn-probe``."""
+    parser = Parser(prog="cnn-probe", description="Look into a network by factoring images and activations together.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
+    study = commands.add_parser("study", help="run the paper's case studies")
+    _add_probe(commands.add_parser("probe", help="probe a network that is there, over a folder of pictures"))
+    study.add_argument("study", choices=[*STUDIES, "all"])
+    study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
+    ranks, seeds = Numbers("a rank", 1, MOST_RANK), Numbers("a seed", 0, MOST_SEED)
+    few, many = "10", "10,20,30,40,50"
+    for command in (run, study):
+        of_run = command is run
+        epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
+        command.add_argument("--data", default="digits", choices=DATA_SETS, help="default: digits")
+        command.add_argument("--data-root", type=Path, help="folder with the data")
+        command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
+        command.add_argument("--ranks", type=ranks, help=f"e.g. 10,20,30 (default: {few if of_run else many})")
+        command.add_argument("--seeds", type=seeds, help=f"e.g. 0,1,2 (default: {'0' if of_run else '0,1,2'})")
+        command.add_argument("--resume", action="store_true", help="go on from what is finished")
+        command.add_argument(
+            "--epochs",
+            type=Number("an epoch count", 1, MOST_EPOCHS),
+            help=f"passes over the training data (default: {epochs})",
+        )
+        command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
+        command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
+        command.add_argument(
+            "--max-iter",
+            type=Number("an iteration limit", 1, MOST_ITERATIONS),
+            default=200,
+            help="of a factorization (default: 200)",
+        )
+        command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+    return parser
+
+
+def _add_probe(command: argparse.ArgumentParser) -> None:
+    """The options of ``cnn-probe probe``."""
+    add = command.add_argument
+    add("--model", required=True, help="torchvision:resnet18, timm:NAME, or package.module:factory")
+    add("--weights", type=Path, help="a file with the network's state; nothing in it is run")
+    add("--random", action="store_true", help="random weights are meant")
+    add("--data", type=Path, required=True, help="a folder of pictures, or of a folder of them for each class")
+    add("--image-size", type=Number("a size", 1, MOST_PIXELS), default=224, help="pixels a side (default: 224)")
+    add("--grey", action="store_true", help="one channel, not three")
+    add("--preprocess", help="package.module:function that makes of pictures what the network is fed")
+    add("--layers", nargs="+", help="names or patterns such as 'layer*.relu' (default: every activation function)")
+    add("--pool", nargs="+", type=Choice(POOLS), help="for all, or LAYER=RULE: " + ", ".join(POOLS))
+    add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))
+    add("--inputs", default="64", help="what of the pictures is factored: all, none, or pixels a side (default: 64)")
+    add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
+    add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
+    add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    add("--ranks", type=Numbers("a rank", 1, MOST_RANK), default=(10,), help="e.g. 10,20,30 (default: 10)")
+    add("--seed", type=Number("a seed", 0, MOST_SEED), default=0, help="of the factorization (default: 0)")
+    add("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
+    add("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
+    add("--max-iter", type=Number("an iteration limit", 1, MOST_ITERATIONS), default=200, help="default: 200")
+    add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+
+
+def version() -> str:
+    """The version of coupled_nmf, which it is not imported for."""
+    spec = find_spec("coupled_nmf")
+    source = spec.loader.get_source("coupled_nmf") if spec and spec.loader else ""  # type: ignore[attr-defined]
+    found = re.search(r'^__version__ = "(.+)"$', source or "", flags=re.MULTILINE)
+    return found[1] if found else "of unknown version"
+
+
+class Number:
+    """A whole number of a range, read from an argument."""
+
+    def __init__(self, what: str, low: int, high: int) -> None:
+        self.what, self.low, self.high = what, low, high
+
+    def __call__(self, text: str) -> Any:
+        """Read it."""
+        return self._read(text, f"{text!r} is not a whole number")
+
+    def _read(self, text: str, otherwise: str) -> int:
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", text):
+            raise argparse.ArgumentTypeError(otherwise)
+        if not self.low <= int(text) <= self.high:
+            raise argparse.ArgumentTypeError(f"{self.what} is {self.low} or more, and at most {self.high}, not {text}")
+        return int(text)
+
+
+class Numbers(Number):
+    """Several of them, with commas between."""
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        """Read them."""
+        otherwise = f"{text!r} is not a list of whole numbers such as 10,20,30"
+        values = tuple(self._read(part, otherwise) for part in text.split(","))
+        if len(set(values)) < len(values):
+            raise argparse.ArgumentTypeError(f"{text!r} has a repeated number")
+        return values
+
+
+class Choice:
+    """One choice for all layers, or one for a layer or pattern: ``mean``, ``layer*=mean``."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.choices = choices
+
+    def __call__(self, text: str) -> tuple[str, str]:
+        """Read it: the layer, empty for all, and what is chosen."""
+        layer, _, choice = text.rpartition("=")
+        if choice not in self.choices:
+            raise argparse.ArgumentTypeError(f"{choice!r} is none of {', '.join(self.choices)}")
+        return layer, choice
+
+
+def by_layer(chosen: Sequence[tuple[str, str]] | None, default: str) -> str | dict[str, str]:
+    """Return what was chosen, as `probe` takes it.
+
+    Examples
+    --------
+    >>> by_layer([("", "mean"), ("relu1", "whole")], "auto"), by_layer(None, "auto")
+    ({'relu1': 'whole', '*': 'mean'}, 'auto')
+    """
+    if not chosen:
+        return default
+    of_all = [choice for layer, choice in chosen if not layer]
+    named = {layer: choice for layer, choice in chosen if layer}
+    if not named:
+        return of_all[-1]
+    return named | ({"*": of_all[-1]} if of_all else {})
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error, unless that is closed."""
+    if sys.stderr is None:
+        return
+    sys.stderr.write(printable(line, getattr(sys.stderr, "encoding", None)) + "\n")

@@ -1,0 +1,110 @@
+"""The page of a probe: what was found in a network that was there, over a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cnn_probe.activations.store.estimates import size
+from cnn_probe.probing.recording import Prepared, estimate_of
+from cnn_probe.probing.result import ProbeResult
+from cnn_probe.report.page import template
+from cnn_probe.report.standing import Mark, put_page
+
+CAPTIONS = {
+    "latent-images.png": "Latent images: the pixels of each factor, strongest first, each on a scale of its own.",
+    "inputs.png": "One row a factor: the pictures of which it has the largest share (their numbers below), and where "
+    "in them it is by the last layer that has places; one scale a row.",
+    "walk.png": "One row a factor, from the pixels through the layers: where it is, on average over its pictures; "
+    "square root of the amount, one scale a layer. Below each: what part of the block's squares it explains. That a "
+    "pattern is used in several layers at once says that it occurs together there, not that one causes the other.",
+}
+
+
+@dataclass(frozen=True)
+class ProbedRank:
+    """What the page says of one rank."""
+
+    rank: int
+    folder: str
+    accuracy: float | None
+    rmse: float
+    relative_error: dict[str, float]
+    shares: Mapping[str, NDArray[Any]]
+    settled: bool
+    pictures: list[tuple[str, str]]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        result: ProbeResult,
+        shares: Mapping[str, NDArray[Any]],
+        rank: int,
+        folder: Path,
+        drawn: Collection[str],
+    ) -> ProbedRank:
+        """Of a result that lies in a folder, relative to the page's, with the pictures that were drawn."""
+        model = result.model
+        return cls(
+            rank=rank,
+            folder=folder.as_posix(),
+            accuracy=result.accuracy,
+            rmse=model.rmse_,
+            relative_error=model.block_relative_error_,
+            shares=shares,
+            settled=model.n_iter_ < model.max_iter,
+            pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
+            provenance=result.provenance,
+        )
+
+
+def write_probe_page(
+    probed: Sequence[ProbedRank],
+    prepared: Prepared,
+    model: str,
+    data: Any,
+    out: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
+) -> Path:
+    """Write ``index.html`` and return its path.
+
+    Parameters
+    ----------
+    probed : sequence of ProbedRank
+        At least one.
+    prepared : Prepared
+        What was recorded.
+    model : str
+        The network's name.
+    data : PictureFolder
+    out : Path
+        The folder that the results lie in.
+    notice : callable, default=None
+        As of `put_page`.
+    """
+    origin = probed[0].provenance
+    names = [layer.name for layer in prepared.layers]
+    mark = Mark.of("probe", origin["data"], {"network": origin["network"], "layers": names})
+    page = template("probe.html.jinja")
+    taken = [size(one.n_bytes) for one in estimate_of(prepared)]
+    layers = list(zip(prepared.layers, taken, strict=True))
+
+    def render(links: str) -> str:
+        return page.render(
+            probed=probed,
+            layers=layers,
+            skipped=prepared.skipped,
+            model=model,
+            data=data,
+            n=len(data),
+            mark=mark,
+            links=links,
+        )
+
+    return put_page(out, mark, render, notice)

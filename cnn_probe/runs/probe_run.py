@@ -1,0 +1,188 @@
+"""What ``cnn-probe probe`` does: record a network over a folder of pictures, and factor it at each rank."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.activations.handover import to_host
+from cnn_probe.activations.store.estimates import size
+from cnn_probe.data.images import ImageSet
+from cnn_probe.data.picture_folder import PictureFolder
+from cnn_probe.measures.diagnostics import class_use
+from cnn_probe.networks.zoo import Model
+from cnn_probe.probing.probe import Progress, factor, refuse
+from cnn_probe.probing.recording import Recorded, estimate_of, prepare, record
+from cnn_probe.probing.result import ProbeResult
+from cnn_probe.report.figures import latent_images
+from cnn_probe.report.pattern_figures import MOST_ROWS, chosen, inputs_with_heat, top_inputs, walk
+from cnn_probe.report.probe_page import ProbedRank, write_probe_page
+from cnn_probe.report.run_figures import png
+from cnn_probe.system.locks import only_one
+from cnn_probe.system.names import cell
+from cnn_probe.system.parts import MANIFEST, refuse_folders, write_bytes
+from coupled_nmf import CoupledNMF
+
+EXAMPLES = 8  # inputs that are shown of each factor
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """What a probe is asked for; the names are those of `probe`, and of `CoupledNMF`.
+
+    Attributes
+    ----------
+    model : str
+        The network's name.
+    data : PictureFolder
+    ranks : tuple of int
+    layers, pool, negative, inputs, store, batch_size, solver, init, max_iter, seed
+        As there.
+    """
+
+    model: str
+    data: PictureFolder
+    ranks: tuple[int, ...] = (10,)
+    layers: Sequence[str] | None = None
+    pool: str | Mapping[str, str] = "auto"
+    negative: str | Mapping[str, str] = "error"
+    inputs: bool | int = 64
+    store: Path | None = None
+    batch_size: int | None = None
+    solver: str = "hals"
+    init: str = "auto"
+    max_iter: int = 200
+    seed: int = 0
+
+    def estimator(self, rank: int) -> CoupledNMF:
+        """What the activations are factored with."""
+        return CoupledNMF(rank, solver=self.solver, init=self.init, max_iter=self.max_iter, random_state=self.seed)
+
+
+def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, say: Callable[[str], None]) -> Path:
+    """Record, factor and draw; return the page.
+
+    Parameters
+    ----------
+    model : Model
+        The network, and how pictures are made what it is fed.
+    plan : ProbePlan
+    out : Path
+        A folder; each result is at once, and whole, in ``out/rank-<rank>``.
+    progress : callable
+        ``progress(what, done, total)``.
+    say : callable
+        Called with each line for people.
+
+    Raises
+    ------
+    ValueError
+        Of `probe`.
+    BlockingIOError
+        If another run is at work in the folder.
+    """
+    prepared = prepare(
+        model.network,
+        plan.data,
+        layers=plan.layers,
+        pool=plan.pool,
+        negative=plan.negative,
+        preprocess=model.preprocess,
+        inputs=plan.inputs,
+        batch_size=plan.batch_size,
+    )
+    refuse(plan.estimator(max(plan.ranks)), len(plan.data), prepared.shapes)
+    folders = {rank: out / f"rank-{rank}" for rank in plan.ranks}
+    for folder in folders.values():
+        refuse_folders(folder, [MANIFEST])
+    taken = size(sum(one.n_bytes for one in estimate_of(prepared)))
+    say(f"{len(plan.data)} pictures, {len(prepared.layers)} layers: their activations take {taken}")
+    for name, why in prepared.skipped.items():
+        say(f"left out: {name} ({why})")
+    with only_one(out):
+        recorded = record(prepared, store=plan.store, progress=lambda done, total: progress("recording", done, total))
+        probed = []
+        for rank, folder in folders.items():
+            result = factor(
+                recorded,
+                plan.estimator(rank),
+                progress=lambda step, done, total, rank=rank: progress(f"rank {rank}: {step}", done, total),  # type: ignore[misc]
+            )
+            result.save(folder)
+            drawn = pictures_of(result, recorded, plan.data)
+            for name, content in drawn.items():
+                write_bytes(folder / name, content)
+            write_bytes(folder / "inputs.csv", inputs_csv(result, plan.data).encode())
+            shares = shares_of(result, recorded)
+            probed.append(ProbedRank.of(result, shares, rank, folder.relative_to(out), drawn))
+            say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
+        return write_probe_page(probed, prepared, plan.model, plan.data, out, notice=say)
+
+
+def shares_of(result: ProbeResult, recorded: Recorded) -> dict[str, NDArray[np.float64]]:
+    """What part of each block's squares each factor explains."""
+    found: dict[str, NDArray[np.float64]] = result.model.component_shares(recorded.X)
+    return {name: to_host(values) for name, values in found.items()}
+
+
+def pictures_of(result: ProbeResult, recorded: Recorded, data: PictureFolder) -> dict[str, bytes]:
+    """The drawings of one result, PNG by file name."""
+    k = min(result.F.shape[1], MOST_ROWS)
+    top = top_inputs(result.F, EXAMPLES)[:k]
+    flat = np.unique(top)
+    batch = recorded.prepared.source.picked(flat.tolist())
+    assert batch.pictures is not None, "a folder of pictures gives some"
+    places = np.searchsorted(flat, top)
+    drawn = batch.pictures.numpy()[places]
+    with_places = [layer.name for layer in result.how if len(layer.shape) > 1]
+    heat = result.places(ImageSet(batch.pictures), chosen(with_places)) if with_places else {}
+    maps = {name: _maps(values) for name, values in heat.items()}
+    own = {name: np.stack([values[places[i], i] for i in range(k)]) for name, values in maps.items()}
+    latent = _latent(result)
+    last = with_places[-1] if with_places else ""
+    drawings = {"inputs.png": png(inputs_with_heat(drawn, own.get(last), top, last))}
+    if own:
+        means = {name: values.mean(axis=1) for name, values in own.items()}
+        drawings["walk.png"] = png(walk(latent, means, shares_of(result, recorded)))
+    if latent is not None:
+        use = None if result.labels is None else class_use(result.F, result.labels, len(data.class_names))
+        drawings["latent-images.png"] = png(latent_images(latent, use, data.class_names))
+    return drawings
+
+
+def _latent(result: ProbeResult) -> NDArray[Any] | None:
+    return result.latent_images if any(name.startswith("pixels") for name in result.shapes) else None
+
+
+def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Amounts at places as maps (n, k, h, w): tokens are laid out as a square, without a first that is of no place."""
+    n, k = values.shape[:2]
+    if values.ndim == 4:
+        return values
+    if values.ndim > 4:
+        return values.reshape(n, k, -1, values.shape[-1])
+    tokens = values.shape[2]
+    side = round(np.sqrt(tokens - 1))
+    if side * side == tokens - 1 and side > 1:  # the first is the class token's
+        return values[:, :, 1:].reshape(n, k, side, side)
+    side = round(np.sqrt(tokens))
+    return values.reshape(n, k, side, side) if side * side == tokens else values[:, :, None]
+
+
+def inputs_csv(result: ProbeResult, data: PictureFolder) -> str:
+    """One row an input: its name, what it is predicted and labelled as, and how much of each factor is in it."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["picture", "predicted", "label", *(f"factor {i + 1}" for i in range(result.F.shape[1]))])
+    for n, name in enumerate(data.names):
+        predicted = "" if result.predictions is None else int(result.predictions[n])
+        label = "" if result.labels is None else cell(data.class_names[result.labels[n]])
+        table.writerow([cell(name), predicted, label, *(f"{value:.6g}" for value in result.F[n])])
+    return text.getvalue()
