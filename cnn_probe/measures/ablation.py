@@ -122,7 +122,7 @@ def directions_of(
     return directions
 
 
-def ablate(
+def effects_of(
     run: Run,
     H: NDArray[Any],
     principal: NDArray[Any],
@@ -229,6 +229,8 @@ def principal_direction(rows: NDArray[Any], seed: int = 0) -> NDArray[np.float64
     """
     centred = np.asarray(rows, dtype=np.float64) - np.mean(rows, axis=0, dtype=np.float64)
     n, width = centred.shape
+    if not centred.any():
+        return np.zeros(width)
     found: Any
     if width <= min(n, 2000):
         found = np.linalg.eigh(centred.T @ centred)[1][:, -1]
@@ -237,6 +239,5 @@ def principal_direction(rows: NDArray[Any], seed: int = 0) -> NDArray[np.float64
     else:
         found = np.random.default_rng(seed).normal(size=width)
         for _ in range(50):
-            found = np.asarray(centred.T @ (centred @ (found / max(np.linalg.norm(found), 1e-300))))
-    length = float(np.linalg.norm(found))
-    return np.asarray(found / length if length > 0 else np.zeros(width))
+            found = np.asarray(centred.T @ (centred @ (found / np.linalg.norm(found))))
+    return np.asarray(found / np.linalg.norm(found))

@@ -142,18 +142,20 @@ def record(
     prepared: Prepared,
     *,
     predict: Predict | None = None,
+    predicts: bool = True,
     store: str | Path | None = None,
     shifts: Mapping[str, NDArray[np.float32]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Recorded:
     """Run the network over the data, once; the parameters are those of `probe`.
 
-    ``shifts`` are the minima of an earlier recording, if it is to be compared with that one.
+    ``shifts`` are the minima of an earlier recording, if it is to be compared with that one. What the network predicts
+    is not asked for unless ``predicts``.
     """
     network, source = prepared.network, prepared.source
     predictions = Predictions(predict)
-    returned = _returned(prepared)
-    beside = predictions.beside(returned, prepared.first.n) | (LABELS if prepared.first.labels is not None else {})
+    beside = predictions.beside(_returned(prepared), prepared.first.n) if predicts else {}
+    beside |= LABELS if prepared.first.labels is not None else {}
     fingerprints = fingerprint(network), source.fingerprint()
     blocks = {name: math.prod(shape) for name, shape in prepared.shapes.items()}
     learned: dict[str, NDArray[np.float32]] = {}
@@ -161,7 +163,7 @@ def record(
     def more(batch: Batch, returned: Any) -> dict[str, Any]:
         made = input_blocks(prepared.inputs, batch, source.why_no_pictures)
         rows: dict[str, Any] = {name: values.reshape(batch.n, -1) for name, values in made.items()}
-        found = predictions.of(returned, batch.n)
+        found = predictions.of(returned, batch.n) if predicts else {}
         rows |= {name: found[name] for name in beside if name in found}
         return rows | ({"labels": batch.labels} if "labels" in beside else {})
 

@@ -174,7 +174,7 @@ class ProbeResult:
         ValueError
             If the result was loaded without its network, or the network has changed since.
         """
-        X = record(self.prepare(data), shifts=self.minima).X
+        X = record(self.prepare(data), predicts=False, shifts=self.minima).X
         with current(device_of(self.own_network())):
             F: NDArray[Any] = to_host(self.model.transform(X))
         return F

@@ -9,7 +9,7 @@ import pytest
 
 import cnn_probe
 import coupled_nmf
-from cnn_probe import cli
+from cnn_probe import arguments, cli
 from cnn_probe.data.datasets import DATASETS
 from cnn_probe.system import bars
 
@@ -117,7 +117,7 @@ def test_bars_tell_no_number_that_is_not_known(monkeypatch):
 
 
 def test_names_that_the_parser_knows_are_those_that_there_are():
-    assert tuple(DATASETS) == cli.DATA_SETS
+    assert tuple(DATASETS) == arguments.DATA_SETS
 
 
 def test_an_interrupt_while_modules_load_is_no_traceback():

@@ -1,0 +1,166 @@
+"""Factors taken out of a layer: against a forward pass by hand, and where the cause is planted."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnn_probe import ablate, probe
+from cnn_probe.activations.intervention import scores_after
+from cnn_probe.activations.passes.outputs import Output
+from cnn_probe.measures.ablation import effects_of, principal_direction
+
+SIDE = 6
+
+
+class Planted(nn.Module):
+    """Its layer holds the pixels; class 1 is what has the left pattern, whatever else there is."""
+
+    def __init__(self, left):
+        super().__init__()
+        self.left, self.relu = left, nn.ReLU()
+
+    def forward(self, images):
+        return self.head(self.relu(images))
+
+    def head(self, held):
+        strength = 8 * (held[:, 0] * self.left).flatten(1).sum(dim=1) / self.left.sum() - 2
+        return torch.stack([-strength, strength], dim=1)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Images of two patterns, of which the right goes with the left mostly, and the network that looks at the left."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.zeros(SIDE, SIDE), torch.zeros(SIDE, SIDE)
+    left[1:4, :2], right[2:6, 4:] = 1, 1
+    has_left = torch.rand(200, generator=generator) < 0.5
+    has_right = torch.where(torch.rand(200, generator=generator) < 0.8, has_left, ~has_left)
+    images = has_left[:, None, None] * left + has_right[:, None, None] * right
+    images = (0.8 * images + 0.1 * torch.rand(200, SIDE, SIDE, generator=generator))[:, None]
+    result = probe(Planted(left), images, n_components=3)
+    patterns = result.latent_images[:, 0].reshape(3, -1)
+    cosine = [patterns @ p.flatten().numpy() / np.linalg.norm(patterns, axis=1) for p in (left, right)]
+    return result, images, [int(np.argmax(values)) for values in cosine]
+
+
+def test_the_pattern_that_causes_a_class_is_found_and_the_one_that_goes_with_it_is_not(planted):
+    result, images, (cause, companion) = planted
+    assert cause != companion
+    found = ablate(result, images)
+    assert found.hit[cause] == 1
+    assert found.change[cause, 1] < -0.5
+    assert found.causes[cause]
+    assert found.low[cause, 1] <= found.change[cause, 1] <= found.high[cause, 1] < 0
+    assert not found.causes[companion]
+    assert abs(found.change[companion]).max() < 0.05
+    assert found.p_value[companion] > 0.3, "shuffled, it falls on what the network looks at"
+    assert found.kept[companion] > 0.98 > found.kept[cause]
+
+
+def test_changes_are_those_of_a_pass_by_hand(planted):
+    result, images, (cause, _) = planted
+    found = ablate(result, images, factors=[cause], n_shuffles=3, seed=5)
+    network = result.network
+    F, H = result.F, result.model.block_components_["relu"]
+    with torch.no_grad():
+        before = network(images).double().softmax(dim=1).numpy()
+        held = images - torch.from_numpy(np.outer(F[:, cause], H[cause]).reshape(images.shape)).float()
+        after = network.head(held).double().softmax(dim=1).numpy()
+    groups = before.argmax(axis=1)
+    for label in (0, 1):
+        expected = np.mean((after - before)[groups == label, label])
+        assert found.change[0, label] == pytest.approx(expected, abs=1e-5)
+    assert found.shuffled.shape == (1, 3, 2)
+    assert found.n_inputs.tolist() == np.bincount(groups).tolist()
+    again = ablate(result, images, factors=[cause], n_shuffles=3, seed=5)
+    np.testing.assert_array_equal(found.shuffled, again.shuffled)
+
+
+def test_of_a_pooled_layer_what_is_at_each_place_is_taken_out():
+    images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    result = probe(network, images, n_components=2, pool="mean", inputs=False)
+    found = ablate(result, images, n_shuffles=2)
+    where, H = result.where(images, layer="1"), result.model.block_components_["1"]
+    with torch.no_grad():
+        held = network[:2](images)
+        before = network[2:](held).double().softmax(dim=1).numpy()
+        groups = before.argmax(axis=1)
+        for factor in (0, 1):
+            part = np.einsum("nhw,c->nchw", where[:, factor], H[factor])
+            after = network[2:](held - torch.from_numpy(part).float()).double().softmax(dim=1).numpy()
+            for label in np.unique(groups):
+                expected = np.mean((after - before)[groups == label, label])
+                assert found.change[factor, label] == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_cannot_be_is_one_error(planted):
+    result, images, _ = planted
+    with pytest.raises(ValueError, match=r"factors must be some of 0 to 2, got \[3\]"):
+        ablate(result, images, factors=[3])
+    with pytest.raises(ValueError, match="n_shuffles must be 1 or more, got 0"):
+        ablate(result, images, n_shuffles=0)
+    with pytest.raises(ValueError, match="no layer 'relu9' in this result; there are relu"):
+        ablate(result, images, "relu9")
+    with pytest.raises(ValueError, match="labels must be 200 whole numbers from 0 to 1"):
+        ablate(result, images, labels=np.full(200, 2))
+    with pytest.raises(ValueError, match="class_names has 3 names for 2 scores"):
+        ablate(result, images, class_names=["a", "b", "c"])
+    with pytest.raises(ValueError, match="was pooled over its channels"):
+        ablate(probe(result.network, images, n_components=2, pool="token"), images)
+    with pytest.warns(UserWarning, match="no predictions"):
+        no_scores = probe(nn.Sequential(nn.ReLU()), images, n_components=2)
+    with pytest.raises(ValueError, match=r"the network returns shape \(200, 1, 6, 6\), not a score"):
+        ablate(no_scores, images)
+
+
+def test_an_edit_that_fails_leaves_the_network_as_it_was(planted):
+    result, images, _ = planted
+    network = result.network.train()
+
+    def failing(values, rows):
+        raise RuntimeError("injected")
+
+    fed = [((images,), {}, len(images))]
+    with pytest.raises(RuntimeError, match="injected"):
+        scores_after(network, fed, Output("relu", "relu"), [None, failing], lambda returned, rows: returned)
+    assert not network.relu._forward_hooks
+    assert network.training
+    with pytest.raises(ValueError, match=r"must be a tensor of shape \(200, n_scores\)"):
+        scores_after(network, fed, Output("relu", "relu"), [None], lambda returned, rows: returned[0])
+
+
+@pytest.mark.parametrize("shape", [(50, 6), (8, 300), (2100, 2050)])
+def test_the_principal_direction_is_the_first_singular_vector_of_what_is_centred(shape):
+    rng = np.random.default_rng(0)
+    direction = rng.normal(size=shape[1])
+    direction /= np.linalg.norm(direction)
+    rows = 0.1 * rng.normal(size=shape) + 5 * rng.normal(size=(shape[0], 1)) * direction + 3
+    found = principal_direction(rows.astype(np.float32))
+    assert np.linalg.norm(found) == pytest.approx(1)
+    if shape[1] < 1000:
+        expected = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2][0]
+        assert abs(found @ expected) == pytest.approx(1, abs=1e-5)
+    assert abs(found @ direction) > 0.98
+    np.testing.assert_array_equal(principal_direction(np.ones((5, 3))), np.zeros(3))
+
+
+def test_the_chance_counts_the_shuffles_that_hit_as_hard():
+    groups = np.array([0, 0, 1, 1])
+
+    def run(directions):
+        own = np.full((1 + len(directions), 4), 0.9)
+        hit = {"factor": 0.5, "shuffled": 0.9, "principal": 0.7}
+        for row, direction in enumerate(directions, start=1):
+            own[row, :2] = hit[direction.kind]
+        own[3, :2] = 0.4  # one shuffled direction that hits harder
+        return own, np.zeros(own.shape, dtype=np.int64)
+
+    found = effects_of(run, np.ones((1, 5)), np.ones(5), groups, layer="a", classes=["x", "y"], n_shuffles=4)
+    assert found.change[0].tolist() == pytest.approx([-0.4, 0.0])
+    assert found.p_value[0] == pytest.approx(2 / 5)
+    assert found.specificity[0].tolist() == [1.0, 1.0]
+    assert not found.causes[0]
