@@ -11,7 +11,7 @@ OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting 
 # Compiled code is kept with the rest of the set-up; it is made anew where a compiled file has changed.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo test fuzz test-oldest benchmarks gpu on-gpu reproduce clean
+.PHONY: demo test test-networks fuzz test-oldest benchmarks gpu on-gpu reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -20,7 +20,11 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks
+
+# Networks of torchvision, and data that do not fit into memory: slower, and of no other code.
+test-networks: $(VENV)/.dev
+	$(BIN)/pytest -n auto --dist worksteal tests/networks
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev

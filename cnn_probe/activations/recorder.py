@@ -155,20 +155,23 @@ def record(
     units = {layer.name: layer.units() for layer in layers}
     for name, running in store.running.items():
         units[name].seen.go_on(running)
-    hooks = OutputHooks(
-        network, [layer.output for layer in layers], keep=lambda output, value: _rows(units[output.name], value)
-    )
+    now: dict[str, slice] = {}
+
+    def keep(output: Output, value: Tensor) -> None:
+        # At once, not when the pass is over: the network may overwrite what it has put out, and a copy would cost.
+        for name, values in units[output.name].rows(*units[output.name].look(value)).items():
+            store.write(name, now["rows"], values)
+
+    hooks = OutputHooks(network, [layer.output for layer in layers], keep=keep)
 
     def run() -> None:
         hooks.add()
         start = store.rows_done
         for batch in batches(start):
+            now["rows"] = rows = slice(start, start + batch.n)
             returned = feed(network, batch.inputs, batch.keywords)
-            rows = slice(start, start + batch.n)
-            kept = hooks.outputs()
+            hooks.outputs()  # all have been put out
             _refuse_negative(units.values())
-            for name, values in [item for of_layer in kept.values() for item in of_layer.items()]:
-                store.write(name, rows, values)
             for name, values in ({} if more is None else more(batch, returned)).items():
                 store.write(name, rows, values)
             start = rows.stop
@@ -181,14 +184,6 @@ def record(
     subtracted = found if shifts is None else {name: shifts[name] for name in found}
     store.finish(subtracted)
     return subtracted
-
-
-def _rows(units: Units, value: Tensor) -> dict[str, Tensor]:
-    """A layer's rows in each of its blocks, in memory of their own: the network may overwrite what it has put out."""
-    values, smallest = units.look(value)
-    own = value.untyped_storage().data_ptr()
-    rows = units.rows(values, smallest)
-    return {name: some.clone() if some.untyped_storage().data_ptr() == own else some for name, some in rows.items()}
 
 
 def _refuse_negative(units: Iterable[Units]) -> None:
