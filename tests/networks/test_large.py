@@ -1,4 +1,4 @@
-"""Activations larger than the memory that they may have: streamed to disk, factored from there, gone on with after a kill."""
+"""Activations larger than the memory that they may have: streamed to disk, factored there, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -127,9 +127,13 @@ def test_rows_from_the_store_are_those_from_memory(images, tmp_path, negative):
 
 def test_a_store_is_never_stale(images, tmp_path, monkeypatch):
     recorded = []
-    monkeypatch.setattr(
-        recording, "record_layers", lambda *a, own=recording.record_layers, **k: recorded.append(1) or own(*a, **k)
-    )
+    own = recording.record_layers
+
+    def counted(*arguments, **options):
+        recorded.append(1)
+        return own(*arguments, **options)
+
+    monkeypatch.setattr(recording, "record_layers", counted)
     changed = network()
     changed[0].weight.data[0] += 1e-3
     changes = [
