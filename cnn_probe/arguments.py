@@ -82,6 +82,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--pool", nargs="+", type=Choice(POOLS), help="for all, or LAYER=RULE: " + ", ".join(POOLS))
     add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))
     add("--inputs", default="64", help="what of the pictures is factored: all, none, or pixels a side (default: 64)")
+    add("--ablate", type=Number("a number of pictures", 1, MOST_BATCH), help="pictures to see what factors cause with")
     add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
     add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
     add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")

@@ -204,6 +204,7 @@ def _probe(args: argparse.Namespace) -> None:
         pool=by_layer(args.pool, "auto"),
         negative=by_layer(args.negative, "error"),
         inputs=inputs,
+        ablate=args.ablate,
         store=args.store,
         batch_size=args.batch_size,
         solver=args.solver,

@@ -113,6 +113,15 @@ def mu(figures: dict[str, Any]) -> Lines:
     return lines
 
 
+def recording(figures: dict[str, Any]) -> Lines:
+    """One line a way."""
+    lines = ["| recorded | against the bare pass, median (range) |", "| --- | --- |"]
+    for name, said in (("mean", "mean of each channel"), ("whole", "every number")):
+        own = figures[name]
+        lines.append(f"| {said} | {own['median']:.2f} ({own['min']:.2f}–{own['max']:.2f}) |")
+    return lines
+
+
 def memory(figures: dict[str, Any]) -> Lines:
     """One line a rank."""
     return ["| rank | beyond X, F and H, MB | of X |", "| --- " * 3 + "|"] + [
@@ -240,6 +249,7 @@ TABLES = {
     "iteration": iteration,
     "mu": mu,
     "memory": memory,
+    "recording": recording,
     "growth": growth,
     "planted": planted,
     "sparse": sparse,

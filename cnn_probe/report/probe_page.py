@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.store.estimates import size
+from cnn_probe.measures.ablation import Ablation
 from cnn_probe.probing.recording import Prepared, estimate_of
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.page import template
 from cnn_probe.report.standing import Mark, put_page
+
+ENDS = 3  # outputs that are named at either end
 
 CAPTIONS = {
     "latent-images.png": "Latent images: the pixels of each factor, strongest first, each on a scale of its own.",
@@ -36,6 +40,8 @@ class ProbedRank:
     relative_error: dict[str, float]
     shares: Mapping[str, NDArray[Any]]
     settled: bool
+    added: list[list[tuple[int, float]]] | None
+    ablation: Ablation | None
     pictures: list[tuple[str, str]]
     provenance: dict[str, Any]
 
@@ -47,8 +53,13 @@ class ProbedRank:
         rank: int,
         folder: Path,
         drawn: Collection[str],
+        head: NDArray[Any] | None,
+        ablation: Ablation | None,
     ) -> ProbedRank:
-        """Of a result that lies in a folder, relative to the page's, with the pictures that were drawn."""
+        """Of a result that lies in a folder, relative to the page's, with what was drawn of it and asked about it.
+
+        ``head`` (k, n_outputs) is what each factor adds to each output, if there is a linear head.
+        """
         model = result.model
         return cls(
             rank=rank,
@@ -58,9 +69,18 @@ class ProbedRank:
             relative_error=model.block_relative_error_,
             shares=shares,
             settled=model.n_iter_ < model.max_iter,
+            added=None if head is None else [_extremes(row) for row in head],
+            ablation=ablation,
             pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
             provenance=result.provenance,
         )
+
+
+def _extremes(row: NDArray[Any]) -> list[tuple[int, float]]:
+    """The outputs that are raised and lowered most, and by how much: the most raised first."""
+    order = np.argsort(-row, kind="stable")
+    ends = order if len(order) <= 2 * ENDS else np.concatenate([order[:ENDS], order[-ENDS:]])
+    return [(int(i), float(row[i])) for i in ends]
 
 
 def write_probe_page(

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import Subset
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.store.estimates import size
 from cnn_probe.data.images import ImageSet
 from cnn_probe.data.picture_folder import PictureFolder
+from cnn_probe.measures.ablation import Ablation
 from cnn_probe.measures.diagnostics import class_use
+from cnn_probe.measures.interventions import ablate
+from cnn_probe.measures.travel import head_of, logits_of_factors
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, factor, refuse
 from cnn_probe.probing.recording import Recorded, estimate_of, prepare, record
@@ -43,6 +47,8 @@ class ProbePlan:
         The network's name.
     data : PictureFolder
     ranks : tuple of int
+    ablate : int or None
+        Pictures over which factors are taken out of the last layer; None for no such thing.
     layers, pool, negative, inputs, store, batch_size, solver, init, max_iter, seed
         As there.
     """
@@ -54,6 +60,7 @@ class ProbePlan:
     pool: str | Mapping[str, str] = "auto"
     negative: str | Mapping[str, str] = "error"
     inputs: bool | int = 64
+    ablate: int | None = None
     store: Path | None = None
     batch_size: int | None = None
     solver: str = "hals"
@@ -121,9 +128,30 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
                 write_bytes(folder / name, content)
             write_bytes(folder / "inputs.csv", inputs_csv(result, plan.data).encode())
             shares = shares_of(result, recorded)
-            probed.append(ProbedRank.of(result, shares, rank, folder.relative_to(out), drawn))
+            found = None if plan.ablate is None else _ablation(result, plan, rank, progress)
+            probed.append(
+                ProbedRank.of(result, shares, rank, folder.relative_to(out), drawn, _head(result, plan), found)
+            )
             say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
         return write_probe_page(probed, prepared, plan.model, plan.data, out, notice=say)
+
+
+def _ablation(result: ProbeResult, plan: ProbePlan, rank: int, progress: Progress) -> Ablation:
+    """What the factors cause, by pictures from all over the folder."""
+    assert plan.ablate is not None
+    few = np.unique(np.linspace(0, len(plan.data) - 1, plan.ablate).round().astype(int)).tolist()
+    return ablate(
+        result,
+        Subset(plan.data, few),
+        seed=plan.seed,
+        progress=lambda done, total: progress(f"rank {rank}: taking factors out", done, total),
+    )
+
+
+def _head(result: ProbeResult, plan: ProbePlan) -> NDArray[np.float64] | None:
+    """What each factor adds to each output, on average over the pictures; None without a linear head."""
+    head = head_of(result, Subset(plan.data, range(min(3, len(plan.data)))))
+    return None if head is None else logits_of_factors(result, head) * result.F.mean(axis=0)[:, None]
 
 
 def shares_of(result: ProbeResult, recorded: Recorded) -> dict[str, NDArray[np.float64]]:
