@@ -1,7 +1,7 @@
 """Recording every activation function of a ResNet-50 against the bare pass: 16 images of 224² pixels, on the CPU.
 
-Both take turns; a ratio is of neighbours in time. Either the mean of each channel is kept, or every number, written into
-memory that is there; neither counts the first passes, which find out what there is.
+Both take turns; a ratio is of neighbours in time. Either the mean of each channel is kept, or every number, written
+into memory that is there; neither counts the first passes, which find out what there is.
 """
 
 import math

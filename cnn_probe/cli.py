@@ -195,7 +195,10 @@ def _probe(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.weights, random=args.random)
     if args.preprocess is not None:
         model = replace(model, preprocess=load_function(args.preprocess))
-    model.network.to(args.device)
+    try:
+        model.network.to(args.device)
+    except (RuntimeError, AssertionError) as error:  # PyTorch has many ways to say that there is no such device
+        raise ValueError(f"--device {args.device} cannot be: {str(error).splitlines()[0]}") from error
     plan = ProbePlan(
         model=args.model,
         data=data,
