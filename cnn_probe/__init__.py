@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.data.images import ImageData, ImageSet
     from cnn_probe.data.picture_folder import PictureFolder
-    from cnn_probe.measures.interventions import ablate
+    from cnn_probe.measures.causes.interventions import ablate
     from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
     from cnn_probe.networks.training import TrainingPlan, evaluate, train
     from cnn_probe.probing.probe import probe
@@ -35,7 +35,7 @@ _HOMES = {
     "cnn_probe.data.datasets": ("load_dataset",),
     "cnn_probe.data.images": ("ImageData", "ImageSet"),
     "cnn_probe.data.picture_folder": ("PictureFolder",),
-    "cnn_probe.measures.interventions": ("ablate",),
+    "cnn_probe.measures.causes.interventions": ("ablate",),
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.store.estimates import size
-from cnn_probe.measures.ablation import Ablation
+from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.probing.recording import Prepared, estimate_of
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.page import template

@@ -17,10 +17,10 @@ from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.store.estimates import size
 from cnn_probe.data.images import ImageSet
 from cnn_probe.data.picture_folder import PictureFolder
-from cnn_probe.measures.ablation import Ablation
+from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.interventions import ablate
+from cnn_probe.measures.causes.travel import head_of, logits_of_factors
 from cnn_probe.measures.diagnostics import class_use
-from cnn_probe.measures.interventions import ablate
-from cnn_probe.measures.travel import head_of, logits_of_factors
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, factor, refuse
 from cnn_probe.probing.recording import Recorded, estimate_of, prepare, record

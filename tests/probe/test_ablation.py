@@ -8,7 +8,7 @@ from torch import nn
 from cnn_probe import ablate, probe
 from cnn_probe.activations.intervention import scores_after
 from cnn_probe.activations.passes.outputs import Output
-from cnn_probe.measures.ablation import effects_of, principal_direction
+from cnn_probe.measures.causes.ablation import effects_of, principal_direction
 
 SIDE = 6
 

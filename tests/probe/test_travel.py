@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cnn_probe import probe
-from cnn_probe.measures.travel import head_of, logits_of_factors, take_apart
+from cnn_probe.measures.causes.travel import head_of, logits_of_factors, take_apart
 from cnn_probe.probing.recording import record
 
 IMAGES = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cnn_probe.activations.intervention import Edit, Fed, scores_after
 from cnn_probe.activations.planning import Layer
-from cnn_probe.measures.ablation import Ablation, Direction, effects_of, principal_direction
+from cnn_probe.measures.causes.ablation import Ablation, Direction, effects_of, principal_direction
 from cnn_probe.probing.places import amounts_at_places
 from cnn_probe.probing.recording import Prepared
 from cnn_probe.probing.result import ProbeResult

@@ -1,0 +1,1 @@
+"""What a factor causes: taken out of a layer of the running network, or followed through a linear head."""
