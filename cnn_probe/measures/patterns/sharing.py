@@ -172,6 +172,7 @@ def _with_labels(
     totals = np.where(F.any(axis=0), F.sum(axis=0), 1.0)
     binned = np.stack([_binned(column) for column in of_rows.T], axis=1)
     strongest = of_rows.argmax(axis=1)[:, None]
+    class_share = (sums_of_classes(F, codes, n_classes) / totals).T
     purity = beside_chance(
         lambda y: (sums_of_classes(F, y, n_classes) / totals).max(axis=0), codes, n_permutations, seed
     )
