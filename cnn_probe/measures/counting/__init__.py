@@ -1,0 +1,1 @@
+"""What several measures count with: rows read in pieces, chance, groups of columns that are alike."""

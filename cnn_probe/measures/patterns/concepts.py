@@ -1,0 +1,186 @@
+"""How well factors and units align with concepts: labels of inputs, or masks of places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_probe.measures.counting.chance import LEVEL
+from cnn_probe.measures.patterns.areas import covered
+from cnn_probe.measures.patterns.ranks import areas_under_curve, standard_errors
+from cnn_probe.measures.table import Table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How well each factor, or each unit, tells the inputs that have a concept from those that have not.
+
+    Attributes
+    ----------
+    concepts : tuple of str
+    auc : ndarray of shape (d, m)
+        Area under the curve: how often an input with the concept has more of the factor than one without; ties count
+        half. NaN for a concept that all inputs have, or none.
+    standard_error : ndarray of shape (d, m)
+        By Hanley and McNeil (1982).
+    by_chance : ndarray of shape (m,)
+        What the best of the d exceeds in 5% of permutations of the inputs.
+    n_inputs : ndarray of int of shape (m,)
+        Inputs that have the concept.
+    """
+
+    concepts: tuple[str, ...]
+    auc: Floats
+    standard_error: Floats
+    by_chance: Floats
+    n_inputs: NDArray[np.int64]
+
+    def table(self) -> Table:
+        """Return one row for each concept and factor."""
+        return _by_concept(
+            self.concepts,
+            len(self.auc),
+            auc=self.auc,
+            standard_error=self.standard_error,
+            best_by_chance=np.broadcast_to(self.by_chance, self.auc.shape),
+            above_chance=self.auc > self.by_chance,
+            inputs_with=np.broadcast_to(self.n_inputs, self.auc.shape),
+        )
+
+
+def _by_concept(concepts: tuple[str, ...], d: int, **columns: NDArray[Any]) -> Table:
+    """A table of arrays (d, m), concept by concept."""
+    first = {"concept": np.repeat(concepts, d), "number": np.tile(np.arange(d), len(concepts))}
+    return Table(first | {name: values.T.ravel() for name, values in columns.items()})
+
+
+def align(
+    values: ArrayLike,
+    concepts: ArrayLike,
+    names: Sequence[str] | None = None,
+    *,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> Alignment:
+    """Find how well factors, or units, align with concepts that inputs have or have not.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_inputs, d)
+        F, or a layer's activations.
+    concepts : array-like of bool of shape (n_inputs, m)
+    names : sequence of str, default=None
+        Of the concepts; None for their numbers.
+    n_permutations : int, default=200
+    seed : int, default=0
+
+    Raises
+    ------
+    ValueError
+        If the concepts are not booleans, one row an input, or there is not one name each.
+
+    Examples
+    --------
+    >>> align([[0.0], [1.0], [2.0]], [[False], [False], [True]]).auc
+    array([[1.]])
+    """
+    amounts, members = np.asarray(values, dtype=np.float64), np.asarray(concepts)
+    if amounts.ndim != 2 or not np.isfinite(amounts).all():
+        raise ValueError(f"values must be a matrix of finite numbers, one row an input, got shape {amounts.shape}")
+    if members.dtype != bool or members.ndim != 2 or len(members) != len(amounts):
+        raise ValueError(
+            f"concepts must be booleans of shape ({len(amounts)}, m), got {members.dtype} of shape {members.shape}"
+        )
+    named = tuple(map(str, range(members.shape[1]) if names is None else names))
+    if len(named) != members.shape[1]:
+        raise ValueError(f"names must be {members.shape[1]}, one a concept, got {len(named)}")
+    auc, by_chance = areas_under_curve(amounts, members, n_permutations, seed, LEVEL)
+    n_inputs = members.sum(axis=0)
+    return Alignment(named, auc, standard_errors(auc, n_inputs, len(amounts)), by_chance, n_inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """How well the places of each map cover the masks of each concept: Network Dissection's IoU (Bau et al. 2017).
+
+    Attributes
+    ----------
+    concepts : tuple of str
+    iou : ndarray of shape (k, m)
+        Places that are high and masked, over places that are either, over all inputs; NaN where there are none.
+    low, high : ndarray of shape (k, m)
+        Ends of the 95% interval, by bootstrap over the inputs.
+    by_chance : ndarray of shape (k, m)
+        That of two sets of places of the same sizes that know nothing of each other.
+    levels : ndarray of shape (k,)
+        From where on each map counts as high.
+    """
+
+    concepts: tuple[str, ...]
+    iou: Floats
+    low: Floats
+    high: Floats
+    by_chance: Floats
+    levels: Floats
+
+    def table(self) -> Table:
+        """Return one row for each concept and map."""
+        return _by_concept(
+            self.concepts, len(self.iou), iou=self.iou, low=self.low, high=self.high, iou_by_chance=self.by_chance
+        )
+
+
+def overlap(
+    maps: Sequence[Any],
+    masks: Mapping[str, Any],
+    *,
+    top: float = 0.005,
+    n_resamples: int = 200,
+    seed: int = 0,
+) -> Overlap:
+    """Find how well maps of factors, or of channels, cover masks of concepts.
+
+    A map is enlarged linearly to the masks' size; it is high where it reaches the level that ``top`` of its own places,
+    over all inputs, exceed. A map that is at its least value nearly everywhere is high where it is above that.
+
+    Parameters
+    ----------
+    maps : sequence of k array-likes of shape (n_inputs, h, w)
+    masks : mapping of str to array-like of bool of shape (n_inputs, height, width)
+        By concept.
+    top : float, default=0.005
+    n_resamples : int, default=200
+    seed : int, default=0
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or ``top`` is not between 0 and 1.
+    """
+    shapes = {np.shape(places) for places in maps}, {np.shape(mask) for mask in masks.values()}
+    if not all(len(some) == 1 and len(next(iter(some))) == 3 for some in shapes):
+        raise ValueError(f"maps and masks must each have one shape (n_inputs, height, width), got {shapes}")
+    if len({shape[0] for some in shapes for shape in some}) > 1 or not 0 < top < 1:
+        raise ValueError(f"maps and masks must be of the same inputs and top between 0 and 1, got {shapes}, {top}")
+    levels, high, masked, both = covered(maps, list(masks.values()), top)
+    n, n_places = len(high), next(iter(shapes[1]))[1] * next(iter(shapes[1]))[2]
+
+    def iou(times: Floats) -> Floats:
+        shared = np.tensordot(times, both, axes=1)
+        either = (times @ high)[:, None] + times @ masked - shared
+        return np.divide(shared, either, out=np.full_like(shared, np.nan), where=either > 0)
+
+    generator = np.random.default_rng(seed)
+    drawn = [iou(np.bincount(generator.integers(n, size=n), minlength=n).astype(float)) for _ in range(n_resamples)]
+    low, up = np.quantile(np.stack(drawn), [0.025, 0.975], axis=0)
+    own, other = high.sum(axis=0)[:, None] / (n * n_places), masked.sum(axis=0) / (n * n_places)
+    together = own * other
+    return Overlap(
+        tuple(masks), iou(np.ones(n)), low, up, together / np.maximum(own + other - together, 1e-300), levels
+    )

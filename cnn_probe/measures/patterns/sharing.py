@@ -1,0 +1,225 @@
+"""Which inputs share a pattern: the top inputs of each factor, what of a block it explains, how it goes with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_probe.measures.counting.chance import Beside, beside_chance
+from cnn_probe.measures.counting.rows import check_amounts, check_labels, shares_of_rows, sums_of_classes
+from cnn_probe.measures.table import Table
+
+Floats = NDArray[np.float64]
+N_BINS = 8  # into which a factor's shares are cut to see what they tell of a label
+
+
+@dataclass(frozen=True, eq=False)
+class WithLabels:
+    """How factors go with labels.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    class_share : ndarray of shape (k, n_classes)
+        Part of each factor's amount that lies in each class.
+    purity : Beside of shape (k,)
+        The largest of these parts, beside that with permuted labels.
+    low, high : ndarray of shape (k,)
+        Ends of the 95% interval of the part that lies in that class, by bootstrap over the inputs.
+    information : Beside of shape (k,)
+        Bits that the factor's share of an input, cut into 8 bins of equal numbers of inputs, tells of its label. Few
+        inputs tell more than nothing by chance alone: compare with that.
+    of_strongest : Beside of shape ()
+        Bits that an input's strongest factor tells of its label.
+    """
+
+    classes: tuple[str, ...]
+    class_share: Floats
+    purity: Beside
+    low: Floats
+    high: Floats
+    information: Beside
+    of_strongest: Beside
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """Which inputs share each pattern.
+
+    Attributes
+    ----------
+    top : ndarray of int of shape (k, n_top)
+        Inputs in whose row the factor has the largest share, the largest first.
+    top_share : ndarray of shape (k, n_top)
+        That share.
+    prevalence : ndarray of shape (k,)
+        Effective number of inputs that use the factor: exp of the entropy of its amounts' shares. It is n for a factor
+        that is in all inputs alike, and 1 for one that is in a single input.
+    n_inputs : int
+    shares : dict of str to ndarray of shape (k,)
+        How much of each block's squares each factor explains.
+    labels : WithLabels or None
+        None without labels.
+    """
+
+    top: NDArray[np.int64]
+    top_share: Floats
+    prevalence: Floats
+    n_inputs: int
+    shares: dict[str, Floats]
+    labels: WithLabels | None = None
+
+    def table(self) -> Table:
+        """Return one row a factor."""
+        columns: dict[str, Any] = {
+            "factor": range(len(self.top)),
+            "top_inputs": [" ".join(map(str, row)) for row in self.top],
+            "prevalence": self.prevalence,
+            "prevalence_share": self.prevalence / self.n_inputs,
+        } | {f"share_of_{name}": share for name, share in self.shares.items()}
+        if self.labels is not None:
+            known = self.labels
+            columns |= {
+                "class": [known.classes[label] for label in known.class_share.argmax(axis=1)],
+                "purity": known.purity.value,
+                "purity_low": known.low,
+                "purity_high": known.high,
+                "purity_by_chance": known.purity.chance,
+                "purity_p": known.purity.p_value,
+                "bits": known.information.value,
+                "bits_by_chance": known.information.chance,
+                "bits_p": known.information.p_value,
+            }
+        return Table(columns)
+
+
+def shared_patterns(
+    F: ArrayLike,
+    *,
+    shares: Mapping[str, ArrayLike] | None = None,
+    labels: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    n_top: int = 8,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> Patterns:
+    """Find which inputs share each pattern, and how that goes with labels, if they are given.
+
+    Parameters
+    ----------
+    F : array-like of shape (n_inputs, k)
+        How much of each factor is in each input. Its columns must be on one scale, as `coupled_nmf.CoupledNMF` without
+        penalties gives them.
+    shares : mapping of str to array-like of shape (k,), default=None
+        How much of each block each factor explains (`coupled_nmf.CoupledNMF.component_shares`).
+    labels : array-like of shape (n_inputs,), default=None
+        A class for each input.
+    classes : sequence of str, default=None
+        Names of the classes, by number; None for the labels themselves.
+    n_top : int, default=8
+    n_permutations : int, default=200
+        Of the labels, for what chance reaches, and resamples of the inputs.
+    seed : int, default=0
+
+    Raises
+    ------
+    ValueError
+        If F is no matrix of finite numbers from 0 on, or anything else does not fit it.
+
+    Examples
+    --------
+    >>> found = shared_patterns([[3, 0], [1, 1], [0, 2]], n_top=2)
+    >>> found.top.tolist(), found.prevalence.round(2).tolist()
+    ([[0, 1], [2, 1]], [1.75, 1.89])
+    """
+    amounts = check_amounts(F)
+    if n_top < 1:
+        raise ValueError(f"n_top must be 1 or more, got {n_top}")
+    of_blocks = {name: np.asarray(share, dtype=np.float64) for name, share in (shares or {}).items()}
+    for name, share in of_blocks.items():
+        if share.shape != (amounts.shape[1],):
+            raise ValueError(f"shares[{name!r}] must have one number a factor, {amounts.shape[1]}, got {share.shape}")
+    of_rows = shares_of_rows(amounts)
+    top = np.argsort(-of_rows, axis=0, kind="stable")[:n_top].T
+    with_labels = None
+    if labels is not None:
+        codes, names = check_labels(labels, len(amounts), classes)
+        with_labels = _with_labels(amounts, of_rows, codes, names, n_permutations, seed)
+    return Patterns(
+        top,
+        np.take_along_axis(of_rows.T, top, axis=1),
+        _effective_numbers(amounts),
+        len(amounts),
+        of_blocks,
+        with_labels,
+    )
+
+
+def _effective_numbers(F: Floats) -> Floats:
+    parts = shares_of_rows(F.T)
+    logs = np.log(parts, out=np.zeros_like(parts), where=parts > 0)
+    return np.where(parts.any(axis=1), np.exp(-np.sum(parts * logs, axis=1)), 0.0)
+
+
+def _with_labels(
+    F: Floats, of_rows: Floats, codes: NDArray[np.int64], classes: tuple[str, ...], n_permutations: int, seed: int
+) -> WithLabels:
+    n_classes = len(classes)
+    totals = np.where(F.any(axis=0), F.sum(axis=0), 1.0)
+    binned = np.stack([_binned(column) for column in of_rows.T], axis=1)
+    strongest = of_rows.argmax(axis=1)[:, None]
+    class_share = (sums_of_classes(F, codes, n_classes) / totals).T
+    purity = beside_chance(
+        lambda y: (sums_of_classes(F, y, n_classes) / totals).max(axis=0), codes, n_permutations, seed
+    )
+    bits = beside_chance(
+        lambda y: np.append(
+            mutual_information(binned, y, N_BINS, n_classes), mutual_information(strongest, y, F.shape[1], n_classes)
+        ),
+        codes,
+        n_permutations,
+        seed,
+    )
+    inside = codes[:, None] == class_share.argmax(axis=1)
+    low, high = _interval_of_shares(F, F * inside, n_permutations, seed)
+    parts = bits.value, bits.chance, bits.high, bits.p_value
+    return WithLabels(
+        classes,
+        class_share,
+        purity,
+        low,
+        high,
+        Beside(*(part[:-1] for part in parts)),
+        Beside(*(part[-1] for part in parts)),
+    )
+
+
+def _binned(column: Floats) -> NDArray[np.int64]:
+    """The number of each value's bin; equal values share one, so that there may be fewer bins."""
+    edges = np.quantile(column, np.arange(1, N_BINS) / N_BINS)
+    return np.searchsorted(edges, column, side="right")
+
+
+def mutual_information(
+    codes: NDArray[np.int64], labels: NDArray[np.int64], n_codes: int, n_classes: int
+) -> NDArray[np.float64]:
+    """Return the bits that each column of codes (n, k) tells of the labels: shape (k,)."""
+    n, k = codes.shape
+    cells = ((codes + np.arange(k) * n_codes) * n_classes + labels[:, None]).ravel()
+    joint = np.bincount(cells, minlength=k * n_codes * n_classes).reshape(k, n_codes, n_classes) / n
+    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=2, keepdims=True)
+    ratio = np.divide(joint, apart, out=np.ones_like(joint), where=joint > 0)
+    return np.asarray(np.sum(joint * np.log2(ratio), axis=(1, 2)))
+
+
+def _interval_of_shares(F: Floats, inside: Floats, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """Ends of the 95% interval of the part of each column's sum that is inside, each resample drawing n inputs."""
+    generator, n = np.random.default_rng(seed), len(F)
+    times = np.stack([np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(n_resamples)])
+    sums = times @ F
+    low, high = np.quantile(times @ inside / np.where(sums > 0, sums, 1.0), [0.025, 0.975], axis=0)
+    return low, high

@@ -1,0 +1,281 @@
+"""Units of a layer: dead, redundant, of one class; and the factor that uses each most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+
+from cnn_probe.measures.counting.chance import LEVEL
+from cnn_probe.measures.counting.groups import alike
+from cnn_probe.measures.counting.preference import preference_p
+from cnn_probe.measures.counting.rows import check_labels
+from cnn_probe.measures.counting.sums import LayerRows, Sums
+from cnn_probe.measures.table import Table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassOfUnits:
+    """Which class each unit has most of.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    favourite : ndarray of int of shape (n_units,)
+        Number of the class in which most of the unit's activation lies; -1 of a dead one.
+    share : ndarray of shape (n_units,)
+        The part that lies in it; NaN of a dead one.
+    p_value : ndarray of shape (n_units,)
+        Of a preference of the unit for any class, by permutation of the labels, over all units together: below 0.05
+        are no units without one, but in 5% of cases. NaN of a dead one.
+    least : float
+        The share from which on a unit is of one class.
+    """
+
+    classes: tuple[str, ...]
+    favourite: NDArray[np.int64]
+    share: Floats
+    p_value: Floats
+    least: float
+
+    @property
+    def of_one(self) -> NDArray[np.bool_]:
+        """Whether each unit is of one class: most of it lies there, and more than by chance."""
+        return (self.share >= self.least) & (self.p_value < LEVEL)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The neurons or the channels of a layer.
+
+    Attributes
+    ----------
+    kind : {"neuron", "channel"}
+    shape : tuple of int
+        Of one input's activations.
+    channel_axis : int
+    n_inputs : int
+    rate : ndarray of shape (n_units,)
+        Part of the inputs for which the unit is above zero; of a channel at any of its places.
+    rate_high : ndarray of shape (n_units,)
+        Exact one-sided 95% upper bound of the rate (Clopper and Pearson), of each unit by itself.
+    energy_share : ndarray of shape (n_units,)
+        Part of the layer's squares.
+    group : ndarray of int of shape (n_units,)
+        Number of the group of units that are active alike; -1 of those that are like no other.
+    of_class : ClassOfUnits or None
+        None without labels.
+    factor : ndarray of int of shape (n_units,) or None
+        The factor that uses it most; -1 where none does. None without H.
+    """
+
+    kind: Literal["neuron", "channel"]
+    shape: tuple[int, ...]
+    channel_axis: int
+    n_inputs: int
+    rate: Floats
+    rate_high: Floats
+    energy_share: Floats
+    group: NDArray[np.int64]
+    of_class: ClassOfUnits | None = None
+    factor: NDArray[np.int64] | None = None
+
+    @property
+    def dead(self) -> NDArray[np.bool_]:
+        """Whether each unit is active for none of the inputs."""
+        return self.rate == 0
+
+    @property
+    def bound(self) -> float:
+        """The rate that a dead unit may have yet, with 95% confidence: about 3 / n_inputs."""
+        return float(1 - LEVEL ** (1 / self.n_inputs))
+
+    @property
+    def redundant(self) -> NDArray[np.bool_]:
+        """Whether each unit is in a group."""
+        return self.group >= 0
+
+    def table(self) -> Table:
+        """Return one row a unit."""
+        channel, place = self._places()
+        columns: dict[str, Any] = {
+            self.kind: range(len(self.rate)),
+            **({"channel": channel, "place": place} if self.kind == "neuron" else {}),
+            "rate": self.rate,
+            "rate_high": self.rate_high,
+            "dead": self.dead,
+            "energy_share": self.energy_share,
+            "redundant": self.redundant,
+            "group": [None if group < 0 else group for group in self.group.tolist()],
+        }
+        if self.of_class is not None:
+            known = self.of_class
+            columns |= {
+                "class": [None if label < 0 else known.classes[label] for label in known.favourite],
+                "class_share": [None if dead else share for dead, share in zip(self.dead, known.share, strict=True)],
+                "class_p": [None if dead else p for dead, p in zip(self.dead, known.p_value, strict=True)],
+                "of_one_class": known.of_one,
+            }
+        if self.factor is not None:
+            columns["factor"] = [None if factor < 0 else factor for factor in self.factor.tolist()]
+        return Table(columns)
+
+    def _places(self) -> tuple[NDArray[np.int64], list[str | None]]:
+        """The channel of each neuron, and its place as text: "3,5" of a map."""
+        where = np.indices(self.shape).reshape(len(self.shape), -1)
+        others = np.delete(where, self.channel_axis, axis=0).T.tolist()
+        return where[self.channel_axis], [",".join(map(str, place)) or None for place in others]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerUnits:
+    """The units of a layer.
+
+    Attributes
+    ----------
+    neurons : Units
+    channels : Units or None
+        None if a channel has no places, and is a neuron.
+    """
+
+    neurons: Units
+    channels: Units | None
+
+    def table(self) -> Table:
+        """Return one row a neuron; ``channels.table()`` has one a channel."""
+        return self.neurons.table()
+
+
+def measure_units(
+    X: Any,
+    shape: Sequence[int] | None = None,
+    *,
+    channel_axis: int = 0,
+    labels: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    H: ArrayLike | None = None,
+    same: float | None = 0.99,
+    own_class: float = 0.9,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> LayerUnits:
+    """Find which units of a layer are dead, redundant, or of one class.
+
+    Rows are read in pieces: once, again for each part of the units' gram matrix of 4096 × 4096 entries (one for a layer
+    of up to 4096 units that are not dead), and again for the permutations of the labels.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_inputs, d)
+        A layer's activations, from 0 on; read by slices of rows.
+    shape : sequence of int, default=None
+        Of one input's activations, (channels, height, width) of a convolution; None for (d,).
+    channel_axis : int, default=0
+        Which axis of ``shape`` the channels are.
+    labels : array-like of shape (n_inputs,), default=None
+        A class for each input.
+    classes : sequence of str, default=None
+        Names of the classes, by number; None for the labels themselves.
+    H : array-like of shape (k, d), default=None
+        Components of the layer.
+    same : float or None, default=0.99
+        Cosine over the inputs, of a channel over inputs and places, from which on two units are the same; None to
+        compare none, as for hundreds of thousands of units, of which that takes long.
+    own_class : float, default=0.9
+        Part of a unit's activation from which on it is of one class.
+    n_permutations : int, default=200
+        Of the labels; of 20 or fewer no preference is above chance.
+    seed : int, default=0
+
+    Raises
+    ------
+    ValueError
+        If X has numbers that are negative or not finite, or anything else does not fit it.
+
+    Examples
+    --------
+    >>> units = measure_units(np.array([[0.0, 1, 2, 1], [0, 3, 6, 0]])).neurons
+    >>> units.dead.tolist(), units.group.tolist(), round(units.bound, 3)
+    ([True, False, False, False], [-1, 0, 0, -1], 0.776)
+    """
+    n, d, sizes, axis = _checked(X, shape, channel_axis, same, own_class)
+    codes, names = (np.zeros(n, dtype=np.int64), ("",)) if labels is None else check_labels(labels, n, classes)
+    components = None if H is None else np.asarray(H, dtype=np.float64)
+    if components is not None and (components.ndim != 2 or components.shape[1] != d):
+        raise ValueError(f"H must have shape (k, {d}), a column a neuron, got {components.shape}")
+
+    def measured(whole: bool) -> Units:
+        rows = LayerRows(X, sizes, axis, whole=whole)
+        sums = Sums(rows, codes, len(names))
+        live = sums.active > 0
+        of_class = None if labels is None else _class_of(rows, sums, codes, names, own_class, n_permutations, seed)
+        energy = sums.energy.sum()
+        return Units(
+            "channel" if whole else "neuron",
+            sizes,
+            axis,
+            n,
+            sums.active / n,
+            np.where(sums.active < n, beta.ppf(1 - LEVEL, sums.active + 1, np.maximum(n - sums.active, 1)), 1.0),
+            sums.energy / (energy if energy > 0 else 1.0),
+            _groups(rows, sums, live, same),
+            of_class,
+            None if components is None else _most_used_by(rows, components),
+        )
+
+    return LayerUnits(measured(False), measured(True) if d > sizes[axis] else None)
+
+
+def _checked(
+    X: Any, shape: Sequence[int] | None, channel_axis: int, same: float | None, own_class: float
+) -> tuple[int, int, tuple[int, ...], int]:
+    if len(X.shape) != 2 or 0 in X.shape:
+        raise ValueError(f"X must have a row an input and a column a unit, got shape {tuple(X.shape)}")
+    n, d = map(int, X.shape)
+    sizes = (d,) if shape is None else tuple(shape)
+    if not sizes or int(np.prod(sizes)) != d or not -len(sizes) <= channel_axis < len(sizes):
+        raise ValueError(
+            f"shape must be that of {d} neurons and channel_axis one of its axes, got {sizes} and {channel_axis}"
+        )
+    if not (same is None or 0 < same <= 1) or not 0 < own_class <= 1:
+        raise ValueError(f"same and own_class must be above 0 and at most 1, got {same} and {own_class}")
+    return n, d, sizes, channel_axis % len(sizes)
+
+
+def _groups(rows: LayerRows, sums: Sums, live: NDArray[np.bool_], same: float | None) -> NDArray[np.int64]:
+    found = np.full(rows.n_units, -1)
+    if same is not None and live.any():
+        lengths = np.sqrt(sums.energy[live])
+        found[live] = alike(
+            lambda some: rows.read(some)[..., live].reshape(-1, len(lengths)), rows.slices, lengths, same
+        )
+    return found
+
+
+def _class_of(
+    rows: LayerRows,
+    sums: Sums,
+    codes: NDArray[np.int64],
+    classes: tuple[str, ...],
+    own_class: float,
+    n_permutations: int,
+    seed: int,
+) -> ClassOfUnits:
+    live = sums.active > 0
+    share = np.full(rows.n_units, np.nan)
+    share[live] = sums.of_classes[:, live].max(axis=0) / sums.of_classes[:, live].sum(axis=0)
+    favourite = np.where(live, sums.of_classes.argmax(axis=0), -1)
+    p_value = preference_p(rows, sums, codes, live, n_permutations, seed)
+    return ClassOfUnits(classes, favourite, share, p_value, own_class)
+
+
+def _most_used_by(rows: LayerRows, H: Floats) -> NDArray[np.int64]:
+    """The factor with most of the squares at each unit; -1 where all are zero."""
+    energy = np.sum(rows.folded(H) ** 2, axis=1)
+    return np.where(energy.any(axis=0), energy.argmax(axis=0), -1)

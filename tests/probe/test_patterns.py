@@ -1,0 +1,196 @@
+"""Which inputs share a pattern, against slow loops, scikit-learn and PyTorch."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import mutual_info_score, roc_auc_score
+
+from cnn_probe.measures.patterns import align, overlap, shared_patterns
+from cnn_probe.measures.patterns.areas import enlargement
+from cnn_probe.measures.patterns.sharing import N_BINS, mutual_information
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """F (120, 3): the first factor is class 0's, the second class 1's, the third everybody's; class 2 has none."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 40)
+    F = generator.uniform(0, 0.1, (120, 3))
+    F[labels == 0, 0] += 1
+    F[labels == 1, 1] += 1
+    F[:, 2] = 1
+    return F, labels
+
+
+def test_top_inputs_and_prevalence(planted):
+    F, _ = planted
+    found = shared_patterns(F, n_top=5, shares={"a": [0.1, 0.2, 0.3]})
+    share = F / F.sum(axis=1, keepdims=True)
+    for factor in range(3):
+        assert found.top[factor].tolist() == sorted(range(120), key=lambda i: -share[i, factor])[:5]
+        np.testing.assert_allclose(found.top_share[factor], share[found.top[factor], factor])
+    np.testing.assert_allclose(found.prevalence[2], 120)
+    assert 40 < found.prevalence[0] < 70
+    assert found.labels is None
+    assert "purity" not in found.table().columns
+    assert found.table()["share_of_a"] == (0.1, 0.2, 0.3)
+    alone = np.zeros((4, 2))
+    alone[2, 0] = 3
+    assert shared_patterns(alone).prevalence.tolist() == [1, 0]
+    assert shared_patterns(alone).top_share[0].tolist() == [1, 0, 0, 0]
+
+
+def test_purity_is_the_largest_class_share_beside_chance(planted, tmp_path):
+    F, labels = planted
+    found = shared_patterns(F, labels=labels, classes=["a", "b", "c"])
+    known = found.labels
+    slow = [max(F[labels == c, j].sum() / F[:, j].sum() for c in range(3)) for j in range(3)]
+    np.testing.assert_allclose(known.purity.value, slow)
+    assert known.purity.value[0] > 0.85
+    np.testing.assert_allclose(known.class_share.sum(axis=1), 1)
+    np.testing.assert_allclose(known.purity.value[2], 1 / 3)
+    np.testing.assert_allclose(known.purity.p_value, [1 / 201, 1 / 201, 1])
+    assert np.all(known.purity.chance < 0.5)
+    assert np.all((known.low < known.purity.value) & (known.purity.value < known.high))
+    assert np.all((known.high - known.low)[:2] < 0.15)
+    assert known.information.p_value[0] == 1 / 201
+    assert 0 < known.of_strongest.chance < known.of_strongest.value
+    found.table().to_csv(tmp_path / "a.csv")
+    with open(tmp_path / "a.csv") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == ["a", "b", "a"]
+
+
+def test_without_a_link_nothing_stands_out(planted):
+    F, labels = planted
+    p_values = []
+    for seed in range(20):
+        shuffled = np.random.default_rng(seed).permutation(labels)
+        known = shared_patterns(F, labels=shuffled, n_permutations=50, seed=seed).labels
+        p_values += [*known.purity.p_value[:2], *known.information.p_value[:2]]
+    assert 0.3 < np.mean(p_values) < 0.7
+    assert np.mean(np.array(p_values) < 0.1) < 0.3
+
+
+def test_information_is_scikit_learns(planted):
+    F, labels = planted
+    found = shared_patterns(F, labels=labels)
+    share = F / F.sum(axis=1, keepdims=True)
+    edges = np.quantile(share[:, 1], np.arange(1, N_BINS) / N_BINS)
+    expected = mutual_info_score(labels, np.digitize(share[:, 1], edges)) / np.log(2)
+    np.testing.assert_allclose(found.labels.information.value[1], expected)
+    strongest = mutual_info_score(labels, share.argmax(axis=1)) / np.log(2)
+    np.testing.assert_allclose(found.labels.of_strongest.value, strongest)
+    codes = np.random.default_rng(0).integers(4, size=(120, 5))
+    slow = [mutual_info_score(labels, column) / np.log(2) for column in codes.T]
+    np.testing.assert_allclose(mutual_information(codes, labels, 4, 3), slow)
+
+
+def test_the_same_seed_gives_the_same(planted):
+    F, labels = planted
+    first, second, other = (shared_patterns(F, labels=labels, seed=seed).labels for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.purity.chance, second.purity.chance)
+    assert np.any(first.purity.chance != other.purity.chance)
+
+
+@pytest.mark.parametrize(
+    ("F", "more", "says"),
+    [
+        ([[-1.0]], {}, "F must have finite numbers from 0 on"),
+        ([1.0], {}, r"F must have shape \(n_inputs, k\)"),
+        ([[1.0]], {"labels": [1, 2]}, "labels must be one an input, 1 of them"),
+        ([[1.0]], {"labels": [0.5]}, "whole numbers or text"),
+        ([[1.0]], {"labels": [3], "classes": ["a"]}, "from 0 to 0"),
+        ([[1.0]], {"shares": {"a": [1, 2]}}, "one number a factor"),
+        ([[1.0]], {"labels": [1], "n_permutations": 0}, "n_permutations must be 1 or more"),
+        ([[1.0]], {"n_top": 0}, "n_top"),
+    ],
+)
+def test_what_does_not_fit_is_refused(F, more, says):
+    with pytest.raises(ValueError, match=says):
+        shared_patterns(F, **more)
+
+
+def test_auc_is_scikit_learns_also_with_ties():
+    generator = np.random.default_rng(0)
+    values = generator.integers(5, size=(200, 4)).astype(float)
+    concepts = generator.uniform(size=(200, 3)) < [0.1, 0.5, 0.9]
+    found = align(values, concepts, ["x", "y", "z"])
+    slow = [[roc_auc_score(concept, column) for concept in concepts.T] for column in values.T]
+    np.testing.assert_allclose(found.auc, slow)
+    table = found.table()
+    assert len(table) == 12
+    assert table["concept"][3:5] == ("x", "y")
+    assert table["number"][4:6] == (0, 1)
+    assert table["auc"][5] == found.auc[1, 1]
+
+
+def test_the_standard_error_of_an_auc_is_its_spread():
+    """Over many samples of two exponentials, for which Hanley and McNeil's formula is exact."""
+    generator = np.random.default_rng(0)
+    concepts = (np.arange(90) < 30)[:, None]
+    runs = [align(generator.exponential(np.where(concepts, 2.0, 1.0)), concepts, n_permutations=1) for _ in range(1000)]
+    areas = np.array([run.auc[0, 0] for run in runs])
+    assert np.mean(areas) == pytest.approx(2 / 3, abs=0.01)
+    assert np.mean([run.standard_error[0, 0] for run in runs]) == pytest.approx(np.std(areas), rel=0.1)
+
+
+def test_the_best_of_many_reaches_more_by_chance():
+    generator = np.random.default_rng(0)
+    concepts = generator.uniform(size=(100, 1)) < 0.2
+    values = generator.normal(size=(100, 100))
+    one, many = align(values[:, :1], concepts), align(values, concepts)
+    assert 0.55 < one.by_chance[0] < many.by_chance[0] < 0.85
+    exceeding = [
+        align(generator.normal(size=(100, 20)), concepts, n_permutations=1).auc.max()
+        > align(values[:, :20], concepts).by_chance[0]
+        for _ in range(100)
+    ]
+    assert 0 < np.sum(exceeding) < 15
+
+
+def test_a_concept_of_all_or_none_has_no_auc():
+    found = align([[1.0], [2.0]], [[True, False], [True, False]])
+    assert np.isnan(found.auc).all()
+    assert np.isnan(found.standard_error).all()
+    assert found.table()["above_chance"] == (False, False)
+    with pytest.raises(ValueError, match="must be booleans"):
+        align([[1.0], [2.0]], [[1], [0]])
+    with pytest.raises(ValueError, match="finite"):
+        align([[np.nan], [2.0]], [[True], [False]])
+
+
+@pytest.mark.parametrize(("small", "large"), [(3, 7), (1, 4), (4, 4), (7, 5), (2, 9)])
+def test_maps_are_enlarged_as_pytorch_does(small, large):
+    places = np.random.default_rng(0).normal(size=(small, small))
+    expected = torch.nn.functional.interpolate(torch.tensor(places)[None, None], (large, large), mode="bilinear")
+    matrix = enlargement(small, large)
+    np.testing.assert_allclose(matrix @ places @ matrix.T, expected[0, 0].numpy(), atol=1e-12)
+
+
+def test_overlap_against_a_slow_loop():
+    generator = np.random.default_rng(0)
+    maps, masks = generator.uniform(size=(2, 6, 3, 4)), generator.uniform(size=(2, 6, 9, 8)) < 0.3
+    found = overlap(maps, {"x": masks[0], "y": masks[1]}, top=0.1, n_resamples=50)
+    for k in range(2):
+        level = np.quantile(maps[k], 0.9)
+        large = torch.nn.functional.interpolate(torch.tensor(maps[k])[:, None], (9, 8), mode="bilinear")[:, 0].numpy()
+        for m in range(2):
+            high = large >= level
+            assert found.iou[k, m] == (high & masks[m]).sum() / (high | masks[m]).sum()
+            p, q = high.mean(), masks[m].mean()
+            assert found.by_chance[k, m] == pytest.approx(p * q / (p + q - p * q))
+    assert np.all((found.low <= found.iou + 0.02) & (found.iou <= found.high + 0.02))
+    assert len(found.table()) == 4
+
+
+def test_a_map_that_follows_a_mask_covers_it():
+    masks = np.zeros((50, 20, 20), dtype=bool)
+    masks[:, 5:7, 5:7] = True  # 1% of the places
+    other = np.roll(masks, 9, axis=2)
+    found = overlap([masks.astype(float)], {"own": masks, "other": other, "none": other & masks}, top=0.01)
+    np.testing.assert_allclose(found.iou, [[1, 0, 0]])
+    assert overlap([np.zeros((50, 5, 5))], {"none": other & masks}).iou[0, 0] != 0  # nan: nowhere either
+    with pytest.raises(ValueError, match="of the same inputs"):
+        overlap([np.zeros((49, 5, 5))], {"own": masks})

@@ -1,0 +1,173 @@
+"""Units that are dead, redundant or of one class: what was planted is found, and nothing else."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from cnn_probe.activations.store.shifted import Shifted
+from cnn_probe.measures.counting import groups, preference, rows
+from cnn_probe.measures.counting.chance import step_down
+from cnn_probe.measures.units import measure_units
+
+N = 400
+LABELS = np.repeat(np.arange(4), N // 4)
+DEAD, COPIES, OF_CLASS = (3, 17), ((5, 6, 30), (8, 21)), {11: 2, 25: 0}
+
+
+def planted(seed=0, d=40):
+    """Random sparse units (400, 40), of which some are dead, some scaled copies, and some of one class."""
+    generator = np.random.default_rng(seed)
+    X = np.maximum(generator.normal(size=(N, d)), 0)
+    X[:, DEAD] = 0
+    for first, *others in COPIES:
+        X[:, others] = X[:, [first]] * generator.uniform(0.1, 10, len(others))
+    for unit, label in OF_CLASS.items():
+        X[label != LABELS, unit] = 0
+    return X.astype(np.float32)
+
+
+def slow_groups(X, same):
+    """Single linkage over all pairs."""
+    group = {j: {j} for j in range(X.shape[1]) if X[:, j].any()}
+    for i, j in combinations(group, 2):
+        if X[:, i] @ X[:, j] >= same * np.linalg.norm(X[:, i]) * np.linalg.norm(X[:, j]):
+            union = group[i] | group[j]
+            for member in union:
+                group[member] = union
+    return {frozenset(members) for members in group.values() if len(members) > 1}
+
+
+def groups_of(units):
+    return {frozenset(np.flatnonzero(units.group == group).tolist()) for group in set(units.group.tolist()) - {-1}}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_planted_is_found_and_no_other(seed):
+    X = planted(seed)
+    units = measure_units(X, labels=LABELS, H=np.eye(40)[:10]).neurons
+    assert tuple(np.flatnonzero(units.dead)) == DEAD
+    assert groups_of(units) == set(map(frozenset, COPIES))
+    of_class = units.of_class
+    assert {int(j): int(of_class.favourite[j]) for j in np.flatnonzero(of_class.of_one)} == OF_CLASS
+    np.testing.assert_allclose(units.rate, (X > 0).mean(axis=0))
+    np.testing.assert_allclose(units.energy_share, (X.astype(float) ** 2).sum(axis=0) / (X.astype(float) ** 2).sum())
+    np.testing.assert_array_equal(units.factor, [*range(10), *[-1] * 30])
+    table = units.table()
+    assert table.where(np.array(table["of_one_class"]))["neuron"] == tuple(OF_CLASS)
+    assert table.where(np.array(table["dead"]))["class_p"] == (None, None)
+
+
+def test_the_bound_on_the_rate_is_exact():
+    units = measure_units(planted()).neurons
+    assert units.bound == 1 - 0.05 ** (1 / N)
+    assert units.bound == pytest.approx(3 / N, rel=0.01)
+    np.testing.assert_allclose(units.rate_high[list(DEAD)], units.bound)
+    for unit in (0, 11):
+        exact = binomtest(round(units.rate[unit] * N), N, alternative="less").proportion_ci(0.95).high
+        assert units.rate_high[unit] == pytest.approx(exact)
+    assert measure_units(np.ones((3, 2))).neurons.rate_high.tolist() == [1, 1]
+
+
+def test_channels_go_over_their_places():
+    generator = np.random.default_rng(0)
+    maps = np.maximum(generator.normal(size=(N, 6, 3, 2)), 0)
+    maps[:, 1] = 0
+    maps[:, 2, 0, 0] = 0  # a dead neuron of a channel that is not
+    maps[:, 4] = 3 * maps[:, 0]
+    maps[LABELS != 1, 5] = 0
+    H = generator.uniform(size=(3, 36))
+    found = measure_units(maps.reshape(N, -1), (6, 3, 2), labels=LABELS, classes=list("abcd"), H=H)
+    channels, neurons = found.channels, found.neurons
+    assert np.flatnonzero(channels.dead).tolist() == [1]
+    assert np.flatnonzero(neurons.dead).tolist() == [*range(6, 12), 12]
+    assert groups_of(channels) == {frozenset({0, 4})}
+    assert groups_of(neurons) == {frozenset({j, 24 + j}) for j in range(6)}
+    assert np.flatnonzero(channels.of_class.of_one).tolist() == [5]
+    assert channels.table()["class"][5] == "b"
+    np.testing.assert_allclose(channels.rate, maps.any(axis=(2, 3)).mean(axis=0))
+    np.testing.assert_allclose(channels.energy_share.sum(), 1)
+    np.testing.assert_array_equal(channels.factor, (H.reshape(3, 6, 6) ** 2).sum(axis=2).argmax(axis=0))
+    table = neurons.table()
+    assert (table["channel"][9], table["place"][9]) == (1, "1,1")
+    assert "place" not in channels.table().columns
+
+
+def test_channels_may_be_the_last_axis():
+    maps = np.maximum(np.random.default_rng(0).normal(size=(30, 5, 4)), 0)
+    maps[:, :, 2] = 0
+    for axis in (1, -1):
+        found = measure_units(maps.reshape(30, -1), (5, 4), channel_axis=axis)
+        assert np.flatnonzero(found.channels.dead).tolist() == [2]
+        assert found.table()["channel"][:5] == (0, 1, 2, 3, 0)
+        assert found.table()["place"][4] == "1"
+    assert measure_units(maps[:, 0]).channels is None
+
+
+def test_pieces_give_the_same_as_the_whole(monkeypatch):
+    X = planted()
+    X[:, 12] = X[:, 5] + 0.1 * X[:, 0]  # a chain: near a copy, and something near to it
+    X[:, 13] = X[:, 12] + 0.1 * X[:, 1]
+    whole = measure_units(X, labels=LABELS, n_permutations=50).neurons
+    monkeypatch.setattr(rows, "ENTRIES", 40 * 7)
+    monkeypatch.setattr(groups, "GRAM", 12)
+    monkeypatch.setattr(preference, "ENTRIES", 50 * 4 * 3)
+    pieces = measure_units(X, labels=LABELS, n_permutations=50).neurons
+    np.testing.assert_array_equal(pieces.group, whole.group)
+    np.testing.assert_array_equal(pieces.of_class.p_value, whole.of_class.p_value)
+    np.testing.assert_allclose(pieces.energy_share, whole.energy_share)
+    assert groups_of(pieces) == slow_groups(X, 0.99)
+    assert frozenset({5, 6, 12, 13, 30}) in slow_groups(X, 0.99)
+
+
+@pytest.mark.parametrize("same", [0.5, 0.9, 1.0])
+def test_groups_are_single_linkage(same):
+    X = np.maximum(np.random.default_rng(1).normal(size=(12, 30)), 0)
+    X[:, 7] = 2 * X[:, 3]
+    assert groups_of(measure_units(X, same=same).neurons) == slow_groups(X, same - 1e-12)
+    assert groups_of(measure_units(X, same=None).neurons) == set()
+
+
+def test_shifted_rows_are_read_by_slices():
+    X = planted()
+    shifted = Shifted(X - 1, np.full(40, -1, dtype=np.float32))
+    np.testing.assert_array_equal(measure_units(shifted).neurons.dead, measure_units(X).neurons.dead)
+    np.testing.assert_array_equal(measure_units(shifted).neurons.group, measure_units(X).neurons.group)
+
+
+def test_units_without_a_class_are_rarely_named():
+    """Over 100 layers of units that know nothing of the labels, sparse ones among them: in about 5% is any below 5%."""
+    generator, named = np.random.default_rng(0), 0
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    for seed in range(100):
+        X = generator.exponential(size=(100, 20)) * (generator.uniform(size=(100, 20)) < generator.uniform(size=20))
+        found = measure_units(X, labels=labels, n_permutations=99, seed=seed, same=None).neurons
+        named += np.nanmin(found.of_class.p_value) < 0.05
+    assert 0 < named < 13
+
+
+def test_steps_of_holm():
+    by_chance = np.array([[0.0, 5, 1], [1, 0, 2], [9, 0, 3], [0, 0, 0]])
+    observed = np.array([2.0, 8, 4])
+    # The largest of all chances reaches 8 once; of units 0 and 2, 4 once; of unit 0 alone, 2 once.
+    np.testing.assert_allclose(step_down(observed, by_chance), [2 / 5, 2 / 5, 2 / 5])
+    np.testing.assert_allclose(step_down(np.array([10.0, 0, 0.5]), by_chance), [1 / 5, 1, 4 / 5])
+
+
+@pytest.mark.parametrize(
+    ("X", "more", "says"),
+    [
+        (np.array([[-1.0]]), {}, "negative or not finite in rows 0 to 0"),
+        (np.array([[np.nan]]), {}, "negative or not finite"),
+        (np.ones((2, 6)), {"shape": (4,)}, "that of 6 neurons"),
+        (np.ones((2, 6)), {"shape": (3, 2), "channel_axis": 2}, "one of its axes"),
+        (np.ones((2, 6)), {"H": np.ones((2, 5))}, r"H must have shape \(k, 6\)"),
+        (np.ones((2, 6)), {"same": 1.5}, "same and own_class"),
+        (np.ones((2, 6)), {"labels": [1]}, "one an input, 2 of them"),
+        (np.ones(3), {}, "a row an input"),
+    ],
+)
+def test_what_does_not_fit_is_refused(X, more, says):
+    with pytest.raises(ValueError, match=says):
+        measure_units(X, **more)
