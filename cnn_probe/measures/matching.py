@@ -45,17 +45,19 @@ class Matching:
     least: float | None = None
 
     @property
-    def chance(self) -> NDArray[np.float64]:
-        """What each factor of the first and the one it is assigned reach by chance, the larger of the two: (k_a,)."""
-        found: NDArray[np.float64] = np.where(
-            self.assigned < 0, self.chance_a, np.maximum(self.chance_a, self.chance_b[self.assigned])
-        )
-        return found
+    def threshold(self) -> NDArray[np.float64]:
+        """From which similarity on each factor of the first is matched, (k_a,): by the larger chance of the two."""
+        return self._threshold(self.chance_a, self.chance_b, self.assigned)
 
     @property
-    def threshold(self) -> NDArray[np.float64]:
-        """From which similarity on each factor of the first is matched: (k_a,)."""
-        return halfway(self.chance) if self.least is None else np.full(len(self.assigned), self.least)
+    def threshold_b(self) -> NDArray[np.float64]:
+        """The same of each factor of the second: (k_b,)."""
+        return self._threshold(self.chance_b, self.chance_a, self.back)
+
+    def _threshold(self, own: NDArray[Any], other: NDArray[Any], partner: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self.least is not None:
+            return np.full(len(own), self.least)
+        return np.asarray((1 + _larger(own, other, partner)) / 2)
 
     @property
     def cosines(self) -> NDArray[np.float64]:
@@ -70,7 +72,9 @@ class Matching:
     @property
     def matched(self) -> NDArray[np.bool_]:
         """Whether each factor of the first has a match: as alike as the threshold, and more than by chance."""
-        found: NDArray[np.bool_] = (self.cosines >= self.threshold) & (self.cosines > self.chance)
+        found: NDArray[np.bool_] = (self.cosines >= self.threshold) & (
+            self.cosines > _larger(self.chance_a, self.chance_b, self.assigned)
+        )
         return found
 
     @property
@@ -95,17 +99,16 @@ class Matching:
         ``similarity`` is with the factor it is assigned, ``nearest`` with the likest there is; ``chance`` and
         ``threshold`` as above. A factor that is not there is None.
         """
-        nearest_a, nearest_b = self.similarity.max(axis=1), self.similarity.max(axis=0)
-        chance, threshold, back = self.chance, self.threshold, self.back
-        of_new = halfway(self.chance_b) if self.least is None else np.full(len(back), self.least)
-        rows: list[tuple[Any, ...]] = [
-            (a, b, "matched", self.similarity[a, b], nearest_a[a], chance[a], threshold[a]) for a, b in self.pairs
-        ]
-        rows += [(a, None, "lost", self.cosines[a], nearest_a[a], chance[a], threshold[a]) for a in self.lost]
-        rows += [
-            (None, b, "new", _taken(self.similarity.T, back)[b], nearest_b[b], self.chance_b[b], of_new[b])
-            for b in self.new
-        ]
+        chance = _larger(self.chance_a, self.chance_b, self.assigned), _larger(self.chance_b, self.chance_a, self.back)
+        threshold, cosines = (self.threshold, self.threshold_b), (self.cosines, _taken(self.similarity.T, self.back))
+        nearest = self.similarity.max(axis=1), self.similarity.max(axis=0)
+        listed: list[tuple[Any, Any, str]] = [(a, b, "matched") for a, b in self.pairs]
+        listed += [(a, None, "lost") for a in self.lost] + [(None, b, "new") for b in self.new]
+        rows = []
+        for a, b, status in listed:
+            side, factor = (1, b) if a is None else (0, a)
+            figures = (found[side][factor] for found in (cosines, nearest, chance, threshold))
+            rows.append((a, b, status, *figures))
         names = ("a", "b", "status", "similarity", "nearest", "chance", "threshold")
         return Table(dict(zip(names, zip(*rows, strict=True), strict=True)))
 
@@ -173,12 +176,6 @@ def match(
     of_a, of_b = np.array([a for a, _ in shuffles]), np.array([b for _, b in shuffles])
     chance_a, chance_b = (np.quantile(found, 1 - LEVEL, axis=0, method="higher") for found in (of_a, of_b))
     return Matching(similarity, assign(similarity), chance_a, chance_b, of_a, threshold)
-
-
-def halfway(chance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Halfway between chance and 1."""
-    found: NDArray[np.float64] = (1 + chance) / 2
-    return found
 
 
 def cosines_of(F_a: NDArray[Any], F_b: NDArray[Any]) -> NDArray[np.float64]:
@@ -258,6 +255,11 @@ def _unit(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def _taken(similarity: NDArray[np.float64], assigned: NDArray[np.int64]) -> NDArray[np.float64]:
     found = similarity[np.arange(len(assigned)), assigned]
     return np.where(assigned < 0, np.nan, found)
+
+
+def _larger(own: NDArray[Any], other: NDArray[Any], partner: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The larger of what belongs to each factor and to its partner; without one its own."""
+    return np.where(partner < 0, own, np.maximum(own, other[partner]))
 
 
 def _inverse(assigned: NDArray[np.int64], k: int) -> NDArray[np.int64]:

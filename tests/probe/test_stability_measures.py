@@ -79,7 +79,7 @@ def test_thresholds_are_halfway_between_chance_and_1(planted):
     X, model, F = planted
     found = factor_stability(X, model, F, n_starts=1, n_splits=1)
     others = refits(X, model, 1)
-    np.testing.assert_allclose(found.threshold_starts, (1 + match(F, others[0]).chance) / 2)
+    np.testing.assert_allclose(found.threshold_starts, match(F, others[0]).threshold)
     assert np.all(found.threshold_halves > found.threshold_starts - 0.1)
 
 
