@@ -6,7 +6,7 @@ import sys
 
 from benchmarks.record import write_record
 
-NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers")
+NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers", "checkpoints")
 ON_REQUEST = {"gpu": "make gpu"}  # what needs more than most machines have, and what sets it up
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -20,15 +20,21 @@ MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "dat
 
 
 @cache
-def paper_workload():
-    """Blocks of shape (10000, 2544), float32; ``MNIST`` in the environment says where the gzipped files lie."""
+def mnist():
+    """MNIST as an `ImageData`; ``MNIST`` in the environment says where the gzipped files lie."""
     with tempfile.TemporaryDirectory() as root:
         raw = Path(root) / "MNIST" / "raw"
         raw.mkdir(parents=True)
         for file in MNIST.glob("*.gz"):
             with gzip.open(file) as packed, open(raw / file.stem, "wb") as plain:
                 shutil.copyfileobj(packed, plain)
-        data = load_dataset("mnist", root)
+        return load_dataset("mnist", root)
+
+
+@cache
+def paper_workload():
+    """Blocks of shape (10000, 2544), float32."""
+    data = mnist()
     network = build_network(1, 28, 10, seed=0)
     train(network, data.train, TrainingPlan(seed=0))
     return record(prepare(network, data.test, layers=network.paper_layers, pool="whole")).X
