@@ -61,7 +61,7 @@ class Spread:
 
     @property
     def gone(self) -> NDArray[np.bool_]:
-        """Whether each is beyond the spread, and has a match in every fit of its own network and in none of the other."""
+        """Whether each is beyond the spread, with a match in every fit of its own network and in none of the other."""
         found = self.beyond & np.all(self.across < self.threshold, axis=0) & np.all(self.own >= self.threshold, axis=0)
         return np.asarray(found)
 

@@ -33,9 +33,9 @@ class Rows:
     width: int
     read: Callable[[slice], NDArray[np.float64]]
 
-    def chunks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """All rows, some at a time."""
-        step = max(1, ENTRIES // self.width)
+    def chunks(self, entries: int | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """All rows, some at a time: about 8 million entries, unless another number is given."""
+        step = max(1, (entries or ENTRIES) // self.width)
         for start in range(0, self.n, step):
             rows = slice(start, min(start + step, self.n))
             yield rows, self.read(rows)
@@ -167,11 +167,9 @@ def _gram(rows: Rows) -> NDArray[np.float64]:
 
 def _gram_of_samples(rows: Rows) -> NDArray[np.float64]:
     gram = np.zeros((rows.n, rows.n))
-    for some, part in rows.chunks():
+    for some, part in rows.chunks(8 * ENTRIES):  # all is read once for each of these
         for others, other in rows.chunks():
-            if others.start <= some.start:
-                gram[some, others] = part @ other.T
-                gram[others, some] = gram[some, others].T
+            gram[some, others] = part @ other.T
     return gram
 
 
