@@ -6,7 +6,10 @@ import sys
 
 from benchmarks.record import write_record
 
-NAMES = ("to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers", "recording", "label_noise")
+NAMES = (
+    "to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers", "recording", "label_noise",
+    "checkpoints",
+)  # fmt: skip
 ON_REQUEST = {"gpu": "make gpu"}  # what needs more than most machines have, and what sets it up
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -21,7 +21,7 @@ MNIST = Path(os.environ.get("MNIST", Path(__file__).parents[2] / "shared" / "dat
 
 @cache
 def mnist():
-    """MNIST; ``MNIST`` in the environment says where the gzipped files lie."""
+    """MNIST as an `ImageData`; ``MNIST`` in the environment says where the gzipped files lie."""
     with tempfile.TemporaryDirectory() as root:
         raw = Path(root) / "MNIST" / "raw"
         raw.mkdir(parents=True)
