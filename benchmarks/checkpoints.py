@@ -18,9 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.workload import mnist, spread
 from cnn_probe import TrainingPlan, build_network, evaluate, probe, train
-from cnn_probe.measures.comparison import compare
-from cnn_probe.measures.joint import joint_blocks, joint_use
-from cnn_probe.measures.stability import factor_stability, refits
+from cnn_probe.measures.comparing.comparison import compare
+from cnn_probe.measures.comparing.joint import joint_blocks, joint_use
+from cnn_probe.measures.comparing.stability import factor_stability, refits
 from cnn_probe.probing.recording import record
 from coupled_nmf import CoupledNMF, rank_path
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from cnn_probe import TrainingPlan, build_network, probe, train
-from cnn_probe.measures.comparison import Spread, compare
-from cnn_probe.measures.joint import joint_blocks, joint_use
-from cnn_probe.measures.matching import matched_cosines
-from cnn_probe.measures.side_by_side import errors_side_by_side, units_side_by_side
-from cnn_probe.measures.stability import refits
+from cnn_probe.measures.comparing.comparison import Spread, compare
+from cnn_probe.measures.comparing.joint import joint_blocks, joint_use
+from cnn_probe.measures.comparing.matching import matched_cosines
+from cnn_probe.measures.comparing.side_by_side import errors_side_by_side, units_side_by_side
+from cnn_probe.measures.comparing.stability import refits
 from cnn_probe.probing.recording import record
 from coupled_nmf import Blocks, CoupledNMF, rank_path
 

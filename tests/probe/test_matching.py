@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cnn_probe.measures.matching import assign, match, matched_cosines
+from cnn_probe.measures.comparing.matching import assign, match, matched_cosines
 
 
 @pytest.fixture

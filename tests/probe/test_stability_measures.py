@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cnn_probe.measures.matching import match
-from cnn_probe.measures.stability import factor_stability, refits
+from cnn_probe.measures.comparing.matching import match
+from cnn_probe.measures.comparing.stability import factor_stability, refits
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_probe.measures.matching import LEVEL, Matching, match, matched_cosines
-from cnn_probe.measures.side_by_side import (
+from cnn_probe.measures.comparing.matching import LEVEL, Matching, match, matched_cosines
+from cnn_probe.measures.comparing.side_by_side import (
     ErrorsSideBySide,
     UnitsSideBySide,
     errors_side_by_side,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.handover import to_host
-from cnn_probe.measures.matching import assign, cosines_of
+from cnn_probe.measures.comparing.matching import assign, cosines_of
 from cnn_probe.measures.spectrum import rows_of
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe.activations.handover import to_host
-from cnn_probe.measures.matching import Matching, match
+from cnn_probe.measures.comparing.matching import Matching, match
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF, rank_path
 
