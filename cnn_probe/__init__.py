@@ -7,13 +7,16 @@ if TYPE_CHECKING:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.data.images import ImageData, ImageSet
     from cnn_probe.data.picture_folder import PictureFolder
+    from cnn_probe.measures.answers import Answers, ask
     from cnn_probe.measures.causes.interventions import ablate
+    from cnn_probe.measures.comparing.comparison import compare
     from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
     from cnn_probe.networks.training import TrainingPlan, evaluate, train
     from cnn_probe.probing.probe import probe
     from cnn_probe.probing.result import ProbeResult
 
 __all__ = [
+    "Answers",
     "ImageData",
     "ImageSet",
     "PaperNet",
@@ -21,7 +24,9 @@ __all__ = [
     "ProbeResult",
     "TrainingPlan",
     "ablate",
+    "ask",
     "build_network",
+    "compare",
     "evaluate",
     "load_dataset",
     "load_network",
@@ -35,7 +40,9 @@ _HOMES = {
     "cnn_probe.data.datasets": ("load_dataset",),
     "cnn_probe.data.images": ("ImageData", "ImageSet"),
     "cnn_probe.data.picture_folder": ("PictureFolder",),
+    "cnn_probe.measures.answers": ("Answers", "ask"),
     "cnn_probe.measures.causes.interventions": ("ablate",),
+    "cnn_probe.measures.comparing.comparison": ("compare",),
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),

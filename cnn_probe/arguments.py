@@ -83,6 +83,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))
     add("--inputs", default="64", help="what of the pictures is factored: all, none, or pixels a side (default: 64)")
     add("--ablate", type=Number("a number of pictures", 1, MOST_BATCH), help="pictures to see what factors cause with")
+    add("--full", action="store_true", help="also how much is used, what holds and which labels look wrong: more fits")
     add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
     add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
     add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")

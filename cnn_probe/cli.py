@@ -208,6 +208,7 @@ def _probe(args: argparse.Namespace) -> None:
         negative=by_layer(args.negative, "error"),
         inputs=inputs,
         ablate=args.ablate,
+        full=args.full,
         store=args.store,
         batch_size=args.batch_size,
         solver=args.solver,

@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.store.estimates import size
+from cnn_probe.measures.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.table import Table
+from cnn_probe.measures.units import LayerUnits
 from cnn_probe.probing.recording import Prepared, estimate_of
-from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.page import template
 from cnn_probe.report.standing import Mark, put_page
 
 ENDS = 3  # outputs that are named at either end
+WORST = 10  # pictures that are named: the least explained
 
 CAPTIONS = {
     "latent-images.png": "Latent images: the pixels of each factor, strongest first, each on a scale of its own.",
@@ -27,6 +30,25 @@ CAPTIONS = {
     "square root of the amount, one scale a layer. Below each: what part of the block's squares it explains. That a "
     "pattern is used in several layers at once says that it occurs together there, not that one causes the other.",
 }
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """How many units of a block are dead, redundant and of one class."""
+
+    block: str
+    n_units: int
+    dead: int
+    bound: float
+    redundant: int
+    of_one_class: int | None
+
+    @classmethod
+    def of(cls, block: str, units: LayerUnits) -> LayerSummary:
+        """Count them."""
+        own = units.neurons
+        of_one = None if own.of_class is None else int(own.of_class.of_one.sum())
+        return cls(block, len(own.dead), int(own.dead.sum()), own.bound, int(own.redundant.sum()), of_one)
 
 
 @dataclass(frozen=True)
@@ -40,37 +62,39 @@ class ProbedRank:
     relative_error: dict[str, float]
     shares: Mapping[str, NDArray[Any]]
     settled: bool
+    units: list[LayerSummary]
+    worst: list[tuple[int, float]]
     added: list[list[tuple[int, float]]] | None
     ablation: Ablation | None
+    use: Table | None
+    verdicts: tuple[str, ...] | None
     pictures: list[tuple[str, str]]
     provenance: dict[str, Any]
 
     @classmethod
     def of(
-        cls,
-        result: ProbeResult,
-        shares: Mapping[str, NDArray[Any]],
-        rank: int,
-        folder: Path,
-        drawn: Collection[str],
-        head: NDArray[Any] | None,
-        ablation: Ablation | None,
+        cls, asked: Answers, rank: int, folder: Path, drawn: Collection[str], ablation: Ablation | None, *, full: bool
     ) -> ProbedRank:
         """Of a result that lies in a folder, relative to the page's, with what was drawn of it and asked about it.
 
-        ``head`` (k, n_outputs) is what each factor adds to each output, if there is a linear head.
+        ``full`` has it say as well what takes further fits.
         """
-        model = result.model
+        result, residuals = asked.result, asked.residuals
+        worst = residuals.worst(WORST).tolist()
         return cls(
             rank=rank,
             folder=folder.as_posix(),
             accuracy=result.accuracy,
-            rmse=model.rmse_,
-            relative_error=model.block_relative_error_,
-            shares=shares,
-            settled=model.n_iter_ < model.max_iter,
-            added=None if head is None else [_extremes(row) for row in head],
+            rmse=result.model.rmse_,
+            relative_error=result.model.block_relative_error_,
+            shares=asked.shares,
+            settled=result.model.n_iter_ < result.model.max_iter,
+            units=[LayerSummary.of(name, units) for name, units in asked.units.items()],
+            worst=[(number, float(residuals.of_inputs[number])) for number in worst],
+            added=None if asked.added is None else [_extremes(row) for row in asked.added],
             ablation=ablation,
+            use=asked.use.table() if full else None,
+            verdicts=asked.stability.verdicts if full else None,
             pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
             provenance=result.provenance,
         )

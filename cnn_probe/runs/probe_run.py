@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
-from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.store.estimates import size
 from cnn_probe.data.images import ImageSet
 from cnn_probe.data.picture_folder import PictureFolder
+from cnn_probe.measures.answers import Answers, ask
 from cnn_probe.measures.causes.ablation import Ablation
-from cnn_probe.measures.causes.interventions import ablate
-from cnn_probe.measures.causes.travel import head_of, logits_of_factors
 from cnn_probe.measures.diagnostics import class_use
+from cnn_probe.measures.table import Table
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, factor, refuse
-from cnn_probe.probing.recording import Recorded, estimate_of, prepare, record
+from cnn_probe.probing.recording import estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.pattern_figures import MOST_ROWS, chosen, inputs_with_heat, top_inputs, walk
@@ -49,6 +48,8 @@ class ProbePlan:
     ranks : tuple of int
     ablate : int or None
         Pictures over which factors are taken out of the last layer; None for no such thing.
+    full : bool
+        Whether to find out what takes further fits: how much is used, what holds, which labels look wrong.
     layers, pool, negative, inputs, store, batch_size, solver, init, max_iter, seed
         As there.
     """
@@ -61,6 +62,7 @@ class ProbePlan:
     negative: str | Mapping[str, str] = "error"
     inputs: bool | int = 64
     ablate: int | None = None
+    full: bool = False
     store: Path | None = None
     batch_size: int | None = None
     solver: str = "hals"
@@ -123,45 +125,45 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
                 progress=lambda step, done, total, rank=rank: progress(f"rank {rank}: {step}", done, total),  # type: ignore[misc]
             )
             result.save(folder)
-            drawn = pictures_of(result, recorded, plan.data)
+            asked = ask(
+                result,
+                plan.data,
+                labels=result.labels,
+                class_names=plan.data.class_names or None,
+                seed=plan.seed,
+                recorded=recorded,
+            )
+            drawn = pictures_of(asked, plan.data)
             for name, content in drawn.items():
                 write_bytes(folder / name, content)
+            for name, table in _tables(asked, full=plan.full).items():
+                table.to_csv(folder / f"{name}.csv")
             write_bytes(folder / "inputs.csv", inputs_csv(result, plan.data).encode())
-            shares = shares_of(result, recorded)
-            found = None if plan.ablate is None else _ablation(result, plan, rank, progress)
-            probed.append(
-                ProbedRank.of(result, shares, rank, folder.relative_to(out), drawn, _head(result, plan), found)
-            )
+            found = None if plan.ablate is None else _ablation(asked, plan, rank, progress)
+            probed.append(ProbedRank.of(asked, rank, folder.relative_to(out), drawn, found, full=plan.full))
             say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
         return write_probe_page(probed, prepared, plan.model, plan.data, out, notice=say)
 
 
-def _ablation(result: ProbeResult, plan: ProbePlan, rank: int, progress: Progress) -> Ablation:
+def _tables(asked: Answers, *, full: bool) -> dict[str, Table]:
+    """What is written beside a result, by a name for a file each."""
+    tables = asked.tables(label_errors=full)
+    return tables | ({"use": asked.use.table(), "stability": asked.stability.table()} if full else {})
+
+
+def _ablation(asked: Answers, plan: ProbePlan, rank: int, progress: Progress) -> Ablation:
     """What the factors cause, by pictures from all over the folder."""
     assert plan.ablate is not None
     few = np.unique(np.linspace(0, len(plan.data) - 1, plan.ablate).round().astype(int)).tolist()
-    return ablate(
-        result,
-        Subset(plan.data, few),
-        seed=plan.seed,
+    return asked.causes(
+        data=Subset(plan.data, few),
         progress=lambda done, total: progress(f"rank {rank}: taking factors out", done, total),
     )
 
 
-def _head(result: ProbeResult, plan: ProbePlan) -> NDArray[np.float64] | None:
-    """What each factor adds to each output, on average over the pictures; None without a linear head."""
-    head = head_of(result, Subset(plan.data, range(min(3, len(plan.data)))))
-    return None if head is None else logits_of_factors(result, head) * result.F.mean(axis=0)[:, None]
-
-
-def shares_of(result: ProbeResult, recorded: Recorded) -> dict[str, NDArray[np.float64]]:
-    """What part of each block's squares each factor explains."""
-    found: dict[str, NDArray[np.float64]] = result.model.component_shares(recorded.X)
-    return {name: to_host(values) for name, values in found.items()}
-
-
-def pictures_of(result: ProbeResult, recorded: Recorded, data: PictureFolder) -> dict[str, bytes]:
+def pictures_of(asked: Answers, data: PictureFolder) -> dict[str, bytes]:
     """The drawings of one result, PNG by file name."""
+    result, recorded = asked.result, asked.recorded
     k = min(result.F.shape[1], MOST_ROWS)
     top = top_inputs(result.F, EXAMPLES)[:k]
     flat = np.unique(top)
@@ -178,7 +180,7 @@ def pictures_of(result: ProbeResult, recorded: Recorded, data: PictureFolder) ->
     drawings = {"inputs.png": png(inputs_with_heat(drawn, own.get(last), top, last))}
     if own:
         means = {name: values.mean(axis=1) for name, values in own.items()}
-        drawings["walk.png"] = png(walk(latent, means, shares_of(result, recorded)))
+        drawings["walk.png"] = png(walk(latent, means, asked.shares))
     if latent is not None:
         use = None if result.labels is None else class_use(result.F, result.labels, len(data.class_names))
         drawings["latent-images.png"] = png(latent_images(latent, use, data.class_names))

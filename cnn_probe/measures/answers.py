@@ -1,0 +1,248 @@
+"""All that can be asked of a result, from one more pass over its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.activations.handover import to_host
+from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.interventions import ablate
+from cnn_probe.measures.causes.travel import LinearHead, head_of, logits_of_factors
+from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
+from cnn_probe.measures.label_errors import LabelErrors, label_errors
+from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
+from cnn_probe.measures.residuals import Residuals, measure_residuals
+from cnn_probe.measures.table import Table
+from cnn_probe.measures.units import LayerUnits, measure_units
+from cnn_probe.measures.use import NetworkUse, network_use
+from cnn_probe.probing.recording import Recorded, record
+from cnn_probe.probing.result import ProbeResult
+from cnn_probe.system.names import file_name
+from coupled_nmf import Blocks
+
+Progress = Callable[[int, int], None]
+MOST_UNITS = 4096  # of a layer, of which all are compared with each other
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a result says: each answer is found when it is first asked for, and has a ``table()``.
+
+    Attributes
+    ----------
+    result : ProbeResult
+    data
+        The inputs of the fit, as `probe` took them.
+    labels : ndarray of int of shape (n_inputs,) or None
+        A class for each input. Nothing looks at labels that are not given here.
+    class_names : sequence of str or None
+    recorded : Recorded
+        The inputs, recorded again.
+    seed : int
+    """
+
+    result: ProbeResult
+    data: Any
+    labels: NDArray[np.int64] | None
+    class_names: Sequence[str] | None
+    recorded: Recorded
+    seed: int = 0
+
+    @property
+    def X(self) -> Blocks:
+        """What was factored."""
+        return self.recorded.X
+
+    @cached_property
+    def shares(self) -> dict[str, NDArray[np.float64]]:
+        """What part of each block's squares each factor explains, (k,) by block."""
+        found: dict[str, NDArray[np.float64]] = self.result.model.component_shares(self.X)
+        return {name: np.asarray(to_host(values)) for name, values in found.items()}
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """Which inputs share each pattern; with labels, how it goes with them, beside chance."""
+        return shared_patterns(
+            self.result.F, shares=self.shares, labels=self.labels, classes=self.class_names, seed=self.seed
+        )
+
+    @cached_property
+    def units(self) -> dict[str, LayerUnits]:
+        """By block of a layer: which units are dead, redundant or, with labels, of one class."""
+        found = {}
+        for block in self.result.blocks:
+            if block.layer is None:
+                continue
+            how = self.result.layer(block.layer)
+            shape = how.block_shape
+            whole = how.pool == "whole" and len(shape) > 1
+            found[block.name] = measure_units(
+                self.X[block.name],
+                shape,
+                channel_axis=how.output.channel_axis - 1 if whole else 0,
+                labels=self.labels,
+                classes=self.class_names,
+                H=self.result.model.block_components_[block.name],
+                same=0.99 if int(np.prod(shape)) <= MOST_UNITS else None,
+                seed=self.seed,
+            )
+        return found
+
+    @cached_property
+    def residuals(self) -> Residuals:
+        """What is not explained of each input and block."""
+        model = self.result.model
+        weights = dict(zip(self.X.names, map(float, model.block_weights_), strict=True))
+        return measure_residuals(self.X, self.result.F, model.block_components_, block_weights=weights)
+
+    @cached_property
+    def use(self) -> NetworkUse:
+        """How much of the network is used, beside an SVD, k-means, and a separate factorization of each block."""
+        return network_use(self.X, self.result.model, self.result.F, random_state=self.seed)
+
+    @cached_property
+    def stability(self) -> FactorStability:
+        """Which factors come out again from five other starts and from halves of the inputs."""
+        return factor_stability(self.X, self.result.model, self.result.F, random_state=self.seed)
+
+    @cached_property
+    def head(self) -> LinearHead | None:
+        """The linear layer that makes the outputs of the last layer recorded; None if there is none."""
+        return head_of(self.result, self.data)
+
+    @cached_property
+    def added(self) -> NDArray[np.float64] | None:
+        """What each factor adds to each output on average over the inputs, (k, n_outputs), through the linear head."""
+        if self.head is None:
+            return None
+        found: NDArray[np.float64] = logits_of_factors(self.result, self.head) * self.result.F.mean(axis=0)[:, None]
+        return found
+
+    @cached_property
+    def label_errors(self) -> dict[str, LabelErrors]:
+        """Which labels look wrong, by the factors, the network's probabilities and the pixels, where there are such.
+
+        Raises
+        ------
+        ValueError
+            If no labels were given.
+        """
+        if self.labels is None:
+            raise ValueError("which labels look wrong cannot be said without labels; give them: ask(..., labels=)")
+        scores, pixels = self.result.scores, [name for name in self.X.names if name.startswith("pixels")]
+        network = None
+        if scores is not None and scores.shape[1] == len(np.unique(self.labels)):
+            network = _softmax(scores.astype(np.float64))
+        return label_errors(
+            self.labels,
+            F=self.result.F,
+            network=network,
+            pixels=np.concatenate([np.asarray(self.X[name]) for name in pixels], axis=1) if pixels else None,
+            classes=self.class_names,
+            seed=self.seed,
+        )
+
+    def causes(self, layer: str | None = None, *, data: Any = None, **how: Any) -> Ablation:
+        """What becomes of the predictions when factors are taken out of a layer; the parameters are those of `ablate`.
+
+        ``data`` are other inputs, fewer for instance, than those of the fit.
+        """
+        return ablate(self.result, self.data if data is None else data, layer, **{"seed": self.seed, **how})
+
+    def tables(self, *, label_errors: bool = True) -> dict[str, Table]:
+        """The answers that cost no further fit or pass, by a name for a file each; of labels, if there are any."""
+        found = {"patterns": self.patterns.table(), "residuals": self.residuals.table()}
+        for name, units in self.units.items():
+            found[f"units-{file_name(name)}"] = units.table()
+            if units.channels is not None:
+                found[f"channels-{file_name(name)}"] = units.channels.table()
+        if label_errors and self.labels is not None:
+            found |= {f"labels-{source}": errors.table() for source, errors in self.label_errors.items()}
+        return found
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `tables` as CSV files into a folder; return their paths."""
+        paths = []
+        for name, table in self.tables().items():
+            paths.append(Path(folder) / f"{name}.csv")
+            table.to_csv(paths[-1])
+        return paths
+
+
+def ask(
+    result: ProbeResult,
+    data: Any,
+    *,
+    labels: Any = None,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+    recorded: Recorded | None = None,
+    progress: Progress | None = None,
+) -> Answers:
+    """Ask a result what it says of its inputs.
+
+    Parameters
+    ----------
+    result : ProbeResult
+        With its network.
+    data
+        The inputs of the fit, as `probe` took them: they are recorded again, and refused if they are others.
+    labels : array of int of shape (n_inputs,), default=None
+        A class for each input; ``result.labels``, for instance. None leaves out what needs labels.
+    class_names : sequence of str, default=None
+        Names of the classes, by number.
+    seed : int, default=0
+        Of permutations, shuffles and further starts.
+    recorded : Recorded, default=None
+        What was recorded of these inputs, if it is there: nothing is recorded again.
+    progress : callable(n_done, n), default=None
+        Called after each batch that is recorded.
+
+    Returns
+    -------
+    Answers
+
+    Raises
+    ------
+    ValueError
+        If the result has no network, the inputs are others, or labels do not fit them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cnn_probe import probe
+    >>> images = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> answers = ask(probe(network, images, n_components=2), images)
+    >>> len(answers.residuals.table()), answers.units["2"].neurons.table().columns[:2]
+    (30, ('unit', 'dead'))
+    """
+    again = (
+        record(result.prepare(data), predicts=False, shifts=result.minima, progress=progress)
+        if recorded is None
+        else recorded
+    )
+    probed: Mapping[str, Any] = result.provenance
+    if probed.get("data") not in (None, again.data_fingerprint):
+        raise ValueError(
+            f"data are not those that were probed: their fingerprint is {again.data_fingerprint}, that of the probed "
+            f"ones {probed['data']}; give the same inputs in the same order, with the same preprocessing."
+        )
+    codes = None if labels is None else np.asarray(labels)
+    if codes is not None and (codes.shape != (len(result.F),) or codes.dtype.kind not in "iu"):
+        raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
+    return Answers(result, data, codes, class_names, again, seed)
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return found
