@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from cnn_probe.data.class_folders import folders_in, images_in, listed, refuse_odd_classes
-from cnn_probe.data.pillow import cut_colours_of, read_image
+from cnn_probe.data.pillow import cut_colours_of, read_image, scaled
 from cnn_probe.system.names import shown
 from cnn_probe.system.ranges import is_whole
 
@@ -83,9 +83,7 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
         """Return a picture (channels, height, width), with its label if there are classes."""
-        pixels = read_image(self.files[index], self._prepared, [cut_colours_of])
-        channels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
-        picture = torch.from_numpy(np.ascontiguousarray(channels)).to(torch.float32).div_(255)
+        picture = scaled(read_image(self.files[index], self._prepared, [cut_colours_of]))
         return picture if self.labels is None else (picture, self.labels[index])
 
     def __repr__(self) -> str:
@@ -126,7 +124,7 @@ def _files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[int, ...] | None, t
         return tuple(own), None, ()
     if not filled:
         among = f"; it holds the folders {listed(list(classes))}, without any" if classes else ""
-        raise FileNotFoundError(f"no pictures lie in {where}{among}")
+        raise FileNotFoundError(f"no pictures ({', '.join(IMG_EXTENSIONS)}) lie in {where}{among}")
     refuse_odd_classes(folder, classes)
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()]).tolist()
     return tuple(file for files in classes.values() for file in files), tuple(labels), tuple(classes)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from cnn_probe.system.names import shown
 
@@ -62,9 +63,13 @@ def tensor_of(value: Any) -> Any:
     fault = _depth_of(value)
     if fault is not None:
         raise ValueError(f"a Pillow image of the dataset {fault}")
-    pixels = np.array(value.convert("L" if value.mode in _GREY else "RGB"))
+    return scaled(np.asarray(value.convert("L" if value.mode in _GREY else "RGB")))
+
+
+def scaled(pixels: NDArray[np.uint8]) -> Tensor:
+    """Return pixels (height, width[, channels]) as a float32 tensor (channels, height, width) in [0, 1]."""
     channels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
-    return torch.from_numpy(np.ascontiguousarray(channels)).to(torch.float32).div_(255)
+    return torch.from_numpy(np.array(channels, order="C")).to(torch.float32).div_(255)  # Pillow's cannot be written to
 
 
 def fault_of(image: Image.Image) -> str | None:

@@ -197,9 +197,9 @@ def test_what_a_network_writes_into_its_input_is_not_the_users_nor_shown():
         def forward(self, x):
             return self.relu(x.sub_(0.5)).flatten(1)
 
-    for make in (lambda: data, lambda: TensorDataset(data), lambda: [data], lambda: data.numpy()):
+    for make in (torch.Tensor, TensorDataset, lambda data: [data], lambda data: data.numpy()):
         data = PICTURES.clone()
-        X = record(prepare(InPlace(), make(), layers=["relu"])).X
+        X = record(prepare(InPlace(), make(data), layers=["relu"])).X
         assert torch.equal(data, PICTURES)
         np.testing.assert_array_equal(X["pixels"], PICTURES.flatten(1))
         np.testing.assert_array_equal(X["relu"], (PICTURES - 0.5).clamp(min=0).flatten(1))
@@ -255,7 +255,7 @@ SHUFFLING = {
 
 @pytest.mark.parametrize("name", SHUFFLING)
 def test_loaders_that_shuffle_are_refused(name):
-    with pytest.raises(ValueError, match="shuffles.*shuffle=False, or its dataset"):
+    with pytest.raises(ValueError, match=r"shuffles.*shuffle=False, or its dataset"):
         as_source(SHUFFLING[name]())
 
 
