@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, Subset, SubsetRandomSampler
-from torch.utils.data import default_collate as collate
 
-from cnn_probe.data.batch_parts import Preprocess, count_of, parts_of, pictures_of, preprocessed
-from cnn_probe.data.digests import count_values, said_of
-from cnn_probe.data.images import ImageData, ImageSet
+from cnn_probe.data.batch_parts import check_labels, count_of, own, parts_of, pictures_of, rows_of
+from cnn_probe.data.digests import Digest, digest_of, said_of
+from cnn_probe.data.images import ImageSet
 from cnn_probe.data.picture_folder import PictureFolder
-from cnn_probe.data.pillow import tensor_of
+from cnn_probe.data.preprocessing import Preprocess, Preprocessing
+from cnn_probe.data.reading import SOME, length_of, pick, read
+from cnn_probe.data.refusals import refuse
+from cnn_probe.system.ranges import is_whole
+
+FEW = 8  # pictures that tell what preprocess makes of them; samples that tell whether two passes agree
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +52,19 @@ class Source:
     Attributes
     ----------
     n : int or None
-        Number of samples; None where only reading tells.
+        Number of samples; None where only reading tells, until all has been read once.
     preprocess : callable or None
         Makes what the network is fed out of pictures.
     why_no_pictures : str
-        Why the batches read so far have none; empty if they have.
+        Why the batch that was read last has none; empty if it has.
     """
 
     def __init__(self, data: Any, preprocess: Preprocess | None = None) -> None:
         self.preprocess, self.why_no_pictures = preprocess, ""
         self._data = data
-        self.n = _length(data)
+        self._preprocessing = None if preprocess is None else Preprocessing(preprocess)
+        self._first: list[bytes] = []
+        self.n = length_of(data)
 
     def batches(self, batch_size: int, start: int = 0) -> Iterator[Batch]:
         """Read batches of so many samples, or as a DataLoader and other iterables give them, from sample ``start`` on.
@@ -68,68 +72,134 @@ class Source:
         Raises
         ------
         TypeError, ValueError
-            If a batch is none, pictures are not in [0, 1], or labels are no classes.
+            If a batch is none, pictures to be preprocessed are not in [0, 1] or hold NaN, labels are no classes,
+            preprocess fails, or the samples are not those of an earlier pass.
         """
-        at = start
-        for given in _from(self._data, batch_size, start):
-            batch = self._batch(given, f"samples {at} on")
-            at += batch.n
-            yield batch
-        if self.n is not None and at != self.n:
-            raise ValueError(
-                f"data says that it has {self.n} samples, and gave {at}; it has changed, or counts wrongly"
-            )
+        if not is_whole(batch_size):
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size!r}")
+        return (self._made(raw) for raw in self._raw(batch_size, start))
 
     def picked(self, numbers: Sequence[int]) -> Batch:
         """Return some samples, by their numbers; where data can only be read from the first on, all are read over."""
-        if isinstance(self._data, ImageSet):
-            return next(Source(self._data.subset(list(numbers)), self.preprocess).batches(len(numbers)))
-        if isinstance(self._data, Tensor):
-            return self._batch(self._data[list(numbers)], "the samples picked")
-        if _is_indexed(self._data):
-            return self._batch(_collate([self._data[int(number)] for number in numbers]), "the samples picked")
-        found: dict[int, Any] = {}
-        start = 0
-        for given in _from(self._data, 64, 0):
-            inputs, keywords, _ = parts_of(given)
-            n = count_of(inputs, keywords, "a batch")
-            found |= {number: _rows(given, n, number - start) for number in numbers if start <= number < start + n}
-            start += n
-        return self._batch(collate([found[int(number)] for number in numbers]), "the samples picked")
+        return self._made(_Raw(pick(self._data, numbers), "the samples picked"))
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change with whatever is fed, shown or a label; reads all data once."""
-        own_digest = self._data.fingerprint() if isinstance(self._data, ImageSet | PictureFolder) else ""
-        if own_digest and self.preprocess is None:
-            return own_digest
-        parts: dict[str, Any] = {}
-        for number, batch in enumerate(self.batches(64)):
-            if own_digest and number:
-                break
-            own = {"labels": batch.labels, "pictures": batch.pictures}
-            # Of what is made of pictures, the first few tell: the rest is made in the same way.
-            if self.preprocess is None or number == 0:
-                own |= {f"inputs {i}": value for i, value in enumerate(batch.inputs)} | batch.keywords
-            for name, value in own.items():
-                count_values(parts, str(name), value)
-        whole = hashlib.sha256(f"batches 1 {own_digest} {said_of(self.preprocess)}".encode())
-        for name in sorted(parts):
-            whole.update(name.encode() + parts[name].digest())
+        """Return 16 hexadecimal digits that change with whatever is fed, shown or a label; reads all data once.
+
+        What is fed counts, not how it is cut into batches. ``preprocess`` counts by what it makes of the first pictures
+        and by its repr, unless it is a plain function, which says nothing of itself but a name.
+
+        Raises
+        ------
+        ValueError
+            As in `batches`, or if preprocess makes something else each time.
+        """
+        if isinstance(self._data, ImageSet | PictureFolder):
+            own_digest = self._data.fingerprint()
+            if self._preprocessing is None:
+                return own_digest
+            parts = own_digest.encode() + self._behaviour(self._pictures())
+        else:
+            parts = self._content()
+        whole = hashlib.sha256(b"batches 2" + parts + said_of(self.preprocess).encode("utf-8", "surrogatepass"))
         return whole.hexdigest()[:16]
 
-    def _batch(self, given: Any, where: str) -> Batch:
-        inputs, keywords, labels = parts_of(given)
-        n = count_of(inputs, keywords, where)
-        if labels is not None and (labels.shape != (n,) or bool((labels < 0).any())):
-            raise ValueError(f"labels of {where} must be {n} classes counted from 0, got {tuple(labels.shape)} numbers")
-        if self.preprocess is None:
-            pictures, self.why_no_pictures = pictures_of(inputs, keywords)
-            return Batch(inputs, keywords, pictures, labels, n)
-        pictures, why = pictures_of(inputs, keywords)
+    def _content(self) -> bytes:
+        """Of all samples, and of what is made of the first pictures."""
+        counted = Digest()
+        few: list[Tensor] = []
+        for raw in self._raw(SOME, 0):
+            for name, value in raw.parts.items():
+                counted.add(name, value, raw.n)
+            if self._preprocessing is not None and sum(len(one) for one in few) < FEW:
+                few.append(self._shown(raw)[:FEW].clone())
+        return counted.digest() + self._behaviour(few)
+
+    def _pictures(self) -> list[Tensor]:
+        return [self._shown(raw) for raw in self._raw(FEW, 0, only_first=True)]
+
+    def _behaviour(self, pictures: list[Tensor]) -> bytes:
+        """What preprocess makes of a few pictures."""
+        if self._preprocessing is None or not pictures:
+            return b""
+        few = torch.cat(pictures)[:FEW]
+        made = [[digest_of(part) for part in self._preprocessing(few, "samples 0 on")] for _ in range(2)]
+        if made[0] != made[1]:
+            raise ValueError(
+                "preprocess makes something else of the same pictures each time; leave out what is random in it"
+            )
+        return b"".join(made[0])
+
+    def _raw(self, batch_size: int, start: int, only_first: bool = False) -> Iterator[_Raw]:
+        """Batches as they came, counted and checked."""
+        at, labelled = start, None
+        for given in read(self._data, batch_size, start):
+            raw = _Raw(given, f"samples {at} on")
+            if labelled not in (None, raw.labels is not None):
+                raise ValueError(f"{raw.where} have {'no ' * labelled}labels, unlike those before; give all or none")
+            labelled = raw.labels is not None
+            self._compare(raw, at)
+            at += raw.n
+            if self.n is not None and at > self.n:
+                raise self._miscounted(f"{at} or more")
+            yield raw
+            if only_first:
+                return
+        if self.n is not None and at != self.n:
+            raise self._miscounted(str(at))
+        self.n = at
+
+    def _miscounted(self, found: str) -> ValueError:
+        return ValueError(
+            f"data says that it has {self.n} samples, or had, and gave {found}; several passes are made over it, which "
+            "must agree"
+        )
+
+    def _compare(self, raw: _Raw, at: int) -> None:
+        """Refuse first samples that are not those of an earlier pass: shuffled, or changed at random."""
+        if isinstance(self._data, ImageSet | PictureFolder):
+            return
+        for number in range(at, min(at + raw.n, FEW)):
+            found = digest_of({name: rows_of(value, raw.n, number - at) for name, value in raw.parts.items()})
+            if number == len(self._first):
+                self._first.append(found)
+            elif number < len(self._first) and found != self._first[number]:
+                raise ValueError(
+                    f"data gave another sample {number} than in an earlier pass, and several are made: leave out what "
+                    "shuffles it, or changes it at random"
+                )
+
+    def _shown(self, raw: _Raw) -> Tensor:
+        pictures, why = pictures_of(raw.inputs, raw.keywords, raw.where)
         if pictures is None:
-            raise ValueError(f"preprocess= is for pictures, and those of {where} are none: {why}")
-        fed = preprocessed(self.preprocess, pictures)
-        return Batch(fed, {}, pictures, labels, n)
+            raise ValueError(f"preprocess= takes pictures in [0, 1], from before any normalisation; {why}")
+        return pictures
+
+    def _made(self, raw: _Raw) -> Batch:
+        if self._preprocessing is not None:
+            pictures = self._shown(raw)
+            self.why_no_pictures = ""
+            return Batch(self._preprocessing(pictures, raw.where), {}, pictures, raw.labels, raw.n)
+        shown, self.why_no_pictures = pictures_of(raw.inputs, raw.keywords, raw.where)
+        return Batch(own(raw.inputs), own(raw.keywords), shown, raw.labels, raw.n)
+
+
+class _Raw:
+    """A batch as it came: what is fed by place and by name, and its labels."""
+
+    def __init__(self, given: Any, where: str) -> None:
+        self.where = where
+        self.inputs, self.keywords, self.labels = parts_of(given)
+        self.n = count_of(self.inputs, self.keywords, where)
+        if self.labels is not None:
+            check_labels(self.labels, self.n, where)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """All of it, by names that are told apart."""
+        placed = {f"input {number}": value for number, value in enumerate(self.inputs)}
+        named = {f"keyword {name}": value for name, value in self.keywords.items()}
+        return placed | named | ({} if self.labels is None else {"labels": self.labels})
 
 
 def as_source(data: Any, preprocess: Preprocess | None = None) -> Source:
@@ -138,125 +208,56 @@ def as_source(data: Any, preprocess: Preprocess | None = None) -> Source:
     Parameters
     ----------
     data : ImageSet, Tensor, ndarray, Dataset, DataLoader, or iterable of batches
-        What can be read again and again; nothing is held whole but what is whole already.
+        What can be read again and again; nothing is held whole but what is whole already. Passes over it must agree,
+        so nothing may shuffle, nor change samples at random. An iterator or a generator, which can be read once, is
+        refused.
 
-        A batch, or a sample of a Dataset, is a tensor; or a tuple whose last element, if it is one whole number a
-        sample, is the label, and whose others are what the network is called with; or a mapping, with which the network
-        is called by name, but for ``"labels"`` or ``"label"``. To feed whole numbers last, put what is fed into a
-        tuple of its own: ``((tokens, lengths),)``. A Dataset may give Pillow's images.
+        - A tensor or an array (n, ...) is fed in slices. An array may be a memory map.
+        - A Dataset gives samples, which PyTorch's default collation makes batches of. Pillow's images become tensors in
+          [0, 1], of one channel if they are grey, else of three. So it is with an IterableDataset.
+        - A DataLoader keeps its own batches and collation, and ``batch_size`` then has no effect.
+        - Any other iterable that begins anew each time, as a list, gives batches.
 
-        Pictures are what is fed if that is one tensor (n, channels, height, width) in [0, 1], or uint8.
+        A batch, or a sample of a Dataset, is
+
+        - a tensor, which the network is called with;
+        - a tuple or list whose last element is a whole number for each sample: those are the labels, as torchvision
+          gives them, and what is before them is fed: ``(pictures, labels)``, ``(a, b, labels)``, ``((a, b), labels)``.
+          To feed whole numbers last, put what is fed into a tuple of its own: ``((tokens, lengths),)``;
+        - any other tuple or list of tensors: ``network(*inputs)``;
+        - a mapping: ``network(**batch)``, but for ``"labels"`` or ``"label"``, which is not fed.
+
+        Pictures are what is fed, if that is one floating tensor (n, channels, height, width) in [0, 1]; a uint8 one is
+        shown divided by 255 and, without ``preprocess``, fed as it is.
     preprocess : callable, default=None
-        Makes what the network is fed out of pictures (n, channels, height, width) in [0, 1]: one tensor, or a tuple.
+        Makes what the network is fed out of pictures (n, channels, height, width) in [0, 1]: one tensor, or a tuple,
+        with a row for each picture. A transform of torchvision works as it is; one that takes no batch is given one
+        picture at a time, as a tensor or, if it fails on that, as a Pillow image.
 
     Raises
     ------
     TypeError
         If it is anything else, or can be read only once.
     ValueError
-        If it is shuffled: batches must be the same at each reading.
+        If a DataLoader shuffles, or there are no samples in an array.
 
     Examples
     --------
     >>> pairs = [(torch.ones(2, 1, 4, 4), torch.tensor([0, 1])), (torch.ones(1, 1, 4, 4), torch.tensor([1]))]
     >>> [(batch.n, batch.labels.tolist()) for batch in as_source(pairs).batches(10)]
     [(2, [0, 1]), (1, [1])]
+    >>> batch = next(as_source([{"tokens": torch.zeros(3, 7, dtype=torch.int64)}]).batches(10))
+    >>> batch.inputs, list(batch.keywords), batch.pictures
+    ((), ['tokens'], None)
+    >>> two = torch.utils.data.TensorDataset(torch.ones(5, 2), torch.ones(5, 4))
+    >>> [[tuple(part.shape) for part in batch.inputs] for batch in as_source(two).batches(3)]
+    [[(3, 2), (3, 4)], [(2, 2), (2, 4)]]
     """
     if preprocess is not None and not callable(preprocess):
         raise TypeError(f"preprocess must be a function of pictures, got a {type(preprocess).__name__}")
     if isinstance(data, Source):
+        if preprocess is not None and preprocess is not data.preprocess:
+            raise ValueError("data is a Source, which has its own preprocess; give preprocess to as_source alone")
         return data
-    if isinstance(data, ImageData):
-        raise TypeError("data is an ImageData; take .train or .test")
-    if isinstance(data, np.ndarray):
-        data = torch.from_numpy(data)
-    if isinstance(data, Iterator) or not isinstance(data, Iterable | Dataset | ImageSet):
-        raise TypeError(
-            f"data is a {type(data).__name__}, and several passes are made over it: give a tensor, a Dataset, a "
-            "DataLoader, a list of batches, or an object that begins anew whenever it is iterated"
-        )
-    if isinstance(data, str | bytes | Mapping):
-        raise TypeError(f"data is a {type(data).__name__}; give a tensor, a Dataset, a DataLoader or a list of batches")
-    if isinstance(data, Tensor) and (data.ndim < 2 or not len(data)):
-        raise ValueError(f"data must be a tensor of samples (n, ...), got shape {tuple(data.shape)}")
-    sampler = getattr(getattr(data, "batch_sampler", None), "sampler", getattr(data, "sampler", None))
-    if isinstance(sampler, RandomSampler | SubsetRandomSampler):
-        raise ValueError("data is a DataLoader that shuffles, so no two passes agree; give one with shuffle=False")
+    refuse(data)
     return Source(data, preprocess)
-
-
-def _length(data: Any) -> int | None:
-    if isinstance(data, DataLoader):
-        return None if isinstance(data.dataset, IterableDataset) or data.drop_last else len(_sampled(data))
-    if isinstance(data, ImageSet | Tensor) or (isinstance(data, Dataset) and isinstance(data, Sized)):
-        return len(data)
-    return None
-
-
-def _sampled(loader: DataLoader[Any]) -> Sized:
-    """What a DataLoader goes over: its sampler's samples, or those of its batch sampler's."""
-    sampler = loader.sampler if loader.batch_size is not None else getattr(loader.batch_sampler, "sampler", None)
-    return sampler if isinstance(sampler, Sized) else loader.dataset  # type: ignore[return-value]
-
-
-def _from(data: Any, batch_size: int, start: int) -> Iterator[Any]:
-    """Batches as they are given, from a sample on."""
-    if isinstance(data, ImageSet):
-        parts = [data.images] if data.labels is None else [data.images, data.labels]
-        for first in range(start, len(data), batch_size):
-            yield tuple(part[first : first + batch_size] for part in parts)
-        return
-    if isinstance(data, Tensor):
-        yield from data[start:].split(batch_size)
-        return
-    if _is_indexed(data):
-        rest = data if not start else Subset(data, range(start, len(data)))
-        yield from DataLoader(rest, batch_size=batch_size, shuffle=False, collate_fn=_collate)
-        return
-    if isinstance(data, IterableDataset):
-        data = DataLoader(data, batch_size=batch_size, collate_fn=_collate)
-    skipped = 0
-    for given in data:
-        inputs, keywords, _ = parts_of(given)
-        n = count_of(inputs, keywords, "a batch")
-        if skipped < start:
-            skipped += n
-            if skipped <= start:
-                continue
-            given = _rows(given, n, slice(n - (skipped - start), None))
-        yield given
-
-
-def _is_indexed(data: Any) -> bool:
-    """Whether it is a Dataset whose samples have numbers."""
-    return isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized)
-
-
-def _rows(value: Any, n: int, rows: Any) -> Any:
-    """A sample, or a slice of them, of a batch of n."""
-    if isinstance(value, Mapping):
-        return {key: _rows(inner, n, rows) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_rows(inner, n, rows) for inner in value)
-    return value[rows] if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == n else value
-
-
-def _collate(samples: list[Any]) -> Any:
-    """Samples of a Dataset as a batch; Pillow's images as tensors."""
-    try:
-        return collate([_as_tensors(sample) for sample in samples])
-    except RuntimeError as error:
-        if "stack expects each tensor to be equal size" in str(error):
-            raise ValueError(
-                "the samples of the dataset are of several sizes, and a batch has one: resize them in its transform, "
-                f"or read the folder by PictureFolder(folder, size) ({error})"
-            ) from error
-        raise
-
-
-def _as_tensors(sample: Any) -> Any:
-    if isinstance(sample, tuple | list):
-        return tuple(_as_tensors(part) for part in sample)
-    if isinstance(sample, Mapping):
-        return {key: _as_tensors(part) for key, part in sample.items()}
-    return tensor_of(sample)

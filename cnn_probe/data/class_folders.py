@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,30 +42,36 @@ def read_class_folders(
     except OSError as error:
         raise FileNotFoundError(f"{where} must hold a folder of images for each class: {error.strerror}") from error
     files = {name: images_in(folder / name) for name in classes}
-    empty = [name for name in classes if not files[name]]
-    if len(empty) == len(classes):
+    if not any(files.values()):
         among = f"; it holds {listed(classes)}" if classes else ""
         raise FileNotFoundError(
             f"{where} must hold a folder of images for each class, the images directly in it{among}"
         )
     if len(classes) < 2:
         raise ValueError(f"{where} must hold two class folders or more, found only {shown(classes[0])!r}")
+    refuse_odd_classes(folder, files)
+    labels = np.repeat(np.arange(len(classes)), [len(found) for found in files.values()])
+    images = np.stack(
+        [read_image(path, lambda image: _resized(image, size)) for found in files.values() for path in found]
+    )
+    return images, labels, tuple(classes)
+
+
+def refuse_odd_classes(folder: Path, files: Mapping[str, list[Path]]) -> None:
+    """Refuse classes without images, and classes that hold folders; ``files`` are the images by class."""
+    where = shown(str(folder), None)
+    empty = [name for name, found in files.items() if not found]
     if empty:
         raise FileNotFoundError(
             f"{where}: no images lie directly in {listed(empty)}; add some, or move the folder away"
         )
-    for name in classes:
+    for name in files:
         below = folders_in(folder / name)
         if below:
             raise ValueError(
                 f"{where}: class folder {shown(name)} holds images and folders ({listed(below)}); put all images of "
                 "a class directly into its folder"
             )
-    labels = np.repeat(np.arange(len(classes)), [len(found) for found in files.values()])
-    images = np.stack(
-        [read_image(path, lambda image: _resized(image, size)) for found in files.values() for path in found]
-    )
-    return images, labels, tuple(classes)
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -7,14 +7,15 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from cnn_probe.data.class_folders import folders_in, images_in, listed
-from cnn_probe.data.pillow import read_image
+from cnn_probe.data.class_folders import folders_in, images_in, listed, refuse_odd_classes
+from cnn_probe.data.pillow import cut_colours_of, read_image, scaled
 from cnn_probe.system.names import shown
+from cnn_probe.system.ranges import is_whole
 
 LARGEST_SIDE = 4096  # pixels
 
@@ -28,9 +29,10 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
         Holds pictures, which then have no labels; or folders of pictures, which are the classes. Hidden files are left
         out. Pictures are turned as their EXIF data say; transparency is dropped.
     size : int or (height, width), default=224
-        Each is made so small, or large, that it covers this many pixels, and its middle is cut out.
+        Each is made so small, or large, that it just covers this many pixels, its shorter side being as long as that
+        if both are alike, and its middle is cut out.
     channels : {1, 3}, default=3
-        Grey, or red, green and blue.
+        Grey, or red, green and blue, which grey pictures have, too.
 
     Attributes
     ----------
@@ -45,19 +47,34 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no picture in it.
+        If there is no such folder, or no picture in it or in one of the classes.
     ValueError
-        If it holds pictures and folders of pictures, or a parameter cannot be; when a picture is read, if it cannot be.
+        If it holds pictures and folders of pictures, or folders in the classes, or a parameter cannot be. When a
+        picture is read: if it cannot be, holds several pictures, or has more than 8 bits a colour; the file is named.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (60, 40)).save(f"{folder}/sea.png")
+    ...     pictures = PictureFolder(folder, 32)
+    ...     pictures, pictures.names, tuple(pictures[0].shape)
+    (PictureFolder(1 pictures, 3×32×32), ('sea.png',), (3, 32, 32))
     """
 
     def __init__(self, folder: str | Path, size: int | tuple[int, int] = 224, *, channels: int = 3) -> None:
-        height, width = sides = (size, size) if isinstance(size, int) else tuple(size)
-        if not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in sides):
+        sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+        if len(sides) != 2 or not all(is_whole(side, 1, LARGEST_SIDE) for side in sides):
             raise ValueError(f"size must be 1 to {LARGEST_SIDE} pixels, or a height and a width, got {size!r}")
-        self.size = (height, width)
+        self.size = (sides[0], sides[1])
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3, got {channels!r}")
-        self.channels, self.folder = channels, Path(folder).expanduser()
+        self.channels = channels
+        try:
+            self.folder = Path(folder).expanduser()
+        except RuntimeError as error:  # of a user that there is not
+            raise ValueError(f"folder {shown(str(folder), None)} cannot be: {error}; name it in full") from error
         self.files, self.labels, self.class_names = _files_of(self.folder)
         self.names = tuple(file.relative_to(self.folder).as_posix() for file in self.files)
 
@@ -66,9 +83,7 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
         """Return a picture (channels, height, width), with its label if there are classes."""
-        pixels = read_image(self.files[index], self._prepared)
-        channels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
-        picture = torch.from_numpy(np.ascontiguousarray(channels)).to(torch.float32).div_(255)
+        picture = scaled(read_image(self.files[index], self._prepared, [cut_colours_of]))
         return picture if self.labels is None else (picture, self.labels[index])
 
     def __repr__(self) -> str:
@@ -82,6 +97,8 @@ class PictureFolder(Dataset[Tensor | tuple[Tensor, int]]):
             repr((self.names, self.size, self.channels, self.class_names)).encode("utf-8", "replace")
         )
         for path in self.files:
+            if not path.is_file():  # a pipe would be waited for
+                raise ValueError(f"cannot read the image {shown(str(path), None)}: it is no file")
             with open(path, "rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()[:16]
@@ -107,6 +124,7 @@ def _files_of(folder: Path) -> tuple[tuple[Path, ...], tuple[int, ...] | None, t
         return tuple(own), None, ()
     if not filled:
         among = f"; it holds the folders {listed(list(classes))}, without any" if classes else ""
-        raise FileNotFoundError(f"no pictures lie in {where}{among}")
-    labels = np.repeat(np.arange(len(filled)), [len(files) for files in filled.values()]).tolist()
-    return tuple(file for files in filled.values() for file in files), tuple(labels), tuple(filled)
+        raise FileNotFoundError(f"no pictures ({', '.join(IMG_EXTENSIONS)}) lie in {where}{among}")
+    refuse_odd_classes(folder, classes)
+    labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()]).tolist()
+    return tuple(file for files in classes.values() for file in files), tuple(labels), tuple(classes)
