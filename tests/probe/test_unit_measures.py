@@ -14,6 +14,7 @@ from cnn_probe.measures.units import measure_units
 N = 400
 LABELS = np.repeat(np.arange(4), N // 4)
 DEAD, COPIES, OF_CLASS = (3, 17), ((5, 6, 30), (8, 21)), {11: 2, 25: 0}
+PREFERRING, ONCE = 14, 33
 
 
 def planted(seed=0, d=40):
@@ -25,6 +26,9 @@ def planted(seed=0, d=40):
         X[:, others] = X[:, [first]] * generator.uniform(0.1, 10, len(others))
     for unit, label in OF_CLASS.items():
         X[label != LABELS, unit] = 0
+    X[LABELS == 3, PREFERRING] *= 4  # more of a class than chance, but not most
+    X[:, ONCE] = 0
+    X[7, ONCE] = 1  # all of a class, but by chance
     return X.astype(np.float32)
 
 
@@ -51,6 +55,9 @@ def test_what_is_planted_is_found_and_no_other(seed):
     assert groups_of(units) == set(map(frozenset, COPIES))
     of_class = units.of_class
     assert {int(j): int(of_class.favourite[j]) for j in np.flatnonzero(of_class.of_one)} == OF_CLASS
+    assert of_class.share[PREFERRING] < 0.9
+    assert of_class.p_value[PREFERRING] < 0.05
+    assert of_class.share[ONCE] == 1
     np.testing.assert_allclose(units.rate, (X > 0).mean(axis=0))
     np.testing.assert_allclose(units.energy_share, (X.astype(float) ** 2).sum(axis=0) / (X.astype(float) ** 2).sum())
     np.testing.assert_array_equal(units.factor, [*range(10), *[-1] * 30])
@@ -153,6 +160,16 @@ def test_steps_of_holm():
     # The largest of all chances reaches 8 once; of units 0 and 2, 4 once; of unit 0 alone, 2 once.
     np.testing.assert_allclose(step_down(observed, by_chance), [2 / 5, 2 / 5, 2 / 5])
     np.testing.assert_allclose(step_down(np.array([10.0, 0, 0.5]), by_chance), [1 / 5, 1, 4 / 5])
+    assert step_down(np.array([5.0, 4]), np.array([[6.0, 0]] * 3)).tolist() == [1, 1]  # no step below the one before
+
+
+def test_preferences_are_in_deviations_over_permutations():
+    generator = np.random.default_rng(0)
+    x, labels = generator.exponential(size=60), np.repeat([0, 1], [50, 10])
+    sums = np.array([np.bincount(generator.permutation(labels), weights=x) for _ in range(20000)])
+    found = preference.deviations(np.array([x.mean()]), np.array([(x**2).mean()]), np.array([[50.0], [10.0]]), 60)
+    np.testing.assert_allclose(found[:, 0], sums.std(axis=0), rtol=0.03)
+    assert preference.deviations(np.ones(1), np.ones(1), np.ones((1, 1)), 60).tolist() == [[np.inf]]
 
 
 @pytest.mark.parametrize(

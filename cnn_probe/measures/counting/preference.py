@@ -24,9 +24,7 @@ def preference_p(
     n_classes = len(sums.of_classes)
     sizes = np.bincount(codes, minlength=n_classes).astype(np.float64)[:, None]
     mean = sums.of_classes.sum(axis=0) / rows.n
-    variance = sums.squares / rows.n - mean**2
-    variance = np.where(variance > 1e-12 * mean**2, variance, np.inf)
-    deviation = np.sqrt(variance * np.maximum(sizes * (rows.n - sizes), 1) / max(rows.n - 1, 1))
+    deviation = deviations(mean, sums.squares / rows.n, sizes, rows.n)
 
     def preferences(of_classes: Floats, units: NDArray[np.int64]) -> Floats:
         found: Floats = ((of_classes - sizes * mean[units]) / deviation[:, units]).max(axis=-2)
@@ -40,6 +38,17 @@ def preference_p(
     found = np.full(rows.n_units, np.nan)
     if len(chosen):
         found[chosen] = step_down(preferences(sums.of_classes[:, chosen], chosen), np.concatenate(by_chance, axis=1))
+    return found
+
+
+def deviations(mean: Floats, squares: Floats, sizes: Floats, n: int) -> Floats:
+    """Return the standard deviation of units' sums over classes of such sizes (n_classes, 1), over all permutations.
+
+    ``mean`` and ``squares`` are of a unit and its square over the n inputs. A unit that is alike for all has none: inf.
+    """
+    variance = squares - mean**2
+    variance = np.where(variance > 1e-12 * mean**2, variance, np.inf)
+    found: Floats = np.sqrt(variance * np.maximum(sizes * (n - sizes), 1) / max(n - 1, 1))
     return found
 
 
