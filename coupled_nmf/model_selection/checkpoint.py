@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.sweep import tile_rows
 from coupled_nmf.data.arrays import REAL, to_host
+from coupled_nmf.data.tile_heights import tile_rows
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
 from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import read_fixed

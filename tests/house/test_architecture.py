@@ -18,7 +18,7 @@ FLOORS = {
     "cnn_probe": ["system", "data", "networks", "activations", "probing", "measures", "studies", "report", "runs", ""],
 }  # fmt: skip
 IMPORTERS = ("import_module", "__import__")
-KERNELS = "coupled_nmf.backends.cpu.kernels"
+BACKENDS = ("coupled_nmf.backends.cpu", "coupled_nmf.backends.cuda")
 MOST_BESIDE_EACH_OTHER = 12
 
 
@@ -115,12 +115,12 @@ def test_no_folder_is_full(package):
         assert len([p for p in inside if p.suffix == ".py" or p.is_dir()]) <= MOST_BESIDE_EACH_OTHER, folder
 
 
-def test_only_the_cpu_and_the_gpu_know_kernels():
-    """Of what is above the backends, nothing reaches past what they promise."""
+def test_nothing_reaches_past_what_the_backends_promise():
+    """Above them there is the choice of one; how they work, and their kernels, is known to themselves."""
     for name, path in modules_of("coupled_nmf").items():
         if not name.startswith("backends."):
-            reached = {imported for imported in imports_of(path) if imported.startswith(KERNELS)}
-            assert not reached, f"{name} imports {sorted(reached)}"
+            inside = {imported for imported in imports_of(path) if imported.startswith(BACKENDS)}
+            assert not inside, f"{name} imports {sorted(inside)}"
 
 
 def test_coupled_nmf_never_names_torch_or_the_probe():
