@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -13,11 +15,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.backends.cpu.shares import component_shares
 from coupled_nmf.data.arrays import on_device, refuse_large, to_host
 from coupled_nmf.data.blocks import Blocks
 from coupled_nmf.data.checks import read_X
 from coupled_nmf.fit.batches import Stream
+from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import learned_from
 from coupled_nmf.model.learning import Learning, learned_components
 from coupled_nmf.model.persistence import load_model, save_model
@@ -142,10 +144,11 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         """
         model = self._now()
         check_is_fitted(model, "components_")
-        F = model._transform(X).solution.F
-        matrix = read_X(model, X, reset=False)
-        H = to_host(model.components_)[:, model.layout_.columns_of(matrix.layout.names)]
-        return component_shares(matrix, to_host(F), H, check_weights(sample_weight, len(F)), model.n_jobs)
+        with model._solved(X) as (session, found):
+            matrix = session.problem.X
+            weights = check_weights(sample_weight, matrix.shape[0])
+            H = to_host(model.components_)[:, model.layout_.columns_of(matrix.layout.names)]
+            return session.backend.component_shares(matrix, found.solution.F, H, weights)
 
     def set_components(self, components: Any) -> Self:
         """Make this a model that is fitted with components that are known, without data.
@@ -256,7 +259,13 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         return tags
 
     def _transform(self, X: Any, sample_weight: Any = None) -> Transformed:
-        """F and what is left, of a model that nobody else changes."""
+        """F, where X is, and what is left, of a model that nobody else changes."""
+        with self._solved(X, sample_weight) as (session, found):
+            return found._replace(solution=replace(found.solution, F=session.backend.give(found.solution.F)))
+
+    @contextmanager
+    def _solved(self, X: Any, sample_weight: Any = None) -> Iterator[tuple[Session, Transformed]]:
+        """The session on X in which F was found, which its backend still holds, and what is left."""
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
         layout, alpha = self.layout_, np.asarray(self.block_weights_)
@@ -273,9 +282,8 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         with session_of(self, matrix, sample_weight, alpha, learns=False) as session:
             # H does not move, and X may lack blocks that alpha_H names
             objective = session.objective(replace(parameters_of(self), alpha_H=0.0))
-            solution = objective.solve(H)
             rounding = NOISE[matrix.dtype.char] * objective.weighted_squares
-            return Transformed(replace(solution, F=session.backend.give(solution.F)), alpha, rounding)
+            yield session, Transformed(objective.solve(H), alpha, rounding)
 
 
 class Transformed(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.sweep import tile_rows
 from coupled_nmf.data.arrays import REAL, to_host
+from coupled_nmf.data.tile_heights import tile_rows
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
 from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import read_fixed
@@ -97,7 +97,8 @@ class Checkpoint:
     def _path(self, model: Any, shared: Any, suffix: str) -> Path:
         """A fit's file."""
         X, params = self._session.problem.X, model.get_params(deep=False)
-        params["fixed_components"] = read_fixed(model.fixed_components, X.layout, X.dtype)  # whatever holds them
+        if model.fixed_components is not None:  # then by their numbers, whatever holds them; None is named as ever
+            params["fixed_components"] = read_fixed(model.fixed_components, X.layout, X.dtype)
         params = {name: _plain(name, value) for name, value in params.items() if name not in NO_MATTER}
         versions = [importlib.import_module(name).__version__ for name in VERSIONS]
         about = [FORMAT, versions, type(model).__qualname__, self._of_x, params, shared]

@@ -136,6 +136,15 @@ class Backend(Protocol):
     def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Factor:
         """``X basisᵀ``."""
 
+    def component_shares(
+        self, X: TiledMatrix, F: Factor, H: NDArray[Any], weights: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """How much of each block's squares every component explains, by block (k,), as `CoupledNMF` defines it.
+
+        F (n_samples, k) is this backend's own, as `Solution` has it, H (k, n_features) in memory, and weights are of
+        shape (n_samples,), or (0,) for 1 each. One pass over X, in float64.
+        """
+
     def room_for(self, V: Factor) -> Factor:
         """An array like V."""
 

@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.kernels.rules.hals import solve_exactly, solve_rows
-from coupled_nmf.backends.cpu.sweep import tile_rows
+from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
 from coupled_nmf.backends.cpu.tile_step import TileStep
+from coupled_nmf.data.tile_heights import LEAST_ROWS, tile_rows
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.system.blas import BLAS
 
@@ -50,6 +51,10 @@ def test_layout_splits_columns():
 def matrix(rows=4000, columns=3000):
     X = np.random.RandomState(0).uniform(size=(rows, columns)).astype(np.float32)
     return TiledMatrix([X], BlockLayout(("X",), (columns,)), X.dtype)
+
+
+def test_the_least_height_of_a_tile_is_a_panel():
+    assert LEAST_ROWS == PANEL
 
 
 def test_sweep_reads_every_row_once_and_sums_in_tile_order():

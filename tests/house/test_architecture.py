@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import coupled_nmf
+
 ROOT = Path(__file__).parents[2]
 
 # Folders of each package, from the ground up: a file may import from its own folder and from those before it.
@@ -15,19 +17,31 @@ FLOORS = {
                     "model_selection", "plotting", ""],
     "cnn_probe": ["system", "data", "networks", "activations", "probing", "measures", "studies", "report", "runs", ""],
 }  # fmt: skip
-KERNELS = "coupled_nmf.backends.cpu.kernels"
+IMPORTERS = ("import_module", "__import__")
+BACKENDS = ("coupled_nmf.backends.cpu", "coupled_nmf.backends.cuda")
 MOST_BESIDE_EACH_OTHER = 12
 
 
 def imports_of(path: Path) -> set[str]:
-    """Names of the modules that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Names of what a file imports, wherever in it and however it says so.
+
+    Modules; what is taken out of them, which may be modules; and strings that are the names of our own.
+    """
+    found, called = set(), {}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+            called |= {alias.asname or alias.name: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module)
-    return found
+            assert not node.level, f"{path} imports by a relative name, of which no arrow can be seen"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in IMPORTERS:
+            found |= {one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+        elif isinstance(node, ast.Constant) and node.value in OWN:
+            found.add(node.value)
+    attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return found | {f"{called[on]}.{node.attr}" for node in attributes if (on := ast.unparse(node.value)) in called}
 
 
 def modules_of(package: str) -> dict[str, Path]:
@@ -38,12 +52,35 @@ def modules_of(package: str) -> dict[str, Path]:
     return names
 
 
+OWN = {f"{package}.{name}" for package in FLOORS for name in modules_of(package)}
+
+
 def floor_of(package: str, module: str) -> int:
     """The number of the folder that a module lies in; the longest name that fits."""
     floors = FLOORS[package]
     inside = module.removeprefix(package).removeprefix(".")
     fitting = [name for name in floors if not name or inside == name or inside.startswith(f"{name}.")]
     return floors.index(max(fitting, key=len))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import coupled_nmf.fit.loop",
+        "import coupled_nmf.fit as fit; fit.loop.run()",
+        "from coupled_nmf.fit.loop import Alternation",
+        "def late():\n    from coupled_nmf.fit import loop",
+        "import importlib; importlib.import_module('coupled_nmf.fit.loop')",
+        "from importlib import import_module; HOME = {'a': 'coupled_nmf.fit.loop'}; import_module(HOME['a'])",
+        "__import__('coupled_nmf.fit.loop')",
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(code, tmp_path):
+    (tmp_path / "file.py").write_text(code)
+    assert "coupled_nmf.fit.loop" in imports_of(tmp_path / "file.py")
+    (tmp_path / "file.py").write_text("from ..fit import loop")
+    with pytest.raises(AssertionError, match="relative"):
+        imports_of(tmp_path / "file.py")
 
 
 @pytest.mark.parametrize("package", FLOORS)
@@ -60,7 +97,7 @@ def test_imports_run_one_way_between_folders(package):
 def test_no_circle_of_imports(package):
     """Within a folder as well."""
     needs = {
-        f"{package}.{name}": {i for i in imports_of(path) if i.startswith(f"{package}.")}
+        f"{package}.{name}": {i for i in imports_of(path) if i in OWN and i.startswith(package)}
         for name, path in modules_of(package).items()
         if name != "__init__"
     }
@@ -78,12 +115,12 @@ def test_no_folder_is_full(package):
         assert len([p for p in inside if p.suffix == ".py" or p.is_dir()]) <= MOST_BESIDE_EACH_OTHER, folder
 
 
-def test_only_the_cpu_and_the_gpu_know_kernels():
-    """Of what is above the backends, nothing reaches past what they promise."""
+def test_nothing_reaches_past_what_the_backends_promise():
+    """Above them there is the choice of one; how they work, and their kernels, is known to themselves."""
     for name, path in modules_of("coupled_nmf").items():
         if not name.startswith("backends."):
-            reached = {imported for imported in imports_of(path) if imported.startswith(KERNELS)}
-            assert not reached, f"{name} imports {sorted(reached)}"
+            inside = {imported for imported in imports_of(path) if imported.startswith(BACKENDS)}
+            assert not inside, f"{name} imports {sorted(inside)}"
 
 
 def test_coupled_nmf_never_names_torch_or_the_probe():
@@ -94,7 +131,8 @@ def test_coupled_nmf_never_names_torch_or_the_probe():
 
 def test_cnn_probe_uses_public_names_alone():
     for name, path in modules_of("cnn_probe").items():
-        inner = {imported for imported in imports_of(path) if imported.startswith("coupled_nmf.")}
+        taken = {imported for imported in imports_of(path) if imported.startswith("coupled_nmf.")}
+        inner = taken - {f"coupled_nmf.{public}" for public in (*coupled_nmf.__all__, "__version__")}
         assert not inner, f"{name} imports {sorted(inner)}"
 
 

@@ -22,7 +22,9 @@ SMALL = {
     "threads": "from coupled_nmf.system.compiled import njit\n@njit(cache=True)\ndef twice(x):\n    return 2 * x\n",
     "other": "# njit stands in this file, too\n",
     "problem/solvers": "fields = 2\n",
+    "backends/cpu/edges": "WIDTH = 2\n",  # a number, and no word of compiling
 }
+EDGES = "from coupled_nmf.backends.cpu.edges import WIDTH\n"
 TWICE = "from coupled_nmf.threads import twice\nassert twice(1.5) == 3\n"
 
 
@@ -46,7 +48,7 @@ def spoil_folders(package: Path) -> None:
 def small(tmp_path):
     """A folder with a package of one compiled function, which is imported in no time."""
     package = tmp_path / "here" / "coupled_nmf"
-    for folder in ("system", "problem"):
+    for folder in ("system", "problem", "backends/cpu"):
         (package / folder).mkdir(parents=True)
     for name, text in SMALL.items():
         (package / f"{name}.py").write_text(text)
@@ -90,7 +92,7 @@ def test_a_damaged_cache_is_made_anew(small, tmp_path):
         assert python(TWICE, small, cache).stderr == "", path.suffix
 
 
-@pytest.mark.parametrize("other", ["other.py", "problem/solvers.py"])
+@pytest.mark.parametrize("other", ["other.py", "problem/solvers.py", "backends/cpu/edges.py"])
 def test_a_change_in_another_compiled_file_makes_the_cache_stale(small, tmp_path, other):
     """What a function takes from another file is compiled into it, the fields of a solver's rule as well."""
     code = f"{TWICE}print(sum(twice.stats.cache_hits.values()))"
@@ -98,3 +100,15 @@ def test_a_change_in_another_compiled_file_makes_the_cache_stale(small, tmp_path
     with open(small / "coupled_nmf" / other, "a") as file:
         file.write("a = 1\n")
     assert python(code, small, tmp_path / "cache").stdout.strip() == "0"
+
+
+def test_a_constant_of_a_file_that_compiles_nothing_is_the_new_one(small, tmp_path):
+    """A kernel that took its old value from the cache would go on with it in silence."""
+    package, cache = small / "coupled_nmf", tmp_path / "cache"
+    (package / "threads.py").write_text(SMALL["threads"].replace("njit\n", "njit\n" + EDGES).replace("2 *", "WIDTH *"))
+    code = "from coupled_nmf.threads import twice\nprint(twice(1.5))"
+    found = []
+    for width in ("2", "2", "4"):
+        (package / "backends" / "cpu" / "edges.py").write_text(f"WIDTH = {width}\n")
+        found.append(python(code, small, cache).stdout.strip())
+    assert found == ["3.0", "3.0", "6.0"]

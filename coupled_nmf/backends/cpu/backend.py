@@ -12,6 +12,7 @@ from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cpu.objective import HostObjective
 from coupled_nmf.backends.cpu.scan import Scan
+from coupled_nmf.backends.cpu.shares import Shares
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -57,6 +58,15 @@ class NumpyBackend(Sweeper):
         Y = np.empty((X.shape[0], len(basis)), dtype=X.dtype)
         self.sweep(X, Project(X, basis), Y)
         return Y
+
+    def component_shares(
+        self, X: TiledMatrix, F: NDArray[Any], H: NDArray[Any], weights: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """How much of each block's squares every component explains, by block (k,)."""
+        by_row = F.astype(np.float64), weights if weights.size else np.ones(len(F))
+        parts, squares = self.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks())
+        shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
+        return dict(zip(X.layout.names, shares, strict=True))
 
     def room_for(self, V: NDArray[Any]) -> NDArray[Any]:
         """An array like V."""

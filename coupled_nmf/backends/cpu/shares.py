@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.tile_step import TileStep
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
-from coupled_nmf.system.interrupts import INTERRUPTS
 
 
 @dataclass(frozen=True)
@@ -87,14 +85,3 @@ def _look_at_sparse(x: SparseRows, F: NDArray[Any], H: NDArray[Any], weights: ND
     weighted = F * weights[:, None]
     moments = csr_array((rest, indices, x.indptr - first), shape=(len(x), x.width)).T @ weighted
     return moments.T, squares, weighted.T @ F
-
-
-def component_shares(
-    X: TiledMatrix, F: NDArray[Any], H: NDArray[Any], weights: NDArray[np.float64], n_jobs: int | None
-) -> dict[str, NDArray[np.float64]]:
-    """What `CoupledNMF.component_shares` gives, for the F and H of X."""
-    with INTERRUPTS, NumpyBackend(n_jobs) as backend:
-        by_row = F.astype(np.float64), weights if weights.size else np.ones(len(F))
-        parts, squares = backend.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks())
-    shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
-    return dict(zip(X.layout.names, shares, strict=True))

@@ -12,19 +12,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
 from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
+from coupled_nmf.data.tile_heights import MOST_ROWS, even_height, tile_rows
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.system.blas import BLAS
 from coupled_nmf.system.compiled import njit
 from coupled_nmf.system.interrupts import INTERRUPTS
 
-TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
-MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
-SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
-MOST_MIXED = 2**14  # rows where sparse parts stand beside dense ones, or float32 sums lose digits
-PARTS = 8  # at least, where there are rows enough
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
@@ -38,24 +33,6 @@ def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
         raise ValueError("a tile's sums do not have the shapes that its step promised")
     for i in range(flat_total.size):
         flat_total[i] += flat_part[i]
-
-
-def tile_rows(X: TiledMatrix) -> int:
-    """Rows of a tile: a function of the data alone, so that sums repeat; equal parts, which any threads share well."""
-    n_samples, least = max(X.shape[0], 1), 1
-    if X.sparse_width:  # a tile sums all columns, whatever it stores: that is to cost less than its entries
-        least = -(-n_samples // max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1))
-    if X.dense_width == 0:
-        return max(least, -(-n_samples // max(-(-X.stored // SPARSE_TILE), 1)))
-    bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
-    most = max(min(max(int(TILE_BYTES // bytes_a_row), PANEL), MOST_ROWS), min(least, MOST_MIXED))
-    return even_height(n_samples, -(-n_samples // most))
-
-
-def even_height(n: int, least_parts: int) -> int:
-    """Height of equal parts of n, as many as asked for, rounded up to a multiple of PARTS if that leaves them tall."""
-    parts = -(-least_parts // PARTS) * PARTS
-    return max(-(-n // parts), min(n, PANEL))
 
 
 class _OrderedSums:

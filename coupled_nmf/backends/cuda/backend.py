@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cuda.control import DeviceJudge
 from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
@@ -74,6 +75,13 @@ class CupyBackend:
     def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Any:
         """``X basisᵀ``, on the device."""
         return project(self.matrix, self.device, basis)
+
+    def component_shares(
+        self, X: TiledMatrix, F: Any, H: NDArray[Any], weights: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """How much of each block's squares every component explains; on the host, to which X is copied tile by tile."""
+        with NumpyBackend(self.n_jobs) as host:
+            return host.component_shares(X, self.host(F), H, weights)
 
     def room_for(self, V: Any) -> Any:
         """An array like V."""
