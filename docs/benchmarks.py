@@ -122,6 +122,38 @@ def recording(figures: dict[str, Any]) -> Lines:
     return lines
 
 
+def label_noise(figures: dict[str, Any]) -> Lines:
+    """One line a data set and source."""
+    lines = [
+        "| data | judged by | precision at the number planted | average precision | cleanlab's, of its issues |",
+        "| --- " * 5 + "|",
+    ]
+    for data in ("digits", "mnist"):
+        for source, found in figures.get(data, {}).items():
+            cells = [span(found.get(name)) for name in ("precision", "ap", "cleanlab issues ap")]
+            lines.append(f"| {data} | {source} | {' | '.join(cells)} |")
+    return lines
+
+
+def checkpoints(figures: dict[str, Any]) -> Lines:
+    """One line a network that is held against the reference, one column a choice of blocks."""
+    blocks = [name for name in figures if name != "accuracy"]
+    lines = [f"| held against | {' | '.join(blocks)} |", "| --- " * (1 + len(blocks)) + "|"]
+    for other in figures[blocks[0]]:
+        cells = []
+        for name in blocks:
+            found = figures[name][other]
+            lost = found.get("classes lost") or []
+            cells.append(span(found["cosine"]) + (f", lost: {', '.join(map(str, lost))}" if lost else ""))
+        lines.append(f"| {other} | {' | '.join(cells)} |")
+    return lines
+
+
+def span(found: dict[str, float] | None) -> str:
+    """Median with the range."""
+    return "–" if found is None else f"{found['median']:.2f} ({found['min']:.2f}–{found['max']:.2f})"
+
+
 def memory(figures: dict[str, Any]) -> Lines:
     """One line a rank."""
     return ["| rank | beyond X, F and H, MB | of X |", "| --- " * 3 + "|"] + [
@@ -250,6 +282,8 @@ TABLES = {
     "mu": mu,
     "memory": memory,
     "recording": recording,
+    "label_noise": label_noise,
+    "checkpoints": checkpoints,
     "growth": growth,
     "planted": planted,
     "sparse": sparse,

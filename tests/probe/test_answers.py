@@ -1,0 +1,93 @@
+"""Every answer of a result, from one more pass over its inputs."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnn_probe import ask, probe
+from cnn_probe.measures.causes import interventions
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 3), nn.GELU(), nn.Flatten(), nn.Linear(48, 3)
+        )
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def result(images):
+    return probe(network(), images, n_components=3, negative={"3": "shift"}, pool={"1": "mean"})
+
+
+def test_what_is_recorded_again_is_what_was_factored(result, images):
+    answers = ask(result, images)
+    np.testing.assert_allclose(result.model.transform(answers.X), result.F, rtol=1e-5, atol=1e-6)
+    total = np.sum([answers.shares["3"][i] for i in range(3)])
+    assert total == pytest.approx(1 - result.model.block_relative_error_["3"], abs=1e-5)
+    left = answers.residuals.of_blocks()
+    found = dict(zip(left["block"], left["residual"], strict=True))
+    for name, error in result.model.block_relative_error_.items():
+        assert found[name] == pytest.approx(error, rel=1e-4)
+
+
+def test_nothing_looks_at_labels_that_are_not_given(result, images):
+    answers = ask(result, images)
+    assert "class" not in answers.patterns.table().columns
+    assert "class" not in answers.units["1"].table().columns
+    assert not any(name.startswith("labels") for name in answers.tables())
+    with pytest.raises(ValueError, match=r"cannot be said without labels; give them: ask\(\.\.\., labels=\)"):
+        _ = answers.label_errors
+
+
+def test_with_labels_every_table_is_written(result, images, tmp_path):
+    labels = np.arange(60) % 3
+    answers = ask(result, images, labels=labels, class_names=["a", "b", "=c"])
+    paths = answers.save(tmp_path)
+    assert {path.stem for path in paths} == {
+        "patterns", "residuals", "units-1", "units-3", "channels-3", "labels-factors", "labels-network", "labels-pixels",
+    }  # fmt: skip
+    rows = {path.stem: list(csv.reader(path.open(newline=""))) for path in paths}
+    assert {name: len(own) - 1 for name, own in rows.items() if name != "labels-network"} == {
+        "patterns": 3, "residuals": 60, "units-1": 4, "units-3": 48, "channels-3": 3, "labels-factors": 60,
+        "labels-pixels": 60,
+    }  # fmt: skip
+    assert "'=c" in {cell for row in rows["labels-pixels"] for cell in row}, "a name is no formula"
+    assert answers.label_errors["network"].out_of_sample is False
+
+
+def test_what_takes_further_fits(result, images):
+    answers = ask(result, images)
+    use = answers.use.table()
+    assert use["block"] == ("pixels", "1", "3", "all")
+    assert all(own >= floor for own, floor in zip(use["relative error"], use["SVD floor"], strict=True))
+    assert len(answers.stability.verdicts) == 3
+    assert answers.head.module == "5"
+    assert answers.added.shape == (3, 3)
+    assert answers.causes(data=images[:20], n_shuffles=2).change.shape == (3, 3)
+
+
+def test_each_answer_is_found_once(result, images, monkeypatch):
+    answers = ask(result, images)
+    assert answers.units is answers.units
+    passes = []
+    own = interventions.scores_after
+    monkeypatch.setattr(interventions, "scores_after", lambda *a, **k: passes.append(1) or own(*a, **k))
+    _ = answers.patterns, answers.residuals, answers.units, answers.shares
+    assert not passes
+
+
+def test_other_inputs_and_labels_that_do_not_fit_are_refused(result, images):
+    with pytest.raises(ValueError, match=r"data are not those that were probed: their fingerprint is [0-9a-f]{16}"):
+        ask(result, images.flip(0))
+    with pytest.raises(ValueError, match=r"labels must be 60 whole numbers, got int64 of shape \(59,\)"):
+        ask(result, images, labels=np.zeros(59, dtype=np.int64))
