@@ -117,13 +117,15 @@ def label_errors(
 ) -> dict[str, LabelErrors]:
     """Find which labels look wrong, by each source that is given: "factors", "network" and "pixels".
 
-    They are beside each other because none is best everywhere: `docs/` has what each finds of planted errors.
+    They are beside each other because none is best everywhere; `benchmarks/label_noise.py` measures what each finds of
+    planted errors.
 
     Parameters
     ----------
     labels : array-like of shape (n_inputs,)
     F : array-like of shape (n_inputs, k), default=None
-        Factors; also the reason in each of the results.
+        Factors; also the reason in each of the results. Of a network that was trained with these very labels they may
+        hold what it learned of wrong ones by heart; their classifier's folds do not undo that.
     network : array-like of shape (n_inputs, n_classes), default=None
         The network's own probabilities, softmax of its scores, its classes being those of the labels in their order.
     unseen : bool, default=False
