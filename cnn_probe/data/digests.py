@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
@@ -91,8 +90,6 @@ def said_of(function: Any) -> str:
 
     A Normalize says its means. A plain function says no more than its name, which counts for nothing.
     """
-    if isinstance(function, FunctionType | BuiltinFunctionType):
-        return ""
     return re.sub(r"(<function \S+)? at 0x[0-9a-fA-F]+", "", repr(function))
 
 

@@ -60,6 +60,11 @@ def test_grey_images_and_several_inputs():
     assert torch.equal(batch.inputs[0], grey.flip(-1))
 
 
+def test_a_pillow_image_has_the_nearest_of_8_bits():
+    near = torch.full((2, 1, 3, 3), 0.9999)
+    assert torch.equal(next(as_source(near, transforms.ToTensor()).batches(2)).inputs[0], torch.ones(2, 1, 3, 3))
+
+
 def test_the_first_batch_decides_how_a_function_is_called():
     seen = []
 
