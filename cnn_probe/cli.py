@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _remove_empty(missing)
         return 2
     except KeyboardInterrupt:
-        tell("cnn-probe: interrupted; what was finished is kept, --resume goes on from there")
+        on = "--store keeps what is recorded" if args.command == "probe" else "--resume goes on from there"
+        tell(f"cnn-probe: interrupted; what was finished is kept, {on}")
         return 130
     return 0
 

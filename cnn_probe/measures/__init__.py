@@ -1,1 +1,1 @@
-"""What can be counted of activations and factors."""
+"""What a result is asked: counted of activations and factors, or tried on the running network."""

@@ -1,4 +1,4 @@
-"""The paper's network, built from a seed and saved to one file, and the state that any network runs in."""
+"""The paper's network, built from a seed and saved to one file."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A network and images in, one coupled factorization out."""
+"""From a network and data to a fitted factorization: planned, recorded, fitted, saved."""

@@ -1,4 +1,4 @@
-"""From results on disk to figures and one static page."""
+"""From results to figures and one static page: of studies, of runs and of probes."""
 
 from cnn_probe.report.page import write_page
 from cnn_probe.report.publish import publish

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder besides the networks: figures, ``results.json`` and the page, all of one run."""
+"""What studies leave in a folder besides the networks: figures, ``results.json`` and the page, all of one run."""
 
 from __future__ import annotations
 

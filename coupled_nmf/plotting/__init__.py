@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's manner: arrays in, one figure out. matplotlib is imported when one is drawn."""
+"""Displays in scikit-learn's manner: models and arrays in, one figure out. matplotlib is imported when one is drawn."""
 
 from coupled_nmf.plotting.components import ComponentsDisplay
 from coupled_nmf.plotting.convergence import ConvergenceDisplay

@@ -62,7 +62,9 @@ class CupyBackend:
         """That loss on X."""
         if loss == "frobenius":
             return DeviceFrobenius(problem, penalties, self.matrix, self.device, self)
-        return DeviceKullbackLeibler(problem, penalties, self.matrix, self.device, self, self.n_jobs)
+        if loss == "kullback-leibler":
+            return DeviceKullbackLeibler(problem, penalties, self.matrix, self.device, self, self.n_jobs)
+        raise ValueError(f"the GPU has no loss {loss!r}; use backend='numpy'.")
 
     def stand_in_objective(self, Y: Any, Bt: NDArray[Any], weighted_squares: float) -> DeviceStandIn:
         """What the loop alternates on in the place of X: Y B, of so many squares."""
