@@ -223,7 +223,7 @@ def ask(
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> answers = ask(probe(network, images, n_components=2), images)
     >>> len(answers.residuals.table()), answers.units["2"].neurons.table().columns[:2]
-    (30, ('unit', 'dead'))
+    (30, ('neuron', 'channel'))
     """
     again = (
         record(result.prepare(data), predicts=False, shifts=result.minima, progress=progress)

@@ -64,14 +64,18 @@ def feed(network: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any] 
     device, dtype = device_of(network), dtype_of(network)
     given = [_moved(value, device, dtype) for value in inputs]
     named = {name: _moved(value, device, dtype) for name, value in (keywords or {}).items()}
-    with eager():
+    with _as_written(network):
         return network(*given, **named)
 
 
-def eager() -> AbstractContextManager[Any]:
-    """Have compiled parts of a network run as they are written, where PyTorch can (2.6): hooks are seen then."""
+def _as_written(network: nn.Module) -> AbstractContextManager[Any]:
+    """Have compiled parts of a network run as they are written, where PyTorch can (2.6): hooks are seen then.
+
+    Of a network without such nothing is imported for it: the compiler takes seconds.
+    """
     set_stance: Callable[..., Any] | None = getattr(torch.compiler, "set_stance", None)
-    return nullcontext() if set_stance is None else set_stance("force_eager")
+    compiled = any("_orig_mod" in module._modules for module in network.modules())
+    return nullcontext() if set_stance is None or not compiled else set_stance("force_eager")
 
 
 def _moved(value: Any, device: torch.device, dtype: torch.dtype) -> Any:

@@ -212,3 +212,9 @@ def test_blocks_of_modules_can_be_probed():
     recorded = activations_of(network, IMAGES, ["1", "1.1"])
     np.testing.assert_array_equal(recorded["1"], recorded["1.1"])
     assert recorded["1"].shape == (11, 5)
+
+
+def test_a_part_that_is_compiled_is_recorded_as_it_is_written(network):
+    expected = activations_of(network, IMAGES)["relu2"]
+    inside = nn.Sequential(torch.compile(network), nn.Softmax(1))
+    np.testing.assert_array_equal(activations_of(inside, IMAGES, ["*relu2"])["0._orig_mod.relu2"], expected)

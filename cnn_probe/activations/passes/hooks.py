@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from cnn_probe.activations.passes.functions import ACTIVATION_MODULES, activation_name
 from cnn_probe.activations.passes.outputs import Output
@@ -166,8 +166,9 @@ class _FunctionMode(TorchFunctionMode):
 
     def leave(self) -> None:
         """Come off the stack of modes, if it is there; one that an interrupt leaves there tells nothing."""
-        if self.entered:
-            self.entered = False
+        self.entered = False
+        # It is looked for: PyTorch takes a mode off while it works, and an interrupt then can lose it for good.
+        if _get_current_function_mode() is self:
             self.__exit__(None, None, None)
 
 
