@@ -50,7 +50,7 @@ def test_a_map_that_follows_a_mask_covers_it():
         overlap([gap], {"own": masks})
 
 
-@pytest.mark.parametrize("top", [0.005, 0.1, 0.5, 0.97, 1e-9])
+@pytest.mark.parametrize("top", [0.005, 0.1, 0.5, 0.97, 0.998, 1e-9])
 @pytest.mark.parametrize("entries", [12, 12 * 7, 10**6])
 def test_the_level_is_numpys_quantile_however_it_is_read(monkeypatch, top, entries):
     monkeypatch.setattr(rows, "ENTRIES", entries)
