@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnn_probe.measures.component_groups import component_groups
+from cnn_probe.measures.patterns import component_groups
 from cnn_probe.measures.units import measure_units
 
 

@@ -86,11 +86,15 @@ def covered(
     both = np.zeros((len(times), len(maps), len(masks)))
     n_places = large[0] * large[1]
     for some in slices_of(n, n_places * (1 + len(masks)) + len(maps) * len(masks)):
-        where = np.stack([np.asarray(mask[some]).reshape(-1, n_places) for mask in masks], axis=1)
-        masked += times[:, some] @ where.sum(axis=2)
+        # Products of float32 count exactly up to 2²⁴ places of a picture, five times as fast as sums of booleans.
+        where = np.stack([np.asarray(mask[some], dtype=np.float32).reshape(-1, n_places) for mask in masks], axis=1)
+        of_maps, shared = np.zeros((len(where), len(maps))), np.zeros((len(where), len(maps), len(masks)))
         for number, places in enumerate(maps):
             enlarged = rows @ np.asarray(places[some], dtype=np.float64) @ columns.T
-            marked = ((enlarged >= levels[number]) & (enlarged > least[number])).reshape(-1, 1, n_places)
-            high[:, number] += times[:, some] @ marked.sum(axis=(1, 2))
-            both[:, number] += times[:, some] @ (where & marked).sum(axis=2)
+            marked = ((enlarged >= levels[number]) & (enlarged > least[number])).reshape(-1, n_places, 1)
+            of_maps[:, number] = marked.sum(axis=(1, 2))
+            shared[:, number] = (where @ marked.astype(np.float32))[..., 0]
+        high += times[:, some] @ of_maps
+        masked += times[:, some] @ where.sum(axis=2, dtype=np.float64)
+        both += (times[:, some] @ shared.reshape(len(where), -1)).reshape(both.shape)
     return levels, high, masked, both
