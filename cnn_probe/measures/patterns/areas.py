@@ -86,7 +86,7 @@ def covered(
     both = np.zeros((len(times), len(maps), len(masks)))
     n_places = large[0] * large[1]
     for some in slices_of(n, n_places * (1 + len(masks)) + len(maps) * len(masks)):
-        # Products of float32 count exactly up to 2²⁴ places of a picture, five times as fast as sums of booleans.
+        # Products of float32 count exactly up to 2²⁴ places of a picture, over four times as fast as sums of booleans.
         where = np.stack([np.asarray(mask[some], dtype=np.float32).reshape(-1, n_places) for mask in masks], axis=1)
         of_maps, shared = np.zeros((len(where), len(maps))), np.zeros((len(where), len(maps), len(masks)))
         for number, places in enumerate(maps):
