@@ -273,6 +273,8 @@ def found_among_first(score: ArrayLike, wrong: ArrayLike, n: int | None = None) 
 
 def _scored(score: ArrayLike, wrong: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
     scores, errors = np.asarray(score, dtype=np.float64), np.asarray(wrong)
+    if np.isnan(scores).any():
+        raise ValueError(f"score must be numbers, got {int(np.isnan(scores).sum())} NaN; leave these inputs out")
     if scores.ndim != 1 or errors.shape != scores.shape or errors.dtype != bool or not errors.any():
         raise ValueError(f"wrong must be a boolean for each of {scores.shape} scores, one of them true")
     return scores, errors

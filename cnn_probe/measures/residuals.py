@@ -30,7 +30,9 @@ class Residuals:
         Over all blocks.
     by_block : ndarray of shape (n_inputs, n_blocks)
     quantile : ndarray of shape (n_inputs,)
-        Part of the inputs of which no more is left; 1 of the worst.
+        Part of the inputs of which no more is left, over all blocks; 1 of the worst.
+    quantile_by_block : ndarray of shape (n_inputs, n_blocks)
+        The same in each block, among the inputs that have something there.
     left, there : ndarray of shape (n_inputs, n_blocks)
         The squares.
     weights : ndarray of shape (n_blocks,)
@@ -41,6 +43,7 @@ class Residuals:
     of_inputs: Floats
     by_block: Floats
     quantile: Floats
+    quantile_by_block: Floats
     left: Floats
     there: Floats
     weights: Floats
@@ -61,10 +64,11 @@ class Residuals:
 
     def table(self) -> Table:
         """Return one row an input."""
-        by_block = dict(zip(self.blocks, self.by_block.T, strict=True))
+        by_block = zip(self.blocks, self.by_block.T, self.quantile_by_block.T, strict=True)
+        columns = [{f"residual_of_{name}": of, f"quantile_of_{name}": at} for name, of, at in by_block]
         return Table(
             {"input": range(len(self.of_inputs)), "residual": self.of_inputs, "quantile": self.quantile}
-            | {f"residual_of_{name}": values for name, values in by_block.items()}
+            | {name: values for some in columns for name, values in some.items()}
         )
 
     def of_blocks(self) -> Table:
@@ -134,7 +138,9 @@ def measure_residuals(
             left[rows, number] = np.nansum(rest**2, axis=1)
             there[rows, number] = np.nansum(values**2, axis=1)
     of_inputs = _ratio(left @ weights, there @ weights)
-    return Residuals(tuple(components), of_inputs, _ratio(left, there), _quantiles(of_inputs), left, there, weights)
+    by_block = _ratio(left, there)
+    places = np.stack([_quantiles(values) for values in by_block.T], axis=1)
+    return Residuals(tuple(components), of_inputs, by_block, _quantiles(of_inputs), places, left, there, weights)
 
 
 def _reader(X: Any, F: Floats, H: Mapping[str, Floats]) -> Callable[[slice], dict[str, Floats]]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,18 +97,22 @@ class Table:
     def _taken(self, rows: list[int]) -> Table:
         return Table({name: [cells[row] for row in rows] for name, cells in self._columns.items()})
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write a CSV file in UTF-8, the whole of it or nothing.
+    def to_csv(self, path_or_file: str | Path | TextIO) -> None:
+        """Write a CSV file in UTF-8, the whole of it or nothing; or write to a text file that is open.
 
         None is an empty cell. Text that a spreadsheet would run as a formula, for it begins with one of ``= + - @``,
-        gets an apostrophe before it; numbers do not.
+        gets an apostrophe before it; numbers do not. What UTF-8 cannot say, as of a folder's odd name, is escaped.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(map(_guarded, self._columns))
         writer.writerows(map(_guarded, row) for row in self.rows())
-        with atomic_open(path) as file:
-            file.write(text.getvalue().encode())
+        whole = text.getvalue().encode(errors="backslashreplace")
+        if isinstance(path_or_file, (str, Path)):
+            with atomic_open(path_or_file) as file:
+                file.write(whole)
+        else:
+            path_or_file.write(whole.decode())
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame.

@@ -149,6 +149,8 @@ def test_found_among_first():
     for given in ([0.1, 0.2], [0.1] * 4):
         with pytest.raises(ValueError, match="wrong must be a boolean for each"):
             found_among_first(given, [0, 1, 0, 0])
+    with pytest.raises(ValueError, match="got 1 NaN"):
+        average_precision([0.1, np.nan], [True, False])
     with pytest.raises(ValueError, match="n must be from 1 to 4"):
         found_among_first([1, 2, 3, 4], wrong, 5)
 

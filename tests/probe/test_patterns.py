@@ -1,14 +1,12 @@
-"""Which inputs share a pattern, against slow loops, scikit-learn and PyTorch."""
+"""Which inputs share a pattern, against slow loops and scikit-learn."""
 
 import csv
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
-from cnn_probe.measures.patterns import align, overlap, shared_patterns
-from cnn_probe.measures.patterns.areas import enlargement
+from cnn_probe.measures.patterns import align, shared_patterns
 from cnn_probe.measures.patterns.sharing import N_BINS, mutual_information
 
 
@@ -31,6 +29,10 @@ def test_top_inputs_and_prevalence(planted):
     for factor in range(3):
         assert found.top[factor].tolist() == sorted(range(120), key=lambda i: -share[i, factor])[:5]
         np.testing.assert_allclose(found.top_share[factor], share[found.top[factor], factor])
+        assert found.strongest[factor].tolist() == sorted(range(120), key=lambda i: -F[i, factor])[:5]
+        np.testing.assert_array_equal(found.strongest_weight[factor], F[found.strongest[factor], factor])
+    assert np.any(found.top != found.strongest)
+    assert found.table()["top_inputs_by_weight"][2] == "0 1 2 3 4"  # all alike: the first
     np.testing.assert_allclose(found.prevalence[2], 120)
     assert 40 < found.prevalence[0] < 70
     assert found.labels is None
@@ -157,40 +159,7 @@ def test_a_concept_of_all_or_none_has_no_auc():
     assert found.table()["above_chance"] == (False, False)
     with pytest.raises(ValueError, match="must be booleans"):
         align([[1.0], [2.0]], [[1], [0]])
+    with pytest.raises(ValueError, match="n_permutations must be 1 or more"):
+        align([[1.0], [2.0]], [[True], [False]], n_permutations=0)
     with pytest.raises(ValueError, match="finite"):
         align([[np.nan], [2.0]], [[True], [False]])
-
-
-@pytest.mark.parametrize(("small", "large"), [(3, 7), (1, 4), (4, 4), (7, 5), (2, 9)])
-def test_maps_are_enlarged_as_pytorch_does(small, large):
-    places = np.random.default_rng(0).normal(size=(small, small))
-    expected = torch.nn.functional.interpolate(torch.tensor(places)[None, None], (large, large), mode="bilinear")
-    matrix = enlargement(small, large)
-    np.testing.assert_allclose(matrix @ places @ matrix.T, expected[0, 0].numpy(), atol=1e-12)
-
-
-def test_overlap_against_a_slow_loop():
-    generator = np.random.default_rng(0)
-    maps, masks = generator.uniform(size=(2, 6, 3, 4)), generator.uniform(size=(2, 6, 9, 8)) < 0.3
-    found = overlap(maps, {"x": masks[0], "y": masks[1]}, top=0.1, n_resamples=50)
-    for k in range(2):
-        level = np.quantile(maps[k], 0.9)
-        large = torch.nn.functional.interpolate(torch.tensor(maps[k])[:, None], (9, 8), mode="bilinear")[:, 0].numpy()
-        for m in range(2):
-            high = large >= level
-            assert found.iou[k, m] == (high & masks[m]).sum() / (high | masks[m]).sum()
-            p, q = high.mean(), masks[m].mean()
-            assert found.by_chance[k, m] == pytest.approx(p * q / (p + q - p * q))
-    assert np.all((found.low <= found.iou + 0.02) & (found.iou <= found.high + 0.02))
-    assert len(found.table()) == 4
-
-
-def test_a_map_that_follows_a_mask_covers_it():
-    masks = np.zeros((50, 20, 20), dtype=bool)
-    masks[:, 5:7, 5:7] = True  # 1% of the places
-    other = np.roll(masks, 9, axis=2)
-    found = overlap([masks.astype(float)], {"own": masks, "other": other, "none": other & masks}, top=0.01)
-    np.testing.assert_allclose(found.iou, [[1, 0, 0]])
-    assert overlap([np.zeros((50, 5, 5))], {"none": other & masks}).iou[0, 0] != 0  # nan: nowhere either
-    with pytest.raises(ValueError, match="of the same inputs"):
-        overlap([np.zeros((49, 5, 5))], {"own": masks})

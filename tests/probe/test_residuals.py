@@ -36,6 +36,11 @@ def test_residuals_against_a_slow_loop(parts):
         np.testing.assert_allclose(found.of_inputs[i], left / there)
     assert np.argwhere(np.isnan(found.by_block)).tolist() == [[5, 1], [7, 0]]
     assert found.quantile.max() == 1
+    for number in range(2):
+        known = [value for value in found.by_block[:, number] if value == value]
+        for i, value in enumerate(found.by_block[:, number]):
+            expected = np.mean([other <= value for other in known]) if value == value else np.nan
+            np.testing.assert_allclose(found.quantile_by_block[i, number], expected)
     for i in (0, 5, 7):
         assert found.quantile[i] == np.mean(found.of_inputs <= found.of_inputs[i])
 
@@ -49,6 +54,7 @@ def test_the_worst_come_first(parts):
     table = found.table().sorted_by("residual", descending=True)
     assert table["input"][:5] == tuple(found.worst(5))
     assert table["quantile"][0] == 1
+    assert table.sorted_by("residual_of_b", descending=True)["quantile_of_b"][:1] == (1.0,)
     with pytest.raises(ValueError, match="no block 'c'; there are a, b"):
         found.worst(3, "c")
 

@@ -1,6 +1,7 @@
 """Tables: columns that fit, files that are whole and harmless, what a notebook shows."""
 
 import csv
+import io
 import sys
 
 import numpy as np
@@ -69,6 +70,17 @@ def test_a_csv_file_has_all_and_runs_nothing(tmp_path):
     assert rows[0] == ["'=name", "x"]
     assert [row[0] for row in rows[1:]] == ["'=1+1", "'+a", "'-b", "'@c", "'\tx", 'quo"te,é', "fine", ""]
     assert [row[1] for row in rows[1:]] == ["-1.5", "2", "", "nan", "True", "1e-30", "0.1", "-3"]
+
+
+def test_an_open_file_gets_what_a_path_gets(tmp_path):
+    not_utf8 = b"caf\xe9".decode(errors="surrogateescape")  # as Python has such a folder's name
+    table = Table({"=a": ["x,\ny", "@z", not_utf8], "n": [1, None, 2.5]})
+    file = io.StringIO(newline="")
+    table.to_csv(file)
+    table.to_csv(tmp_path / "a.csv")
+    assert file.getvalue() == (tmp_path / "a.csv").read_bytes().decode()
+    file.seek(0)
+    assert [*csv.reader(file)] == [["'=a", "n"], ["x,\ny", "1"], ["'@z", ""], ["caf\\udce9", "2.5"]]
 
 
 def test_a_csv_file_is_whole_or_not_there(tmp_path, monkeypatch):

@@ -32,41 +32,69 @@ def enlargement(small: int, large: int) -> Floats:
     return weights
 
 
-def levels_of(maps: Sequence[Any], top: float) -> tuple[Floats, Floats]:
-    """Return of each map the level that the part ``top`` of its places exceeds, and its least value."""
-    levels = [float(np.quantile(np.asarray(places, dtype=np.float64), 1 - top)) for places in maps]
-    return np.array(levels), np.array([float(np.min(places)) for places in maps])
+def level_of(places: Any, top: float) -> tuple[float, float]:
+    """Return the level that the part ``top`` of a map's places exceeds, over all inputs, and its least value.
+
+    The level is `numpy.quantile`'s; only the values from it on are held.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    size = int(np.prod(places.shape))
+    place = (size - 1) * (1 - top)
+    n_above, least = size - int(place), np.inf
+    above = np.empty(0)
+    for some in slices_of(len(places), size // len(places)):
+        read = np.asarray(places[some], dtype=np.float64).ravel()
+        if not np.isfinite(read).all():
+            raise ValueError(f"maps must be finite, one is not for inputs {some.start} to {some.stop - 1}")
+        least = min(least, float(read.min()))
+        above = np.concatenate([above, read])
+        if len(above) > n_above:
+            above = np.partition(above, len(above) - n_above)[-n_above:]
+    return float(np.quantile(np.sort(above)[:2], place % 1)), least
 
 
-def covered(maps: Sequence[Any], masks: Sequence[Any], top: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Count the places of each input at which a map is high, at which a mask is, and at which both are.
+def covered(
+    maps: Sequence[Any], masks: Sequence[Any], top: float, times: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Count the places at which a map is high, at which a mask is, and at which both are, in samples of the inputs.
+
+    Maps and masks are read by slices of inputs, and what is held is of the size of the samples' counts.
 
     Parameters
     ----------
     maps : sequence of k arrays of shape (n, h, w)
-    masks : sequence of m arrays of shape (n, height, width)
+    masks : sequence of m arrays of bool of shape (n, height, width)
     top : float
+    times : ndarray of shape (r, n)
+        How often each of r samples has each input.
 
     Returns
     -------
     levels : ndarray of shape (k,)
-    high : ndarray of shape (n, k)
-    masked : ndarray of shape (n, m)
-    both : ndarray of shape (n, k, m)
+    high : ndarray of shape (r, k)
+    masked : ndarray of shape (r, m)
+    both : ndarray of shape (r, k, m)
     """
     (n, *small), large = maps[0].shape, masks[0].shape[1:]
     rows, columns = (enlargement(*sides) for sides in zip(small, large, strict=True))
-    levels, least = levels_of(maps, top)
-    high, masked = np.zeros((n, len(maps))), np.zeros((n, len(masks)))
-    both = np.zeros((n, len(maps), len(masks)))
+    levels, least = np.array([level_of(places, top) for places in maps]).T
+    high, masked = np.zeros((len(times), len(maps))), np.zeros((len(times), len(masks)))
+    both = np.zeros((len(times), len(maps), len(masks)))
     n_places = large[0] * large[1]
-    for some in slices_of(n, n_places * (len(maps) + len(masks))):
-        where = np.stack([np.asarray(mask[some], dtype=bool).reshape(-1, n_places) for mask in masks], axis=1)
-        masked[some] = where.sum(axis=2)
+    for some in slices_of(n, n_places * (1 + len(masks)) + len(maps) * len(masks)):
+        # Products of float32 count exactly up to 2²⁴ places of a picture, over four times as fast as sums of booleans.
+        where = np.stack([np.asarray(mask[some], dtype=np.float32).reshape(-1, n_places) for mask in masks], axis=1)
+        of_maps, shared = np.zeros((len(where), len(maps))), np.zeros((len(where), len(maps), len(masks)))
         for number, places in enumerate(maps):
             enlarged = rows @ np.asarray(places[some], dtype=np.float64) @ columns.T
-            marked = (enlarged >= levels[number]) & (enlarged > least[number])
-            flat = marked.reshape(-1, 1, n_places)
-            high[some, number] = flat.sum(axis=(1, 2))
-            both[some, number] = (where & flat).sum(axis=2)
+            marked = ((enlarged >= levels[number]) & (enlarged > least[number])).reshape(-1, n_places, 1)
+            of_maps[:, number] = marked.sum(axis=(1, 2))
+            shared[:, number] = (where @ marked.astype(np.float32))[..., 0]
+        high += times[:, some] @ of_maps
+        masked += times[:, some] @ where.sum(axis=2, dtype=np.float64)
+        both += (times[:, some] @ shared.reshape(len(where), -1)).reshape(both.shape)
     return levels, high, masked, both

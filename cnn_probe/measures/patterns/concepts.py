@@ -161,26 +161,33 @@ def overlap(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or ``top`` is not between 0 and 1.
+        If the shapes do not fit, a mask is not of booleans, a map is not finite, or ``top`` is not between 0 and 1.
     """
     shapes = {np.shape(places) for places in maps}, {np.shape(mask) for mask in masks.values()}
     if not all(len(some) == 1 and len(next(iter(some))) == 3 for some in shapes):
         raise ValueError(f"maps and masks must each have one shape (n_inputs, height, width), got {shapes}")
     if len({shape[0] for some in shapes for shape in some}) > 1 or not 0 < top < 1:
         raise ValueError(f"maps and masks must be of the same inputs and top between 0 and 1, got {shapes}, {top}")
-    levels, high, masked, both = covered(maps, list(masks.values()), top)
-    n, n_places = len(high), next(iter(shapes[1]))[1] * next(iter(shapes[1]))[2]
-
-    def iou(times: Floats) -> Floats:
-        shared = np.tensordot(times, both, axes=1)
-        either = (times @ high)[:, None] + times @ masked - shared
-        return np.divide(shared, either, out=np.full_like(shared, np.nan), where=either > 0)
-
+    kinds = {name: str(np.asarray(mask[:0]).dtype) for name, mask in masks.items()}
+    if set(kinds.values()) != {"bool"} or n_resamples < 1:
+        raise ValueError(f"masks must be arrays of booleans and n_resamples 1 or more, got {kinds} and {n_resamples}")
+    n, height, width = next(iter(masks.values())).shape
     generator = np.random.default_rng(seed)
-    drawn = [iou(np.bincount(generator.integers(n, size=n), minlength=n).astype(float)) for _ in range(n_resamples)]
-    low, up = np.quantile(np.stack(drawn), [0.025, 0.975], axis=0)
-    own, other = high.sum(axis=0)[:, None] / (n * n_places), masked.sum(axis=0) / (n * n_places)
+    drawn = [np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(n_resamples)]
+    levels, high, masked, both = covered(maps, list(masks.values()), top, np.stack([np.ones(n), *drawn]))
+    either = high[:, :, None] + masked[:, None] - both
+    iou = np.divide(both, either, out=np.full_like(both, np.nan), where=either > 0)
+    low, up = _ends(iou[1:])
+    own, other = high[0, :, None] / (n * height * width), masked[0] / (n * height * width)
     together = own * other
-    return Overlap(
-        tuple(masks), iou(np.ones(n)), low, up, together / np.maximum(own + other - together, 1e-300), levels
-    )
+    by_chance = together / np.maximum(own + other - together, 1e-300)
+    return Overlap(tuple(masks), iou[0], low, up, by_chance, levels)
+
+
+def _ends(drawn: Floats) -> tuple[Floats, Floats]:
+    """Ends of the 95% interval of each; a sample in which nothing is high or masked does not count."""
+    known = ~np.isnan(drawn).all(axis=0)
+    low, high = np.full((2, *known.shape), np.nan)
+    if known.any():
+        low[known], high[known] = np.nanquantile(drawn[:, known], [0.025, 0.975], axis=0)
+    return low, high

@@ -29,6 +29,8 @@ def areas_under_curve(
     by_chance : ndarray of shape (m,)
         Of the largest of the d areas, over permutations of the inputs.
     """
+    if n_permutations < 1:
+        raise ValueError(f"n_permutations must be 1 or more, got {n_permutations}")
     n = len(values)
     ranks = np.asarray(rankdata(values, axis=0)) - (n + 1) / 2
     positive = members.sum(axis=0).astype(np.float64)

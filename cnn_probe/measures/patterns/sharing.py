@@ -56,6 +56,10 @@ class Patterns:
         Inputs in whose row the factor has the largest share, the largest first.
     top_share : ndarray of shape (k, n_top)
         That share.
+    strongest : ndarray of int of shape (k, n_top)
+        Inputs that have most of the factor, whatever else they have, the most first.
+    strongest_weight : ndarray of shape (k, n_top)
+        How much, as in F.
     prevalence : ndarray of shape (k,)
         Effective number of inputs that use the factor: exp of the entropy of its amounts' shares. It is n for a factor
         that is in all inputs alike, and 1 for one that is in a single input.
@@ -68,6 +72,8 @@ class Patterns:
 
     top: NDArray[np.int64]
     top_share: Floats
+    strongest: NDArray[np.int64]
+    strongest_weight: Floats
     prevalence: Floats
     n_inputs: int
     shares: dict[str, Floats]
@@ -77,7 +83,8 @@ class Patterns:
         """Return one row a factor."""
         columns: dict[str, Any] = {
             "factor": range(len(self.top)),
-            "top_inputs": [" ".join(map(str, row)) for row in self.top],
+            "top_inputs_by_share": [" ".join(map(str, row)) for row in self.top],
+            "top_inputs_by_weight": [" ".join(map(str, row)) for row in self.strongest],
             "prevalence": self.prevalence,
             "prevalence_share": self.prevalence / self.n_inputs,
         } | {f"share_of_{name}": share for name, share in self.shares.items()}
@@ -144,19 +151,27 @@ def shared_patterns(
         if share.shape != (amounts.shape[1],):
             raise ValueError(f"shares[{name!r}] must have one number a factor, {amounts.shape[1]}, got {share.shape}")
     of_rows = shares_of_rows(amounts)
-    top = np.argsort(-of_rows, axis=0, kind="stable")[:n_top].T
+    (top, top_share), (strongest, weight) = _largest(of_rows, n_top), _largest(amounts, n_top)
     with_labels = None
     if labels is not None:
         codes, names = check_labels(labels, len(amounts), classes)
         with_labels = _with_labels(amounts, of_rows, codes, names, n_permutations, seed)
     return Patterns(
         top,
-        np.take_along_axis(of_rows.T, top, axis=1),
+        top_share,
+        strongest,
+        weight,
         _effective_numbers(amounts),
         len(amounts),
         of_blocks,
         with_labels,
     )
+
+
+def _largest(values: Floats, n: int) -> tuple[NDArray[np.int64], Floats]:
+    """The rows of the n largest values of each column, and these values; of equal ones the first."""
+    rows = np.argsort(-values, axis=0, kind="stable")[:n].T
+    return rows, np.take_along_axis(values.T, rows, axis=1)
 
 
 def _effective_numbers(F: Floats) -> Floats:
