@@ -77,7 +77,7 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     Raises
     ------
     ValueError
-        If a study names a figure that is not in `DRAWINGS`.
+        If a study names a figure that is not in `DRAWINGS`, or one twice, or two whose files have one name.
     """
     refuse_figures({name: study["figures"] for name, study in results["studies"].items()})
     (out / "figures").mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,8 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
         drawings = (DRAWINGS[figure](material) for figure in study["figures"])
         for stem, caption, figure in itertools.chain.from_iterable(drawings):
             file = f"figures/{file_name(name)}-{stem}.png"
+            if file in (earlier for earlier, _ in drawn[name]):
+                raise ValueError(f"study {shown(name)} has two figures {stem!r}; give one another stem in DRAWINGS")
             with atomic_open(out / file) as picture:
                 figure.savefig(picture, dpi=110, format="png")
             drawn[name].append((file, caption))
@@ -99,8 +101,10 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
 
 
 def refuse_figures(by_study: Mapping[str, Sequence[str]]) -> None:
-    """Raise ValueError if a study names a figure that is not in `DRAWINGS`; asked before anything is trained."""
+    """Raise ValueError if a study names a figure that is not in `DRAWINGS`, or twice; asked before it trains."""
     for study, names in by_study.items():
+        for name in {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"study {shown(study)} names the figure {name!r} twice; leave one out")
         for name in names:
             if name not in DRAWINGS:
                 raise ValueError(f"study {shown(study)} names the figure {name!r}; there are {', '.join(DRAWINGS)}")
@@ -165,7 +169,7 @@ DRAWINGS: dict[str, Callable[[Material], Figures]] = {
     "top of the last spectrum": partial(
         _spectrum,
         place=-1,
-        stem="spectrum-last",
+        stem="spectrum-last-top",
         caption="Top quarter of the last layer's singular values (figure 7).",
         share=0.25,
     ),

@@ -1,11 +1,13 @@
 """The studies, the page and the command line, on a few small images."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from studied import network_record
 
 from cnn_probe import cli
@@ -20,6 +22,7 @@ from cnn_probe.studies.claims import fires, recognizes, rises
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
 
+REPRODUCTION = Path(__file__).parents[2] / "docs" / "reproduction"
 SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
 
 
@@ -37,18 +40,19 @@ def finished(data, tmp_path_factory):
 
 def test_every_condition_has_one_record_a_seed(finished):
     out, results = finished
-    for name, labels in {
-        "fraction": ["25%", "50%", "75%", "100%"],
-        "classes": ["{0}", "{0–4}", "{5–9}", "all"],
-        "order": ["class by class", "shuffled"],
-    }.items():
-        records = results["studies"][name]["records"]
-        assert list(records) == labels
+    assert list(results["studies"]) == list(STUDIES)
+    plans = []
+    for name, study in STUDIES.items():
+        records, conditions = results["studies"][name]["records"], study.conditions(10, SETTINGS.epochs)
+        assert list(records) == [condition.label for condition in conditions]
+        plans += [json.dumps(asdict(condition.plan), sort_keys=True) for condition in conditions]
         for runs in records.values():
             assert [run["training"]["plan"]["seed"] for run in runs] == [0, 1]
             assert set(runs[0]["fits"]) == {"2", "3"}
             assert runs[0]["fits"]["3"]["relative_error"] >= runs[0]["svd_floor"]["3"]
-    assert len(list((out / "networks").glob("*.json"))) == 8 * 2, "networks that studies share are trained once"
+    n_trained = len(set(plans)) * len(SETTINGS.seeds)
+    assert len(set(plans)) < len(plans)
+    assert len(list((out / "networks").glob("*.json"))) == n_trained, "networks that studies share are trained once"
 
 
 def test_resume_trains_nothing_again_and_gives_the_same(finished, data, monkeypatch):
@@ -79,7 +83,7 @@ def test_page_and_figures_are_drawn(finished, data):
     drawn = draw_figures(results, data.class_names, out)
     page = write_page(results, drawn, out).read_text()
     files = [file for pairs in drawn.values() for file, _ in pairs]
-    assert len(files) == 11
+    assert len(files) == len(set(files)) >= sum(len(study.figures) for study in STUDIES.values())
     for file in files:
         assert (out / file).stat().st_size > 5000
         assert f'src="{file}"' in page
@@ -178,11 +182,11 @@ def test_the_page_says_what_its_words_mean_once_and_no_column_twice(finished, da
     for word in ("Partly: ", "A class is recognized if", "Effective rank: ", "The median pair: "):
         assert page.count(word) == 1, word
     assert "1 epoch, solver" in page
-    assert page.count("<th>RMSE, rank 2</th><th>RMSE, rank 3</th>") == 3
+    assert page.count("<th>RMSE, rank 2</th><th>RMSE, rank 3</th>") == len(STUDIES)
     one = json.loads(json.dumps(results))
     one["provenance"]["settings"] |= {"ranks": [2], "epochs": 69}
     page = write_page(one, {name: [] for name in results["studies"]}, tmp_path).read_text()
-    assert page.count("<th>RMSE, rank 2</th>") == 3
+    assert page.count("<th>RMSE, rank 2</th>") == len(STUDIES)
     assert "69 epochs, solver" in page
     row = condition_rows(results["studies"]["order"], [2])[0]
     assert (len(row["rmse"]), len(row["relative"])) == (1, 1)
@@ -202,6 +206,19 @@ def test_studies_name_figures_that_there_are(data, tmp_path):
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_no_two_figures_have_one_file(data, tmp_path, monkeypatch):
+    stems = [drawing.keywords["stem"] for drawing in DRAWINGS.values() if isinstance(drawing, partial)]
+    assert len(set(stems)) == len(stems) == 3
+    odd = {"provenance": {"settings": {}}, "studies": {"odd": {"records": {}, "figures": ["rmse", "rmse"]}}}
+    with pytest.raises(ValueError, match="study odd names the figure 'rmse' twice"):
+        draw_figures(odd, data.class_names, tmp_path)
+    for name in ("one", "two"):
+        monkeypatch.setitem(DRAWINGS, name, lambda material: iter([("same", "", Figure())]))
+    odd["studies"]["odd"]["figures"] = ["one", "two"]
+    with pytest.raises(ValueError, match="study odd has two figures 'same'"):
+        draw_figures(odd, data.class_names, tmp_path)
+
+
 def test_a_record_comes_back_from_json_as_it_was():
     record = network_record()
     written = record.to_json()
@@ -214,9 +231,14 @@ def test_a_record_comes_back_from_json_as_it_was():
 
 def test_results_of_an_earlier_version_can_be_shown():
     """Those in the documentation."""
-    results = json.loads((Path(__file__).parents[2] / "docs" / "reproduction" / "results.json").read_text())
+    results = json.loads((REPRODUCTION / "results.json").read_text())
     shown = {name: condition_rows(study, [10, 50]) for name, study in results["studies"].items()}
-    assert {name: len(rows) for name, rows in shown.items()} == {"fraction": 4, "classes": 4, "order": 2}
+    conditions = {name: STUDIES[name].conditions(10, 1) for name in shown}
+    assert {name: len(rows) for name, rows in shown.items()} == {name: len(some) for name, some in conditions.items()}
+    drawn = sorted(path.name for path in (REPRODUCTION / "figures").iterdir())
+    assert len(drawn) == sum(
+        len(conditions[name]) if figure == "latent images" else 1 for name in shown for figure in STUDIES[name].figures
+    )
 
 
 def test_claims_on_digits_are_left_out_for_other_classes():
