@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from places import emulate, need_gpu
+from places import backend_of, make_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,21 +20,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def place(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where backend='auto' works: here, on the emulated device, or on a GPU."""
+    """Where backend='auto' works: here, on the emulated device, on a GPU, or where another backend's tests run."""
     where = getattr(request, "param", "cpu")
     if where == "cpu":
         yield where
         return
     with pytest.MonkeyPatch.context() as patch:
-        if where == "emulated":
-            emulate(patch)
-        else:
-            need_gpu()
+        make_ready(where, patch)
         backends = importlib.import_module("coupled_nmf.backends.choice")
         opened = backends.open_backend
 
         def open_there(name: str, *arguments: object) -> object:
-            return opened("cupy" if name == "auto" else name, *arguments)
+            return opened(backend_of(where) if name == "auto" else name, *arguments)
 
         patch.setattr("coupled_nmf.fit.session.open_backend", open_there)
         yield where

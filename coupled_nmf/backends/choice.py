@@ -1,5 +1,7 @@
 """Which backend, by name and by where X is."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
@@ -8,7 +10,11 @@ from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.system.blas import BLAS
 
-BACKENDS = ("numpy", "cupy")
+# By its name, what opens a backend for X, and fits of a rank, in a precision, with so many threads.
+BACKENDS: dict[str, Callable[[TiledMatrix, int, str, int | None], Backend]] = {
+    "numpy": lambda X, rank, precision, n_jobs: NumpyBackend(n_jobs),
+    "cupy": CupyBackend,
+}
 PRECISIONS = ("full", "tf32")
 
 
@@ -29,4 +35,4 @@ def open_backend(name: str, X: TiledMatrix, rank: int, n_jobs: int | None, preci
         raise ValueError(
             f"precision='tf32' is for X in float32 on backend='cupy'; this X is {X.dtype}, on {name!r}. Use 'full'."
         )
-    return CupyBackend(X, rank, precision, n_jobs) if name == "cupy" else NumpyBackend(n_jobs)
+    return BACKENDS[name](X, rank, precision, n_jobs)

@@ -10,10 +10,31 @@ from typing import Any
 
 import pytest
 
+# Where the tests of a backend run; of one that is not named here, in one place of its own name, which needs nothing.
+PLACES_OF = {"numpy": ("cpu",), "cupy": ("emulated", "gpu")}
+
 
 def places() -> list[Any]:
     """Where the tests that run on every backend run: on a GPU, too, if there is one."""
-    return ["cpu", "emulated", *([pytest.param("gpu", marks=pytest.mark.gpu)] if has_gpu() else [])]
+    found = [place for name in _backends() for place in PLACES_OF.get(name, (name,)) if place != "gpu" or has_gpu()]
+    return [pytest.param(place, marks=pytest.mark.gpu) if place == "gpu" else place for place in found]
+
+
+def backend_of(place: str) -> str:
+    """The name of the backend whose tests run there."""
+    return next(name for name in _backends() if place in PLACES_OF.get(name, (name,)))
+
+
+def _backends() -> list[str]:
+    return list(importlib.import_module("coupled_nmf.backends.choice").BACKENDS)
+
+
+def make_ready(place: str, patch: pytest.MonkeyPatch) -> None:
+    """Put what a place needs where it is looked for; skip what cannot run there."""
+    if place == "emulated":
+        emulate(patch)
+    elif place == "gpu":
+        need_gpu()
 
 
 def emulate(patch: pytest.MonkeyPatch) -> None:
