@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from cnn_probe.activations.handover import to_host
+from cnn_probe.measures.centroids import k_means_error
 from cnn_probe.measures.spectrum import EXACT, Rows, Spectrum, rows_of, rows_together, spectrum
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF, rank_path
 
 #: ``progress(done, total)`` after each block, and after all of them together.
 Progress = Callable[[int, int], None]
-IN_MEMORY = 2**25  # entries up to which k-means sees all rows at once
 ALL = "all"
 
 
@@ -239,7 +238,8 @@ def _block_use(
         errors[some] = np.sum((part - F[some] @ H) ** 2, axis=1)
         squares[some] = np.sum(part**2, axis=1)
         zeros += int(np.sum(part == 0))
-    of_block, centred = spectrum(rows, exact=exact, seed=seed), spectrum(rows.minus(mean), exact=exact, seed=seed)
+    of_block = spectrum(rows, exact=exact, first=F.shape[1], seed=seed)
+    centred = spectrum(rows.minus(mean), exact=exact, seed=seed)
     relative, margin = ratio(errors, squares)
     return BlockUse(
         name,
@@ -250,7 +250,7 @@ def _block_use(
         of_block,
         centred,
         zeros / (rows.n * rows.width),
-        _k_means_error(rows, F.shape[1], seed),
+        k_means_error(rows, F.shape[1], seed),
         separate,
         of_block.floor(F.shape[1]),
     )
@@ -264,22 +264,6 @@ def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[fl
     found = float(errors.sum()) / total
     variance = float(np.sum((errors - found * squares) ** 2)) * n / max(n - 1, 1)
     return found, 1.96 * float(np.sqrt(variance)) / total
-
-
-def _k_means_error(rows: Rows, k: int, seed: int) -> float:
-    """Relative error of k centroids; of large X found batch by batch, in two passes."""
-    energy, k = rows.energy(), min(k, rows.n)
-    if energy == 0:
-        return 0.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct samples than centroids
-        if rows.n * rows.width <= IN_MEMORY:
-            return float(KMeans(k, n_init=3, random_state=seed).fit(rows.read(slice(0, rows.n))).inertia_) / energy
-        means = MiniBatchKMeans(k, n_init=3, random_state=seed)
-        for _ in range(2):
-            for _some, part in rows.chunks():
-                means.partial_fit(part)
-        return float(sum(-means.score(part) for _some, part in rows.chunks())) / energy
 
 
 def _separate(
