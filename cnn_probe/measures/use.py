@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.centroids import k_means_error
@@ -37,7 +38,7 @@ class BlockUse:
     error_margin : float
         Half of its 95% interval, over the inputs.
     explained_variance : float
-        1 − ‖X_b − F H_b‖² / ‖X_b − mean‖²; below 0 where the mean alone explains more.
+        1 − ‖X_b − F H_b‖² / ‖X_b − mean‖²; below 0 where the mean alone explains more, 0 of what never changes.
     spectrum, centred : Spectrum
         Of X_b, and with the mean of each column removed.
     zeros : float
@@ -148,7 +149,7 @@ def network_use(
     X : Blocks
         What ``model`` was fitted to: dense or sparse, without missing entries. It is read in chunks of rows.
     model : CoupledNMF
-        Fitted; the separate ones have its parameters.
+        Fitted; the separate ones have its parameters, but learn all components, from starts of their own.
     F : ndarray of shape (n_samples, k)
         Of that fit.
     untrained : NetworkUse, default=None
@@ -181,6 +182,7 @@ def network_use(
     >>> table["block"], all(table["relative error"][row] >= table["SVD floor"][row] for row in range(3))
     (('pixels', 'relu', 'all'), True)
     """
+    check_is_fitted(model)
     F = np.asarray(to_host(F), dtype=np.float64)
     k = int(model.n_components_)
     _refuse(X, model, F.shape, k, untrained, n_starts)
@@ -189,7 +191,7 @@ def network_use(
         mean = rows.mean()
         if not np.isfinite(mean).all():  # before any fit, which could take long
             raise ValueError(f"block {name!r} has missing or infinite entries; there is no spectrum of such")
-        separate = _separate(X.select(list(weights)), model, weights, rows.energy(), n_starts, random_state)
+        separate = _separate(X.select(list(weights)), model, weights, n_starts, random_state)
         found.append(_block_use(name, rows, mean, F, own, separate, exact, random_state))
         if progress is not None:
             progress(done, len(X.names) + 1)
@@ -266,13 +268,21 @@ def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[fl
     return found, 1.96 * float(np.sqrt(variance)) / total
 
 
-def _separate(
-    X: Blocks, model: CoupledNMF, weights: dict[str, float], energy: float, n_starts: int, seed: int
-) -> NDArray[np.float64]:
+def _separate(X: Blocks, model: CoupledNMF, weights: dict[str, float], n_starts: int, seed: int) -> NDArray[np.float64]:
     """Relative errors of NMF of these blocks, of the model's rank, from several starts."""
     k = min(int(model.n_components_), *X.shape)
-    base = clone(model).set_params(blocks=None, block_weights=weights, n_init=1, random_state=seed, callbacks=())
+    base = clone(model).set_params(
+        blocks=None, block_weights=weights, fixed_components=None, n_init=1, random_state=seed, callbacks=()
+    )
+    if isinstance(base.alpha_H, Mapping):
+        base.set_params(alpha_H={name: alpha for name, alpha in base.alpha_H.items() if name in weights})
+    if base.init == "custom":  # what was given starts a fit of all blocks
+        base.set_params(init="auto")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fits = rank_path(X, [k], n_init=n_starts, estimator=base).fits
-    return np.array([fit.objective / energy if energy > 0 else 0.0 for fit in fits])
+    shares = {name: weight * rows_of(X, name).energy() for name, weight in weights.items()}
+    total = max(sum(shares.values()), np.finfo(float).tiny)  # not the objective: it may be another loss
+    return np.array(
+        [sum(share * fit.model.block_relative_error_[name] for name, share in shares.items()) / total for fit in fits]
+    )

@@ -129,7 +129,7 @@ def test_shares_of_a_joint_fit_are_plain_sums_and_planted_sides_are_found():
     X = joint_blocks(a, b)
     assert X.names == ("pixels", "a: relu", "b: relu")
     X = X.select(["a: relu", "b: relu"])
-    fits = rank_path(X, [3], n_init=3, estimator=CoupledNMF(random_state=0, max_iter=2000, tol=0)).fits
+    fits = rank_path(X, [3], n_init=3, estimator=CoupledNMF(random_state=0, max_iter=300, tol=0)).fits
     G, model = fits[0].F, fits[0].model
     found = joint_use(X, model, G, starts=[(fit.model, fit.F) for fit in fits[1:]])
     of_truth = [int(np.argmax([np.corrcoef(F[:, i], G[:, j])[0, 1] for i in range(3)])) for j in range(3)]

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF
+from sklearn.exceptions import NotFittedError
 
 from cnn_probe.measures import centroids
 from cnn_probe.measures import spectrum as spectra
@@ -87,6 +88,23 @@ def test_separate_nmf_is_as_good_as_scikit_learns_and_coupling_costs_what_is_mor
         assert 0 < least <= cost <= most
         assert block.svd_floor < block.separate.min()
     assert abs(found.together.coupling_costs[0]) < 0.02 * found.together.relative_error
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"beta_loss": "kullback-leibler", "solver": "mu", "block_weights": [3.0, 1.0]},
+        {"alpha_F": 0.01, "alpha_H": {"pixels": 0.01, "relu": 0.02}, "block_weights": [3.0, 1.0]},
+        {"fixed_components": np.ones((1, 190), dtype=np.float32)},
+    ],
+    ids=["Kullback-Leibler", "penalties", "fixed components"],
+)
+def test_separate_errors_are_relative_whatever_was_minimized(X, parameters):
+    model = CoupledNMF(4, random_state=0, max_iter=1000, **parameters)
+    found = network_use(X, model, model.fit_transform(X), n_starts=1)
+    for block in (*found.blocks, found.together):
+        assert 1 <= block.separate[0] / block.svd_floor < 1.3
+    assert found.together.separate[0] == pytest.approx(found.together.relative_error, rel=0.1)
 
 
 def test_k_means_is_scikit_learns(X, found):
@@ -170,6 +188,8 @@ def test_an_untrained_network_stands_beside_and_must_be_of_the_same_shape(X, fit
     assert table["block"] == ("pixels", "relu", "all")
     assert table["untrained: effective rank"] == reference.table()["effective rank"]
     assert table["effective rank"] == found.table()["effective rank"]
+    with pytest.raises(NotFittedError):
+        network_use(X, CoupledNMF(4), fitted[1])
     with pytest.raises(ValueError, match="it must have rank 4"):
         network_use(X, *fitted, untrained=replace(reference, rank=3))
 
