@@ -21,7 +21,6 @@ from coupled_nmf import Blocks, CoupledNMF, rank_path
 #: ``progress(done, total)`` after each fit.
 Progress = Callable[[int, int], None]
 KINDS = ("starts", "halves")
-ALWAYS_THE_SAME = ("custom", "nndsvd", "nndsvda")  # starts, after which every fit would come out alike
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ def factor_stability(
     X : Blocks
         What ``model`` was fitted to.
     model : CoupledNMF
-        Fitted; the others have its parameters and block weights, but never a start that is always the same ("custom",
-        "nndsvd"): those start as by default.
+        Fitted; the others have its parameters and block weights, but where it was given its
+        start (``init="custom"``) they have the default.
     F : ndarray of shape (n_samples, k)
         Of that fit.
     n_starts : int, default=5
@@ -194,11 +193,11 @@ def refits(
 
 
 def _unfitted(X: Blocks, model: CoupledNMF) -> CoupledNMF:
-    """The same once more, with its weights, and a start that is another each time."""
+    """The same once more, with its weights; a start that was given would be the same each time."""
     check_is_fitted(model)
     weights = dict(zip(X.names, map(float, model.block_weights_), strict=True))
     base = clone(model).set_params(n_components=int(model.n_components_), blocks=None, block_weights=weights)
-    return base.set_params(init="auto") if base.init in ALWAYS_THE_SAME else base
+    return base.set_params(init="auto") if base.init == "custom" else base
 
 
 def _fits(
