@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF
 from sklearn.exceptions import NotFittedError
 
-from cnn_probe.measures import centroids
 from cnn_probe.measures import spectrum as spectra
-from cnn_probe.measures.centroids import k_means_error
+from cnn_probe.measures.counting import centroids
+from cnn_probe.measures.counting.centroids import k_means_error
 from cnn_probe.measures.spectrum import rows_of, spectrum
 from cnn_probe.measures.use import network_use, ratio
 from coupled_nmf import Blocks, CoupledNMF
