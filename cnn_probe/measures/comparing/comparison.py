@@ -147,10 +147,10 @@ def compare(
 
     Starts of one network do not say how much training itself spreads: another seed alone may lose a factor beyond
     them. To speak of what a network was trained on, give F of networks of other training seeds as ``starts_a`` and
-    ``starts_b``. So held against each other, the paper's networks lose nothing where only seeds differ, and a class
-    that was left out of training in a third to a half of the cases, if their outputs are factored at a lower rank than there
-    are outputs (at that rank each factor is one output, which a count of dead units finds without factors); hidden
-    layers carry such a class as well as any. That nothing is lost is no proof that nothing is.
+    ``starts_b``. So held against each other, the paper's networks lose nothing where only seeds differ. A class left
+    out of training is lost in a third to a half of the cases, if the outputs are factored at a lower rank than there
+    are outputs (at that rank each factor is one output, and a count of dead units says as much); hidden layers carry
+    such a class as well as any. That nothing is lost is no proof that nothing is.
 
     Neat factors come out of untrained networks too, and may match.
 
