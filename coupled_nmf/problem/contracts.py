@@ -21,9 +21,18 @@ Sums = tuple[NDArray[Any], ...]  # over the samples; none where they stay on a d
 
 @dataclass(frozen=True)
 class Solution:
-    """F for a given H, and per block: its part of J, the squares of its residual, and what J is where nothing is known.
+    """F for a given H, and what is left of each block: without α and penalties, times the samples' weights.
 
-    The last is the loss of zeros, or of the block's mean where that of zeros would be infinite.
+    Attributes
+    ----------
+    F : Factor of shape (n_samples, k)
+        Where its backend holds it.
+    losses : ndarray of shape (n_blocks,)
+        What α multiplies in J: of the Frobenius loss the squares of the residual, else twice the divergence.
+    squares : ndarray of shape (n_blocks,)
+        Squares of the residual, whatever the loss.
+    baseline : ndarray of shape (n_blocks,)
+        The loss where nothing is known: that of zeros, or of the block's mean where that of zeros would be infinite.
     """
 
     F: Factor
@@ -64,7 +73,8 @@ class Alternated(Protocol):
     tiles : TiledMatrix
         What is swept over.
     weighted_squares : float
-        Σ_b α_b ‖X_b‖²: the scale of J, and of its rounding.
+        Σ_b α_b ‖X_b‖², with Kullback–Leibler 2 Σ_b α_b ΣX_b, times the samples' weights: the scale of J, and of its
+        rounding.
     """
 
     tiles: TiledMatrix
@@ -84,6 +94,11 @@ class Alternated(Protocol):
         """Move F; return what H's move needs.
 
         Plain, ``other`` is F, which moves in place. Extrapolated, it is the F before, and gets what is found.
+
+        A sample's row moves without the terms of the blocks that it lacks. An entry that is missing alone is filled by
+        F H, of the F that the move begins at and the H of the point, and after the move once more, by the F further on,
+        for the sums: J is then that of X so filled. With Kullback–Leibler its quotient is 1, which is to fill it before
+        each inner sweep, and it adds nothing to J.
         """
 
     def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
@@ -99,7 +114,10 @@ class Objective(Alternated, Protocol):
         """F for the given H from a cold start, and what is left."""
 
     def sums_of(self, F: Factor, H: NDArray[Any]) -> Sums:
-        """What H's move needs of an F that stays, in memory: it can be added up over batches."""
+        """What H's move needs of an F that stays, in memory: it can be added up over batches.
+
+        Of the shapes that ``LOSSES[loss].shapes_of_sums(k, layout)`` says, which models are saved and checked by.
+        """
 
     def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
         """H, moved once by sums of any data, in memory."""
@@ -110,6 +128,9 @@ class Backend(Protocol):
 
     Arrays of as many rows as X that a backend makes are its own, F and Y: others ask it for what they need of them.
     Those that come from outside, and those of as many columns as X, are in memory; it copies them to where it works.
+
+    Whatever loops over the tiles of X in the main thread calls ``INTERRUPTS.check()`` between them, so that Ctrl-C is
+    heard there: a pass may end between any two tiles, and the next one begins as if it had not been.
     """
 
     def __enter__(self) -> Self: ...
@@ -128,7 +149,11 @@ class Backend(Protocol):
         """That loss on X."""
 
     def stand_in_objective(self, Y: Factor, Bt: NDArray[Any], weighted_squares: float) -> Alternated:
-        """What the loop alternates on in the place of X: Y B, of so many squares."""
+        """What the loop alternates on in the place of X: Y B, of so many squares.
+
+        Y (n_samples, l) is this backend's own, Bt (n_features, l) has orthonormal columns. The loop's H is turned here:
+        ``hold``, ``point_of`` and the moves take and give it as (n_features, k).
+        """
 
     def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""

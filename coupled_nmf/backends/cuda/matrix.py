@@ -12,6 +12,7 @@ import numpy as np
 from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.data.arrays import on_device
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
+from coupled_nmf.system.interrupts import INTERRUPTS
 
 TILE_BYTES, MOST_ROWS = 2**28, 2**14  # of a tile, which is to be large beside a launch, and small beside X
 SHARE = 0.9  # of the free memory that may be used
@@ -103,6 +104,7 @@ class DeviceMatrix:
             return self.device.put(part.data), self.device.put(part.indices), self.device.put(part.indptr)
         held = self.device.empty(tuple(part.shape), self.dtype)
         for start in range(0, part.shape[0], self.height):
+            INTERRUPTS.check()
             rows = slice(start, min(start + self.height, part.shape[0]))
             held[rows].set(self._dense_rows(number, rows))
         return held
@@ -145,9 +147,10 @@ class DeviceMatrix:
         return array
 
     def passes(self) -> Iterator[DeviceTile]:
-        """The tiles, in order, each when it is ready for what is launched next."""
+        """The tiles, in order, each when it is ready for what is launched next; Ctrl-C is heard between them."""
         if not self._streamed:
             for tile in self.tiles:
+                INTERRUPTS.check()
                 self._begin(tile)
                 yield tile
             return
@@ -157,6 +160,7 @@ class DeviceMatrix:
         coming = self._reader.submit(self._load, self.tiles[0])
         for tile in self.tiles:
             coming.result()
+            INTERRUPTS.check()
             slot = self._slots[tile.index % 2]
             stream.wait_event(slot.copied)
             if tile.index + 1 < len(self.tiles):
