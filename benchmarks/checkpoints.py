@@ -7,7 +7,8 @@ of a factor's column of F with that of its match, over the reference's ten facto
 own six starts ("starts"), and between the reference and the other network's six fits. "verdicts" are those of
 `compare`, "classes lost" those that the lost factors have most of. In "joint" both networks are factored with one F:
 classes of the factors that one network alone uses, and the most lopsided of the others. "halves" are fits to half of
-the inputs, compared on the other half.
+the inputs, compared on the other half. Of ten outputs each of ten factors is one output: that a class is lost there
+says that its output never fires, and no more. `training_seeds` asks beyond that.
 """
 
 import warnings

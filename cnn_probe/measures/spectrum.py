@@ -140,7 +140,7 @@ def roy_vetterli(values: NDArray[np.float64]) -> float:
     return float(np.exp(-np.sum(share * np.log(share)))) if len(share) else 0.0
 
 
-def spectrum(rows: Rows, *, exact: int = EXACT, seed: int = 0) -> Spectrum:
+def spectrum(rows: Rows, *, exact: int = EXACT, first: int = FIRST, seed: int = 0) -> Spectrum:
     """The singular values of a matrix that is read by rows, in several passes.
 
     Parameters
@@ -149,6 +149,8 @@ def spectrum(rows: Rows, *, exact: int = EXACT, seed: int = 0) -> Spectrum:
     exact : int, default=3000
         Up to this smaller side all are found, from its gram matrix; beyond it the first 200 are, by a randomized SVD
         whose error is said.
+    first : int, default=200
+        How many it finds, 200 at least: a floor of a higher rank needs more.
     seed : int, default=0
         Of the randomized SVD.
     """
@@ -157,7 +159,7 @@ def spectrum(rows: Rows, *, exact: int = EXACT, seed: int = 0) -> Spectrum:
     if n_values <= exact:
         gram = _gram(rows) if rows.width <= rows.n else _gram_of_samples(rows)
         return Spectrum(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0)), energy, n_values)
-    values, error = _first_values(rows, np.random.default_rng(seed))
+    values, error = _first_values(rows, max(first, FIRST), np.random.default_rng(seed))
     return Spectrum(values, energy, n_values, error)
 
 
@@ -173,13 +175,13 @@ def _gram_of_samples(rows: Rows) -> NDArray[np.float64]:
     return gram
 
 
-def _first_values(rows: Rows, generator: np.random.Generator) -> tuple[NDArray[np.float64], float]:
+def _first_values(rows: Rows, first: int, generator: np.random.Generator) -> tuple[NDArray[np.float64], float]:
     """The first singular values (Halko, Martinsson and Tropp 2011, algorithm 4.4), and their bound by its (4.3)."""
-    width = FIRST + BEYOND
+    width = min(first + BEYOND, rows.n, rows.width)
     Q = np.linalg.qr(_times(rows, generator.normal(size=(rows.width, width))))[0]
     for _ in range(POWERS):
         Q = np.linalg.qr(_times(rows, np.linalg.qr(_transposed_times(rows, Q))[0]))[0]
-    values = np.linalg.svd(_transposed_times(rows, Q), compute_uv=False)[:FIRST]
+    values = np.linalg.svd(_transposed_times(rows, Q), compute_uv=False)[:first]
     probed = _times(rows, generator.normal(size=(rows.width, PROBES)))
     missed = np.linalg.norm(probed - Q @ (Q.T @ probed), axis=0).max()
     return np.asarray(values, dtype=np.float64), float(

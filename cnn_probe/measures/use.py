@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from cnn_probe.activations.handover import to_host
+from cnn_probe.measures.counting.centroids import k_means_error
 from cnn_probe.measures.spectrum import EXACT, Rows, Spectrum, rows_of, rows_together, spectrum
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF, rank_path
 
 #: ``progress(done, total)`` after each block, and after all of them together.
 Progress = Callable[[int, int], None]
-IN_MEMORY = 2**25  # entries up to which k-means sees all rows at once
 ALL = "all"
 
 
@@ -38,7 +38,7 @@ class BlockUse:
     error_margin : float
         Half of its 95% interval, over the inputs.
     explained_variance : float
-        1 − ‖X_b − F H_b‖² / ‖X_b − mean‖²; below 0 where the mean alone explains more.
+        1 − ‖X_b − F H_b‖² / ‖X_b − mean‖²; below 0 where the mean alone explains more, 0 of what never changes.
     spectrum, centred : Spectrum
         Of X_b, and with the mean of each column removed.
     zeros : float
@@ -149,7 +149,7 @@ def network_use(
     X : Blocks
         What ``model`` was fitted to: dense or sparse, without missing entries. It is read in chunks of rows.
     model : CoupledNMF
-        Fitted; the separate ones have its parameters.
+        Fitted; the separate ones have its parameters, but learn all components, from starts of their own.
     F : ndarray of shape (n_samples, k)
         Of that fit.
     untrained : NetworkUse, default=None
@@ -182,6 +182,7 @@ def network_use(
     >>> table["block"], all(table["relative error"][row] >= table["SVD floor"][row] for row in range(3))
     (('pixels', 'relu', 'all'), True)
     """
+    check_is_fitted(model)
     F = np.asarray(to_host(F), dtype=np.float64)
     k = int(model.n_components_)
     _refuse(X, model, F.shape, k, untrained, n_starts)
@@ -190,7 +191,7 @@ def network_use(
         mean = rows.mean()
         if not np.isfinite(mean).all():  # before any fit, which could take long
             raise ValueError(f"block {name!r} has missing or infinite entries; there is no spectrum of such")
-        separate = _separate(X.select(list(weights)), model, weights, rows.energy(), n_starts, random_state)
+        separate = _separate(X.select(list(weights)), model, weights, n_starts, random_state)
         found.append(_block_use(name, rows, mean, F, own, separate, exact, random_state))
         if progress is not None:
             progress(done, len(X.names) + 1)
@@ -239,7 +240,8 @@ def _block_use(
         errors[some] = np.sum((part - F[some] @ H) ** 2, axis=1)
         squares[some] = np.sum(part**2, axis=1)
         zeros += int(np.sum(part == 0))
-    of_block, centred = spectrum(rows, exact=exact, seed=seed), spectrum(rows.minus(mean), exact=exact, seed=seed)
+    of_block = spectrum(rows, exact=exact, first=F.shape[1], seed=seed)
+    centred = spectrum(rows.minus(mean), exact=exact, seed=seed)
     relative, margin = ratio(errors, squares)
     return BlockUse(
         name,
@@ -250,7 +252,7 @@ def _block_use(
         of_block,
         centred,
         zeros / (rows.n * rows.width),
-        _k_means_error(rows, F.shape[1], seed),
+        k_means_error(rows, F.shape[1], seed),
         separate,
         of_block.floor(F.shape[1]),
     )
@@ -266,29 +268,21 @@ def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[fl
     return found, 1.96 * float(np.sqrt(variance)) / total
 
 
-def _k_means_error(rows: Rows, k: int, seed: int) -> float:
-    """Relative error of k centroids; of large X found batch by batch, in two passes."""
-    energy, k = rows.energy(), min(k, rows.n)
-    if energy == 0:
-        return 0.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct samples than centroids
-        if rows.n * rows.width <= IN_MEMORY:
-            return float(KMeans(k, n_init=3, random_state=seed).fit(rows.read(slice(0, rows.n))).inertia_) / energy
-        means = MiniBatchKMeans(k, n_init=3, random_state=seed)
-        for _ in range(2):
-            for _some, part in rows.chunks():
-                means.partial_fit(part)
-        return float(sum(-means.score(part) for _some, part in rows.chunks())) / energy
-
-
-def _separate(
-    X: Blocks, model: CoupledNMF, weights: dict[str, float], energy: float, n_starts: int, seed: int
-) -> NDArray[np.float64]:
+def _separate(X: Blocks, model: CoupledNMF, weights: dict[str, float], n_starts: int, seed: int) -> NDArray[np.float64]:
     """Relative errors of NMF of these blocks, of the model's rank, from several starts."""
     k = min(int(model.n_components_), *X.shape)
-    base = clone(model).set_params(blocks=None, block_weights=weights, n_init=1, random_state=seed, callbacks=())
+    base = clone(model).set_params(
+        blocks=None, block_weights=weights, fixed_components=None, n_init=1, random_state=seed, callbacks=()
+    )
+    if isinstance(base.alpha_H, Mapping):
+        base.set_params(alpha_H={name: alpha for name, alpha in base.alpha_H.items() if name in weights})
+    if base.init == "custom":  # what was given starts a fit of all blocks
+        base.set_params(init="auto")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fits = rank_path(X, [k], n_init=n_starts, estimator=base).fits
-    return np.array([fit.objective / energy if energy > 0 else 0.0 for fit in fits])
+    shares = {name: weight * rows_of(X, name).energy() for name, weight in weights.items()}
+    total = max(sum(shares.values()), np.finfo(float).tiny)  # not the objective: it may be another loss
+    return np.array(
+        [sum(share * fit.model.block_relative_error_[name] for name, share in shares.items()) / total for fit in fits]
+    )

@@ -99,7 +99,9 @@ def test_components_are_averaged_with_F_block_by_block(F):
     def cosine(x, y):
         return x @ y / np.sqrt((x @ x) * (y @ y))
 
-    found = match(F, G, H_a=H_a, H_b=H_b).similarity
+    matching = match(F, G, H_a=H_a, H_b=H_b)
+    assert (matching.blocks, match(F, G).blocks) == (("pixels", "relu"), ())
+    found = matching.similarity
     for a, b in np.ndindex(4, 4):
         of_blocks = [cosine(H_a[name][a], H_b[name][b]) for name in ("pixels", "relu")]
         assert found[a, b] == pytest.approx((cosine(F[:, a], G[:, b]) + np.mean(of_blocks)) / 2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from cnn_probe.measures.comparing.matching import match
 from cnn_probe.measures.comparing.stability import factor_stability, refits
@@ -96,6 +97,17 @@ def test_the_weights_are_those_of_the_fit_and_the_model_stays_as_it_was(planted)
     assert model.block_weights == "balanced"
     for name, value in before.items():
         np.testing.assert_array_equal(model.block_components_[name], value)
+
+
+def test_after_a_start_that_was_given_the_others_have_their_own(planted):
+    X, _, _ = planted
+    model = CoupledNMF(3, random_state=0, init="custom")
+    F = model.fit_transform(X, H=np.random.default_rng(0).uniform(size=(3, 50)).astype(X.dtype))
+    first, second = refits(X, model, 2)
+    assert not np.array_equal(first, second)
+    assert factor_stability(X, model, F, n_starts=2, n_splits=1).starts.shape == (2, 3)
+    with pytest.raises(NotFittedError):
+        refits(X, CoupledNMF(3), 1)
 
 
 def test_progress_is_told_and_an_interrupt_comes_out(planted):

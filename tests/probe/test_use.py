@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF
+from sklearn.exceptions import NotFittedError
 
 from cnn_probe.measures import spectrum as spectra
-from cnn_probe.measures import use
+from cnn_probe.measures.counting import centroids
+from cnn_probe.measures.counting.centroids import k_means_error
 from cnn_probe.measures.spectrum import rows_of, spectrum
 from cnn_probe.measures.use import network_use, ratio
 from coupled_nmf import Blocks, CoupledNMF
@@ -87,14 +90,42 @@ def test_separate_nmf_is_as_good_as_scikit_learns_and_coupling_costs_what_is_mor
     assert abs(found.together.coupling_costs[0]) < 0.02 * found.together.relative_error
 
 
-def test_k_means_is_scikit_learns_and_in_batches_nearly_so(X, found, monkeypatch):
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"beta_loss": "kullback-leibler", "solver": "mu", "block_weights": [3.0, 1.0]},
+        {"alpha_F": 0.01, "alpha_H": {"pixels": 0.01, "relu": 0.02}, "block_weights": [3.0, 1.0]},
+        {"fixed_components": np.ones((1, 190), dtype=np.float32)},
+    ],
+    ids=["Kullback-Leibler", "penalties", "fixed components"],
+)
+def test_separate_errors_are_relative_whatever_was_minimized(X, parameters):
+    model = CoupledNMF(4, random_state=0, max_iter=1000, **parameters)
+    found = network_use(X, model, model.fit_transform(X), n_starts=1)
+    for block in (*found.blocks, found.together):
+        assert 1 <= block.separate[0] / block.svd_floor < 1.3
+    assert found.together.separate[0] == pytest.approx(found.together.relative_error, rel=0.1)
+
+
+def test_k_means_is_scikit_learns(X, found):
     for block, array in zip((*found.blocks, found.together), arrays(X), strict=True):
         peer = KMeans(4, n_init=3, random_state=0).fit(array)
         left = np.sum((array - peer.cluster_centers_[peer.labels_]) ** 2)
         assert block.k_means == pytest.approx(left / np.sum(array**2), rel=1e-3)
-    monkeypatch.setattr(use, "IN_MEMORY", 0)
-    rows = rows_of(X, "relu")
-    assert use._k_means_error(rows, 4, 0) == pytest.approx(found.blocks[1].k_means, rel=0.1)
+
+
+@pytest.mark.parametrize(("in_memory", "entries"), [(300 * 64, 100 * 64), (300 * 64, 5 * 64), (0, 100 * 64)])
+def test_k_means_of_what_is_read_in_chunks_is_as_good_where_rows_are_in_order_of_their_class(
+    monkeypatch, in_memory, entries
+):
+    images, labels = load_digits(return_X_y=True)
+    images = images[np.argsort(labels, kind="stable")]
+    X, whole = Blocks({"pixels": images}), KMeans(10, n_init=3, random_state=0).fit(images).inertia_ / np.sum(images**2)
+    monkeypatch.setattr(centroids, "IN_MEMORY", in_memory)  # 300 rows are drawn first, or as many as centroids
+    monkeypatch.setattr(spectra, "ENTRIES", entries)  # fewer rows at a time than centroids, or more
+    found = k_means_error(rows_of(X, "pixels"), 10, 0)
+    assert whole * 0.99 < found < whole * (1.02 if in_memory else 1.1)
+    assert found == k_means_error(rows_of(X, "pixels"), 10, 0)
 
 
 def test_chunks_of_any_height_add_up_to_the_same(X, fitted, found, monkeypatch):
@@ -122,6 +153,8 @@ def test_of_large_blocks_the_first_singular_values_with_a_bound(shape):
     assert high / low < 1.1
     assert some.floor(10) == pytest.approx(np.sum(values[10:] ** 2) / np.sum(values**2), rel=1e-6)
     assert spectrum(rows_of(X, "x"), exact=300).error == 0
+    more = spectrum(rows_of(X, "x"), exact=100, first=250)
+    assert more.floor(240) == pytest.approx(np.sum(values[240:] ** 2) / np.sum(values**2), rel=0.02)
 
 
 def test_the_margin_is_that_of_a_bootstrap():
@@ -155,6 +188,8 @@ def test_an_untrained_network_stands_beside_and_must_be_of_the_same_shape(X, fit
     assert table["block"] == ("pixels", "relu", "all")
     assert table["untrained: effective rank"] == reference.table()["effective rank"]
     assert table["effective rank"] == found.table()["effective rank"]
+    with pytest.raises(NotFittedError):
+        network_use(X, CoupledNMF(4), fitted[1])
     with pytest.raises(ValueError, match="it must have rank 4"):
         network_use(X, *fitted, untrained=replace(reference, rank=3))
 

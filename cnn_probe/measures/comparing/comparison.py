@@ -143,16 +143,23 @@ def compare(
     """Compare what two networks make of the same inputs, factor by factor.
 
     Factors of one network differ from start to start. Nothing is concluded of a factor inside that spread, so without
-    other starts of both (`refits` makes them; 3 of each are enough) nothing is lost or new. What layers are factored
-    matters: a hidden layer carries a class that the network was never trained on; its outputs do not. Neat factors
-    come out of untrained networks too, and may match.
+    other starts of both (`refits` makes them; 3 of each are enough) nothing is lost or new.
+
+    Starts of one network do not say how much training itself spreads: another seed alone may lose a factor beyond
+    them. To speak of what a network was trained on, give F of networks of other training seeds as ``starts_a`` and
+    ``starts_b``. So held against each other, the paper's networks lose nothing where only seeds differ. A class left
+    out of training is lost in a third to a half of the cases, if the outputs are factored at a lower rank than there
+    are outputs (at that rank each factor is one output, and a count of dead units says as much); hidden layers carry
+    such a class as well as any. That nothing is lost is no proof that nothing is.
+
+    Neat factors come out of untrained networks too, and may match.
 
     Parameters
     ----------
     a, b : ProbeResult
         Of the same inputs in the same order; layers and ranks may differ.
     starts_a, starts_b : sequence of ndarray of shape (n_samples, k)
-        F of each network from other starts.
+        F of each network from other starts, or of other networks like it.
     X_a, X_b : Blocks, default=None
         What each was fitted to, for the units, and for intervals of the errors.
     same_inputs : bool, default=False

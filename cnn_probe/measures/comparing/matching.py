@@ -35,6 +35,8 @@ class Matching:
         Similarity of each factor of the first with its match among those of shuffled inputs.
     least : float or None
         From which similarity on two factors are one; None for halfway between chance and 1.
+    blocks : tuple of str
+        Whose components count beside F.
     """
 
     similarity: NDArray[np.float64]
@@ -43,6 +45,7 @@ class Matching:
     chance_b: NDArray[np.float64]
     shuffled: NDArray[np.float64]
     least: float | None = None
+    blocks: tuple[str, ...] = ()
 
     @property
     def threshold(self) -> NDArray[np.float64]:
@@ -168,14 +171,15 @@ def match(
         raise ValueError(f"n_shuffles must be {1 / LEVEL:.0f} or more, got {n_shuffles}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be from 0 to 1, or None, got {threshold}")
-    columns = [(F_a, F_b, 1.0), *_common_blocks(H_a, H_b, F_a.shape[1], F_b.shape[1])]
+    blocks = _common_blocks(H_a, H_b, F_a.shape[1], F_b.shape[1])
+    columns = [(F_a, F_b, 1.0), *blocks.values()]
     unit = [(_unit(a), _unit(b), weight) for a, b, weight in columns]
     similarity = _similarity(unit)
     generator = np.random.default_rng(random_state)
     shuffles = [_shuffled(unit, generator) for _ in range(n_shuffles)]
     of_a, of_b = np.array([a for a, _ in shuffles]), np.array([b for _, b in shuffles])
     chance_a, chance_b = (np.quantile(found, 1 - LEVEL, axis=0, method="higher") for found in (of_a, of_b))
-    return Matching(similarity, assign(similarity), chance_a, chance_b, of_a, threshold)
+    return Matching(similarity, assign(similarity), chance_a, chance_b, of_a, threshold, tuple(blocks))
 
 
 def cosines_of(F_a: NDArray[Any], F_b: NDArray[Any]) -> NDArray[np.float64]:
@@ -217,21 +221,21 @@ def _similarity(unit: list[Pair]) -> NDArray[np.float64]:
     return np.clip(found, 0.0, 1.0)
 
 
-def _common_blocks(H_a: Components | None, H_b: Components | None, k_a: int, k_b: int) -> list[Pair]:
+def _common_blocks(H_a: Components | None, H_b: Components | None, k_a: int, k_b: int) -> dict[str, Pair]:
     """Components of the blocks of both, features in rows, each with its weight beside F's 1."""
     if H_a is None and H_b is None:
-        return []
+        return {}
     if H_a is None or H_b is None:
         raise ValueError("H_a and H_b must both be given, or neither")
     names = [name for name in H_a if name in H_b and np.shape(H_a[name])[1:] == np.shape(H_b[name])[1:]]
     if not names:
         raise ValueError(f"no block of H_a ({list(H_a)}) has the name and the width of one of H_b ({list(H_b)})")
-    found = []
+    found = {}
     for name in names:
         a, b = (_factor(f"{of}[{name!r}]", H[name]).T for of, H in (("H_a", H_a), ("H_b", H_b)))
         if (a.shape[1], b.shape[1]) != (k_a, k_b):
             raise ValueError(f"block {name!r} has {a.shape[1]} and {b.shape[1]} components for {k_a} and {k_b} factors")
-        found.append((a, b, 1.0 / len(names)))
+        found[name] = (a, b, 1.0 / len(names))
     return found
 
 

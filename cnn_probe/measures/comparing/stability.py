@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.comparing.matching import Matching, match
@@ -114,7 +115,8 @@ def factor_stability(
     X : Blocks
         What ``model`` was fitted to.
     model : CoupledNMF
-        Fitted; the others have its parameters and block weights.
+        Fitted; the others have its parameters and block weights, but where it was given its
+        start (``init="custom"``) they have the default.
     F : ndarray of shape (n_samples, k)
         Of that fit.
     n_starts : int, default=5
@@ -146,11 +148,9 @@ def factor_stability(
     >>> factor_stability(X, model, model.fit_transform(X), n_starts=3, n_splits=2).table()["verdict"]
     ('holds', 'holds', 'holds')
     """
-    k = int(model.n_components_)
+    base = _unfitted(X, model)
+    k = int(base.n_components)
     _refuse(X, np.shape(F), k, n_starts, n_splits)
-    base = clone(model).set_params(
-        n_components=k, blocks=None, block_weights=dict(zip(X.names, map(float, model.block_weights_), strict=True))
-    )
     total = n_starts + 2 * n_splits
     generator = np.random.default_rng(random_state)
     found: dict[str, list[Matching]] = {kind: [] for kind in KINDS}
@@ -176,7 +176,7 @@ def refits(
     ----------
     X : Blocks
     model : CoupledNMF
-        Fitted to X; the others have its parameters and block weights.
+        Fitted to X; the others are as in `factor_stability`.
     n_starts : int
         How many.
     random_state : int, default=0
@@ -184,14 +184,20 @@ def refits(
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
     """
-    weights = dict(zip(X.names, map(float, model.block_weights_), strict=True))
-    base = clone(model).set_params(n_components=int(model.n_components_), blocks=None, block_weights=weights)
-    found = []
+    base, found = _unfitted(X, model), []
     for other in _starts(X, base, n_starts, np.random.default_rng(random_state)):
         found.append(other)
         if progress is not None:
             progress(len(found), n_starts)
     return tuple(found)
+
+
+def _unfitted(X: Blocks, model: CoupledNMF) -> CoupledNMF:
+    """The same once more, with its weights; a start that was given would be the same each time."""
+    check_is_fitted(model)
+    weights = dict(zip(X.names, map(float, model.block_weights_), strict=True))
+    base = clone(model).set_params(n_components=int(model.n_components_), blocks=None, block_weights=weights)
+    return base.set_params(init="auto") if base.init == "custom" else base
 
 
 def _fits(
