@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 from cnn_probe.activations.passes.hooks import OutputHooks
 from cnn_probe.activations.passes.outputs import Output
+from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import feed
 from cnn_probe.networks.state import evaluating, with_end
 
 #: ``edit(values, rows)``: of a layer's output for these samples, samples first, what the network goes on with.
 Edit = Callable[[Tensor, slice], Tensor]
-Fed = tuple[Sequence[Any], Mapping[str, Any], int]  # what the network is called with, by place and by name; samples
 
 
 def scores_after(
     network: nn.Module,
-    batches: Iterable[Fed],
+    batches: Iterable[Batch],
     output: Output,
     edits: Sequence[Edit | None],
     scores: Callable[[Any, slice], Tensor],
@@ -35,7 +35,7 @@ def scores_after(
     ----------
     network : Module
         In evaluation mode, without gradients; put back as it was.
-    batches : iterable of (inputs, keywords, n)
+    batches : iterable of Batch
         Read once.
     output : Output
         Which is changed.
@@ -63,14 +63,15 @@ def scores_after(
     def run() -> NDArray[np.float64]:
         hooks.add()
         found, start = [], 0
-        for inputs, keywords, n in batches:
-            now["rows"] = slice(start, start + n)
+        for batch in batches:
+            now["rows"] = slice(start, start + batch.n)
             of_batch = []
             for edit in edits:
                 now["edit"] = edit
-                of_batch.append(_checked(scores(feed(network, inputs, keywords), now["rows"]), n))
+                returned = feed(network, batch.inputs, batch.keywords)
+                of_batch.append(_checked(scores(returned, now["rows"]), batch.n))
             found.append(torch.stack(of_batch))
-            start += n
+            start += batch.n
             if progress is not None:
                 progress(start)
         return torch.cat(found, dim=1).numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,6 +15,7 @@ from cnn_probe.activations.planning import Layer
 from cnn_probe.activations.signs import refusal
 from cnn_probe.activations.store import RowStore
 from cnn_probe.activations.units import Units
+from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import feed
 from cnn_probe.networks.state import evaluating, with_end
 
@@ -98,29 +99,13 @@ def _nothing() -> None:
     pass
 
 
-class Fed(Protocol):
-    """Samples that a network is fed at a time."""
-
-    @property
-    def inputs(self) -> Sequence[Any]:
-        """What it is called with."""
-
-    @property
-    def keywords(self) -> Mapping[str, Any]:
-        """What it is called with by name."""
-
-    @property
-    def n(self) -> int:
-        """Samples."""
-
-
 def record(
     network: nn.Module,
-    batches: Callable[[int], Iterable[Any]],
+    batches: Callable[[int], Iterable[Batch]],
     layers: Sequence[Layer],
     store: RowStore,
     *,
-    more: Callable[[Any, Any], Mapping[str, Any]] | None = None,
+    more: Callable[[Batch, Any], Mapping[str, Any]] | None = None,
     shifts: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -131,7 +116,7 @@ def record(
     network : Module
         Put back as it was, whatever comes.
     batches : callable(start)
-        Batches (`Fed`) from a sample on: from where the store is.
+        Batches from a sample on: from where the store is.
     layers : sequence of Layer
     store : RowStore
         Not finished; it is when this returns.

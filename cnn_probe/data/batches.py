@@ -45,6 +45,15 @@ class Batch:
     labels: Tensor | None
     n: int
 
+    def head(self, n: int) -> Batch:
+        """Return the first samples, n at most."""
+        if n >= self.n:
+            return self
+        inputs, keywords, pictures, labels = (
+            rows_of(part, self.n, slice(0, n)) for part in (self.inputs, self.keywords, self.pictures, self.labels)
+        )
+        return Batch(inputs, keywords, pictures, labels, n)
+
 
 class Source:
     """Data as batches, which can be read again and again; `as_source` makes it.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.causes.ablation import Ablation
@@ -81,16 +82,15 @@ class Answers:
             if block.layer is None:
                 continue
             how = self.result.layer(block.layer)
-            shape = how.block_shape
-            whole = how.pool == "whole" and len(shape) > 1
+            whole = how.pool == "whole" and len(how.shape) > 1
             found[block.name] = measure_units(
                 self.X[block.name],
-                shape,
+                how.block_shape if whole else None,
                 channel_axis=how.output.channel_axis - 1 if whole else 0,
                 labels=self.labels,
                 classes=self.class_names,
                 H=self.result.model.block_components_[block.name],
-                same=0.99 if int(np.prod(shape)) <= MOST_UNITS else None,
+                same=0.99 if self.X[block.name].shape[1] <= MOST_UNITS else None,
                 seed=self.seed,
             )
         return found
@@ -139,7 +139,7 @@ class Answers:
         scores, pixels = self.result.scores, [name for name in self.X.names if name.startswith("pixels")]
         network = None
         if scores is not None and scores.shape[1] == len(np.unique(self.labels)):
-            network = _softmax(scores.astype(np.float64))
+            network = softmax(scores.astype(np.float64), axis=1)
         return label_errors(
             self.labels,
             F=self.result.F,
@@ -240,9 +240,3 @@ def ask(
     if codes is not None and (codes.shape != (len(result.F),) or codes.dtype.kind not in "iu"):
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
     return Answers(result, data, codes, class_names, again, seed)
-
-
-def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return found

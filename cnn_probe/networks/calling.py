@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnn_probe.system.names import described
+
 _CPU = torch.device("cpu")
 
 
@@ -26,7 +28,7 @@ def unwrapped(network: Any) -> nn.Module:
     ReLU()
     """
     if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, got {_kind(network)}")
+        raise TypeError(f"network must be a torch.nn.Module, got {described(network)}")
     while True:
         inside = getattr(network, "_orig_mod", None)
         if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
@@ -86,7 +88,3 @@ def _moved(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
         return type(value)(_moved(inner, device, dtype) for inner in value)
     return value
-
-
-def _kind(value: Any) -> str:
-    return f"the type {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

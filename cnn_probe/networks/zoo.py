@@ -113,6 +113,7 @@ def _of_timm(home: str, name: str) -> Model:
 
 def _of_factory(home: str, name: str) -> Model:
     factory = _named(home, name)
+    torch.manual_seed(0)  # again: the module may have drawn while it was imported, which it is once
     network = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     if not isinstance(network, nn.Module):
         raise ValueError(f"{home}:{name} gives a {type(network).__name__}, not a torch.nn.Module")

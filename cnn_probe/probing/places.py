@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from cnn_probe.activations.passes.hooks import OutputHooks
 from cnn_probe.activations.planning import Layer
 from cnn_probe.activations.signs import SIGN_RULES, as_float32
+from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import feed
 from cnn_probe.networks.state import evaluating, with_end
 from coupled_nmf import Blocks, CoupledNMF
@@ -19,7 +19,7 @@ from coupled_nmf import Blocks, CoupledNMF
 
 def places_of(
     network: nn.Module,
-    batches: Iterable[Any],
+    batches: Iterable[Batch],
     layers: Sequence[Layer],
     model: CoupledNMF,
     minima: Mapping[str, NDArray[np.float32]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ from cnn_probe.data.batches import Batch, Source, as_source
 from cnn_probe.networks.calling import device_of, feed, unwrapped
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.state import evaluating
-from cnn_probe.probing.blocks import Block, Inputs, Shape, check_inputs, input_blocks
+from cnn_probe.probing.blocks import Inputs, Shape, check_inputs, input_blocks
 from cnn_probe.probing.predictions import Predict, Predictions
 from coupled_nmf import Blocks
 
-MOST_SAMPLES, LEAST_BYTES = 500, 2**28  # of a batch; what is kept of it should not be larger
+MOST_SAMPLES, MOST_BYTES = 500, 2**28  # of a batch, and of the recorded layers' outputs for it
 LABELS = {"labels": ((), "int64")}
 
 
@@ -63,16 +63,14 @@ class Prepared:
     batch_size: int
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Of X, in order: what is made of the inputs, then the layers'."""
-        of_layers = [Block(name, layer.name, sign) for layer in self.layers for name, sign in layer.blocks.items()]
-        return (*map(Block, self.input_shapes), *of_layers)
-
-    @property
     def shapes(self) -> dict[str, Shape]:
         """Of one sample of each block."""
         of_layers = {name: layer.block_shape for layer in self.layers for name in layer.blocks}
         return self.input_shapes | of_layers
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Read the data, from a sample on."""
+        return self.source.batches(self.batch_size, start)
 
     @property
     def sample_bytes(self) -> int:
@@ -121,7 +119,7 @@ def prepare(
     first = next(iter(source.batches(3)), None)
     if first is None:
         raise ValueError("data is empty; there is nothing to record")
-    few = [_head(first, n) for n in sorted({min(2, first.n), min(3, first.n)})]
+    few = [first.head(n) for n in sorted({min(2, first.n), min(3, first.n)})]
     if plan is None:
         passes = [(lambda batch=batch: feed(network, batch.inputs, batch.keywords), batch.n) for batch in few]
         plan = plan_layers(network, passes, layers, pool=pool, negative=negative)
@@ -130,12 +128,10 @@ def prepare(
     if clash:
         raise ValueError(f"a layer and a block of the inputs are both called {clash[0]!r}; name the block otherwise")
     shapes = {name: tuple(values.shape[1:]) for name, values in made.items()}
-    prepared = Prepared(network, source, plan.layers, plan.skipped, inputs, few[-1], shapes, 1)
-    size = MOST_SAMPLES if batch_size is None else batch_size
     if batch_size is None:
         largest = 4 * sum(math.prod(layer.shape) for layer in plan.layers)
-        size = max(1, min(MOST_SAMPLES, LEAST_BYTES // max(largest, 1)))
-    return replace(prepared, batch_size=size)
+        batch_size = max(1, min(MOST_SAMPLES, MOST_BYTES // max(largest, 1)))
+    return Prepared(network, source, plan.layers, plan.skipped, inputs, few[-1], shapes, batch_size)
 
 
 def record(
@@ -167,9 +163,6 @@ def record(
         rows |= {name: found[name] for name in beside if name in found}
         return rows | ({"labels": batch.labels} if "labels" in beside else {})
 
-    def batches(start: int) -> Iterator[Batch]:
-        return source.batches(prepared.batch_size, start)
-
     def tell(done: int) -> None:
         if progress is not None:
             progress(done, source.n or done)
@@ -177,7 +170,9 @@ def record(
     stays = store is None and _stays(prepared)
     with _store(prepared, blocks, beside, fingerprints, store, stays=stays) as kept:
         if not kept.finished:
-            learned = record_layers(network, batches, prepared.layers, kept, more=more, shifts=shifts, progress=tell)
+            learned = record_layers(
+                network, prepared.batches, prepared.layers, kept, more=more, shifts=shifts, progress=tell
+            )
         arrays, aside = kept.arrays(), kept.beside()
     learned = {name: rows.minima for name, rows in arrays.items() if isinstance(rows, Shifted)} or learned
     if stays:
@@ -197,22 +192,6 @@ def _returned(prepared: Prepared) -> Any:
     """What the network returns for the first samples."""
     first = prepared.first
     return evaluating(lambda: feed(prepared.network, first.inputs, first.keywords), prepared.network)
-
-
-def _head(batch: Batch, n: int) -> Batch:
-    """The first samples of a batch."""
-
-    def cut(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: cut(inner) for key, inner in value.items()}
-        if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
-            parts = value[:n] if len(value) == batch.n and not any(isinstance(one, Tensor) for one in value) else value
-            return type(value)(cut(inner) for inner in parts)
-        return value[:n] if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == batch.n else value
-
-    if batch.n <= n:
-        return batch
-    return Batch(cut(batch.inputs), cut(batch.keywords), cut(batch.pictures), cut(batch.labels), n)
 
 
 def _store(
@@ -244,14 +223,7 @@ def _stays(prepared: Prepared) -> bool:
 
 def estimate_of(prepared: Prepared) -> list[LayerBytes]:
     """What the recorded layers will take."""
-    how = {layer.name: layer for layer in prepared.layers}
-    return estimate(
-        {name: layer.shape for name, layer in how.items()},
-        prepared.source.n or 1,
-        {name: layer.pool for name, layer in how.items()},
-        {name: layer.negative for name, layer in how.items()},
-        {name: layer.output.channel_axis for name, layer in how.items()},
-    )
+    return estimate(prepared.layers, prepared.source.n or 1)
 
 
 def _facts(prepared: Prepared, fingerprints: Sequence[str]) -> dict[str, Any]:

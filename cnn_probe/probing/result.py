@@ -217,8 +217,7 @@ class ProbeResult:
         prepared = self.prepare(data)
         found: dict[str, NDArray[np.float32]] = {}
         if pooled:
-            batches = prepared.source.batches(prepared.batch_size)
-            found = places_of(prepared.network, batches, pooled, self.model, self.minima)
+            found = places_of(prepared.network, prepared.batches(), pooled, self.model, self.minima)
         if len(pooled) < len(how):
             F = self.transform(data)
             patterns = {one.name: self._pattern(one) for one in how if one.name not in found}

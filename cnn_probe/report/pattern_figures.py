@@ -16,15 +16,6 @@ MOST_LAYERS = 8  # layers that are drawn beside each other
 CELL = 0.95  # inches
 
 
-def top_inputs(F: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """Numbers of the inputs of which each factor has the largest share, (k, n); of equal ones the first.
-
-    The share is of the input's row of F: what else an input has in it counts against a pattern.
-    """
-    share = F / np.maximum(F.sum(axis=1, keepdims=True), 1e-30)
-    return np.argsort(-share, axis=0, kind="stable")[:n].T
-
-
 def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDArray[np.int64], layer: str) -> Figure:
     """Each factor's strongest inputs, one row a factor, with where it is in them.
 

@@ -16,6 +16,7 @@ from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.lettering import entitle
+from cnn_probe.report.pattern_figures import show
 from cnn_probe.system.names import file_name, shown
 
 EXAMPLES = 8  # images beside each factor
@@ -59,20 +60,13 @@ def example_images(latent: NDArray[Any], F: NDArray[Any], images: NDArray[Any]) 
     grid = figure.subplots(rows, EXAMPLES + 1, squeeze=False, width_ratios=[1.15, *[1] * EXAMPLES])
     for i, axes in enumerate(grid):
         top = np.argsort(-share[:, i], kind="stable")[:EXAMPLES]
-        _show(axes[0], latent[i] / max(float(latent[i].max()), 1e-30))
+        show(axes[0], latent[i] / max(float(latent[i].max()), 1e-30))
         axes[0].set_ylabel(f"factor {i + 1}", fontsize=8)
         for ax, n in zip(axes[1:], top, strict=False):
-            _show(ax, images[n])
+            show(ax, images[n])
         for ax in axes[1 + len(top) :]:
             ax.axis("off")
     return figure
-
-
-def _show(ax: Any, image: NDArray[Any]) -> None:
-    picture = np.moveaxis(image, 0, -1)
-    ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
-    ax.set_xticks([])
-    ax.set_yticks([])
 
 
 def feature_maps(layer: str, pattern: NDArray[Any]) -> Figure:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +23,12 @@ from cnn_probe.probing.probe import Progress, factor, refuse
 from cnn_probe.probing.recording import estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.figures import latent_images
-from cnn_probe.report.pattern_figures import MOST_ROWS, chosen, inputs_with_heat, top_inputs, walk
+from cnn_probe.report.pattern_figures import MOST_ROWS, chosen, inputs_with_heat, walk
 from cnn_probe.report.probe_page import ProbedRank, write_probe_page
 from cnn_probe.report.run_figures import png
 from cnn_probe.system.locks import only_one
-from cnn_probe.system.names import cell
 from cnn_probe.system.parts import MANIFEST, refuse_folders, write_bytes
 from coupled_nmf import CoupledNMF
-
-EXAMPLES = 8  # inputs that are shown of each factor
 
 
 @dataclass(frozen=True)
@@ -136,9 +131,8 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
             drawn = pictures_of(asked, plan.data)
             for name, content in drawn.items():
                 write_bytes(folder / name, content)
-            for name, table in _tables(asked, full=plan.full).items():
+            for name, table in {"inputs": _inputs(result, plan.data), **_tables(asked, full=plan.full)}.items():
                 table.to_csv(folder / f"{name}.csv")
-            write_bytes(folder / "inputs.csv", inputs_csv(result, plan.data).encode())
             found = None if plan.ablate is None else _ablation(asked, plan, rank, progress)
             probed.append(ProbedRank.of(asked, rank, folder.relative_to(out), drawn, found, full=plan.full))
             say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
@@ -165,7 +159,7 @@ def pictures_of(asked: Answers, data: PictureFolder) -> dict[str, bytes]:
     """The drawings of one result, PNG by file name."""
     result, recorded = asked.result, asked.recorded
     k = min(result.F.shape[1], MOST_ROWS)
-    top = top_inputs(result.F, EXAMPLES)[:k]
+    top = asked.patterns.top[:k]
     flat = np.unique(top)
     batch = recorded.prepared.source.picked(flat.tolist())
     assert batch.pictures is not None, "a folder of pictures gives some"
@@ -206,13 +200,10 @@ def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values.reshape(n, k, side, side) if side * side == tokens else values[:, :, None]
 
 
-def inputs_csv(result: ProbeResult, data: PictureFolder) -> str:
+def _inputs(result: ProbeResult, data: PictureFolder) -> Table:
     """One row an input: its name, what it is predicted and labelled as, and how much of each factor is in it."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["picture", "predicted", "label", *(f"factor {i + 1}" for i in range(result.F.shape[1]))])
-    for n, name in enumerate(data.names):
-        predicted = "" if result.predictions is None else int(result.predictions[n])
-        label = "" if result.labels is None else cell(data.class_names[result.labels[n]])
-        table.writerow([cell(name), predicted, label, *(f"{value:.6g}" for value in result.F[n])])
-    return text.getvalue()
+    nothing = [None] * len(data)
+    labels = nothing if result.labels is None else [data.class_names[label] for label in result.labels]
+    predicted = nothing if result.predictions is None else result.predictions
+    amounts = {f"factor {i + 1}": column for i, column in enumerate(result.F.T)}
+    return Table({"picture": data.names, "predicted": predicted, "label": labels, **amounts})

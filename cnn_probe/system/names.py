@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 #: General categories of what cannot be seen, or moves what stands around it: controls, marks of direction, halves of
 #: surrogates, code points without a character, separators.
@@ -91,15 +92,15 @@ def file_name(name: str) -> str:
     return f"{plain}-{digest}" if plain else digest
 
 
-def cell(name: str) -> str:
-    """Return a name as a cell of a table that spreadsheets open: none takes it for a formula.
+def described(value: Any) -> str:
+    """Return what a value is, for messages about what it should have been.
 
     Examples
     --------
-    >>> cell("=1+1"), cell("cat.png")
-    ("'=1+1", 'cat.png')
+    >>> described(int), described(3)
+    ('the type int', 'a int')
     """
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+    return f"the type {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def _letter(letter: str) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 from cnn_probe import ablate, probe
 from cnn_probe.activations.intervention import scores_after
 from cnn_probe.activations.passes.outputs import Output
+from cnn_probe.data.batches import Batch
 from cnn_probe.measures.causes.ablation import effects_of, principal_direction
 
 SIDE = 6
@@ -124,7 +125,7 @@ def test_an_edit_that_fails_leaves_the_network_as_it_was(planted):
     def failing(values, rows):
         raise RuntimeError("injected")
 
-    fed = [((images,), {}, len(images))]
+    fed = [Batch((images,), {}, None, None, len(images))]
     with pytest.raises(RuntimeError, match="injected"):
         scores_after(network, fed, Output("relu", "relu"), [None, failing], lambda returned, rows: returned)
     assert not network.relu._forward_hooks

@@ -7,26 +7,34 @@ import sys
 import pytest
 from stored import with_tests
 
+from cnn_probe.activations.passes.outputs import Output
+from cnn_probe.activations.planning import Layer
 from cnn_probe.activations.store.estimates import LayerBytes, does_not_fit, estimate, memory_for_rows, size
 from cnn_probe.system.memory import UNLIMITED, available_memory, group_memory, machine_memory
 
 SHAPES = {"stem": (64, 112, 112), "blocks.0": (197, 768), "head": (1000,)}
 
 
+def layers_of(shapes, pool, **signs):
+    """Channels are last where there are tokens."""
+    outputs = {name: Output(name, name, channel_axis=2 if len(shape) == 2 else 1) for name, shape in shapes.items()}
+    return [Layer(outputs[name], shape, pool, signs.get(name, "error")) for name, shape in shapes.items()]
+
+
 def test_bytes_of_each_layer():
-    found = estimate(SHAPES, 10, dict.fromkeys(SHAPES, "mean"), {"stem": "split"}, {"blocks.0": -1})
+    found = estimate(layers_of(SHAPES, "mean", stem="split"), 10)
     assert found == [
         LayerBytes("stem", (64, 112, 112), "mean", 4 * 10 * 2 * 64, 4 * 10 * 2 * 64 * 112 * 112, 4 * 10 * 2 * 64),
         LayerBytes("blocks.0", (197, 768), "mean", 4 * 10 * 768, 4 * 10 * 197 * 768, 4 * 10 * 768),
         LayerBytes("head", (1000,), "mean", 40_000, 40_000, 40_000),
     ]
-    token = estimate(SHAPES, 1, dict.fromkeys(SHAPES, "token"), channel_axes={"blocks.0": -1})
+    token = estimate(layers_of(SHAPES, "token"), 1)
     assert [one.n_bytes for one in token] == [4 * 112 * 112, 4 * 197, 4000]
 
 
 def test_the_largest_are_named_and_the_rest_are_counted():
     shapes = {f"layer{number}": (number + 1, 10, 10) for number in range(13)}
-    layers = estimate(shapes, 10**6, dict.fromkeys(shapes, "whole"))
+    layers = estimate(layers_of(shapes, "whole"), 10**6)
     message = does_not_fit(layers, 2 * 10**9)
     lines = message.splitlines()
     assert lines[0] == "the activations take 36.4 GB, and 2 GB of memory are free for them:"
@@ -39,7 +47,7 @@ def test_the_largest_are_named_and_the_rest_are_counted():
 
 
 def test_a_layer_that_pooling_makes_no_smaller():
-    assert "would" not in does_not_fit(estimate({"head": (1000,)}, 1, {"head": "whole"}), 1)
+    assert "would" not in does_not_fit(estimate(layers_of({"head": (1000,)}, "whole"), 1), 1)
 
 
 def test_sizes_as_people_read_them():

@@ -2,24 +2,12 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cnn_probe import ProbeResult, cli
-
-FACTORY = """
-from torch import nn
-
-def make():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1),
-                         nn.Flatten(), nn.Linear(6, 3))
-
-def flat():
-    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 256, 8), nn.ReLU(), nn.Linear(8, 3))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +22,7 @@ def photos(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    (tmp_path / "own_networks.py").write_text(FACTORY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
-    yield tmp_path
-    sys.modules.pop("own_networks", None)
-
-
-def command(photos, *more, model="own_networks:make"):
+def command(photos, *more, model="own_networks:deep"):
     return ["probe", "--model", model, "--data", str(photos), "--image-size", "16", "--out", "out", *more]
 
 
@@ -66,7 +45,7 @@ def test_from_a_folder_to_a_page(here, photos, capsys):
         assert rows[0]["picture"] == "one/=picture0.png"
         assert [row["label"] for row in rows] == ["one"] * 9 + ["two"] * 9
         np.testing.assert_allclose([float(row["factor 2"]) for row in rows], result.F[:, 1], rtol=1e-4, atol=1e-6)
-    for said in ("What taking a factor out of 3 does", "3 (negative)", "Inside own_networks:make", "2 classes"):
+    for said in ("What taking a factor out of 3 does", "3 (negative)", "Inside own_networks:deep", "2 classes"):
         assert said in page
     assert "http" not in page
     first = json.loads((here / "out" / "rank-2" / "result.json").read_text())

@@ -9,33 +9,6 @@ from torch import nn
 
 from cnn_probe.networks.zoo import Normalised, load_function, load_model
 
-FACTORY = """
-import torch
-from torch import nn
-
-def make():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
-
-def halve(pictures):
-    return pictures / 2
-
-number = 3
-ready = make()
-
-def wrong():
-    return 5
-"""
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder with a module of the user's own in it, in which the command is typed."""
-    (tmp_path / "own_networks.py").write_text(FACTORY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
-    yield tmp_path
-    sys.modules.pop("own_networks", None)
-
 
 def test_a_factory_and_its_weights(here):
     path = list(sys.path)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 
 from cnn_probe.activations.passes.outputs import Step, read_path, written
 from cnn_probe.activations.passes.tracing import Traced
+from cnn_probe.system.names import described
 
 Choice = str | type[nn.Module] | Callable[[str, nn.Module], bool]
 Layers = Choice | Iterable[Choice] | None
@@ -92,11 +93,11 @@ def requests_of(layers: Any) -> list[Choice]:
     if isinstance(layers, str) or _is_choice(layers):
         return [layers]
     if isinstance(layers, Mapping | nn.Module | bytes) or not isinstance(layers, Iterable):
-        raise TypeError(f"{_WANTED}; got {_kind(layers)}")
+        raise TypeError(f"{_WANTED}; got {described(layers)}")
     requests = list(layers)
     for request in requests:
         if not (isinstance(request, str) or _is_choice(request)):
-            raise TypeError(f"{_WANTED}; among them is {_kind(request)}")
+            raise TypeError(f"{_WANTED}; among them is {described(request)}")
     return requests
 
 
@@ -139,7 +140,7 @@ def _forward(path: tuple[Step, ...], inside: Sequence[Traced]) -> tuple[Step, ..
     return steps
 
 
-def _refuse_nested(name: str, own: Sequence[Traced]) -> Traced:
+def _refuse_nested(name: str, own: Sequence[Traced]) -> NoReturn:
     ways = ", ".join(repr(one.output.name) for one in own if not one.fault) or "nothing in it is a tensor of samples"
     raise ValueError(f"layer {name!r} does not return one tensor; take one of what is in it: {ways}")
 
@@ -184,7 +185,3 @@ def _listed(traced: Sequence[Traced]) -> str:
     """Names of outputs that can be recorded, the first of them if there are many."""
     names = [one.output.name for one in traced if not one.fault]
     return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-
-
-def _kind(value: Any) -> str:
-    return f"the type {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -2,8 +2,7 @@
 
 from cnn_probe.activations.store.disk import Store
 from cnn_probe.activations.store.kept import Kept, RowStore, bytes_needed, kept_arrays
-from cnn_probe.activations.store.listing import Other, stores_in
 from cnn_probe.activations.store.memory import Memory
 from cnn_probe.activations.store.shifted import Shifted
 
-__all__ = ["Kept", "Memory", "Other", "RowStore", "Shifted", "Store", "bytes_needed", "kept_arrays", "stores_in"]
+__all__ = ["Kept", "Memory", "RowStore", "Shifted", "Store", "bytes_needed", "kept_arrays"]

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from cnn_probe.activations.store.array_file import ArrayFile, Damaged
 from cnn_probe.activations.store.kept import Beside, Kept, bytes_needed, kept_arrays, refuse_part
-from cnn_probe.activations.store.listing import Other, stores_in
 from cnn_probe.activations.store.manifest import MANIFEST, Manifest, key_of, pack, unpack
 from cnn_probe.activations.store.room import refuse_full, saying_what_is_kept
 from cnn_probe.activations.store.shifted import Shifted
@@ -250,10 +249,6 @@ class Store:
     def beside(self) -> dict[str, NDArray[Any]]:
         """Return what a finished store keeps beside the blocks, by name, in memory."""
         return {name: np.array(array) for name, array in self._maps().items() if not self._kept[name].block}
-
-    def others(self) -> list[Other]:
-        """Return the other stores in the folder: nothing deletes them."""
-        return [other for other in stores_in(self.path.parent) if other.path != self.path]
 
     def close(self) -> None:
         """Write to the disk what was committed, and let others write."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnn_probe.activations.planning import Layer
 from cnn_probe.activations.pooling import pooled_shape
-from cnn_probe.activations.signs import SIGN_RULES
 from cnn_probe.system.memory import available_memory
 
 SHARE = 0.5  # of the memory that is available: the network's batches, and the fit beside X, need room as well
@@ -40,40 +40,23 @@ class LayerBytes:
     mean: int
 
 
-def estimate(
-    shapes: Mapping[str, Sequence[int]],
-    n: int,
-    pools: Mapping[str, str],
-    signs: Mapping[str, str] | None = None,
-    channel_axes: Mapping[str, int] | None = None,
-) -> list[LayerBytes]:
-    """Return what n samples of each layer take.
-
-    Parameters
-    ----------
-    shapes : mapping of str to sequence of int
-        The output of each layer for one sample.
-    n : int
-        Number of samples; 1 where it is not known.
-    pools : mapping of str to {"whole", "mean", "max", "token"}
-        How each is to be pooled; "auto" is to be chosen before.
-    signs, channel_axes : mapping by layer, default=None
-        Rules for signs ("error"), axes of channels (1); of those that are left out, the defaults.
+def estimate(layers: Sequence[Layer], n: int) -> list[LayerBytes]:
+    """Return what n samples of each layer take; give 1 where the number is not known.
 
     Examples
     --------
-    >>> [(one.n_bytes, one.whole, one.mean) for one in estimate({"a": (64, 56, 56)}, 100, {"a": "mean"})]
+    >>> from cnn_probe.activations.passes.outputs import Output
+    >>> layer = Layer(Output("a", "a"), (64, 56, 56), "mean")
+    >>> [(one.n_bytes, one.whole, one.mean) for one in estimate([layer], 100)]
     [(25600, 80281600, 25600)]
     """
-    signs, axes = signs or {}, channel_axes or {}
     found = []
-    for layer, shape in shapes.items():
-        axis, blocks = axes.get(layer, 1), len(SIGN_RULES[signs.get(layer, "error")].signs)
+    for layer in layers:
         n_bytes, whole, mean = (
-            FLOAT32 * n * blocks * math.prod(pooled_shape(shape, rule, axis))
-            for rule in (pools[layer], "whole", "mean")
+            FLOAT32 * n * len(layer.blocks) * math.prod(pooled_shape(layer.shape, rule, layer.output.channel_axis))
+            for rule in (layer.pool, "whole", "mean")
         )
-        found.append(LayerBytes(layer, tuple(shape), pools[layer], n_bytes, whole, mean))
+        found.append(LayerBytes(layer.name, layer.shape, layer.pool, n_bytes, whole, mean))
     return found
 
 

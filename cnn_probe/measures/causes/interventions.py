@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnn_probe.activations.intervention import Edit, Fed, scores_after
+from cnn_probe.activations.intervention import Edit, scores_after
 from cnn_probe.activations.planning import Layer
 from cnn_probe.measures.causes.ablation import Ablation, Direction, effects_of, principal_direction
 from cnn_probe.probing.places import amounts_at_places
@@ -102,7 +102,9 @@ def ablate(
             progress(done, n or done)
 
     network, output = prepared.network, how.output
-    as_it_is = scores_after(network, _fed(prepared), output, [None], lambda returned, rows: probabilities(returned))[0]
+    as_it_is = scores_after(
+        network, prepared.batches(), output, [None], lambda returned, rows: probabilities(returned)
+    )[0]
     groups = np.argmax(as_it_is, axis=1) if labels is None else _checked(labels, as_it_is.shape)
     names = [str(i) for i in range(as_it_is.shape[1])] if class_names is None else list(class_names)
     if len(names) != as_it_is.shape[1]:
@@ -115,7 +117,7 @@ def ablate(
 
     def run(directions: Sequence[Direction]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         edits: list[Edit | None] = [None, *(amounts.without(direction) for direction in directions)]
-        found = scores_after(network, _fed(prepared), output, edits, own, progress=tell)
+        found = scores_after(network, prepared.batches(), output, edits, own, progress=tell)
         return found[:, :, 0], found[:, :, 1].astype(np.int64)
 
     principal = principal_direction(amounts.some_rows(), seed)
@@ -150,7 +152,7 @@ class _Amounts:
             return values
 
         network, output = self._prepared.network, self._how.output
-        first = [next(_fed(self._prepared))]
+        first = [next(self._prepared.batches())]
         scores_after(network, first, output, [keep], lambda _returned, rows: torch.zeros(rows.stop - rows.start, 1))
         return torch.cat(found)[:MOST_ROWS].numpy()
 
@@ -179,11 +181,6 @@ class _Amounts:
             return values.reshape(len(values), -1)
         axis = self._how.output.channel_axis
         return values.movedim(axis, -1).reshape(-1, values.shape[axis])
-
-
-def _fed(prepared: Prepared) -> Iterator[Fed]:
-    for batch in prepared.source.batches(prepared.batch_size):
-        yield batch.inputs, batch.keywords, batch.n
 
 
 def _softmax(returned: Any) -> Tensor:
