@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpu_tables import gpu
+from probe_tables import checkpoints, label_noise, recording, training_seeds, use
+
 from coupled_nmf import atomic_open
 
 ROOT = Path(__file__).parents[1]
@@ -113,47 +116,6 @@ def mu(figures: dict[str, Any]) -> Lines:
     return lines
 
 
-def recording(figures: dict[str, Any]) -> Lines:
-    """One line a way."""
-    lines = ["| recorded | against the bare pass, median (range) |", "| --- | --- |"]
-    for name, said in (("mean", "mean of each channel"), ("whole", "every number")):
-        own = figures[name]
-        lines.append(f"| {said} | {own['median']:.2f} ({own['min']:.2f}–{own['max']:.2f}) |")
-    return lines
-
-
-def label_noise(figures: dict[str, Any]) -> Lines:
-    """One line a data set and source."""
-    lines = [
-        "| data | judged by | precision at the number planted | average precision | cleanlab's, of its issues |",
-        "| --- " * 5 + "|",
-    ]
-    for data in ("digits", "mnist"):
-        for source, found in figures.get(data, {}).items():
-            cells = [span(found.get(name)) for name in ("precision", "ap", "cleanlab issues ap")]
-            lines.append(f"| {data} | {source} | {' | '.join(cells)} |")
-    return lines
-
-
-def checkpoints(figures: dict[str, Any]) -> Lines:
-    """One line a network that is held against the reference, one column a choice of blocks."""
-    blocks = [name for name in figures if name != "accuracy"]
-    lines = [f"| held against | {' | '.join(blocks)} |", "| --- " * (1 + len(blocks)) + "|"]
-    for other in figures[blocks[0]]:
-        cells = []
-        for name in blocks:
-            found = figures[name][other]
-            lost = found.get("classes lost") or []
-            cells.append(span(found["cosine"]) + (f", lost: {', '.join(map(str, lost))}" if lost else ""))
-        lines.append(f"| {other} | {' | '.join(cells)} |")
-    return lines
-
-
-def span(found: dict[str, float] | None) -> str:
-    """Median with the range."""
-    return "–" if found is None else f"{found['median']:.2f} ({found['min']:.2f}–{found['max']:.2f})"
-
-
 def memory(figures: dict[str, Any]) -> Lines:
     """One line a rank."""
     return ["| rank | beyond X, F and H, MB | of X |", "| --- " * 3 + "|"] + [
@@ -209,71 +171,6 @@ def sparse(figures: dict[str, Any]) -> Lines:
     return lines
 
 
-def gpu(figures: dict[str, Any]) -> Lines:
-    """The agreement, and two tables a workload."""
-    worst = max(figures["agreement"].values())
-    lines = [
-        f"The backends' factors differ by {worst:.0e} of the largest entry at most. "
-        f"The first fit takes {figures['first_fit_seconds']:.1f} s."
-    ]
-    for name in ("paper", "large"):
-        found = figures[name]
-        rows, columns = found["shape"]
-        if "skipped" in found:
-            lines += ["", f"**{rows:,} × {columns:,}**: not measured, since {found['skipped']}."]
-            continue
-        copied, multiplied = found["copy_gigabytes_per_second"]["max"], found["sgemm_teraflops"]["max"]
-        lines += [
-            "",
-            f"**{rows:,} × {columns:,}** ({found['data']}): copies {copied:,.0f} GB/s, sgemm {multiplied:.1f} TFlop/s; "
-            f"{found['rounds']} rounds.",
-            "",
-            *gpu_iterations(found["iterations"]),
-            "",
-            *gpu_torchnmf(found["torchnmf"]),
-        ]
-    return lines
-
-
-def gpu_iterations(entries: list[dict[str, Any]]) -> Lines:
-    """One line a solver and rank; what was not measured is a dash."""
-    head = "| solver, rank | iteration, ms | floor, ms | over its floor | plain CuPy | NumPy | TF32 | TF32's loss |"
-    lines = [head, "| --- " * 8 + "|"]
-    for entry in entries:
-        others = [times_of(entry["over_ours"].get(name)) for name in ("plain", "numpy", "tf32")]
-        difference = entry.get("tf32_loss_difference")
-        lines.append(
-            f"| {entry['solver']}, {entry['rank']} | {entry['milliseconds']['ours']['median']:.3f} | "
-            f"{entry['floor_milliseconds']:.3f} | {times_of(entry['over_floor'])} | {' | '.join(others)} | "
-            f"{'–' if difference is None else f'{difference:+.1e}'} |"
-        )
-    note = (
-        "Plain CuPy, NumPy and TF32 take so many times as long as ours in full precision; TF32's loss is against its."
-    )
-    return [*lines, "", note]
-
-
-def gpu_torchnmf(entries: list[dict[str, Any]]) -> Lines:
-    """One line a rank."""
-    lines = ["| rank | ours, s | torchnmf, s | ratio | ours above the best loss | torchnmf |", "| --- " * 6 + "|"]
-    for found in entries:
-        if "skipped" in found:
-            lines.append(f"| {found['rank']} | {found['skipped']} | | | | |")
-            continue
-        ours, peer = found["seconds"]["median"], found["peer_seconds"]["median"]
-        above = [100 * (found[key] - 1) for key in ("loss_over_best", "peer_loss_over_best")]
-        lines.append(
-            f"| {found['rank']} | {ours:.3f} | {peer:.3f} | {times_of(found['ratio'])} | "
-            f"{above[0]:.1f}% | {above[1]:.1f}% |"
-        )
-    return lines
-
-
-def times_of(found: dict[str, float] | None) -> str:
-    """Median with the range, as multiples."""
-    return "–" if found is None else f"{found['median']:.2f}× ({found['min']:.2f}–{found['max']:.2f})"
-
-
 TABLES = {
     "to_loss": to_loss,
     "path": path,
@@ -284,6 +181,8 @@ TABLES = {
     "recording": recording,
     "label_noise": label_noise,
     "checkpoints": checkpoints,
+    "training_seeds": training_seeds,
+    "use": use,
     "growth": growth,
     "planted": planted,
     "sparse": sparse,

@@ -142,7 +142,7 @@ def network_use(
     """Measure each block of a factorization beside an SVD, k-means and a separate NMF of the same rank.
 
     A low error says that few patterns are enough for these inputs, not that they are good ones: neat factors come out
-    of untrained networks too, often at a lower error. So give an untrained one beside it.
+    of untrained networks too, at times at a lower error. So give an untrained one beside it.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def of_seeds(digits):
 
 
 def test_beside_networks_of_other_seeds_a_class_removed_is_lost_and_no_other_and_of_all_classes_none(of_seeds, digits):
-    # Of the ten classes in turn, 21 of 40 such comparisons find the class (0, 2, 3, 4, 6 mostly; 1, 7, 8, 9 never).
+    # Not every class is found in this way, which benchmarks/training_seeds measures.
     a, *own = of_seeds["all"]
     H = a.model.block_components_["fc"]
     assert np.sum(H.max(axis=1) < 0.9 * H.sum(axis=1)) >= 3  # not one output each
