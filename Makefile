@@ -22,7 +22,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks
 
-# Networks of torchvision, and data that do not fit into memory: slower, and of no other code.
+# Networks of torchvision, networks compared, stores that are killed, data beyond memory: slower, of no other code.
 test-networks: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist worksteal tests/networks
 

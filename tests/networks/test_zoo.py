@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -99,6 +100,17 @@ def test_activations_are_those_of_a_plain_pass_bit_for_bit(name):
     for layer, values in plain(network, own, images, 2).items():
         whole = found[layer] - found[f"{layer} (negative)"]
         np.testing.assert_array_equal(whole, values.flatten(1).numpy(), err_msg=layer)
+
+
+@pytest.mark.filterwarnings("ignore:NOTE:UserWarning")
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "googlenet", "convnext_tiny"])
+def test_names_are_those_of_torchvision(name):
+    extraction = pytest.importorskip("torchvision.models.feature_extraction")
+    network = build(name).eval()
+    _, nodes = extraction.get_graph_node_names(network)
+    chosen = [layer.name for layer in prepare(network, pictures(name), negative="split", inputs=False).layers]
+    assert len(chosen) > 10
+    assert chosen == [node for node in nodes if re.search(r"relu|block\.4$", node)]
 
 
 @pytest.mark.filterwarnings("ignore:NOTE:UserWarning")
