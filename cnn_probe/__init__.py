@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnn_probe.networks.training import TrainingPlan, evaluate, train
     from cnn_probe.probing.probe import probe
     from cnn_probe.probing.result import ProbeResult
+    from cnn_probe.report.drawing import draw
 
 __all__ = [
     "Answers",
@@ -27,6 +28,7 @@ __all__ = [
     "ask",
     "build_network",
     "compare",
+    "draw",
     "evaluate",
     "load_dataset",
     "load_network",
@@ -46,6 +48,7 @@ _HOMES = {
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),
+    "cnn_probe.report.drawing": ("draw",),
     "cnn_probe.networks.training": ("TrainingPlan", "evaluate", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cnn_probe.activations.handover import to_host
+from cnn_probe.activations.signs import restore
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.causes.interventions import ablate
-from cnn_probe.measures.causes.travel import LinearHead, head_of, logits_of_factors
+from cnn_probe.measures.causes.travel import LinearHead, TakenApart, head_of, logits_of_factors, take_apart
 from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
 from cnn_probe.measures.label_errors import LabelErrors, label_errors
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
@@ -29,6 +30,7 @@ from cnn_probe.system.names import file_name
 from coupled_nmf import Blocks
 
 Progress = Callable[[int, int], None]
+TOP = 9  # inputs that are named of each factor: as many as make a square
 MOST_UNITS = 4096  # of a layer, of which all are compared with each other
 
 
@@ -71,7 +73,12 @@ class Answers:
     def patterns(self) -> Patterns:
         """Which inputs share each pattern; with labels, how it goes with them, beside chance."""
         return shared_patterns(
-            self.result.F, shares=self.shares, labels=self.labels, classes=self.class_names, seed=self.seed
+            self.result.F,
+            shares=self.shares,
+            labels=self.labels,
+            classes=self.class_names,
+            n_top=TOP,
+            seed=self.seed,
         )
 
     @cached_property
@@ -124,6 +131,33 @@ class Answers:
             return None
         found: NDArray[np.float64] = logits_of_factors(self.result, self.head) * self.result.F.mean(axis=0)[:, None]
         return found
+
+    def decision(self, number: int, other: int | None = None) -> TakenApart | None:
+        """One decision, split into what each factor adds to it, through the linear head; None if there is no such head.
+
+        Parameters
+        ----------
+        number : int
+            Of the input.
+        other : int, default=None
+            The class that the predicted one is held against; None for the second.
+
+        Raises
+        ------
+        ValueError
+            If there is no such input or class.
+        """
+        if not 0 <= number < len(self.result.F):
+            raise ValueError(f"number must be from 0 to {len(self.result.F) - 1}, got {number}")
+        if self.head is None or len(self.head.bias) < 2:
+            return None
+        if other is not None and not 0 <= other < len(self.head.bias):
+            raise ValueError(f"other must be from 0 to {len(self.head.bias) - 1}, got {other}")
+        how = self.result.layer(self.head.layer)
+        rows = {sign: np.asarray(self.X[name][number : number + 1]) for name, sign in how.blocks.items()}
+        minima = [self.result.minima[name] for name in how.blocks if name in self.result.minima]
+        activations = restore(rows, minima[0] if minima else None)[0]
+        return take_apart(self.result, self.head, activations, number, other=other)
 
     @cached_property
     def label_errors(self) -> dict[str, LabelErrors]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cnn_probe.activations.handover import current, to_host
 from cnn_probe.activations.planning import Layer, Plan
+from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import device_of, unwrapped
 from cnn_probe.probing.blocks import Block, Inputs, Shape
 from cnn_probe.probing.places import places_of
@@ -212,16 +213,29 @@ class ProbeResult:
 
     def places(self, data: Any, layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """As `where`, of all factors and several layers, by one pass: arrays (n, k, *places) by layer."""
+        prepared = self.prepare(data)
+        return self.places_in(prepared.batches(), layers, network=prepared.network, F=lambda: self.transform(data))
+
+    def places_in(
+        self,
+        batches: Iterable[Batch],
+        layers: Sequence[str],
+        *,
+        network: nn.Module,
+        F: Callable[[], NDArray[Any]],
+    ) -> dict[str, NDArray[np.float32]]:
+        """As `places`, of batches that were read, by the network that was probed; ``F()`` gives F of their samples."""
         how = [self.layer(name) for name in layers]
         pooled = [one for one in how if one.pool in ("mean", "max") and len(one.shape) > 1]
-        prepared = self.prepare(data)
         found: dict[str, NDArray[np.float32]] = {}
         if pooled:
-            found = places_of(prepared.network, prepared.batches(), pooled, self.model, self.minima)
+            found = places_of(network, batches, pooled, self.model, self.minima)
         if len(pooled) < len(how):
-            F = self.transform(data)
+            amounts = F()
             patterns = {one.name: self._pattern(one) for one in how if one.name not in found}
-            found |= {name: np.einsum("nk,k...->nk...", F, own).astype(np.float32) for name, own in patterns.items()}
+            found |= {
+                name: np.einsum("nk,k...->nk...", amounts, own).astype(np.float32) for name, own in patterns.items()
+            }
         return {name: found[name] for name in layers}
 
     def _pattern(self, how: Layer) -> NDArray[Any]:

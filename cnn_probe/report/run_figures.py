@@ -16,7 +16,7 @@ from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.lettering import entitle
-from cnn_probe.report.pattern_figures import show
+from cnn_probe.report.plots.grid import show
 from cnn_probe.system.names import file_name, shown
 
 EXAMPLES = 8  # images beside each factor

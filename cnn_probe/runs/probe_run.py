@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Subset
 
 from cnn_probe.activations.store.estimates import size
-from cnn_probe.data.images import ImageSet
 from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.measures.answers import Answers, ask
 from cnn_probe.measures.causes.ablation import Ablation
-from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.measures.table import Table
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, factor, refuse
 from cnn_probe.probing.recording import estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
-from cnn_probe.report.figures import latent_images
-from cnn_probe.report.pattern_figures import MOST_ROWS, chosen, inputs_with_heat, walk
+from cnn_probe.report.drawing import draw
 from cnn_probe.report.probe_page import ProbedRank, write_probe_page
 from cnn_probe.report.run_figures import png
 from cnn_probe.system.locks import only_one
@@ -128,12 +123,12 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
                 seed=plan.seed,
                 recorded=recorded,
             )
-            drawn = pictures_of(asked, plan.data)
-            for name, content in drawn.items():
-                write_bytes(folder / name, content)
             for name, table in {"inputs": _inputs(result, plan.data), **_tables(asked, full=plan.full)}.items():
                 table.to_csv(folder / f"{name}.csv")
             found = None if plan.ablate is None else _ablation(asked, plan, rank, progress)
+            drawn = pictures_of(asked, full=plan.full, ablation=found)
+            for name, content in drawn.items():
+                write_bytes(folder / name, content)
             probed.append(ProbedRank.of(asked, rank, folder.relative_to(out), drawn, found, full=plan.full))
             say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
         return write_probe_page(probed, prepared, plan.model, plan.data, out, notice=say)
@@ -155,49 +150,9 @@ def _ablation(asked: Answers, plan: ProbePlan, rank: int, progress: Progress) ->
     )
 
 
-def pictures_of(asked: Answers, data: PictureFolder) -> dict[str, bytes]:
+def pictures_of(asked: Answers, *, full: bool = False, ablation: Ablation | None = None) -> dict[str, bytes]:
     """The drawings of one result, PNG by file name."""
-    result, recorded = asked.result, asked.recorded
-    k = min(result.F.shape[1], MOST_ROWS)
-    top = asked.patterns.top[:k]
-    flat = np.unique(top)
-    batch = recorded.prepared.source.picked(flat.tolist())
-    assert batch.pictures is not None, "a folder of pictures gives some"
-    places = np.searchsorted(flat, top)
-    drawn = batch.pictures.numpy()[places]
-    with_places = [layer.name for layer in result.how if len(layer.shape) > 1]
-    heat = result.places(ImageSet(batch.pictures), chosen(with_places)) if with_places else {}
-    maps = {name: _maps(values) for name, values in heat.items()}
-    own = {name: np.stack([values[places[i], i] for i in range(k)]) for name, values in maps.items()}
-    latent = _latent(result)
-    last = with_places[-1] if with_places else ""
-    drawings = {"inputs.png": png(inputs_with_heat(drawn, own.get(last), top, last))}
-    if own:
-        means = {name: values.mean(axis=1) for name, values in own.items()}
-        drawings["walk.png"] = png(walk(latent, means, asked.shares))
-    if latent is not None:
-        use = None if result.labels is None else class_use(result.F, result.labels, len(data.class_names))
-        drawings["latent-images.png"] = png(latent_images(latent, use, data.class_names))
-    return drawings
-
-
-def _latent(result: ProbeResult) -> NDArray[Any] | None:
-    return result.latent_images if any(name.startswith("pixels") for name in result.shapes) else None
-
-
-def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Amounts at places as maps (n, k, h, w): tokens are laid out as a square, without a first that is of no place."""
-    n, k = values.shape[:2]
-    if values.ndim == 4:
-        return values
-    if values.ndim > 4:
-        return values.reshape(n, k, -1, values.shape[-1])
-    tokens = values.shape[2]
-    side = round(np.sqrt(tokens - 1))
-    if side * side == tokens - 1 and side > 1:  # the first is the class token's
-        return values[:, :, 1:].reshape(n, k, side, side)
-    side = round(np.sqrt(tokens))
-    return values.reshape(n, k, side, side) if side * side == tokens else values[:, :, None]
+    return {f"{name}.png": png(figure) for name, figure in draw(asked, full=full, ablation=ablation).items()}
 
 
 def _inputs(result: ProbeResult, data: PictureFolder) -> Table:

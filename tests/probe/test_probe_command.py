@@ -59,7 +59,8 @@ def test_from_a_folder_to_a_page(here, photos, capsys):
 def test_networks_without_places_and_pictures_that_are_not_factored(here, photos):
     assert cli.main(command(photos, "--ranks", "2", "--inputs", "none", model="own_networks:flat")) == 0
     drawn = {path.name for path in (here / "out" / "rank-2").glob("*.png")}
-    assert drawn == {"inputs.png"}
+    answers = ("inputs", "walk", "atlas", "decisions", "units", "residuals")
+    assert drawn == {f"{name}.png" for name in answers}, "no latent images"
     assert "What each factor adds to the outputs" in (here / "out" / "index.html").read_text()
 
 

@@ -1,0 +1,1 @@
+"""One picture an answer: what was measured in, a matplotlib figure out."""

@@ -1,0 +1,77 @@
+"""How many units of each layer are dead, redundant and of one class, and how often they are active."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cnn_probe.measures.units import LayerUnits, Units
+from cnn_probe.report.lettering import entitle, letter_all
+from cnn_probe.report.plots.grid import OTHER, THIRD, chosen, open_axes
+
+MOST_BLOCKS = 30
+LEVELS = 101
+KINDS = (
+    ("dead", "#333333", ""),
+    ("redundant", OTHER, "////"),
+    ("of one class", THIRD, "...."),
+    ("others", "#cfe3f1", ""),
+)
+
+
+def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
+    """Each block's units by what they are, each once, and their rates of activity, sorted.
+
+    Parameters
+    ----------
+    units : mapping of str to LayerUnits
+        As of `Answers.units`; channels where there are some with places, else neurons.
+    """
+    drawn = {name: units[name].channels or units[name].neurons for name in chosen(list(units), MOST_BLOCKS)}
+    names, style = letter_all([f"{name} ({len(own.rate)})" for name, own in drawn.items()], width=44)
+    figure = Figure(figsize=(10, 0.36 * len(drawn) + 1.5), layout="constrained")
+    parts, rates = figure.subplots(1, 2)
+    rows = np.arange(len(drawn))
+    counts = np.array([_counts(own) for own in drawn.values()])
+    left = np.zeros(len(drawn))
+    for (kind, colour, hatch), count in zip(KINDS, counts.T, strict=True):
+        width = count / counts.sum(axis=1)
+        parts.barh(rows, width, left=left, color=colour, hatch=hatch, edgecolor="white", label=kind)
+        for row, (number, part) in enumerate(zip(count, width, strict=True)):
+            if kind != "others" and part > 0.05:
+                box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.9}
+                parts.text(left[row] + part / 2, row, str(number), ha="center", va="center", fontsize=7, bbox=box)
+        left += width
+    parts.set_yticks(rows, names, fontsize=8, **style)
+    parts.set_ylim(len(drawn) - 0.5, -0.5)
+    parts.set(xlim=(0, 1), xlabel="part of the units (counted once each, in this order)")
+    entitle(parts, "What the units are", size=10)
+    figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
+    sorted_rates = np.stack([np.quantile(own.rate, np.linspace(1, 0, LEVELS)) for own in drawn.values()])
+    image = rates.imshow(
+        sorted_rates,
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=(0, 100, len(drawn) - 0.5, -0.5),
+    )
+    first = next(iter(drawn.values()))
+    rates.set_yticks([])
+    rates.set_xlabel("% of the units, the most active first")
+    entitle(rates, f"Part of the {first.n_inputs} inputs that each is active for", size=10)
+    figure.colorbar(image, ax=rates)
+    open_axes(parts)
+    return figure
+
+
+def _counts(own: Units) -> list[int]:
+    """Units that are dead; else redundant; else of one class; none of these."""
+    dead = own.dead
+    redundant = own.redundant & ~dead
+    of_one = np.zeros_like(dead) if own.of_class is None else own.of_class.of_one & ~dead & ~redundant
+    found = [int(which.sum()) for which in (dead, redundant, of_one)]
+    return [*found, len(dead) - sum(found)]

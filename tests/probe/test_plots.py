@@ -1,0 +1,186 @@
+"""Every answer is drawn, of any network and data, and what is drawn is what was measured."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from torch import nn
+
+from cnn_probe import ImageSet, ask, compare, draw, probe
+from cnn_probe.measures.comparing.stability import factor_stability
+from cnn_probe.measures.patterns.channels import channel_maps, channel_shares, lift
+from cnn_probe.report.plots.causes import causes_figure
+from cnn_probe.report.plots.comparison import comparison_figure
+from cnn_probe.report.plots.residuals import residuals_figure
+from cnn_probe.report.plots.stability import stability_figure
+from cnn_probe.report.plots.units import units_figure
+from cnn_probe.report.plots.use import network_use_figure
+
+IMAGES = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(40) % 3
+NAMES = ["cat", "</script>$x$", "\u05d0" * 60]
+ALWAYS = {"units", "residuals", "walk", "atlas"}
+
+
+def seeded(*modules):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for module in modules:
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return nn.Sequential(*modules)
+
+
+def whole():
+    return seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 30, 3), nn.ReLU(), nn.Flatten(), nn.Linear(480, 3))
+
+
+def pooled():
+    return seeded(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 40))
+
+
+def split():
+    return seeded(nn.Flatten(), nn.Linear(192, 7), nn.GELU(), nn.Linear(7, 3))
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = seeded(nn.Linear(5, 8), nn.ReLU())
+
+    def forward(self, tokens):
+        return self.first(tokens).mean(dim=1)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    labelled = ImageSet(IMAGES, LABELS)
+    return ask(probe(whole(), labelled, n_components=4), labelled, labels=LABELS.numpy(), class_names=NAMES)
+
+
+@pytest.fixture(scope="module")
+def figures(answers):
+    return draw(answers, full=True, ablation=answers.causes(n_shuffles=20))
+
+
+def test_each_answer_has_its_figure(figures):
+    assert list(figures) == [
+        *("latent-images", "inputs", "walk", "atlas", "decisions", "causes"),
+        *("units", "residuals", "labels", "use", "stability"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "data", "how", "lacking"),
+    [
+        (pooled(), IMAGES, {"pool": "mean"}, set()),
+        (pooled(), IMAGES, {"pool": "max", "inputs": False}, {"latent-images", "decisions"}),
+        (split(), IMAGES, {"negative": "split"}, set()),
+        (split(), IMAGES, {"negative": "shift"}, set()),
+        (whole(), IMAGES, {"layers": ["1"]}, {"decisions"}),
+        (Tokens(), torch.rand(40, 6, 5), {"inputs": False}, {"latent-images", "inputs", "decisions"}),
+        (Tokens(), torch.rand(40, 6, 5), {"inputs": False, "pool": "token"}, {"latent-images", "inputs", "decisions"}),
+    ],
+    ids=["pooled", "no pixels", "split", "shift", "no head", "tokens", "by token"],
+)
+def test_any_network_is_drawn_without_labels(made, data, how, lacking):
+    drawn = draw(ask(probe(made, data, n_components=3, **how), data))
+    assert set(drawn) >= ALWAYS
+    assert set(drawn) == {"latent-images", "inputs", "decisions", *ALWAYS} - lacking
+    for figure in drawn.values():
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+@pytest.mark.parametrize("k", [1, 25])
+def test_few_and_many_factors_are_drawn(k):
+    drawn = draw(ask(probe(whole(), IMAGES, n_components=k, max_iter=5, tol=0), IMAGES))
+    for figure in drawn.values():
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+def test_what_is_written_lies_within_the_figures(figures):
+    for name, figure in figures.items():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for ax in figure.axes:
+            if not ax.axison:
+                continue
+            for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
+                box = text.get_window_extent(canvas.get_renderer())
+                inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+                assert not text.get_text() or inside, (name, text.get_text())
+
+
+def test_bars_of_a_decision_add_up_to_its_margin(figures, answers):
+    middle = figures["decisions"].axes[1]
+    heights = [bar.get_height() for bar in middle.patches]
+    margin = np.diff(np.sort(answers.result.scores, axis=1)[:, -2:], axis=1).min()
+    assert sum(heights) == pytest.approx(margin, abs=1e-4)
+    assert len(heights) == 4 + 2, "four factors, what is left, and the bias"
+
+
+def test_a_decision_is_refused_for_what_is_not_there(answers):
+    with pytest.raises(ValueError, match="number must be from 0 to 39, got 40"):
+        answers.decision(40)
+    with pytest.raises(ValueError, match="other must be from 0 to 2, got 3"):
+        answers.decision(0, other=3)
+
+
+def test_causes_are_drawn_as_measured(answers):
+    found = answers.causes(n_shuffles=20)
+    figure = causes_figure(found)
+    present = np.flatnonzero(found.n_inputs)
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), 100 * found.change[:, present])
+    said = [text.get_text() for text in figure.axes[1].texts]
+    assert [text.startswith("causes") for text in said] == found.causes.tolist()
+
+
+def test_units_are_counted_once_each(answers):
+    figure = units_figure(answers.units)
+    widths = np.array([[bar.get_width() for bar in kind] for kind in figure.axes[0].containers])
+    np.testing.assert_allclose(widths.sum(axis=0), 1)
+    dead = [own.channels.dead.mean() for own in answers.units.values()]
+    np.testing.assert_allclose(widths[0], dead)
+
+
+def test_errors_are_drawn_as_measured(answers):
+    figure = network_use_figure(answers.use)
+    drawn = {line.get_label(): line.get_xdata() for line in figure.axes[0].get_lines()}
+    expected = [block.svd_floor for block in (*answers.use.blocks, answers.use.together)]
+    np.testing.assert_allclose(drawn["least of any (SVD)"], expected)
+
+
+def test_a_worst_input_that_is_far_off_does_not_hide_the_others(answers):
+    found = answers.residuals
+    found.by_block[3, 0] = 1e6
+    figure = residuals_figure(found, found.worst(2), None, ["a", "b"])
+    assert figure.axes[0].get_xlim()[1] < 10
+    assert "1e+06 " in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_stability_is_drawn_without_halves(answers):
+    found = factor_stability(answers.X, answers.result.model, answers.result.F, n_starts=2, n_splits=0)
+    figure = stability_figure(found)
+    assert [text.get_text() for text in figure.axes[0].texts] == list(found.verdicts)
+
+
+def test_a_comparison_is_drawn_with_its_verdicts(answers):
+    other = probe(pooled(), ImageSet(IMAGES, LABELS), n_components=3)
+    starts = [np.random.default_rng(i).random((40, 4)) for i in range(3)]
+    found = compare(answers.result, other, starts_a=starts, X_a=answers.X)
+    figure = comparison_figure(found, ("a $name$", "the other"))
+    figure.savefig(io.BytesIO(), format="png", dpi=30)
+    verdicts = [text.get_text() for text in figure.axes[1].texts]
+    assert verdicts == list(found.table()["verdict"])
+
+
+def test_shares_of_channels_are_of_the_squares_of_their_components(answers):
+    maps = channel_maps(answers.result)
+    shares = channel_shares(maps)
+    assert {name: own.shape for name, own in maps.items()} == {"1": (4, 4, 6, 6), "3": (4, 30, 4, 4)}
+    H = answers.result.model.block_components_["3"].reshape(4, 30, 16).astype(np.float64)
+    expected = (H**2).sum(axis=2) / (H**2).sum(axis=(1, 2))[:, None]
+    np.testing.assert_allclose(shares["3"], expected)
+    np.testing.assert_allclose(lift(shares["3"]).mean(axis=0)[shares["3"].mean(axis=0) > 0], 1)
