@@ -49,6 +49,8 @@ class Answers:
     recorded : Recorded
         The inputs, recorded again.
     seed : int
+    untrained : Answers or None
+        Of the same network, untrained: what stands beside answers that could flatter.
     """
 
     result: ProbeResult
@@ -57,6 +59,7 @@ class Answers:
     class_names: Sequence[str] | None
     recorded: Recorded
     seed: int = 0
+    untrained: Answers | None = None
 
     @property
     def X(self) -> Blocks:
@@ -112,7 +115,8 @@ class Answers:
     @cached_property
     def use(self) -> NetworkUse:
         """How much of the network is used, beside an SVD, k-means, and a separate factorization of each block."""
-        return network_use(self.X, self.result.model, self.result.F, random_state=self.seed)
+        beside = None if self.untrained is None else self.untrained.use
+        return network_use(self.X, self.result.model, self.result.F, untrained=beside, random_state=self.seed)
 
     @cached_property
     def stability(self) -> FactorStability:
@@ -218,6 +222,7 @@ def ask(
     class_names: Sequence[str] | None = None,
     seed: int = 0,
     recorded: Recorded | None = None,
+    untrained: Answers | None = None,
     progress: Progress | None = None,
 ) -> Answers:
     """Ask a result what it says of its inputs.
@@ -236,6 +241,9 @@ def ask(
         Of permutations, shuffles and further starts.
     recorded : Recorded, default=None
         What was recorded of these inputs, if it is there: nothing is recorded again.
+    untrained : Answers, default=None
+        Of the same network, untrained, asked of the same inputs: `Answers.use` and `draw` set it beside, since neat
+        factors come out of untrained networks too.
     progress : callable(n_done, n), default=None
         Called after each batch that is recorded.
 
@@ -246,7 +254,8 @@ def ask(
     Raises
     ------
     ValueError
-        If the result has no network, the inputs are others, or labels do not fit them.
+        If the result has no network, the inputs are others, labels do not fit them, or ``untrained`` is of other inputs
+        or layers.
 
     Examples
     --------
@@ -273,4 +282,18 @@ def ask(
     codes = None if labels is None else np.asarray(labels)
     if codes is not None and (codes.shape != (len(result.F),) or codes.dtype.kind not in "iu"):
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
-    return Answers(result, data, codes, class_names, again, seed)
+    if untrained is not None:
+        _refuse_other(untrained.result, result)
+    return Answers(result, data, codes, class_names, again, seed, untrained)
+
+
+def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:
+    first, second = result.provenance.get("data"), untrained.provenance.get("data")
+    if first != second:
+        raise ValueError(
+            f"untrained is of other inputs: their fingerprint is {second}, not {first}; probe it on the same"
+        )
+    if untrained.shapes != result.shapes:
+        raise ValueError(
+            f"untrained has other layers: {untrained}, not {result}; probe a network of the same shape in the same way"
+        )

@@ -49,7 +49,8 @@ def draw(
     dict of str to Figure
         What there is of ``latent-images``, ``inputs``, ``walk``, ``atlas``, ``decisions``, ``causes``, ``units``,
         ``residuals``, ``labels``, ``use``, ``stability`` and ``comparison``: no latent images where no pictures were
-        factored, no decisions where no linear layer follows.
+        factored, no decisions where no linear layer follows. Of answers with an untrained network beside them also
+        ``untrained-latent-images`` and ``untrained-walk``.
 
     Examples
     --------
@@ -76,6 +77,12 @@ def draw(
         "stability": lambda: stability_figure(answers.stability) if full else None,
         "comparison": lambda: None if comparison is None else comparison_figure(comparison),
     }
+    if answers.untrained is not None:
+        other = Material(answers.untrained)
+        drawings |= {
+            "untrained-latent-images": lambda: _latent(other),
+            "untrained-walk": lambda: walk_figure(_walk(other, False, None)),
+        }
     figures = {name: make() for name, make in drawings.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -164,7 +171,8 @@ def _classes(material: Material) -> Bars | None:
         found[name] = 100.0 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n_outputs = None if result.scores is None else result.scores.shape[1]
     names = [material.class_name(one, n_outputs if "true" not in known else None) for one in classes.tolist()]
-    return Bars(f"% of its inputs, by {' and '.join(known)} class", names, found)
+    which = "" if len(known) > 1 else f"{next(iter(known))} "
+    return Bars(f"% of its inputs, by {which}class", names, found)
 
 
 def _note(asked: Answers, factor: int, full: bool, ablation: Ablation | None) -> str:
