@@ -74,6 +74,12 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--model", required=True, help="torchvision:resnet18, timm:NAME, or package.module:factory")
     add("--weights", type=Path, help="a file with the network's state; nothing in it is run")
     add("--random", action="store_true", help="random weights are meant")
+    add(
+        "--against",
+        metavar="WHAT",
+        help="a second network, probed in the same way and compared: random (the same model, untrained), a file of "
+        "weights for the same model, MODEL=FILE, or MODEL=random",
+    )
     add("--data", type=Path, required=True, help="a folder of pictures, or of a folder of them for each class")
     add("--image-size", type=Number("a size", 1, MOST_PIXELS), default=224, help="pixels a side (default: 224)")
     add("--grey", action="store_true", help="one channel, not three")
@@ -85,6 +91,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--ablate", type=Number("a number of pictures", 1, MOST_BATCH), help="pictures to see what factors cause with")
     add("--full", action="store_true", help="also how much is used, what holds and which labels look wrong: more fits")
     add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
+    add("--resume", action="store_true", help="go on from what is finished: no rank that is there is fitted again")
     add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
     add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     add("--ranks", type=Numbers("a rank", 1, MOST_RANK), default=(10,), help="e.g. 10,20,30 (default: 10)")

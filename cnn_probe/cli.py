@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _remove_empty(missing)
         return 2
     except KeyboardInterrupt:
-        on = "--store keeps what is recorded" if args.command == "probe" else "--resume goes on from there"
-        tell(f"cnn-probe: interrupted; what was finished is kept, {on}")
+        more = ", --store keeps what is recorded, too" if args.command == "probe" else ""
+        tell(f"cnn-probe: interrupted; what was finished is kept, --resume goes on from there{more}")
         return 130
     return 0
 
@@ -183,8 +183,8 @@ def _run(args: argparse.Namespace) -> None:
 
 def _probe(args: argparse.Namespace) -> None:
     from cnn_probe.data.picture_folder import PictureFolder
-    from cnn_probe.networks.zoo import load_function, load_model
-    from cnn_probe.runs.probe_run import ProbePlan, run_probe
+    from cnn_probe.runs.probe_plan import ProbePlan
+    from cnn_probe.runs.probe_run import run_probe
     from cnn_probe.system.bars import Bar, say
 
     inputs = {"all": True, "none": False}.get(args.inputs, args.inputs)
@@ -193,13 +193,7 @@ def _probe(args: argparse.Namespace) -> None:
     if isinstance(inputs, str) or (type(inputs) is int and inputs < 1):
         raise ValueError(f"--inputs must be all, none, or a number of pixels, got {args.inputs!r}")
     data = PictureFolder(args.data, args.image_size, channels=1 if args.grey else 3)
-    model = load_model(args.model, args.weights, random=args.random)
-    if args.preprocess is not None:
-        model = replace(model, preprocess=load_function(args.preprocess))
-    try:
-        model.network.to(args.device)
-    except (RuntimeError, AssertionError) as error:  # PyTorch has many ways to say that there is no such device
-        raise ValueError(f"--device {args.device} cannot be: {str(error).splitlines()[0]}") from error
+    model, against = _networks(args)
     plan = ProbePlan(
         model=args.model,
         data=data,
@@ -219,10 +213,31 @@ def _probe(args: argparse.Namespace) -> None:
     )
     bar = Bar()
     try:
-        page = run_probe(model, plan, args.out, progress=bar, say=say)
+        page = run_probe(model, plan, args.out, against=against, resume=args.resume, progress=bar, say=say)
     finally:
         bar.close()
     say(f"page: {page}")
+
+
+def _networks(args: argparse.Namespace) -> tuple[Any, Any]:
+    """The network to be probed, and the one that it is held against, or None: fed and placed as is asked for."""
+    from cnn_probe.networks.zoo import load_function, load_model
+    from cnn_probe.runs.against_run import load_against
+
+    model, against = load_model(args.model, args.weights, random=args.random), None
+    if args.against is not None:
+        against = load_against(args.against, model, args.model, first_is_random=args.random)
+    if args.preprocess is not None:
+        function = load_function(args.preprocess)
+        model = replace(model, preprocess=function)
+        if against is not None:
+            against = replace(against, model=replace(against.model, preprocess=function))
+    try:
+        for one in [model] if against is None else [model, against.model]:
+            one.network.to(args.device)
+    except (RuntimeError, AssertionError) as error:  # PyTorch has many ways to say that there is no such device
+        raise ValueError(f"--device {args.device} cannot be: {str(error).splitlines()[0]}") from error
+    return model, against
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Normalised:
         return f"Normalised({self.mean}, {self.std})"
 
 
-def load_model(name: str, weights: str | Path | None = None, *, random: bool = False) -> Model:
+def load_model(name: str, weights: str | Path | None = None, *, random: bool = False, seed: int = 0) -> Model:
     """Build a network and give it its weights.
 
     Parameters
@@ -62,6 +62,8 @@ def load_model(name: str, weights: str | Path | None = None, *, random: bool = F
         executed. What a factory returns may have its weights already.
     random : bool, default=False
         Random weights are meant.
+    seed : int, default=0
+        Of weights that are drawn, which are the same whenever they are asked for.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def load_model(name: str, weights: str | Path | None = None, *, random: bool = F
     if home in HUBS and weights is None and not random:
         raise ValueError(f"model {name!r} has no weights: name a file of them, or say that random ones are meant")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # random weights are the same ones whenever they are asked for
+        torch.manual_seed(seed)
         model = _HOMES.get(home, _of_factory)(home, of)
     if weights is not None:
         _load_state(model.network, Path(weights).expanduser())
@@ -112,8 +114,9 @@ def _of_timm(home: str, name: str) -> Model:
 
 
 def _of_factory(home: str, name: str) -> Model:
+    seed = torch.initial_seed()
     factory = _named(home, name)
-    torch.manual_seed(0)  # again: the module may have drawn while it was imported, which it is once
+    torch.manual_seed(seed)  # again: the module may have drawn while it was imported, which it is once
     network = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     if not isinstance(network, nn.Module):
         raise ValueError(f"{home}:{name} gives a {type(network).__name__}, not a torch.nn.Module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnn_probe.activations.store.estimates import size
 from cnn_probe.measures.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.table import Table
 from cnn_probe.measures.units import LayerUnits
 from cnn_probe.probing.recording import Prepared, estimate_of
@@ -20,6 +21,7 @@ from cnn_probe.report.page import template
 from cnn_probe.report.standing import Mark, put_page
 
 ENDS = 3  # outputs that are named at either end
+BESIDE = ("latent-images.png", "inputs.png", "walk.png")  # pictures that could flatter
 WORST = 10  # pictures that are named: the least explained
 
 CAPTIONS = {
@@ -67,6 +69,61 @@ class LayerSummary:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What the page says of a rank beside the same of a second network; ``a`` is the network of the page.
+
+    Attributes
+    ----------
+    factors, errors : Table
+        As of `Comparison`.
+    dead : list of (str, int, int, int, int)
+        Of each block of a layer of both: its units, and how many are dead in a alone, in b alone, in both.
+    skipped : dict of str to str
+        Blocks of which the units are not compared: why.
+    by_chance : float
+        How many factors would be beyond the spread were the networks one.
+    n_own, n_across : int
+        Other starts of each network, and fits of the other one.
+    beside : dict of str to str
+        Pictures of the second network, by their names: where they lie.
+    """
+
+    factors: Table
+    errors: Table
+    dead: list[tuple[str, int, int, int, int]]
+    skipped: Mapping[str, str]
+    by_chance: float
+    n_own: int
+    n_across: int
+    accuracies: tuple[float | None, float | None]
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, found: Comparison, accuracies: tuple[float | None, float | None], pictures: Sequence[tuple[str, str]]
+    ) -> Compared:
+        """Of a comparison, and of the second network's pictures: where they lie, and their captions."""
+        units = found.units
+        return cls(
+            factors=found.table(),
+            errors=found.errors.table(),
+            dead=[]
+            if units is None
+            else [(name, rates.shape[1], *map(int, units.dead(name))) for name, rates in units.rates.items()],
+            skipped={} if units is None else units.skipped,
+            by_chance=found.expected_by_chance,
+            n_own=len(found.a.own),
+            n_across=len(found.a.across),
+            accuracies=accuracies,
+            beside={Path(file).name: file for file, _ in pictures if Path(file).name in BESIDE},
+        )
+
+    def count(self, verdict: str) -> int:
+        """How many factors, or pairs of them, have a verdict."""
+        return self.factors["verdict"].count(verdict)
+
+
+@dataclass(frozen=True)
 class ProbedRank:
     """What the page says of one rank."""
 
@@ -85,6 +142,7 @@ class ProbedRank:
     verdicts: tuple[str, ...] | None
     pictures: list[tuple[str, str]]
     provenance: dict[str, Any]
+    compared: Compared | None = None
 
     @classmethod
     def of(
@@ -122,13 +180,20 @@ def _extremes(row: NDArray[Any]) -> list[tuple[int, float]]:
     return [(int(i), float(row[i])) for i in ends]
 
 
+def mark_of_probe(request: Mapping[str, Any]) -> Mark:
+    """What the page of a request's results is known by; ``request`` as of `write_probe_page`."""
+    return Mark.of("probe", request["data"], {name: request[name] for name in sorted({*request} - {"data"})})
+
+
 def write_probe_page(
     probed: Sequence[ProbedRank],
     prepared: Prepared,
+    request: Mapping[str, Any],
     model: str,
     data: Any,
     out: Path,
     *,
+    against: str | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``index.html`` and return its path.
@@ -139,27 +204,30 @@ def write_probe_page(
         At least one.
     prepared : Prepared
         What was recorded.
+    request : dict
+        What all of them were asked for.
     model : str
         The network's name.
     data : PictureFolder
     out : Path
         The folder that the results lie in.
+    against : str, default=None
+        What the second network is, if there is one.
     notice : callable, default=None
         As of `put_page`.
     """
-    origin = probed[0].provenance
-    names = [layer.name for layer in prepared.layers]
-    mark = Mark.of("probe", origin["data"], {"network": origin["network"], "layers": names})
+    mark = mark_of_probe(request)
     page = template("probe.html.jinja")
     taken = [size(one.n_bytes) for one in estimate_of(prepared)]
     layers = list(zip(prepared.layers, taken, strict=True))
 
     def render(links: str) -> str:
         return page.render(
-            probed=probed,
+            probed=sorted(probed, key=lambda one: one.rank),
             layers=layers,
             skipped=prepared.skipped,
             model=model,
+            against=against,
             data=data,
             n=len(data),
             mark=mark,

@@ -17,7 +17,7 @@ INDEX = "index.html"
 KEPT = {
     "run": "results of the seeds and ranks that are made now as well, others are kept",
     "study": "its finished networks are kept",
-    "probe": "its results are made anew",
+    "probe": "results of the ranks that are made now as well, others are kept",
 }
 Notice = Callable[[str], None]
 

@@ -1,4 +1,4 @@
-"""What a run leaves in a folder beside the result: pictures, and the mark that it is finished and whole."""
+"""What a run leaves in a folder beside the result: pictures, tables, and the mark that all is finished and whole."""
 
 from __future__ import annotations
 
@@ -14,16 +14,49 @@ from cnn_probe.system.parts import MANIFEST, write_bytes
 REQUEST = "request.json"
 
 
-def finish(folder: Path, request: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
-    """Put pictures beside the result that was saved to a folder and, last, the mark: what was asked for, and digests.
+def finish(folder: Path, request: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """Put pictures and tables beside the result that was saved to a folder and, last, the mark: request and digests.
 
-    The mark names the result by its digest, so that a new result never goes with the mark of an old one.
+    The mark names the result by its digest, so that a new result never goes with the mark of an old one. What an
+    earlier mark named and this one does not is of another result, and removed.
     """
-    for name, content in pictures.items():
-        write_bytes(folder / name, content)
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in pictures.items()}
-    files = {MANIFEST: _digest(folder / MANIFEST), **digests}
-    write_bytes(folder / REQUEST, json.dumps({"request": request, "files": files}, indent=1).encode())
+    former = _named(folder)
+    digests = _written(folder, files)
+    _mark(folder, request, {MANIFEST: _digest(folder / MANIFEST), **digests})
+    for name in former - {MANIFEST, REQUEST, *files}:
+        (folder / name).unlink(missing_ok=True)
+
+
+def add(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put more beside what is finished in a folder, under its mark; killed here, a process leaves that as it was.
+
+    Raises
+    ------
+    ValueError
+        If nothing is finished there.
+    """
+    marked = _read_mark(folder)
+    if marked is None:
+        raise ValueError(f"nothing is finished in {folder}")
+    others = {name: digest for name, digest in marked["files"].items() if name not in files}
+    if len(others) < len(marked["files"]):
+        _mark(folder, marked["request"], others)  # not in the mark while they change
+    _mark(folder, marked["request"], others | _written(folder, files))
+
+
+def read_added(folder: Path, name: str) -> bytes | None:
+    """Return a file that is finished in a folder; None if there is none of that name.
+
+    Raises
+    ------
+    ValueError
+        If it is not whole any more.
+    """
+    marked = _read_mark(folder)
+    if marked is None or name not in marked["files"]:
+        return None
+    _refuse_other(folder / name, marked["files"][name])
+    return (folder / name).read_bytes()
 
 
 def request_of(folder: Path) -> dict[str, Any] | None:
@@ -50,10 +83,33 @@ def read_finished(folder: Path, request: Mapping[str, Any]) -> ProbeResult | Non
     if marked is None or marked["request"] != request:
         return None
     for name, digest in marked["files"].items():
-        path = folder / Path(str(name)).name
-        if not path.is_file() or _digest(path) != digest:
-            raise ValueError(f"{path} is missing or not what the run wrote")
+        _refuse_other(folder / Path(str(name)).name, digest)
     return ProbeResult.load(folder)
+
+
+def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Write files; their digests."""
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _mark(folder: Path, request: Mapping[str, Any], digests: Mapping[str, str]) -> None:
+    write_bytes(folder / REQUEST, json.dumps({"request": request, "files": digests}, indent=1).encode())
+
+
+def _named(folder: Path) -> set[str]:
+    """Names of the files under the mark that stands in a folder; none if that cannot be read."""
+    try:
+        marked = _read_mark(folder)
+    except ValueError:
+        return set()
+    return set() if marked is None else {Path(str(name)).name for name in marked["files"]}
+
+
+def _refuse_other(path: Path, digest: Any) -> None:
+    if not path.is_file() or _digest(path) != digest:
+        raise ValueError(f"{path} is missing or not what the run wrote")
 
 
 def _read_mark(folder: Path) -> dict[str, Any] | None:

@@ -2,70 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Subset
 
-from cnn_probe.activations.store.estimates import size
 from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.measures.answers import Answers, ask
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.table import Table
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.probe import Progress, factor, refuse
-from cnn_probe.probing.recording import estimate_of, prepare, record
+from cnn_probe.probing.probe import Progress, factor
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.drawing import draw
-from cnn_probe.report.probe_page import ProbedRank, write_probe_page
+from cnn_probe.report.probe_page import ProbedRank, mark_of_probe, write_probe_page
 from cnn_probe.report.run_figures import png
+from cnn_probe.report.standing import remove_others
+from cnn_probe.runs.against_run import Against, compare_rank, read_compared
+from cnn_probe.runs.finished import REQUEST, add, finish, read_finished, request_of
+from cnn_probe.runs.probe_plan import ProbePlan, Subject
+from cnn_probe.runs.told import csv_of, keep, read_told
+from cnn_probe.system.heard import naming
 from cnn_probe.system.locks import only_one
-from cnn_probe.system.parts import MANIFEST, refuse_folders, write_bytes
-from coupled_nmf import CoupledNMF
+from cnn_probe.system.parts import MANIFEST, refuse_folders
+from cnn_probe.system.ranges import is_whole
+
+TOLD = "page.json"
 
 
-@dataclass(frozen=True)
-class ProbePlan:
-    """What a probe is asked for; the names are those of `probe`, and of `CoupledNMF`.
-
-    Attributes
-    ----------
-    model : str
-        The network's name.
-    data : PictureFolder
-    ranks : tuple of int
-    ablate : int or None
-        Pictures over which factors are taken out of the last layer; None for no such thing.
-    full : bool
-        Whether to find out what takes further fits: how much is used, what holds, which labels look wrong.
-    layers, pool, negative, inputs, store, batch_size, solver, init, max_iter, seed
-        As there.
-    """
-
-    model: str
-    data: PictureFolder
-    ranks: tuple[int, ...] = (10,)
-    layers: Sequence[str] | None = None
-    pool: str | Mapping[str, str] = "auto"
-    negative: str | Mapping[str, str] = "error"
-    inputs: bool | int = 64
-    ablate: int | None = None
-    full: bool = False
-    store: Path | None = None
-    batch_size: int | None = None
-    solver: str = "hals"
-    init: str = "auto"
-    max_iter: int = 200
-    seed: int = 0
-
-    def estimator(self, rank: int) -> CoupledNMF:
-        """What the activations are factored with."""
-        return CoupledNMF(rank, solver=self.solver, init=self.init, max_iter=self.max_iter, random_state=self.seed)
-
-
-def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, say: Callable[[str], None]) -> Path:
+def run_probe(
+    model: Model,
+    plan: ProbePlan,
+    out: Path,
+    *,
+    against: Against | None = None,
+    resume: bool = False,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> Path:
     """Record, factor and draw; return the page.
 
     Parameters
@@ -75,6 +53,11 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
     plan : ProbePlan
     out : Path
         A folder; each result is at once, and whole, in ``out/rank-<rank>``.
+    against : Against, default=None
+        A second network, which is probed in the same way and compared: in ``out/rank-<rank>/against``.
+    resume : bool, default=False
+        Leave alone what is there, is whole, and was asked for in the same way: it is not factored again, and networks
+        are recorded only if something is left to be made of them.
     progress : callable
         ``progress(what, done, total)``.
     say : callable
@@ -87,51 +70,114 @@ def run_probe(model: Model, plan: ProbePlan, out: Path, *, progress: Progress, s
     BlockingIOError
         If another run is at work in the folder.
     """
-    prepared = prepare(
-        model.network,
-        plan.data,
-        layers=plan.layers,
-        pool=plan.pool,
-        negative=plan.negative,
-        preprocess=model.preprocess,
-        inputs=plan.inputs,
-        batch_size=plan.batch_size,
-    )
-    refuse(plan.estimator(max(plan.ranks)), len(plan.data), prepared.shapes)
+    subject = Subject.of(model, plan, progress=progress, say=say)
+    other = None if against is None else against.subject(plan, progress, say)
     folders = {rank: out / f"rank-{rank}" for rank in plan.ranks}
-    for folder in folders.values():
-        refuse_folders(folder, [MANIFEST])
-    taken = size(sum(one.n_bytes for one in estimate_of(prepared)))
-    say(f"{len(plan.data)} pictures, {len(prepared.layers)} layers: their activations take {taken}")
-    for name, why in prepared.skipped.items():
-        say(f"left out: {name} ({why})")
+    for folder in [*folders.values(), *(folder / "against" for folder in folders.values() if other)]:
+        refuse_folders(folder, [MANIFEST, REQUEST])
     with only_one(out):
-        recorded = record(prepared, store=plan.store, progress=lambda done, total: progress("recording", done, total))
-        probed = []
+        clear = partial(remove_others, out, mark_of_probe(subject.request), say)
+        n_made = 0
         for rank, folder in folders.items():
+            result, made = _probed(subject, rank, folder, out, resume, clear, say)
+            n_made += made
+            if other is not None:
+                own = folder / "against"
+                second, made = _probed(other, rank, own, out, resume, clear, say)
+                pictures = read_told(own, TOLD)["said"].pictures
+                n_made += made + compare_rank((subject, result), (other, second), rank, folder, pictures, say)
+        if not n_made:
+            say(f"all that was asked for is finished in {out}: nothing was recorded or factored again")
+        return write_probe_page(
+            list(_finished(out, subject, other)),
+            subject.prepared,
+            subject.request,
+            plan.model,
+            plan.data,
+            out,
+            against=None if against is None else against.name,
+            notice=say,
+        )
+
+
+def _probed(
+    subject: Subject,
+    rank: int,
+    folder: Path,
+    out: Path,
+    resume: bool,
+    clear: Callable[[], None],
+    say: Callable[[str], None],
+) -> tuple[ProbeResult, bool]:
+    """Factor at one rank and say all of it in a folder, as far as that is not finished there; whether it was not.
+
+    ``clear`` is called before a result is replaced.
+    """
+    plan, called = subject.plan, f"rank {rank}{subject.called}"
+    request = {**subject.request, "rank": rank}
+    kept = _kept(folder, request, say) if resume else None
+    if kept is not None and _says_all(read_told(folder, TOLD), plan):
+        say(f"{called}: finished before, in {folder}")
+        return kept, False
+    recorded = subject.recorded
+    if kept is None:
+        with naming(called):
             result = factor(
                 recorded,
                 plan.estimator(rank),
-                progress=lambda step, done, total, rank=rank: progress(f"rank {rank}: {step}", done, total),  # type: ignore[misc]
+                progress=lambda step, done, total: subject.progress(f"{called}: {step}", done, total),
             )
-            result.save(folder)
-            asked = ask(
-                result,
-                plan.data,
-                labels=result.labels,
-                class_names=plan.data.class_names or None,
-                seed=plan.seed,
-                recorded=recorded,
-            )
-            for name, table in {"inputs": _inputs(result, plan.data), **_tables(asked, full=plan.full)}.items():
-                table.to_csv(folder / f"{name}.csv")
-            found = None if plan.ablate is None else _ablation(asked, plan, rank, progress)
-            drawn = pictures_of(asked, full=plan.full, ablation=found)
-            for name, content in drawn.items():
-                write_bytes(folder / name, content)
-            probed.append(ProbedRank.of(asked, rank, folder.relative_to(out), drawn, found, full=plan.full))
-            say(f"rank {rank}: RMSE {result.model.rmse_:.4f}, in {folder}")
-        return write_probe_page(probed, prepared, plan.model, plan.data, out, notice=say)
+        clear()
+        result.save(folder)
+        finish(folder, request, _said(subject, result, rank, folder.relative_to(out)))
+    else:
+        prepared = subject.prepared
+        result = replace(kept, network=prepared.network, preprocess=prepared.source.preprocess)
+        add(folder, _said(subject, result, rank, folder.relative_to(out)))
+    again = "" if kept is None else ", not fitted again"
+    say(f"{called}: RMSE {result.model.rmse_:.4f}{again}, in {folder}")
+    return result, True
+
+
+def _kept(folder: Path, request: Mapping[str, Any], say: Callable[[str], None]) -> ProbeResult | None:
+    try:
+        return read_finished(folder, request)
+    except ValueError as error:
+        say(f"{folder} is damaged, and made anew: {error}")
+        return None
+
+
+def _says_all(told: Any, plan: ProbePlan) -> bool:
+    """Whether what was kept of a rank says all that is asked now."""
+    return told is not None and plan.ablate in (None, told["ablate"]) and told["full"] >= plan.full
+
+
+def _said(subject: Subject, result: ProbeResult, rank: int, folder: Path) -> dict[str, bytes]:
+    """Pictures, tables, and what the page says of a result that lies in a folder, relative to the page's."""
+    plan = subject.plan
+    classes = plan.data.class_names or None
+    asked = ask(result, plan.data, labels=result.labels, class_names=classes, seed=plan.seed, recorded=subject.recorded)
+    tables = {"inputs": _inputs(result, plan.data), **_tables(asked, full=plan.full)}
+    found = None if plan.ablate is None else _ablation(asked, plan, rank, subject.progress)
+    drawn = pictures_of(asked, full=plan.full, ablation=found)
+    said = ProbedRank.of(asked, rank, folder, drawn, found, full=plan.full)
+    told = {"ablate": plan.ablate, "full": plan.full, "said": said}
+    return {**drawn, **{f"{name}.csv": csv_of(table) for name, table in tables.items()}, TOLD: keep(told)}
+
+
+def _finished(out: Path, subject: Subject, other: Subject | None) -> Iterator[ProbedRank]:
+    """All ranks that were probed in a folder in the same way, whichever run it was, beside the second network."""
+    for folder in out.glob("rank-*"):
+        try:
+            request = request_of(folder)
+            if request is None or {**request, **subject.request} != request or not is_whole(request.get("rank"), 1):
+                continue
+            told = None if read_finished(folder, request) is None else read_told(folder, TOLD)
+            compared = None if other is None else read_compared(folder, other)
+        except ValueError:
+            continue  # of another run: it is made anew when it is asked for
+        if told is not None:
+            yield replace(told["said"], compared=compared)
 
 
 def _tables(asked: Answers, *, full: bool) -> dict[str, Table]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from cnn_probe.report.run_figures import draw_result
 from cnn_probe.report.run_page import Probed, mark_of_run, write_run_page
 from cnn_probe.report.standing import remove_others
 from cnn_probe.runs.finished import REQUEST, finish, read_finished, request_of
+from cnn_probe.system.heard import naming
 from cnn_probe.system.locks import only_one
 from cnn_probe.system.parts import MANIFEST, refuse_folders
 from cnn_probe.system.ranges import is_whole
@@ -168,7 +168,7 @@ def _run_seed(
         )
     for rank, folder in folders.items():
         what = f"seed {seed}, rank {rank}"
-        with _of(what):
+        with naming(what):
             result = factor(
                 recorded,
                 plan.estimator(rank, seed),
@@ -178,15 +178,6 @@ def _run_seed(
         result.save(folder)
         finish(folder, {**_common_request(data, plan), "seed": seed, "rank": rank}, draw_result(result, data))
         say(f"{what}: RMSE {result.model.rmse_:.4f}, in {folder}")
-
-
-@contextmanager
-def _of(what: str) -> Iterator[None]:
-    """Have the warnings of a block say of what they are."""
-    with warnings.catch_warnings(record=True) as heard:
-        yield
-    for warning in heard:
-        warnings.warn(f"{what}: {warning.message}", warning.category, stacklevel=3)
 
 
 def _train_and_record(data: ImageData, plan: RunPlan, seed: int, progress: Progress) -> Recorded:

@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -39,3 +41,53 @@ def here(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "own_networks", raising=False)
     yield tmp_path
     sys.modules.pop("own_networks", None)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two classes of pictures, a bright and a dark one."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name, level in (("one", 200), ("two", 20)):
+        (folder / name).mkdir()
+        for number in range(8):
+            pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+            pixels[:, :12] = level
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Ranks that were fitted, of whichever network."""
+    from cnn_probe.runs import probe_run
+
+    ranks, real = [], probe_run.factor
+    monkeypatch.setattr(
+        probe_run, "factor", lambda recorded, of, **how: ranks.append(of.n_components) or real(recorded, of, **how)
+    )
+    return ranks
+
+
+@pytest.fixture
+def recordings(monkeypatch):
+    """How often a network was recorded for a probe."""
+    from cnn_probe.runs import probe_plan
+
+    found, real = [], probe_plan.record
+    monkeypatch.setattr(probe_plan, "record", lambda *given, **how: found.append(1) or real(*given, **how))
+    return found
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures that are there at once."""
+    from cnn_probe.runs import probe_run
+
+    monkeypatch.setattr(probe_run, "pictures_of", lambda asked, **how: {"inputs.png": b"of these inputs"})
+
+
+@pytest.fixture
+def command(photos):
+    """A command that probes ``own_networks:deep`` over them in seconds, as a function of more arguments."""
+    asked = ["--model", "own_networks:deep", "--data", str(photos), "--image-size", "16", "--inputs", "8"]
+    return lambda *more: ["probe", *asked, "--negative", "split", "--max-iter", "30", "--out", "out", *more]
