@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from torch.utils.data import default_collate as collate
 
 from cnn_probe.data.batch_parts import count_of, parts_of, rows_of
+from cnn_probe.data.digests import is_of_samples
 from cnn_probe.data.images import ImageSet
 from cnn_probe.data.pillow import tensor_of
 
@@ -61,18 +63,54 @@ def pick(data: Any, numbers: Sequence[int]) -> Any:
         return _cut(data, list(numbers))
     if is_indexed(data):
         return _collate([data[int(number)] for number in numbers])
-    found: dict[int, Any] = {}
-    wanted, start = {int(number) for number in numbers}, 0
+    wanted, start = sorted({int(number) for number in numbers}), 0
+    batches: list[Any] = []
     for given in read(data, SOME, 0):
         n = _count(given)
-        found |= {number: rows_of(given, n, number - start) for number in wanted if start <= number < start + n}
+        rows = [number - start for number in wanted if start <= number < start + n]
+        if rows:
+            batches.append(_rows_alone(given, n, rows))
         start += n
-        if len(found) == len(wanted):
+        if wanted and start > wanted[-1]:
             break
-    missing = wanted - set(found)
-    if missing:
-        raise ValueError(f"data has no sample {min(missing)}; it gave {start}")
-    return collate([found[int(number)] for number in numbers])
+    if wanted and start <= wanted[-1]:
+        raise ValueError(f"data has no sample {next(one for one in wanted if one >= start)}; it gave {start}")
+    return _joined(batches, np.searchsorted(wanted, numbers).tolist())
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some samples' rows of a part of a batch, of its own memory."""
+
+    values: Any
+
+
+def _rows_alone(value: Any, n: int, rows: list[int]) -> Any:
+    """Some samples of a batch of n: parts that have a row for each as `_Rows`, and what is not of samples as it is."""
+    if isinstance(value, Mapping):
+        return {key: _rows_alone(inner, n, rows) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        if is_of_samples(value, n):
+            return _Rows([value[row] for row in rows])
+        return tuple(_rows_alone(inner, n, rows) for inner in value)
+    is_array = isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == n
+    return _Rows(value[rows]) if is_array else value
+
+
+def _joined(parts: list[Any], order: list[int]) -> Any:
+    """One batch of the parts of several, its samples in an order; what is not of samples is that of the first."""
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _joined([part[key] for part in parts], order) for key in first}
+    if isinstance(first, tuple):
+        return tuple(_joined([part[i] for part in parts], order) for i in range(len(first)))
+    if not isinstance(first, _Rows):
+        return first
+    values = [part.values for part in parts]
+    if isinstance(values[0], list):
+        whole = [one for some in values for one in some]
+        return [whole[i] for i in order]
+    return torch.cat(values)[order] if isinstance(values[0], Tensor) else np.concatenate(values)[order]
 
 
 def _cut(data: ImageSet | Tensor | np.ndarray, rows: Any) -> Any:

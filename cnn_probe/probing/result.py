@@ -83,6 +83,13 @@ class ProbeResult:
         return tuple(of_layers.get(name, Block(name)) for name in self.shapes)
 
     @property
+    def picture_blocks(self) -> tuple[str, ...]:
+        """The blocks that are channels of the pictures; none where no pictures were factored."""
+        of_inputs = [block.name for block in self.blocks if block.layer is None]
+        own = all(name.startswith("pixels") and len(self.shapes[name]) == 2 for name in of_inputs)
+        return tuple(of_inputs) if own else ()
+
+    @property
     def accuracy(self) -> float | None:
         """Part of the inputs that the network classifies rightly; None without labels, or without predictions."""
         if self.labels is None or self.predictions is None:
@@ -98,8 +105,8 @@ class ProbeResult:
         ValueError
             If no pictures were factored.
         """
-        channels = [block.name for block in self.blocks if block.layer is None and len(self.shapes[block.name]) == 2]
-        if not channels or not all(name.startswith("pixels") for name in channels):
+        channels = self.picture_blocks
+        if not channels:
             raise ValueError("no pictures were factored, so there are no latent images; inputs= says what is")
         stacked = [self.model.block_components_[name].reshape(-1, *self.shapes[name]) for name in channels]
         return np.stack(stacked, axis=1)

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from cnn_probe.measures.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.report.figures import latent_images
-from cnn_probe.report.material import Material
-from cnn_probe.report.plots.atlas import Columns, atlas
+from cnn_probe.report.material import Material, as_maps
+from cnn_probe.report.plots.atlas import atlas
 from cnn_probe.report.plots.causes import causes_figure
 from cnn_probe.report.plots.comparison import comparison_figure
 from cnn_probe.report.plots.decision import Decision, decisions_figure
+from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, of_all
 from cnn_probe.report.plots.labels import labels_figure
 from cnn_probe.report.plots.patterns import inputs_with_heat
 from cnn_probe.report.plots.residuals import WORST, residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
 from cnn_probe.report.plots.use import network_use_figure
-from cnn_probe.report.plots.walk import Bars, LayerWalk, Walk, walk_figure
+from cnn_probe.report.plots.walk import ABOVE, Bars, LayerWalk, Walk, walk_figure
+from cnn_probe.system.names import shown
+
+HOW = (
+    f"Maps: square root of the amount, one scale a layer; framed: a channel with {ABOVE} times its mean share or more; "
+    "one map: a layer that was pooled, where the factor is in the first of its inputs.\n"
+    "A pattern that is in several layers occurs together there; that one causes the other is not said."
+)
 
 
 def draw(
-    answers: Answers, *, full: bool = False, ablation: Ablation | None = None, comparison: Comparison | None = None
+    answers: Answers,
+    *,
+    full: bool = False,
+    ablation: Ablation | None = None,
+    comparison: Comparison | None = None,
+    n_factors: int = MOST_ROWS,
 ) -> dict[str, Figure]:
     """Draw what a result says: one figure an answer, by its name.
 
@@ -43,6 +55,8 @@ def draw(
         Of `ablate` or `Answers.causes`: also ``causes``.
     comparison : Comparison, default=None
         Of `compare`: also ``comparison``.
+    n_factors : int, default=20
+        Factors that are drawn: the strongest.
 
     Returns
     -------
@@ -50,7 +64,8 @@ def draw(
         What there is of ``latent-images``, ``inputs``, ``walk``, ``atlas``, ``decisions``, ``causes``, ``units``,
         ``residuals``, ``labels``, ``use``, ``stability`` and ``comparison``: no latent images where no pictures were
         factored, no decisions where no linear layer follows. Of answers with an untrained network beside them also
-        ``untrained-latent-images`` and ``untrained-walk``.
+        ``untrained-latent-images``, ``untrained-walk`` (its bars on the scales of the trained one's) and
+        ``untrained-atlas``.
 
     Examples
     --------
@@ -62,12 +77,15 @@ def draw(
     >>> list(draw(ask(probe(network, images, n_components=2), images)))
     ['latent-images', 'inputs', 'walk', 'atlas', 'decisions', 'units', 'residuals']
     """
-    material = Material(answers)
+    if not 1 <= n_factors <= MOST_ROWS:
+        raise ValueError(f"n_factors must be from 1 to {MOST_ROWS}, got {n_factors}")
+    material = Material(answers, n_factors)
+    ends = _ends(material)
     drawings: dict[str, Callable[[], Figure | None]] = {
         "latent-images": lambda: _latent(material),
         "inputs": lambda: _inputs(material),
-        "walk": lambda: walk_figure(_walk(material, full, ablation)),
-        "atlas": lambda: _atlas(material),
+        "walk": lambda: walk_figure(_walk(material, ends, full, ablation)),
+        "atlas": lambda: _atlas(material, ends),
         "decisions": lambda: _decisions(material),
         "causes": lambda: None if ablation is None else causes_figure(ablation),
         "units": lambda: units_figure(answers.units) if answers.units else None,
@@ -78,10 +96,13 @@ def draw(
         "comparison": lambda: None if comparison is None else comparison_figure(comparison),
     }
     if answers.untrained is not None:
-        other = Material(answers.untrained)
+        other = Material(answers.untrained, n_factors, ", untrained")
+        scales = {bars.title: bars.range for bars in ends}
+        others = [replace(bars, limits=scales.get(bars.title)) for bars in _ends(other)]
         drawings |= {
             "untrained-latent-images": lambda: _latent(other),
-            "untrained-walk": lambda: walk_figure(_walk(other, False, None)),
+            "untrained-walk": lambda: walk_figure(_walk(other, others, False, None)),
+            "untrained-atlas": lambda: _atlas(other, others),
         }
     figures = {name: make() for name, make in drawings.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
@@ -91,19 +112,26 @@ def _labelled(answers: Answers, full: bool) -> bool:
     return full and answers.labels is not None
 
 
+def _signed(figure: Figure, material: Material) -> Figure:
+    """Say of which network and inputs a figure is, so that it can be shown alone."""
+    figure.supxlabel(material.said, x=0.005, ha="left", fontsize=6, color=QUIET, parse_math=False)
+    return figure
+
+
 def _latent(material: Material) -> Figure | None:
     if material.latent is None:
         return None
     labels, names = material.asked.labels, material.asked.class_names or []
     use = None if labels is None or not names else class_use(material.asked.result.F, labels, len(names))
-    return latent_images(material.latent, use, names)
+    return _signed(latent_images(material.latent[: material.k], use, names), material)
 
 
 def _inputs(material: Material) -> Figure | None:
     if material.top_pictures is None:
         return None
     layer = list(material.heat)[-1] if material.heat else ""
-    return inputs_with_heat(material.top_pictures, material.heat.get(layer), material.top, layer)
+    figure = inputs_with_heat(material.top_pictures, material.heat.get(layer), material.top, layer)
+    return _signed(figure, material)
 
 
 def _residuals(material: Material) -> Figure:
@@ -113,70 +141,63 @@ def _residuals(material: Material) -> Figure:
     return residuals_figure(found, worst, material.pictures(worst.tolist()), names)
 
 
-def _walk(material: Material, full: bool, ablation: Ablation | None) -> Walk:
+def _walk(material: Material, ends: Sequence[Bars], full: bool, ablation: Ablation | None) -> Walk:
     asked, k = material.asked, material.k
     layer_of = {block.name: block.layer for block in asked.result.blocks}
     layers = []
     for name in material.walked:
         maps = material.maps[name]
-        places = as_places(maps)
+        last = asked.result.layer(str(layer_of[name])).output.channel_axis != 1
+        places = as_maps(maps, channels_last=last)[:k] if maps.ndim > 2 else None
         if places is None and layer_of[name] in material.heat:
-            places = material.heat[str(layer_of[name])].mean(axis=1)[:, None]
-        layers.append(
-            LayerWalk(name, None if places is None else places[:k], material.channels[name], asked.shares[name])
-        )
-    return Walk(
-        material.latent,
-        material.top_pictures,
-        layers,
-        _ends(material),
-        [_note(asked, factor, full, ablation) for factor in range(k)],
-    )
-
-
-def as_places(maps: NDArray[Any]) -> NDArray[Any] | None:
-    """Maps (k, n_channels, h, w) of a layer's channels; None of one that has no places."""
-    if maps.ndim < 3:
-        return None
-    return maps if maps.ndim == 4 else maps.reshape(*maps.shape[:2], 1 if maps.ndim == 3 else maps.shape[2], -1)
+            places = material.heat[str(layer_of[name])][:, :1]
+        layers.append(LayerWalk(name, places, material.channels[name], asked.shares[name]))
+    notes = [_note(asked, factor, full, ablation) for factor in range(k)]
+    of = of_all(len(layers), len(material.maps), "blocks of layers")
+    said = f"{material.said}{of}\n{HOW}"
+    return Walk(material.latent, material.top_pictures, layers, ends, notes, said)
 
 
 def _ends(material: Material) -> list[Bars]:
+    """What each factor adds to the outputs, and the classes and predictions that it goes with."""
     asked = material.asked
     ends = []
     if asked.added is not None:
         n = asked.added.shape[1]
         names = [material.class_name(i, n) for i in range(n)]
-        centred = asked.added - asked.added.mean(axis=1, keepdims=True)
-        ends.append(Bars("adds to the outputs (centred)", names, {"": centred}))
-    by_class = _classes(material)
-    if by_class is not None:
-        ends.append(by_class)
-    return ends
+        centre = asked.added.mean(axis=1, keepdims=True) if n > 1 else 0.0
+        title = "adds to the outputs (centred)" if n > 1 else "adds to the output"
+        ends.append(Bars(title, "adds to the output", names, {"": asked.added - centre}, signed=True))
+    return ends + _classes(material)
 
 
-def _classes(material: Material) -> Bars | None:
-    """Of the inputs in which each factor is strongest, how many per cent have each class: given, and predicted."""
-    result = material.asked.result
-    share = result.F / np.maximum(result.F.sum(axis=0), 1e-30)
-    strongest = np.argmax(share, axis=1)
-    codes = {"true": material.asked.labels, "predicted": result.predictions}
-    known = {name: values for name, values in codes.items() if values is not None}
-    if not known:
-        return None
-    classes = np.unique(np.concatenate(list(known.values())))
-    found = {}
-    for name, values in known.items():
-        counts = np.array([[np.sum(values[strongest == i] == one) for one in classes] for i in range(share.shape[1])])
-        found[name] = 100.0 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def _classes(material: Material) -> list[Bars]:
+    """What part of each factor's amount lies in each class, true and predicted: as of `Patterns.labels`."""
+    asked, result = material.asked, material.asked.result
     n_outputs = None if result.scores is None else result.scores.shape[1]
-    names = [material.class_name(one, n_outputs if "true" not in known else None) for one in classes.tolist()]
-    which = "" if len(known) > 1 else f"{next(iter(known))} "
-    return Bars(f"% of its inputs, by {which}class", names, found)
+    known = {"true": asked.labels, "predicted": result.predictions}
+    n_classes = None
+    if asked.labels is not None:
+        n_classes = len(asked.class_names) if asked.class_names else int(asked.labels.max()) + 1
+    one_space = n_classes is None or n_outputs == n_classes  # whether outputs are these classes
+    groups = [known] if one_space else [{name: values} for name, values in known.items()]
+    found = []
+    for group in groups:
+        codes = {name: values for name, values in group.items() if values is not None}
+        if not codes:
+            continue
+        present = np.unique(np.concatenate(list(codes.values())))
+        places = {name: np.searchsorted(present, values) for name, values in codes.items()}
+        parts = {name: 100 * class_use(result.F, numbers, len(present)) for name, numbers in places.items()}
+        outputs = n_outputs if "predicted" in codes else None
+        names = [material.class_name(one, outputs) for one in present.tolist()]
+        which = f"{next(iter(codes))} " if len(codes) == 1 else ""
+        found.append(Bars(f"% of its amount, by {which}class", "% of its amount", names, parts, signed=False))
+    return found
 
 
 def _note(asked: Answers, factor: int, full: bool, ablation: Ablation | None) -> str:
-    pixels = [f"{share[factor]:.0%}" for name, share in asked.shares.items() if name.startswith("pixels")]
+    pixels = [f"{asked.shares[name][factor]:.0%}" for name in asked.result.picture_blocks]
     lines = [f"{', '.join(pixels)} of the pixels' squares"] if pixels else []
     if full:
         lines.append(f"other starts, halves: {asked.stability.verdicts[factor]}")
@@ -184,62 +205,54 @@ def _note(asked: Answers, factor: int, full: bool, ablation: Ablation | None) ->
         row = ablation.factors.index(factor)
         hit = int(ablation.hit[row])
         points = 100 * ablation.change[row, hit]
-        beyond = "" if ablation.causes[row] else ", not beyond chance"
-        lines.append(
-            f"taken out of {ablation.layer[:18]}:\nclass {ablation.classes[hit][:12]} {points:+.0f} points{beyond}"
-        )
+        beyond = "" if ablation.causes[row] else f", {'not beyond chance'}"
+        layer, name = shown(ablation.layer, 18), shown(ablation.classes[hit], 12)
+        lines.append(f"taken out of {layer}:\nclass {name} {points:+.1f} points{beyond}")
     return "\n".join(lines)
 
 
-def _atlas(material: Material) -> Figure | None:
+def _atlas(material: Material, ends: Sequence[Bars]) -> Figure | None:
     if not material.channels:
         return None
-    ends = []
-    for bars in _ends(material):
-        values = next(iter(bars.groups.values()))
-        order = np.arange(values.shape[1])
-        if len(order) > 20:
-            order = np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:20])
-        signed = bool(values.min() < 0)
-        title = "outputs" if signed else f"classes ({next(iter(bars.groups))})"
-        unit = "adds to the output" if signed else "% of its inputs"
-        ends.append(Columns(title, unit, values[:, order], [bars.names[i] for i in order.tolist()], signed))
-    return atlas(material.latent, material.channels, ends)
+    drawn = {name: material.channels[name] for name in material.walked}
+    of = of_all(len(drawn), len(material.channels), "blocks of layers")
+    return atlas(material.latent, drawn, ends, f"{material.said}{of}", material.k)
 
 
 def _decisions(material: Material) -> Figure | None:
     asked = material.asked
     decisions = []
-    for number in _telling(asked):
+    for number, why in _telling(asked).items():
         taken = asked.decision(number)
         if taken is None:
             return None
         n = len(asked.head.bias) if asked.head is not None else 0
         pictures = material.pictures([number])
-        label = None if asked.labels is None else material.class_name(int(asked.labels[number]))
         decisions.append(
             Decision(
                 taken,
+                why,
                 material.input_name(number),
                 material.class_name(taken.winner, n),
                 material.class_name(taken.other, n),
-                label,
+                None if asked.labels is None else material.class_name(int(asked.labels[number])),
                 None if pictures is None else pictures[0],
                 material.latent,
             )
         )
-    return decisions_figure(decisions) if decisions else None
+    return _signed(decisions_figure(decisions), material) if decisions else None
 
 
-def _telling(asked: Answers) -> list[int]:
-    """Inputs whose decisions are taken apart: the closest, the clearest, and the clearest against its label."""
+def _telling(asked: Answers) -> dict[int, str]:
+    """Inputs whose decisions are taken apart, and why these."""
     scores = asked.result.scores
     if scores is None or scores.shape[1] < 2 or asked.head is None:
-        return []
+        return {}
     ordered = np.sort(scores, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
-    found = [int(margin.argmin()), int(margin.argmax())]
+    found = {int(margin.argmin()): "the closest", int(margin.argmax()): "the clearest"}
     if asked.labels is not None and asked.class_names is not None and scores.shape[1] == len(asked.class_names):
         wrong = np.flatnonzero(scores.argmax(axis=1) != asked.labels)
-        found += [int(wrong[margin[wrong].argmax()])] if len(wrong) else []
-    return list(dict.fromkeys(found))
+        if len(wrong):
+            found.setdefault(int(wrong[margin[wrong].argmax()]), "the clearest against its label")
+    return found

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnn_probe.report.lettering import add_legend, entitle, letter_all
+from cnn_probe.report.plots.grid import own_scale, show
 from cnn_probe.studies.claims import relative_error, rmse
 from cnn_probe.studies.record import NetworkRecord, Records
 from cnn_probe.system.names import shown, shown_all
@@ -90,14 +91,13 @@ def latent_images(images: NDArray[Any], use: NDArray[Any] | None, class_names: S
         ax.axis("off")
         if i >= k:
             continue
-        picture = np.moveaxis(images[i], 0, -1) / max(float(images[i].max()), 1e-30)
-        ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+        show(ax, own_scale(images[i]))
         lines = [f"factor {i + 1}"]
         if use is not None:
             top = [c for c in np.argsort(-use[i])[:3] if use[i][c] > 1.2 / len(class_names)]
             users = [f"{names[c]}: {use[i][c]:.0%}" for c in top]
             together = ", ".join(users)
-            lines += [together] if len(together) < 26 else users
+            lines += ([together] if len(together) < 26 else users) if users else []
         entitle(ax, *lines, size=8)
     return figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from cnn_probe.data.batches import Batch
 from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.measures.answers import Answers
 from cnn_probe.measures.patterns.channels import channel_maps, channel_shares
-from cnn_probe.report.plots.grid import MOST_ROWS, chosen
+from cnn_probe.report.plots.grid import MOST_ROWS, chosen, of_all
 
 WALKED = 5  # blocks that a walk goes through
 
@@ -26,20 +26,34 @@ class Material:
     Attributes
     ----------
     asked : Answers
+    most : int, default=20
+        Factors that are drawn: the first.
+    what : str, default=""
+        What sets its network apart, in words.
     """
 
     asked: Answers
+    most: int = MOST_ROWS
+    what: str = ""
 
     @property
     def k(self) -> int:
-        """Factors that are drawn: the first."""
-        return min(self.asked.result.F.shape[1], MOST_ROWS)
+        """Factors that are drawn."""
+        return min(self.asked.result.F.shape[1], self.most)
+
+    @property
+    def said(self) -> str:
+        """What a figure is of: the network, how many factors and inputs, how right it is."""
+        result = self.asked.result
+        name = "network" if result.network is None else type(result.network).__name__
+        right = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
+        few = of_all(self.k, result.F.shape[1], "factors")
+        return f"{name}{self.what}, rank {result.F.shape[1]}{few}, n = {len(result.F)} inputs{right}"
 
     @cached_property
     def latent(self) -> NDArray[Any] | None:
         """Latent images; None where no pictures were factored."""
-        result = self.asked.result
-        return result.latent_images if any(name.startswith("pixels") for name in result.shapes) else None
+        return self.asked.result.latent_images if self.asked.result.picture_blocks else None
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -55,16 +69,26 @@ class Material:
     @cached_property
     def heat(self) -> dict[str, NDArray[np.float32]]:
         """Where each factor is in its top inputs, (k, n_top, h, w), by layer of the walk that has places."""
-        result, prepared = self.asked.result, self.asked.recorded.prepared
+        result = self.asked.result
         layers = [layer.name for layer in result.how if len(layer.shape) > 1]
         walked = {block.layer for block in result.blocks if block.name in self.walked}
         layers = [name for name in layers if name in walked or name == layers[-1]]
         if not layers or self._drawn.size == 0:
             return {}
-        numbers = self._drawn.tolist()
-        found = result.places_in(self._batches(numbers), layers, network=prepared.network, F=lambda: result.F[numbers])
-        rows = np.arange(self.k)
-        return {name: as_maps(values)[self._places.T, rows].swapaxes(0, 1) for name, values in found.items()}
+        found: dict[str, NDArray[np.float32]] = {}
+        along = {layer.name: layer.output.channel_axis for layer in result.how}
+        network = result.own_network()
+        start = 0
+        for batch in self._batches(self._drawn.tolist()):
+            rows = slice(start, start + batch.n)
+            places = result.places_in([batch], layers, network=network, F=partial(result.F.take, self._drawn[rows], 0))
+            factors, columns = np.nonzero((self._places >= rows.start) & (self._places < rows.stop))
+            for name, values in places.items():  # of each input the maps of those factors alone that it is drawn for
+                maps = as_maps(values, channels_last=along[name] != 1)
+                whole = found.setdefault(name, np.empty((*self._places.shape, *maps.shape[2:]), np.float32))
+                whole[factors, columns] = maps[self._places[factors, columns] - start, factors]
+            start += batch.n
+        return found
 
     @property
     def walked(self) -> list[str]:
@@ -85,7 +109,7 @@ class Material:
         """Some inputs as pictures (n, channels, height, width) in [0, 1]; None where they are none."""
         found = []
         for batch in self._batches(numbers):
-            if batch.pictures is None or batch.pictures.shape[1] not in (1, 3):
+            if batch.pictures is None:
                 return None
             found.append(batch.pictures.cpu().numpy())
         return np.concatenate(found) if found else None
@@ -118,16 +142,21 @@ class Material:
             yield prepared.source.picked(list(numbers[start : start + prepared.batch_size]))
 
 
-def as_maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_maps(values: NDArray[Any], *, channels_last: bool) -> NDArray[Any]:
     """Amounts at places (n, k, *places) as maps (n, k, h, w).
 
-    Tokens are laid out as a square, without a first that is of no place; what is longer than a map is cut at its last
-    axis.
+    Parameters
+    ----------
+    values : ndarray of shape (n, k, *places)
+    channels_last : bool
+        Of the layer. Its places are then tokens: a number that is a square, as of a transformer's patches, is laid out
+        as one, without a first that is of no place if it is one more. Others, as of a sound, stay a row; what is longer
+        than a map is cut at its last axis.
 
     Examples
     --------
-    >>> as_maps(np.zeros((2, 3, 17), dtype=np.float32)).shape, as_maps(np.zeros((2, 3, 6), dtype=np.float32)).shape
-    ((2, 3, 4, 4), (2, 3, 1, 6))
+    >>> [as_maps(np.zeros((2, 3, 17)), channels_last=last).shape for last in (True, False)]
+    [(2, 3, 4, 4), (2, 3, 1, 17)]
     """
     n, k = values.shape[:2]
     if values.ndim == 4:
@@ -136,7 +165,8 @@ def as_maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values.reshape(n, k, -1, values.shape[-1])
     tokens = values.shape[2]
     side = round(np.sqrt(tokens - 1))
-    if side * side == tokens - 1 and side > 1:  # the first is the class token's
+    if channels_last and side * side == tokens - 1 and side > 1:
         return values[:, :, 1:].reshape(n, k, side, side)
     side = round(np.sqrt(tokens))
-    return values.reshape(n, k, side, side) if side * side == tokens else values[:, :, None]
+    square = channels_last and side * side == tokens and side > 1
+    return values.reshape(n, k, side, side) if square else values[:, :, None]

@@ -1,22 +1,34 @@
 """Every answer is drawn, of any network and data, and what is drawn is what was measured."""
 
+import copy
 import io
+from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
+from torch.utils.data import DataLoader
 
 from cnn_probe import ImageSet, ask, compare, draw, probe
+from cnn_probe.measures.causes.travel import TakenApart
 from cnn_probe.measures.comparing.stability import factor_stability
+from cnn_probe.measures.label_errors import label_errors
 from cnn_probe.measures.patterns.channels import channel_maps, channel_shares, lift
+from cnn_probe.measures.units import measure_units
+from cnn_probe.report.material import Material
+from cnn_probe.report.plots.atlas import atlas
 from cnn_probe.report.plots.causes import causes_figure
 from cnn_probe.report.plots.comparison import comparison_figure
+from cnn_probe.report.plots.decision import Decision, decisions_figure
+from cnn_probe.report.plots.labels import labels_figure
 from cnn_probe.report.plots.residuals import residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
 from cnn_probe.report.plots.use import network_use_figure
+from cnn_probe.report.plots.walk import Bars, LayerWalk, Walk, walk_figure
 
 IMAGES = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 3
@@ -107,7 +119,7 @@ def test_what_is_written_lies_within_the_figures(figures):
         for ax in figure.axes:
             if not ax.axison:
                 continue
-            for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
+            for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts, *figure.texts):
                 box = text.get_window_extent(canvas.get_renderer())
                 inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
                 assert not text.get_text() or inside, (name, text.get_text())
@@ -153,10 +165,10 @@ def test_errors_are_drawn_as_measured(answers):
 
 
 def test_a_worst_input_that_is_far_off_does_not_hide_the_others(answers):
-    found = answers.residuals
+    found = copy.deepcopy(answers.residuals)
     found.by_block[3, 0] = 1e6
     figure = residuals_figure(found, found.worst(2), None, ["a", "b"])
-    assert figure.axes[0].get_xlim()[1] < 10
+    assert figure.axes[0].get_xlim()[1] < 2
     assert "1e+06 " in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -184,3 +196,181 @@ def test_shares_of_channels_are_of_the_squares_of_their_components(answers):
     expected = (H**2).sum(axis=2) / (H**2).sum(axis=(1, 2))[:, None]
     np.testing.assert_allclose(shares["3"], expected)
     np.testing.assert_allclose(lift(shares["3"]).mean(axis=0)[shares["3"].mean(axis=0) > 0], 1)
+
+
+def test_units_are_told_apart():
+    rows = np.random.default_rng(0).random((50, 5))
+    rows[:, 1], rows[:, 3] = 2 * rows[:, 0], 0
+    figure = units_figure({"relu": measure_units(rows)})
+    widths = {kind.get_label(): kind[0].get_width() for kind in figure.axes[0].containers}
+    assert widths == pytest.approx({"dead": 0.2, "redundant": 0.4, "of one class": 0, "others": 0.4})
+
+
+def test_inputs_and_heat_are_those_of_each_factor(answers):
+    material = Material(answers)
+    top = answers.patterns.top
+    np.testing.assert_array_equal(material.top_pictures, IMAGES.numpy()[top])
+    where = answers.result.places(IMAGES, ["1", "3"])
+    assert set(material.heat) == {"1", "3"}
+    for name, found in material.heat.items():
+        for factor in range(4):
+            np.testing.assert_allclose(found[factor], where[name][top[factor], factor], rtol=1e-4, atol=1e-6)
+
+
+def test_heat_of_a_pooled_layer_is_what_where_says():
+    result = probe(pooled(), DataLoader(IMAGES, batch_size=7), n_components=3, pool="mean")
+    found = Material(ask(result, DataLoader(IMAGES, batch_size=7)))
+    where = result.where(IMAGES)
+    for factor in range(3):
+        expected = where[found.top[factor], factor]
+        np.testing.assert_allclose(found.heat["1"][factor], expected, rtol=1e-4, atol=1e-6)
+
+
+def planted_walk():
+    """Three factors, each in a channel of its own, and in the last in all alike."""
+    channels = np.array([[0.9, 0.0, 0.01, 0.09], [0.0, 0.9, 0.01, 0.09], [0.02, 0.02, 0.86, 0.1]])
+    maps = np.arange(1.0, 13).reshape(3, 4, 1, 1) * np.ones((3, 4, 2, 2))
+    layer = LayerWalk("relu", maps, channels, np.array([0.5, 0.25, 0.125]))
+    ends = Bars("adds", "it", list("abcde"), {"": np.arange(15.0).reshape(3, 5) - 7}, signed=True)
+    return Walk(None, None, [layer], [ends], ["one", "two", "three"], "said")
+
+
+def test_a_walk_has_each_factors_own_maps_frames_and_bars():
+    found = planted_walk()
+    figure = walk_figure(found)
+    for row in range(3):
+        tiles, bars = figure.axes[2 * row : 2 * row + 2]
+        sheet = tiles.images[0].get_array()
+        drawn = [float(sheet[0, 3 * column]) for column in range(4)]
+        np.testing.assert_allclose(np.square(drawn), found.layers[0].maps[row, :, 0, 0] / 12, rtol=0.01)
+        (frame,) = [line.get_xdata() for line in tiles.lines]
+        assert frame[0] == 3 * row - 0.5, "the channel that is 1.4 times its mean and more, at its place"
+        np.testing.assert_array_equal([bar.get_height() for bar in bars.patches], found.ends[0].groups[""][row])
+        said = f"{[50, 25, 12.5][row]:.1f}% of its squares\nmost in {row} ("
+        assert any(text.get_text().startswith(said) for text in tiles.texts)
+
+
+def test_bars_of_many_outputs_are_the_same_in_every_row():
+    values = np.zeros((2, 40))
+    values[0, 30:35], values[1, 3:20] = 5, 4
+    ends = Bars("adds", "it", [str(i) for i in range(40)], {"": values}, signed=True)
+    layer = LayerWalk("fc", None, np.full((2, 3), 1 / 3), np.array([0.5, 0.5]))
+    figure = walk_figure(Walk(None, None, [layer], [ends], ["", ""]))
+    named = [[tick.get_text() for tick in figure.axes[2 * row + 1].get_xticklabels()] for row in range(2)]
+    assert named[0] == named[1]
+    assert {"30", "31", "32", "33", "34"} <= set(named[0])
+
+
+def test_what_is_added_to_the_outputs_is_centred(figures, answers):
+    bars = figures["walk"].axes[4]
+    centred = answers.added - answers.added.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose([bar.get_height() for bar in bars.patches], centred[0])
+
+
+def test_the_atlas_has_lifts_where_there_is_something_to_lift():
+    shares = np.array([[0.6, 0.39, 0.01, 0.0], [0.2, 0.79, 0.01, 0.0]])
+    ends = Bars("% of it", "%", ["x", "y"], {"true": np.array([[90.0, 10], [20, 80]])}, signed=False)
+    figure = atlas(None, {"relu": shares}, [ends])
+    drawn = figure.axes[1].images[0].get_array()
+    np.testing.assert_allclose(np.asarray(drawn)[:, :2], np.log2(shares[:, :2] / shares[:, :2].mean(axis=0)))
+    assert np.ma.getmaskarray(np.ma.masked_invalid(drawn))[:, 2:].all(), "many times nothing is nothing"
+    np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), ends.groups["true"])
+
+
+def test_a_decision_shows_the_factor_that_speaks_most_for_it():
+    latent = np.ones((3, 1, 2, 2)) * np.array([1.0, 2, 3])[:, None, None, None]
+    latent[:, :, 0, 0] = 0.0
+    latent[1, :, 0, 1] = 1.0
+    taken = TakenApart(1, 0, 2.0, np.array([-3.0, 4.0, 0.5]), 0.25, 0.25)
+    figure = decisions_figure([Decision(taken, "why", "input", "won", "lost", None, None, latent)])
+    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), [[0, 0.5], [1, 1]])
+    assert "factor 2" in figure.axes[2].get_title()
+    against = replace(taken, factors=np.array([-3.0, -1, -0.5]))
+    figure = decisions_figure([Decision(against, "why", "input", "won", "lost", None, None, latent)])
+    assert "no factor" in figure.axes[2].get_title()
+    assert not figure.axes[2].images
+
+
+def test_the_clearest_decision_against_its_label_is_found(answers):
+    scores, labels = answers.result.scores, answers.labels
+    wrong = [n for n in range(40) if scores[n].argmax() != labels[n]]
+    margin = {n: np.diff(np.sort(scores[n])[-2:])[0] for n in wrong}
+    titles = [ax.get_title() for ax in draw(answers)["decisions"].axes]
+    (drawn,) = [title for title in titles if title.startswith("the clearest against its label")]
+    assert drawn.endswith(f"= {max(margin.values()):.3g}")
+
+
+def test_outputs_are_not_given_names_of_other_classes():
+    data = ImageSet(IMAGES, LABELS)
+    answers = ask(probe(pooled(), data, n_components=2), data, labels=LABELS.numpy(), class_names=["a", "b", "c"])
+    walk = draw(answers)["walk"]
+    titles = [ax.get_title() for ax in walk.axes[: len(walk.axes) // 2]]
+    assert titles[-2:] == ["% of its amount, by true class", "% of its amount, by predicted class"]
+    named = [[tick.get_text() for tick in ax.get_xticklabels()] for ax in walk.axes[len(titles) - 2 : len(titles)]]
+    assert named[0] == ["a", "b", "c"]
+    assert all(name.isdigit() for name in named[1])
+
+
+def test_one_output_is_drawn_as_it_is():
+    made = seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 1))
+    with pytest.warns(UserWarning, match="not a score for each class"):
+        answers = ask(probe(made, IMAGES, n_components=2), IMAGES)
+    drawn = draw(answers)
+    assert drawn["walk"].axes[3].get_title() == "adds to the output"
+    assert drawn["walk"].axes[3].patches[0].get_height() == pytest.approx(answers.added[0, 0])
+
+
+def test_labels_that_agree_with_what_is_likeliest_are_not_doubted():
+    labels = np.repeat([0, 1], 20)
+    sure = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    sure[3] = [0.2, 0.8]
+    figure = labels_figure(label_errors(labels, network=sure), lambda numbers: None)
+    said = [ax.get_title() for ax in figure.axes if ax.axison]
+    assert [title.split("\n")[0].split()[0] for title in said] == ["#3"]
+
+
+def test_the_untrained_network_stands_beside_on_the_same_scales(answers):
+    labelled = ImageSet(IMAGES, LABELS)
+    faint = whole()
+    with torch.no_grad():
+        faint[-1].weight.mul_(0.01)
+    beside = ask(probe(faint, labelled, n_components=4), labelled, labels=LABELS.numpy(), class_names=NAMES)
+    drawn = draw(ask(answers.result, labelled, labels=LABELS.numpy(), class_names=NAMES, untrained=beside))
+    assert {"untrained-latent-images", "untrained-walk", "untrained-atlas"} <= set(drawn)
+    assert drawn["untrained-walk"].axes[4].get_ylim() == drawn["walk"].axes[4].get_ylim()
+    assert "untrained" in drawn["untrained-walk"].texts[0].get_text()
+
+
+def test_an_untrained_network_of_other_inputs_or_layers_is_refused(answers):
+    other = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    beside = ask(probe(whole(), ImageSet(other, LABELS), n_components=4), ImageSet(other, LABELS))
+    with pytest.raises(ValueError, match="untrained is of other inputs"):
+        ask(answers.result, ImageSet(IMAGES, LABELS), untrained=beside)
+    beside = ask(probe(pooled(), ImageSet(IMAGES, LABELS), n_components=4), ImageSet(IMAGES, LABELS))
+    with pytest.raises(ValueError, match="untrained has other layers"):
+        ask(answers.result, ImageSet(IMAGES, LABELS), untrained=beside)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_pictures_of_any_number_of_channels_are_drawn(channels):
+    made = seeded(nn.Conv2d(channels, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2))
+    data = torch.rand(20, channels, 8, 8)
+    for figure in draw(ask(probe(made, data, n_components=2), data)).values():
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+def test_names_of_layers_and_classes_are_text_wherever_they_are_written():
+    made = nn.Sequential(OrderedDict([("$\\frac$pixels", nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))]))
+    made.head = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+    answers = ask(probe(made, IMAGES, n_components=2, inputs=False), IMAGES)
+    drawn = draw(answers, ablation=answers.causes(n_shuffles=2, class_names=["$\\frac$", "$$", "\ud800"]))
+    assert "latent-images" not in drawn, "a layer whose name has pixels in it is none of them"
+    for figure in drawn.values():
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+def test_sounds_are_not_laid_out_as_squares():
+    made = seeded(nn.Conv1d(1, 4, 2), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 2))
+    data = torch.rand(20, 1, 51)
+    answers = ask(probe(made, data, n_components=2, inputs=False, pool="mean"), data)
+    assert Material(answers).heat["1"].shape[2:] == (1, 50)

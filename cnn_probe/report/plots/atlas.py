@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,36 +12,23 @@ from numpy.typing import NDArray
 
 from cnn_probe.measures.patterns.channels import lift
 from cnn_probe.report.lettering import entitle, letter_all
-from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, chosen, open_axes, own_scale, show
+from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, open_axes, own_scale, show
+from cnn_probe.report.plots.walk import WORTH, Bars
 
 MOST_COLUMNS, FEW = 60, 8  # channels of all layers together, and of each at least
-MOST_BLOCKS = 5
+MOST_ENDS = 20
 DOUBLINGS = 3.0  # a channel that is 8 times its mean, or an eighth, has the darkest colour
 COLUMN, ROW, GAP = 0.17, 0.36, 0.5  # inches
-HEAD, BARS, FOOT = 0.5, 0.6, 1.15  # above the bars, they, and below the rows
+HEAD, BARS, FOOT = 0.75, 0.6, 1.15  # above the bars, they, and below the rows
 
 
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """What is drawn of each factor beside its channels: one matrix (k, n), its columns named.
-
-    Attributes
-    ----------
-    title, unit : str
-    values : ndarray of shape (k, n)
-    names : sequence of str
-    signed : bool
-        Whether values go both ways from 0.
-    """
-
-    title: str
-    unit: str
-    values: NDArray[np.float64]
-    names: Sequence[str]
-    signed: bool
-
-
-def atlas(latent: NDArray[Any] | None, channels: Mapping[str, NDArray[np.float64]], ends: Sequence[Columns]) -> Figure:
+def atlas(
+    latent: NDArray[Any] | None,
+    channels: Mapping[str, NDArray[np.float64]],
+    ends: Sequence[Bars],
+    said: str = "",
+    most: int = MOST_ROWS,
+) -> Figure:
     """Every factor: its latent image, its lift in each layer's channels, what it adds to the outputs, its classes.
 
     Parameters
@@ -50,16 +36,22 @@ def atlas(latent: NDArray[Any] | None, channels: Mapping[str, NDArray[np.float64
     latent : ndarray of shape (k, channels, height, width) or None
     channels : mapping of str to ndarray of shape (k, n_channels)
         What part of each factor lies in each channel, as of `channel_shares`, first layer to last.
-    ends : sequence of Columns
+    ends : sequence of Bars
         What comes after the layers.
+    said : str, default=""
+        What is written above all.
+    most : int, default=20
+        Factors that are drawn: the first.
     """
-    k = min(len(next(iter(channels.values()))), MOST_ROWS)
-    names = chosen(list(channels), MOST_BLOCKS)
+    k = min(len(next(iter(channels.values()))), most)
+    names = list(channels)
     most = max(FEW, MOST_COLUMNS // len(names))
     picked = [_most(channels[name], most) for name in names]
     widths = [max(len(numbers), 6) * COLUMN for numbers in picked]
-    widths += [max(len(one.names), 6) * COLUMN for one in ends]
+    widths += [max(min(len(one.names), MOST_ENDS), 6) * COLUMN for one in ends]
     sheet = _Sheet(k, 0.45 if latent is None else ROW + 0.55, widths)
+    at = 0.1 / sheet.width, 1 - 0.08 / sheet.height
+    sheet.figure.text(*at, said, fontsize=7, color=QUIET, va="top", parse_math=False)
     if latent is not None:
         _pictures(sheet, latent[:k])
     for column, (name, numbers) in enumerate(zip(names, picked, strict=True)):
@@ -119,6 +111,9 @@ def _lifts(sheet: _Sheet, column: int, name: str, shares: NDArray[np.float64], p
     entitle(above, *letter_all([name], width=max(18, int(len(picked) * 1.4)))[0], f"{few} channels", size=7)
     with np.errstate(divide="ignore"):
         doublings = np.clip(np.log2(lift(shares)[: sheet.k, picked]), -DOUBLINGS, DOUBLINGS)
+    little = np.maximum(shares[: sheet.k, picked], shares.mean(axis=0)[picked]) < WORTH
+    doublings[little] = np.nan  # many times nothing is nothing
+    rows.set_facecolor("#eeeeee")
     image = rows.imshow(
         doublings, cmap="PuOr_r", vmin=-DOUBLINGS, vmax=DOUBLINGS, aspect="auto", interpolation="nearest"
     )
@@ -126,24 +121,28 @@ def _lifts(sheet: _Sheet, column: int, name: str, shares: NDArray[np.float64], p
     rows.set_yticks(range(sheet.k), [str(i + 1) for i in range(sheet.k)], fontsize=6)
     rows.set_xlabel("channel", fontsize=7)
     bar = sheet.figure.colorbar(image, cax=scale, orientation="horizontal", ticks=[-DOUBLINGS, 0, DOUBLINGS])
-    bar.ax.set_xticklabels(["⅛", "1", "8 ×"], fontsize=6)
-    bar.set_label("its share over the mean", fontsize=6)
+    bar.ax.set_xticklabels(["≤⅛", "1", "≥8 ×"], fontsize=6)
+    bar.set_label(f"its share over the mean; grey: below {WORTH:.0%}", fontsize=6)
 
 
-def _ends(sheet: _Sheet, column: int, one: Columns) -> None:
+def _ends(sheet: _Sheet, column: int, one: Bars) -> None:
     above, rows, scale = sheet.column(column)
     above.set_axis_off()
-    entitle(above, one.title, size=7)
-    end = max(float(np.abs(one.values[: sheet.k]).max()), 1e-12)
+    name, values = next(iter(one.groups.items()))
+    order = one.largest(MOST_ENDS)
+    of = [f"{len(order)} of {len(one.names)}"] if len(order) < len(one.names) else []
+    entitle(above, one.title, *([name] if name else []), *of, size=7)
+    values = values[: sheet.k, order]
+    end = max(float(np.abs(values).max()), 1e-12)
     image = rows.imshow(
-        one.values[: sheet.k],
+        values,
         cmap="RdBu_r" if one.signed else "Greys",
         vmin=-end if one.signed else 0,
         vmax=end,
         aspect="auto",
         interpolation="nearest",
     )
-    letters, style = letter_all(one.names, width=9)
+    letters, style = letter_all([one.names[i] for i in order.tolist()], width=9)
     rows.set_xticks(range(len(letters)), letters, fontsize=6, rotation=90, **style)
     rows.set_yticks([])
     bar = sheet.figure.colorbar(image, cax=scale, orientation="horizontal")

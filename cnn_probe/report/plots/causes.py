@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.report.lettering import entitle, letter_all
 from cnn_probe.report.plots.grid import OTHER, OURS, QUIET, open_axes
+from cnn_probe.system.names import shown
 
 MOST_CLASSES = 24
 
@@ -18,8 +19,8 @@ def causes_figure(found: Ablation) -> Figure:
     """Change of each class's probability, and the class that is hit most beside shuffled and principal directions."""
     k = len(found.factors)
     classes = _most_changed(found)
-    figure = Figure(figsize=(4.2 + 0.32 * len(classes) + 4.2, 0.32 * k + 2.0), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[max(0.32 * len(classes), 1.5), 4.2])
+    figure = Figure(figsize=(4.2 + max(0.32 * len(classes), 2.2) + 4.2, 0.32 * k + 2.0), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[max(0.32 * len(classes), 2.2), 4.2])
     _change(figure, left, found, classes)
     _beside(right, found)
     figure.legend(*right.get_legend_handles_labels(), fontsize=7, frameon=False, loc="outside lower right", ncols=3)
@@ -46,9 +47,17 @@ def _change(figure: Figure, ax: Axes, found: Ablation, classes: NDArray[np.int64
         if hit in at:
             figures = points[row, at[hit]]
             colour = "white" if abs(figures) > 0.6 * end else "black"
-            ax.text(at[hit], row, f"{figures:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
+            ax.text(
+                at[hit],
+                row,
+                f"{figures:.0f}" if abs(figures) >= 1 else f"{figures:.1f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color=colour,
+            )
     few = "" if len(classes) == int(np.sum(found.n_inputs > 0)) else f", the {len(classes)} that change most"
-    entitle(ax, f"Change by taking a factor out of {found.layer}", size=9)
+    ax.set_title(f"Taken out of {shown(found.layer, 24)}", fontsize=9, loc="left", parse_math=False)
     ax.set_xlabel(f"class (inputs){few}", fontsize=8)
     figure.colorbar(image, ax=ax, location="left", shrink=0.8, pad=0.02, label="points of its probability")
 

@@ -33,6 +33,10 @@ def comparison_figure(found: Comparison, names: tuple[str, str] = ("a", "b")) ->
     _matrix(figure, matrix, found, first, second)
     _pairs(pairs, found, first, second)
     _errors(errors, found, blocks, first, second)
+    named = [one for ax in (pairs, errors) for one in zip(*ax.get_legend_handles_labels(), strict=True)]
+    legend = figure.legend(*zip(*named, strict=True), fontsize=7, frameon=False, loc="outside lower right", ncols=4)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -65,8 +69,9 @@ def _pairs(ax: Axes, found: Comparison, first: str, second: str) -> None:
     ax.set(xlim=(0, 1.01), ylim=(len(labels) - 0.5, -0.5))
     ax.set_xlabel("similarity with the match; bar: from here on it is the same factor", fontsize=8)
     ax.set_ylabel(f"factor of {first} ↔ of {second}", fontsize=8, parse_math=False)
-    entitle(ax, "Beside the spread over starts: inside it nothing is concluded", size=10)
-    ax.legend(fontsize=7, frameon=True, loc="lower left")
+    known = len(found.a.own) and len(found.b.own)
+    said = "Beside the spread over starts: inside it nothing is concluded"
+    entitle(ax, said if known else "Without other starts of both, nothing is lost or new", size=10)
     open_axes(ax)
 
 
@@ -78,7 +83,7 @@ def _spread(ax: Axes, row: int, side: Spread, factor: int, *, labelled: bool) ->
     ):
         if len(values):
             ax.plot(values, np.full(len(values), row + shift), mark, color=colour, ms=4, alpha=0.7, ls="")
-        if labelled:
+        if labelled and len(values):
             ax.plot([], [], mark, color=colour, ms=4, ls="", label=label)
     ax.vlines(side.threshold[factor], row - 0.35, row + 0.35, color="black", lw=1)
 
@@ -106,12 +111,9 @@ def _errors(ax: Axes, found: Comparison, blocks: list[str], first: str, second: 
         for row, name in enumerate(blocks):
             if name in found.units.rates:
                 a, b, both = found.units.dead(name).tolist()
-                said = f"{a + both} | {b + both} dead"
+                said = f"{a + both} | {b + both} of {found.units.rates[name].shape[1]}"
                 ax.text(1.02, row, said, transform=ax.get_yaxis_transform(), fontsize=7, va="center")
     ax.set_xlabel("relative error of the block (95% interval)", fontsize=8)
-    entitle(ax, "Errors, and units that never fire", size=10)
-    legend = ax.legend(fontsize=7, frameon=False, loc="lower right")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    entitle(ax, "Errors; units that never fire", size=10)
     ax.grid(axis="x", alpha=0.25)
     open_axes(ax)

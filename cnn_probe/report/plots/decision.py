@@ -26,6 +26,8 @@ class Decision:
     Attributes
     ----------
     taken : TakenApart
+    why : str
+        For which it is shown.
     name, winner, other : str
         Of the input, of the predicted class, and of the one it is held against.
     label : str or None
@@ -35,6 +37,7 @@ class Decision:
     """
 
     taken: TakenApart
+    why: str
     name: str
     winner: str
     other: str
@@ -52,8 +55,11 @@ def decisions_figure(decisions: Sequence[Decision]) -> Figure:
         _picture(left, one.picture, [shown(one.name, 24), *given, f"taken for {shown(one.winner, 14)}"])
         _bars(middle, one)
         strongest = int(np.argmax(one.taken.factors))
-        latent = None if one.latent is None else own_scale(one.latent[strongest])
-        _picture(right, latent, [f"factor {strongest + 1},", "the most for it"])
+        speaks = one.taken.factors[strongest] > 0
+        latent = None if one.latent is None or not speaks else own_scale(one.latent[strongest])
+        _picture(
+            right, latent, [f"factor {strongest + 1},", "the most for it"] if speaks else ["no factor", "speaks for it"]
+        )
     return figure
 
 
@@ -98,6 +104,8 @@ def _bars(ax: Axes, one: Decision) -> None:
     ax.set_xlabel("factor; rest: what of the layer no factor explains", fontsize=7)
     ax.set_ylabel("adds to the margin", fontsize=8)
     entitle(
-        ax, f"output of {shown(one.winner, 20)} minus output of {shown(one.other, 20)} = {taken.margin:.3g}", size=9
+        ax,
+        f"{one.why}: output of {shown(one.winner, 20)} minus output of {shown(one.other, 20)} = {taken.margin:.3g}",
+        size=9,
     )
     open_axes(ax)

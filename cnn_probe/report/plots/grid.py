@@ -29,10 +29,20 @@ def chosen(names: Sequence[str], most: int = MOST_LAYERS) -> list[str]:
     return [names[round(i)] for i in np.linspace(0, len(names) - 1, most)]
 
 
+def of_all(drawn: int, there: int, what: str = "blocks") -> str:
+    """Say it, where fewer are drawn than there are; an empty text otherwise.
+
+    Examples
+    --------
+    >>> of_all(24, 49), of_all(3, 3)
+    (', 24 of 49 blocks', '')
+    """
+    return "" if drawn == there else f", {drawn} of {there} {what}"
+
+
 def show(ax: Axes, image: NDArray[Any]) -> None:
-    """Show a picture (channels, height, width) in [0, 1], without ticks."""
-    picture = np.moveaxis(image, 0, -1)
-    ax.imshow(picture[..., 0] if picture.shape[-1] != 3 else picture, cmap="gray", vmin=0, vmax=1)
+    """Show a picture (channels, height, width) in [0, 1]: three channels as colours, others by their mean."""
+    ax.imshow(np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0), cmap="gray", vmin=0, vmax=1)
     bare(ax)
 
 

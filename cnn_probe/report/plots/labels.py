@@ -38,8 +38,9 @@ def labels_figure(
     figure = Figure(figsize=(1.35 * n_shown + 0.8, 2.4 * len(found) + 0.4), layout="constrained")
     grid = figure.subplots(len(found), n_shown, squeeze=False)
     for axes, (source, errors) in zip(grid, found.items(), strict=True):
-        order = np.argsort(errors.self_confidence, kind="stable")[:n_shown].tolist()
-        drawn = pictures(order)
+        other = errors.suggested != errors.labels
+        order = np.flatnonzero(other)[np.argsort(errors.self_confidence[other], kind="stable")][:n_shown].tolist()
+        drawn = pictures(order) if order else None
         for column, ax in enumerate(axes):
             if column >= len(order):
                 ax.axis("off")
@@ -50,7 +51,9 @@ def labels_figure(
             f"{SOURCES.get(source, source)}\n({sample})\n{int(errors.suspect.sum())} suspect", fontsize=8
         )
     figure.suptitle(
-        "Labels that look wrong: the least likely first. * suspect by confident learning", fontsize=10, parse_math=False
+        "Labels that look wrong: another class is likelier, the least likely first. * suspect by confident learning",
+        fontsize=10,
+        parse_math=False,
     )
     return figure
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnn_probe.report.plots.grid import CELL, MOST_ROWS, show
+from cnn_probe.system.names import shown
 
 
 def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDArray[np.int64], layer: str) -> Figure:
@@ -47,6 +48,10 @@ def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDA
                 )
             ax.set_xlabel(f"#{top[factor, column]}", fontsize=6, labelpad=1)
         grid[factor, 0].set_ylabel(f"factor {factor + 1}", fontsize=8)
-    where = f"bright: where it is, by {layer}" if heat is not None else "the inputs of which it has the largest share"
+    where = (
+        f"bright: where {shown(layer)} has it ({heat.shape[2]}×{heat.shape[3]} places, enlarged)"
+        if heat is not None
+        else "the inputs of which it has the largest share"
+    )
     figure.suptitle(where, fontsize=9, parse_math=False)
     return figure

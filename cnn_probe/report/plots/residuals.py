@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnn_probe.measures.residuals import Residuals
-from cnn_probe.report.lettering import entitle, letter_all
+from cnn_probe.report.lettering import letter_all
 from cnn_probe.report.plots.grid import OTHER, OURS, chosen, open_axes, show
 
 MOST_BLOCKS = 24
@@ -60,7 +60,8 @@ def _spread(ax: Axes, found: Residuals, blocks: Sequence[str]) -> None:
     ax.hlines(rows, levels[:, 0], levels[:, 4], color=OURS, lw=1)
     ax.hlines(rows, levels[:, 1], levels[:, 3], color=OURS, lw=6, alpha=0.5, label="half of the inputs")
     ax.plot(levels[:, 2], rows, "o", color=OURS, ms=5, label="median (line: 5% to 95%)")
-    end = 1.3 * float(np.nanmax(levels[:, 4]))
+    largest = float(np.nan_to_num(levels[:, 4]).max())
+    end = min(1.3 * largest, 1.0) if largest > 0 else 1.0
     far = levels[:, 5] > end  # of a block that is nearly zero in one input, all and more may be left
     ax.plot(levels[~far, 5], rows[~far], "x", color=OTHER, ms=5, label="the worst input")
     ax.plot(np.full(int(far.sum()), end), rows[far], ">", color=OTHER, ms=5, label="the worst input, off the scale")
@@ -69,10 +70,10 @@ def _spread(ax: Axes, found: Residuals, blocks: Sequence[str]) -> None:
     names, style = letter_all([name for name, _ in columns], width=30)
     ax.set_yticks(rows, names, fontsize=8, **style)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlim(0, 1.04 * end if end > 0 else 1)
+    ax.set_xlim(0, 1.04 * end)
     ax.set_xlabel(f"part of an input's squares that is left; n = {len(found.of_inputs)} inputs")
-    entitle(ax, "What is not explained", size=10)
-    ax.legend(fontsize=7, frameon=False, loc="upper right")
+    ax.set_title("What is not explained", fontsize=10, loc="left")
+    ax.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     ax.grid(axis="x", alpha=0.25)
     open_axes(ax)
 

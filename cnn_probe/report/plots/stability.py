@@ -37,7 +37,7 @@ def stability_figure(found: FactorStability) -> Figure:
     ax.set(xlim=(max(0.0, ax.get_xlim()[0] - 0.1), 1.01), ylim=(k - 0.5, -0.5))
     ax.set_xlabel("similarity with its match (cosine of F); bars: from here on it is the same factor", fontsize=8)
     entitle(ax, "Which factors come out again", size=10)
-    ax.legend(fontsize=7, frameon=False, loc="lower left")
+    figure.legend(fontsize=7, frameon=False, loc="outside lower left", ncols=2)
     ax.grid(axis="x", alpha=0.25)
     open_axes(ax)
     return figure

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from cnn_probe.measures.units import LayerUnits, Units
 from cnn_probe.report.lettering import entitle, letter_all
-from cnn_probe.report.plots.grid import OTHER, THIRD, chosen, open_axes
+from cnn_probe.report.plots.grid import OTHER, THIRD, chosen, of_all, open_axes
 
 MOST_BLOCKS = 30
 LEVELS = 101
+WHAT = {False: "channels", True: "units"}  # with places, or without
 KINDS = (
     ("dead", "#333333", ""),
     ("redundant", OTHER, "////"),
@@ -30,7 +31,10 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
         As of `Answers.units`; channels where there are some with places, else neurons.
     """
     drawn = {name: units[name].channels or units[name].neurons for name in chosen(list(units), MOST_BLOCKS)}
-    names, style = letter_all([f"{name} ({len(own.rate)})" for name, own in drawn.items()], width=44)
+    first = next(iter(drawn.values()))
+    names, style = letter_all(
+        [f"{name} ({len(own.rate)} {WHAT[units[name].channels is None]})" for name, own in drawn.items()], width=44
+    )
     figure = Figure(figsize=(10, 0.36 * len(drawn) + 1.5), layout="constrained")
     parts, rates = figure.subplots(1, 2)
     rows = np.arange(len(drawn))
@@ -47,9 +51,11 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
     parts.set_yticks(rows, names, fontsize=8, **style)
     parts.set_ylim(len(drawn) - 0.5, -0.5)
     parts.set(xlim=(0, 1), xlabel="part of the units (counted once each, in this order)")
-    entitle(parts, "What the units are", size=10)
+    entitle(parts, f"What the units are, n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
     figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
-    sorted_rates = np.stack([np.quantile(own.rate, np.linspace(1, 0, LEVELS)) for own in drawn.values()])
+    sorted_rates = np.stack(
+        [np.quantile(own.rate, np.linspace(1, 0, LEVELS), method="inverted_cdf") for own in drawn.values()]
+    )
     image = rates.imshow(
         sorted_rates,
         aspect="auto",
@@ -59,11 +65,10 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
         interpolation="nearest",
         extent=(0, 100, len(drawn) - 0.5, -0.5),
     )
-    first = next(iter(drawn.values()))
     rates.set_yticks([])
     rates.set_xlabel("% of the units, the most active first")
-    entitle(rates, f"Part of the {first.n_inputs} inputs that each is active for", size=10)
-    figure.colorbar(image, ax=rates)
+    entitle(rates, f"How often each is active (dead: in below {first.bound:.2g} of such inputs)", size=10)
+    figure.colorbar(image, ax=rates, label="part of the inputs")
     open_axes(parts)
     return figure
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from cnn_probe.measures.use import BlockUse, NetworkUse
 from cnn_probe.report.lettering import entitle, letter_all
-from cnn_probe.report.plots.grid import OTHER, OURS, QUIET, THIRD, chosen, open_axes
+from cnn_probe.report.plots.grid import OTHER, OURS, QUIET, THIRD, chosen, of_all, open_axes
 
 ALL_ROWS = 24  # blocks whose errors are drawn below each other
 
@@ -52,7 +52,7 @@ def _errors(ax: Axes, use: NetworkUse, blocks: list[BlockUse]) -> None:
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(left=0)
     ax.set_xlabel(f"relative error: part of the squares that is left at rank {use.rank}; n = {use.n}")
-    entitle(ax, "What is left, and what coupling costs", size=10)
+    entitle(ax, "What is left, and what coupling costs" + of_all(len(blocks) - 1, len(use.blocks)), size=10)
     ax.grid(axis="x", alpha=0.25)
     open_axes(ax)
 
@@ -70,9 +70,11 @@ def _spectra(ax: Axes, use: NetworkUse, blocks: list[BlockUse]) -> None:
             known = part > max(1e-4, spectrum.error)  # what is below is rounding of float32
             label = f"{name}: effective rank {spectrum.effective_rank:.0f}" if line == "-" else None
             ax.plot(np.arange(1, len(part) + 1)[known], part[known], line, color=colour, lw=1.5, label=label)
-    ax.axvline(use.rank, color=QUIET, lw=0.8, ls="--")
     ax.annotate(f" rank {use.rank}", (use.rank, 1), fontsize=7, color=QUIET, va="bottom")
-    ax.set(xscale="log", yscale="log", xlabel="number", ylabel="part of the first value")
+    drawn = any(np.size(np.asarray(line.get_xdata())) for line in ax.get_lines())  # not of blocks that are zero
+    scale = "log" if drawn else "linear"
+    ax.axvline(use.rank, color=QUIET, lw=0.8, ls="--")
+    ax.set(xscale=scale, yscale=scale, xlabel="number", ylabel="part of the first value")
     entitle(ax, "Singular values" + (" (dotted: untrained)" if untrained else ""), size=10)
     legend = ax.legend(fontsize=7, frameon=False, loc="lower left")
     for text in legend.get_texts():

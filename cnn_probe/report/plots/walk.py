@@ -31,7 +31,7 @@ class LayerWalk:
     name : str
     maps : ndarray or None
         Of a layer that is whole: (k, n_channels, h, w), the components. Of one that is pooled: (k, 1, h, w), where the
-        factor is, on average over its strongest inputs. None of a layer without places.
+        factor is in the first of its inputs. None of a layer without places.
     channels : ndarray of shape (k, n_channels)
         What part of the factor lies in each channel.
     shares : ndarray of shape (k,)
@@ -50,15 +50,34 @@ class Bars:
 
     Attributes
     ----------
-    title : str
+    title, unit : str
     names : sequence of str
     groups : dict of str to ndarray of shape (k, n)
         Bars of one name stand beside each other.
+    signed : bool
+        Whether they go both ways from 0.
+    limits : tuple of float, default=None
+        Of the axis; None for those of these bars.
     """
 
     title: str
+    unit: str
     names: Sequence[str]
     groups: dict[str, NDArray[np.float64]]
+    signed: bool
+    limits: tuple[float, float] | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Limits of the axis."""
+        every = np.stack(list(self.groups.values()))
+        own = 1.05 * min(float(every.min()), 0.0), 1.05 * max(float(every.max()), 1e-12)
+        return own if self.limits is None else self.limits
+
+    def largest(self, most: int) -> NDArray[np.int64]:
+        """Of many columns those with the largest values of any factor, the same for all, in their order."""
+        size = np.abs(np.stack(list(self.groups.values()))).max(axis=(0, 1))
+        return np.asarray(np.sort(np.argsort(-size, kind="stable")[:most]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +94,8 @@ class Walk:
         What each adds to the outputs; the classes of its inputs.
     notes : sequence of str
         What is written below each factor's first picture.
+    said : str
+        What is written above all: of which network and inputs this is, and how to read it.
     """
 
     latent: NDArray[Any] | None
@@ -82,18 +103,20 @@ class Walk:
     layers: Sequence[LayerWalk]
     ends: Sequence[Bars]
     notes: Sequence[str]
+    said: str = ""
 
 
 def walk_figure(found: Walk) -> Figure:
     """Draw it: one row a factor; maps have one scale a layer (square root), bars one scale a column."""
     k = len(found.notes)
     first = ["latent image"] if found.latent is not None else []
-    first += ["its inputs"] if found.tops is not None else []
+    first += ["inputs with most of it"] if found.tops is not None else []
     widths = [HEIGHT] * len(first) + [HEIGHT * 1.35] * len(found.layers) + [HEIGHT * 1.7] * len(found.ends)
-    side, head = 0.75, 0.75
+    side, head = 0.75, 1.05
     width = side + sum(widths) + 0.42 * len(widths)
     height = head + k * (HEIGHT + GAP)
     figure = Figure(figsize=(width, height))
+    figure.text(0.1 / width, 1 - 0.1 / height, found.said, fontsize=7, color=QUIET, va="top", parse_math=False)
 
     def axes(row: int, column: int) -> Axes:
         left = side + sum(widths[:column]) + 0.42 * column
@@ -117,6 +140,7 @@ def walk_figure(found: Walk) -> Figure:
             fontsize=6.5,
             color=QUIET,
             va="top",
+            parse_math=False,
         )
         if row == 0:
             titles = [*first, *(layer.name for layer in found.layers), *(bars.title for bars in found.ends)]
@@ -145,7 +169,7 @@ def _layer(ax: Axes, layer: LayerWalk, row: int) -> None:
     if layer.maps is None:
         _channel_bars(ax, layer, row)
     else:
-        tiles = np.sort(np.argsort(-layer.channels.mean(axis=0), kind="stable")[:TILES])
+        tiles = np.sort(np.argsort(-layer.channels.max(axis=0), kind="stable")[:TILES])
         maps = layer.maps if layer.maps.shape[1] == 1 else layer.maps[:, tiles]
         largest = max(float(np.quantile(maps, 0.999)), 1e-30)
         sheet = mosaic(np.sqrt(maps[row] / largest), min(ACROSS, maps.shape[1]))
@@ -155,6 +179,8 @@ def _layer(ax: Axes, layer: LayerWalk, row: int) -> None:
         ax.spines[:].set_visible(maps.shape[1] == 1)
         if maps.shape[1] > 1:
             _frames(ax, np.flatnonzero((above[tiles] >= ABOVE) & (shares[tiles] >= WORTH)), maps.shape[2:])
+            if row == 0:
+                _numbers(ax, tiles, maps.shape[2:])
     strongest = np.argsort(-shares, kind="stable")[:3]
     raised = np.argsort(-np.where(shares >= WORTH, above, 0), kind="stable")[:3]
     lines = [f"{layer.shares[row]:.1%} of its squares"]
@@ -184,6 +210,14 @@ def _channel_bars(ax: Axes, layer: LayerWalk, row: int) -> None:
     open_axes(ax)
 
 
+def _numbers(ax: Axes, tiles: NDArray[np.int64], size: tuple[int, ...]) -> None:
+    """Say which channel each tile is."""
+    height, width = size
+    for i, channel in enumerate(tiles.tolist()):
+        at = i % ACROSS * (width + 1) + (width - 1) / 2, i // ACROSS * (height + 1) - 0.5
+        ax.annotate(str(channel), at, fontsize=4, ha="center", va="bottom", annotation_clip=False)
+
+
 def _frames(ax: Axes, tiles: NDArray[np.int64], size: tuple[int, ...]) -> None:
     height, width = size
     for tile in tiles.tolist():
@@ -194,25 +228,23 @@ def _frames(ax: Axes, tiles: NDArray[np.int64], size: tuple[int, ...]) -> None:
 
 
 def _bars(ax: Axes, bars: Bars, row: int, *, legend: bool) -> None:
-    every = np.stack(list(bars.groups.values()))  # (n_groups, k, n)
-    order = np.arange(every.shape[2])
-    if len(order) > BARS:
-        order = np.sort(np.argsort(-np.abs(every[:, row]).max(axis=0), kind="stable")[:BARS])
-    width = 0.8 / len(every)
+    order = bars.largest(BARS)
+    width = 0.8 / len(bars.groups)
     for i, (name, values) in enumerate(bars.groups.items()):
         own = values[row, order]
-        signed = bool(values.min() < 0)
-        colours = (
-            [OTHER if value >= 0 else OURS for value in own] if signed else [("#444444", "#d9a441")[i % 2]] * len(own)
-        )
-        ax.bar(np.arange(len(order)) + (i - (len(every) - 1) / 2) * width, own, width, color=colours, label=name)
-    low, high = min(float(every.min()), 0.0), max(float(every.max()), 1e-12)
-    ax.set_ylim(1.05 * low, 1.05 * high)
+        plain = ("#444444", "#d9a441")[i % 2]
+        colours = [OTHER if value >= 0 else OURS for value in own] if bars.signed else [plain] * len(own)
+        ax.bar(np.arange(len(order)) + (i - (len(bars.groups) - 1) / 2) * width, own, width, color=colours, label=name)
+    ax.set_ylim(bars.range)
     ax.axhline(0, color="black", lw=0.6)
     letters, style = letter_all([bars.names[i] for i in order.tolist()], width=9)
     turned = 90 if max(map(len, letters)) > 2 else 0
     ax.set_xticks(range(len(order)), letters, fontsize=6, rotation=turned, **style)
     ax.tick_params(axis="y", labelsize=6)
-    if legend and len(every) > 1:
+    if legend and len(bars.groups) > 1:
         ax.legend(fontsize=6, frameon=False)
+    if legend and len(order) < len(bars.names):
+        ax.annotate(
+            f"{len(order)} of {len(bars.names)}", (1, 1), xycoords="axes fraction", fontsize=6, ha="right", va="top"
+        )
     open_axes(ax)
