@@ -16,7 +16,14 @@ from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.signs import restore
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.causes.interventions import ablate
-from cnn_probe.measures.causes.travel import LinearHead, TakenApart, head_of, logits_of_factors, take_apart
+from cnn_probe.measures.causes.travel import (
+    LinearHead,
+    TakenApart,
+    head_of,
+    logits_of_factors,
+    minima_of_layer,
+    take_apart,
+)
 from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
 from cnn_probe.measures.label_errors import LabelErrors, label_errors
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
@@ -162,9 +169,8 @@ class Answers:
             raise ValueError(f"other must be from 0 to {len(self.head.bias) - 1}, got {other}")
         how = self.result.layer(self.head.layer)
         rows = {sign: np.asarray(self.X[name][number : number + 1]) for name, sign in how.blocks.items()}
-        minima = [self.result.minima[name] for name in how.blocks if name in self.result.minima]
-        activations = restore(rows, minima[0] if minima else None)[0]
-        return take_apart(self.result, self.head, activations, number, other=other)
+        minima = minima_of_layer(self.result, self.head.layer)
+        return take_apart(self.result, self.head, restore(rows, minima)[0], number, other=other, minima=minima)
 
     @cached_property
     def label_errors(self) -> dict[str, LabelErrors]:
