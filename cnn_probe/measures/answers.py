@@ -15,6 +15,7 @@ from scipy.special import softmax
 from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.signs import restore
 from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.agreement import HeadAgreement, head_agreement
 from cnn_probe.measures.causes.interventions import ablate
 from cnn_probe.measures.causes.travel import (
     LinearHead,
@@ -145,6 +146,17 @@ class Answers:
             return None
         found: NDArray[np.float64] = logits_of_factors(self.result, self.head) * self.result.F.mean(axis=0)[:, None]
         return found
+
+    @cached_property
+    def head_agreement(self) -> HeadAgreement | None:
+        """For how many inputs the head gives the network's class of F H, beside an SVD; None without a linear head.
+
+        With labels, and an output for each class, it says how accurate the network, F H and the SVD are, too.
+        """
+        if self.head is None or len(self.head.bias) < 2:
+            return None
+        labels = None if "network" in self.missing_sources else self.labels
+        return head_agreement(self.result, self.head, self.X, labels=labels, seed=self.seed)
 
     def decision(self, number: int, other: int | None = None) -> TakenApart | None:
         """One decision, split into what each factor adds to it, through the linear head; None if there is no such head.
