@@ -116,6 +116,14 @@ def test_what_takes_further_fits(result, images):
     assert answers.causes(data=images[:20], n_shuffles=2).change.shape == (3, 3)
 
 
+def test_units_of_a_wide_layer_are_not_compared(result, images, monkeypatch):
+    monkeypatch.setattr("cnn_probe.measures.answers.MOST_UNITS", 47)
+    units = ask(result, images).units
+    assert units["1"].neurons.compared
+    assert not units["3"].neurons.compared
+    assert set(units["3"].table()["redundant"]) == {None}
+
+
 def test_each_answer_is_found_once(result, images, monkeypatch):
     answers = ask(result, images)
     assert answers.units is answers.units
