@@ -15,8 +15,16 @@ from scipy.special import softmax
 from cnn_probe.activations.handover import to_host
 from cnn_probe.activations.signs import restore
 from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.agreement import HeadAgreement, head_agreement
 from cnn_probe.measures.causes.interventions import ablate
-from cnn_probe.measures.causes.travel import LinearHead, TakenApart, head_of, logits_of_factors, take_apart
+from cnn_probe.measures.causes.travel import (
+    LinearHead,
+    TakenApart,
+    head_of,
+    logits_of_factors,
+    minima_of_layer,
+    take_apart,
+)
 from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
 from cnn_probe.measures.label_errors import LabelErrors, label_errors
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
@@ -51,6 +59,8 @@ class Answers:
     seed : int
     untrained : Answers or None
         Of the same network, untrained: what stands beside answers that could flatter.
+    unseen : bool
+        Whether the network was trained without these inputs.
     """
 
     result: ProbeResult
@@ -60,6 +70,7 @@ class Answers:
     recorded: Recorded
     seed: int = 0
     untrained: Answers | None = None
+    unseen: bool = False
 
     @property
     def X(self) -> Blocks:
@@ -136,6 +147,17 @@ class Answers:
         found: NDArray[np.float64] = logits_of_factors(self.result, self.head) * self.result.F.mean(axis=0)[:, None]
         return found
 
+    @cached_property
+    def head_agreement(self) -> HeadAgreement | None:
+        """For how many inputs the head gives the network's class of F H, beside an SVD; None without a linear head.
+
+        With labels, and an output for each class, it says how accurate the network, F H and the SVD are, too.
+        """
+        if self.head is None or len(self.head.bias) < 2:
+            return None
+        labels = None if "network" in self.missing_sources else self.labels
+        return head_agreement(self.result, self.head, self.X, labels=labels, seed=self.seed)
+
     def decision(self, number: int, other: int | None = None) -> TakenApart | None:
         """One decision, split into what each factor adds to it, through the linear head; None if there is no such head.
 
@@ -159,13 +181,16 @@ class Answers:
             raise ValueError(f"other must be from 0 to {len(self.head.bias) - 1}, got {other}")
         how = self.result.layer(self.head.layer)
         rows = {sign: np.asarray(self.X[name][number : number + 1]) for name, sign in how.blocks.items()}
-        minima = [self.result.minima[name] for name in how.blocks if name in self.result.minima]
-        activations = restore(rows, minima[0] if minima else None)[0]
-        return take_apart(self.result, self.head, activations, number, other=other)
+        minima = minima_of_layer(self.result, self.head.layer)
+        return take_apart(self.result, self.head, restore(rows, minima)[0], number, other=other, minima=minima)
 
     @cached_property
     def label_errors(self) -> dict[str, LabelErrors]:
         """Which labels look wrong, by the factors, the network's probabilities and the pixels, where there are such.
+
+        The network's are taken by the number of the class, if it has an output for each. Without ``class_names``,
+        classes that no input has are left out, and those that are there add up to 1. `missing_sources` says which
+        source there is not, and why.
 
         Raises
         ------
@@ -174,18 +199,45 @@ class Answers:
         """
         if self.labels is None:
             raise ValueError("which labels look wrong cannot be said without labels; give them: ask(..., labels=)")
-        scores, pixels = self.result.scores, [name for name in self.X.names if name.startswith("pixels")]
-        network = None
-        if scores is not None and scores.shape[1] == len(np.unique(self.labels)):
-            network = softmax(scores.astype(np.float64), axis=1)
+        missing, network = self.missing_sources, None
+        if "network" not in missing and self.result.scores is not None:
+            present = slice(None) if self.class_names is not None else np.unique(self.labels)
+            network = softmax(self.result.scores[:, present].astype(np.float64), axis=1)
+        pixels = [np.asarray(self.X[name]) for name in self._pixels]
         return label_errors(
             self.labels,
             F=self.result.F,
             network=network,
-            pixels=np.concatenate([np.asarray(self.X[name]) for name in pixels], axis=1) if pixels else None,
+            unseen=self.unseen,
+            pixels=np.concatenate(pixels, axis=1) if pixels else None,
             classes=self.class_names,
             seed=self.seed,
         )
+
+    @property
+    def missing_sources(self) -> dict[str, str]:
+        """Why a source of `label_errors` is not there, by its name: of "factors", "network" and "pixels" those."""
+        if self.labels is None:
+            return dict.fromkeys(("factors", "network", "pixels"), "no labels were given")
+        found, scores = {}, self.result.scores
+        n_classes = int(self.labels.max()) + 1 if self.class_names is None else len(self.class_names)
+        if scores is None:
+            found["network"] = "the result has no scores: what the network returns is not a score for each class"
+        elif self.labels.min() < 0:
+            found["network"] = f"labels go down to {self.labels.min()}, and outputs are counted from 0"
+        elif scores.shape[1] != n_classes:
+            found["network"] = f"the network has {scores.shape[1]} outputs for {n_classes} classes" + (
+                " (the largest label is the last); class_names= says how many there are"
+                if self.class_names is None
+                else ", of which there are names"
+            )
+        if not self._pixels:
+            found["pixels"] = "no pictures were factored"
+        return found
+
+    @property
+    def _pixels(self) -> list[str]:
+        return [name for name in self.X.names if name.startswith("pixels")]
 
     def causes(self, layer: str | None = None, *, data: Any = None, **how: Any) -> Ablation:
         """What becomes of the predictions when factors are taken out of a layer; the parameters are those of `ablate`.
@@ -223,6 +275,7 @@ def ask(
     seed: int = 0,
     recorded: Recorded | None = None,
     untrained: Answers | None = None,
+    unseen: bool = False,
     progress: Progress | None = None,
 ) -> Answers:
     """Ask a result what it says of its inputs.
@@ -244,6 +297,9 @@ def ask(
     untrained : Answers, default=None
         Of the same network, untrained, asked of the same inputs: `Answers.use` and `draw` set it beside, since neat
         factors come out of untrained networks too.
+    unseen : bool, default=False
+        Whether the network was trained without these inputs: said of its probabilities in `Answers.label_errors`. One
+        that was trained on them may have learned a wrong label by heart.
     progress : callable(n_done, n), default=None
         Called after each batch that is recorded.
 
@@ -284,7 +340,7 @@ def ask(
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
     if untrained is not None:
         _refuse_other(untrained.result, result)
-    return Answers(result, data, codes, class_names, again, seed, untrained)
+    return Answers(result, data, codes, class_names, again, seed, untrained, unseen)
 
 
 def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:

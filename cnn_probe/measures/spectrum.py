@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.diagnostics import effective_rank as rank_of_energies
@@ -66,6 +67,12 @@ def rows_together(X: Blocks, weights: NDArray[np.float64]) -> Rows:
         return np.concatenate(parts, axis=1)
 
     return Rows(len(X), X.shape[1], read)
+
+
+def rows_side_by_side(X: Blocks, names: Sequence[str]) -> Rows:
+    """Some blocks of X side by side, as they are."""
+    width = sum(X[name].shape[1] for name in names)
+    return Rows(len(X), width, lambda rows: np.concatenate([_dense(X[name][rows]) for name in names], axis=1))
 
 
 def _dense(part: Any) -> NDArray[np.float64]:
@@ -163,6 +170,34 @@ def spectrum(rows: Rows, *, exact: int = EXACT, first: int = FIRST, seed: int = 
     return Spectrum(values, energy, n_values, error)
 
 
+def right_vectors(rows: Rows, rank: int, *, exact: int = EXACT, seed: int = 0) -> NDArray[np.float64]:
+    """The first right singular vectors of a matrix that is read by rows, as columns, (width, rank).
+
+    Their product with the matrix, and with their transpose, is its best approximation of that rank. There are no more
+    than the smaller side is long.
+
+    Parameters
+    ----------
+    rows : Rows
+    rank : int
+    exact : int, default=3000
+        Up to this smaller side they are found from its gram matrix; beyond it by a randomized SVD with power
+        iterations.
+    seed : int, default=0
+        Of the randomized SVD.
+    """
+    side = min(rows.n, rows.width)
+    rank = min(rank, side)
+    if side > exact:
+        Q = _range(rows, min(rank + BEYOND, side), np.random.default_rng(seed))
+        return np.asarray(np.linalg.svd(_transposed_times(rows, Q), full_matrices=False)[0][:, :rank])
+    largest = (side - rank, side - 1)
+    if rows.width <= rows.n:
+        return np.asarray(eigh(_gram(rows), subset_by_index=largest)[1][:, ::-1])
+    left = eigh(_gram_of_samples(rows), subset_by_index=largest)[1][:, ::-1]
+    return np.linalg.qr(_transposed_times(rows, left))[0]
+
+
 def _gram(rows: Rows) -> NDArray[np.float64]:
     return np.asarray(sum((part.T @ part for _, part in rows.chunks()), np.zeros((rows.width, rows.width))))
 
@@ -177,16 +212,21 @@ def _gram_of_samples(rows: Rows) -> NDArray[np.float64]:
 
 def _first_values(rows: Rows, first: int, generator: np.random.Generator) -> tuple[NDArray[np.float64], float]:
     """The first singular values (Halko, Martinsson and Tropp 2011, algorithm 4.4), and their bound by its (4.3)."""
-    width = min(first + BEYOND, rows.n, rows.width)
-    Q = np.linalg.qr(_times(rows, generator.normal(size=(rows.width, width))))[0]
-    for _ in range(POWERS):
-        Q = np.linalg.qr(_times(rows, np.linalg.qr(_transposed_times(rows, Q))[0]))[0]
+    Q = _range(rows, min(first + BEYOND, rows.n, rows.width), generator)
     values = np.linalg.svd(_transposed_times(rows, Q), compute_uv=False)[:first]
     probed = _times(rows, generator.normal(size=(rows.width, PROBES)))
     missed = np.linalg.norm(probed - Q @ (Q.T @ probed), axis=0).max()
     return np.asarray(values, dtype=np.float64), float(
         10 * np.sqrt(2 / np.pi) * missed / max(values[0], np.finfo(float).tiny)
     )
+
+
+def _range(rows: Rows, width: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """An orthonormal basis, (n, width), of about what the first singular vectors span."""
+    Q = np.linalg.qr(_times(rows, generator.normal(size=(rows.width, width))))[0]
+    for _ in range(POWERS):
+        Q = np.linalg.qr(_times(rows, np.linalg.qr(_transposed_times(rows, Q))[0]))[0]
+    return Q
 
 
 def _times(rows: Rows, right: NDArray[np.float64]) -> NDArray[np.float64]:

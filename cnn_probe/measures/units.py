@@ -73,6 +73,8 @@ class Units:
         None without labels.
     factor : ndarray of int of shape (n_units,) or None
         The factor that uses it most; -1 where none does. None without H.
+    compared : bool
+        Whether units were compared with each other. If not, ``group`` and `redundant` know of none, and say nothing.
     """
 
     kind: Literal["neuron", "channel"]
@@ -85,6 +87,7 @@ class Units:
     group: NDArray[np.int64]
     of_class: ClassOfUnits | None = None
     factor: NDArray[np.int64] | None = None
+    compared: bool = True
 
     @property
     def dead(self) -> NDArray[np.bool_]:
@@ -98,11 +101,11 @@ class Units:
 
     @property
     def redundant(self) -> NDArray[np.bool_]:
-        """Whether each unit is in a group."""
+        """Whether each unit is in a group; of none it is known where units were not ``compared``."""
         return self.group >= 0
 
     def table(self) -> Table:
-        """Return one row a unit."""
+        """Return one row a unit; "redundant" is None where units were not compared."""
         channel, place = self._places()
         columns: dict[str, Any] = {
             self.kind: range(len(self.rate)),
@@ -111,7 +114,7 @@ class Units:
             "rate_high": self.rate_high,
             "dead": self.dead,
             "energy_share": self.energy_share,
-            "redundant": self.redundant,
+            "redundant": self.redundant if self.compared else [None] * len(self.rate),
             "group": [None if group < 0 else group for group in self.group.tolist()],
         }
         if self.of_class is not None:
@@ -227,6 +230,7 @@ def measure_units(
             _groups(rows, sums, live, same),
             of_class,
             None if components is None else _most_used_by(rows, components),
+            same is not None,
         )
 
     return LayerUnits(measured(False), measured(True) if d > sizes[axis] else None)

@@ -51,13 +51,13 @@ CAPTIONS = {
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """How many units of a block are dead, redundant and of one class."""
+    """How many units of a block are dead, redundant ("not compared" where that was not looked for) and of one class."""
 
     block: str
     n_units: int
     dead: int
     bound: float
-    redundant: int
+    redundant: int | str
     of_one_class: int | None
 
     @classmethod
@@ -65,7 +65,8 @@ class LayerSummary:
         """Count them."""
         own = units.neurons
         of_one = None if own.of_class is None else int(own.of_class.of_one.sum())
-        return cls(block, len(own.dead), int(own.dead.sum()), own.bound, int(own.redundant.sum()), of_one)
+        redundant = int(own.redundant.sum()) if own.compared else "not compared"
+        return cls(block, len(own.dead), int(own.dead.sum()), own.bound, redundant, of_one)
 
 
 @dataclass(frozen=True)

@@ -165,3 +165,39 @@ def test_the_chance_counts_the_shuffles_that_hit_as_hard():
     assert found.p_value[0] == pytest.approx(2 / 5)
     assert found.specificity[0].tolist() == [1.0, 1.0]
     assert not found.causes[0]
+
+
+def planted_effects(hit, n_shuffles, n_factors=1):
+    """Effects on four inputs of two classes: a factor takes ``hit`` from the first, shuffled directions half of it."""
+
+    def run(directions):
+        own = np.full((1 + len(directions), 4), 0.9)
+        for row, direction in enumerate(directions, start=1):
+            own[row, :2] -= hit * {"factor": 1.0, "shuffled": 0.5, "principal": 0.7}[direction.kind]
+        return own, np.zeros(own.shape, dtype=np.int64)
+
+    H, groups = np.ones((n_factors, 5)), np.array([0, 0, 1, 1])
+    return effects_of(run, H, np.ones(5), groups, layer="a", classes=["x", "y"], n_shuffles=n_shuffles)
+
+
+@pytest.mark.parametrize(
+    ("hit", "n_shuffles", "verdict"),
+    [
+        (0.2, 20, "causes"),
+        (0.011, 20, "causes"),
+        (0.003, 20, "less than a point"),
+        (0.0, 20, "not beyond chance"),
+        (0.2, 4, "not beyond chance"),
+    ],
+)
+def test_less_than_a_point_is_no_cause_however_sure(hit, n_shuffles, verdict):
+    found = planted_effects(hit, n_shuffles)
+    assert found.verdicts == (verdict,)
+    assert found.causes.tolist() == [verdict == "causes"]
+    assert found.causes.dtype == bool
+
+
+@pytest.mark.parametrize(("n_shuffles", "below"), [(4, 0), (19, 0), (20, 1), (30, 1), (40, 2), (100, 5)])
+def test_how_many_factors_chance_names(n_shuffles, below):
+    found = planted_effects(0.2, n_shuffles, n_factors=6)
+    assert found.expected_by_chance == pytest.approx(6 * below / (1 + n_shuffles))

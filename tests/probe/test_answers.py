@@ -1,6 +1,7 @@
 """Every answer of a result, from one more pass over its inputs."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,44 @@ def test_with_labels_every_table_is_written(result, images, tmp_path):
     assert answers.label_errors["network"].out_of_sample is False
 
 
+def fixed_scores(result, n_outputs, n=60):
+    scores = np.random.default_rng(1).normal(size=(n, n_outputs)).astype(np.float32)
+    return replace(result, scores=scores), np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+def test_outputs_are_taken_by_the_number_of_the_class(result, images):
+    other, softmax = fixed_scores(result, 4)
+    gaps = np.array([0, 1, 3])[np.arange(60) % 3]
+    found = ask(other, images, labels=gaps, unseen=True)
+    assert found.missing_sources == {}
+    network = found.label_errors["network"]
+    assert network.classes == ("0", "1", "3")
+    assert network.out_of_sample
+    present = softmax[:, [0, 1, 3]]
+    np.testing.assert_allclose(network.probabilities, present / present.sum(axis=1, keepdims=True), rtol=1e-6)
+    named = ask(other, images, labels=np.arange(60) % 2, class_names=list("abcd")).label_errors["network"]
+    np.testing.assert_allclose(named.probabilities, softmax, rtol=1e-6)
+
+
+def test_a_source_that_is_not_there_says_why(result, images):
+    gaps = np.array([0, 1, 3])[np.arange(60) % 3]
+    answers = ask(result, images, labels=gaps)
+    assert set(answers.label_errors) == {"factors", "pixels"}, "output 2 is not class 3"
+    assert answers.missing_sources == {
+        "network": "the network has 3 outputs for 4 classes (the largest label is the last); class_names= says how "
+        "many there are"
+    }
+    few = ask(result, images, labels=np.arange(60) % 2)
+    assert "3 outputs for 2 classes" in few.missing_sources["network"]
+    assert "network" in ask(result, images, labels=np.arange(60) % 2, class_names=list("abc")).label_errors
+    named = ask(result, images, labels=np.arange(60) % 2, class_names=list("abcd"))
+    assert named.missing_sources["network"] == "the network has 3 outputs for 4 classes, of which there are names"
+    assert "counted from 0" in ask(result, images, labels=np.arange(60) % 3 - 1).missing_sources["network"]
+    assert set(ask(result, images).missing_sources) == {"factors", "network", "pixels"}
+    bare = ask(replace(result, scores=None), images, labels=gaps)
+    assert "no scores" in bare.missing_sources["network"]
+
+
 def test_what_takes_further_fits(result, images):
     answers = ask(result, images)
     use = answers.use.table()
@@ -75,6 +114,14 @@ def test_what_takes_further_fits(result, images):
     assert answers.head.module == "5"
     assert answers.added.shape == (3, 3)
     assert answers.causes(data=images[:20], n_shuffles=2).change.shape == (3, 3)
+
+
+def test_units_of_a_wide_layer_are_not_compared(result, images, monkeypatch):
+    monkeypatch.setattr("cnn_probe.measures.answers.MOST_UNITS", 47)
+    units = ask(result, images).units
+    assert units["1"].neurons.compared
+    assert not units["3"].neurons.compared
+    assert set(units["3"].table()["redundant"]) == {None}
 
 
 def test_each_answer_is_found_once(result, images, monkeypatch):

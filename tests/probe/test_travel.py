@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_probe import probe
+from cnn_probe import ask, probe
 from cnn_probe.measures.causes.travel import head_of, logits_of_factors, take_apart
 from cnn_probe.probing.recording import record
 
@@ -56,6 +56,63 @@ def test_signs_of_a_split_layer_count():
     rows = X["1"].astype(np.float64) - X["1 (negative)"]
     np.testing.assert_allclose(rows @ head.weights.T + head.bias, result.scores, rtol=1e-4, atol=1e-4)
     assert abs(take_apart(result, head, rows[3], 3).rest) < 10
+
+
+@pytest.mark.parametrize("pool", ["whole", "mean"])
+def test_what_was_subtracted_from_a_shifted_layer_is_bias(pool):
+    made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    result = probe(made, IMAGES, n_components=3, negative="shift", pool=pool)
+    answers = ask(result, IMAGES)
+    found = answers.decision(3)
+    difference = answers.head.weights[found.winner] - answers.head.weights[found.other]
+    left = answers.X["1"][3:4][0].astype(np.float64) - result.F[3] @ result.model.block_components_["1"]
+    assert found.rest == pytest.approx(difference @ left, abs=1e-5), "what no factor explains, and nothing else"
+    head = answers.head.bias[found.winner] - answers.head.bias[found.other]
+    assert found.bias == pytest.approx(head + difference @ result.minima["1"], abs=1e-6)
+    assert found.factors.sum() + found.rest + found.bias == pytest.approx(found.margin, abs=1e-10)
+    assert found.margin == pytest.approx(np.diff(np.sort(result.scores[3])[-2:])[0], abs=1e-4)
+
+
+class ChannelsLast(nn.Module):
+    """A layer of tokens (n, places, channels) that is flattened for its head."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.relu, self.last = nn.Linear(3, 4), nn.ReLU(), nn.Linear(64 * 4, 5)
+
+    def forward(self, images):
+        return self.last(self.relu(self.first(images.flatten(2).movedim(1, -1))).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("made", "how", "channels", "places", "axis"),
+    [
+        (flat(), {}, 4, (6, 6), 1),
+        (averaged(), {"pool": "whole"}, 4, (6, 6), 1),
+        (averaged(), {"pool": "mean"}, 4, None, 1),
+        (ChannelsLast(), {}, 4, (64,), 2),
+        (network(nn.Flatten(), nn.Linear(144, 6), nn.ReLU(), nn.Linear(6, 5)), {}, 6, None, 1),
+    ],
+)
+def test_what_a_factor_adds_is_split_by_channel_and_by_place(made, how, channels, places, axis):
+    answers = ask(probe(made, IMAGES, n_components=3, **how), IMAGES)
+    found = answers.decision(5)
+    assert found.by_channel.shape == (3, channels)
+    np.testing.assert_allclose(found.by_channel.sum(axis=1), found.factors, rtol=1e-9, atol=1e-12)
+    difference = answers.head.weights[found.winner] - answers.head.weights[found.other]
+    result, name = answers.result, answers.head.layer
+    H = result.model.block_components_[name].astype(np.float64)
+    if places is None:
+        assert found.by_place is None
+        np.testing.assert_allclose(found.by_channel, result.F[5][:, None] * H * difference, rtol=1e-5)
+        return
+    np.testing.assert_allclose(found.by_place.reshape(3, -1).sum(axis=1), found.factors, rtol=1e-9, atol=1e-12)
+    assert found.by_place.shape == (3, *places)
+    parts = np.moveaxis((result.F[5][:, None] * H * difference).reshape(3, *result.layer(name).shape), axis, 1)
+    for factor in range(3):
+        for channel in range(channels):
+            assert found.by_channel[factor, channel] == pytest.approx(parts[factor, channel].sum(), abs=1e-6)
+        np.testing.assert_allclose(found.by_place[factor], parts[factor].sum(axis=0), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from scipy.stats import binomtest
 from cnn_probe.activations.store.shifted import Shifted
 from cnn_probe.measures.counting import groups, preference, rows
 from cnn_probe.measures.counting.chance import step_down
-from cnn_probe.measures.units import measure_units
+from cnn_probe.measures.units import LayerUnits, measure_units
+from cnn_probe.report.probe_page import LayerSummary
 
 N = 400
 LABELS = np.repeat(np.arange(4), N // 4)
@@ -134,6 +135,20 @@ def test_groups_are_single_linkage(same):
     X[:, 7] = 2 * X[:, 3]
     assert groups_of(measure_units(X, same=same).neurons) == slow_groups(X, same - 1e-12)
     assert groups_of(measure_units(X, same=None).neurons) == set()
+
+
+def test_units_that_were_not_compared_are_not_said_to_be_alone():
+    X = planted()
+    known, unknown = measure_units(X).neurons, measure_units(X, same=None).neurons
+    assert known.compared
+    assert sum(known.table()["redundant"]) == 5
+    assert LayerSummary.of("relu", LayerUnits(known, None)).redundant == 5
+    assert not unknown.compared
+    assert set(unknown.table()["redundant"]) == set(unknown.table()["group"]) == {None}
+    assert LayerSummary.of("relu", LayerUnits(unknown, None)).redundant == "not compared"
+    maps = measure_units(X, (10, 4), same=None)
+    assert not maps.neurons.compared
+    assert not maps.channels.compared
 
 
 def test_shifted_rows_are_read_by_slices():

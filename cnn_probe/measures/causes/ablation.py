@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 #: the class that it predicts, both of shape (1 + n_directions, n).
 Run = Callable[[Sequence["Direction"]], tuple[NDArray[np.float64], NDArray[np.int64]]]
 LEVEL = 0.05
+LEAST = 0.01  # of probability, one point: what a class has to lose at least for a factor to be said to cause it
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,40 @@ class Ablation:
         return found
 
     @property
-    def causes(self) -> NDArray[np.bool_]:
-        """Whether its removal takes more from a class than each shuffled direction's does, beyond the interval of 0.
+    def verdicts(self) -> tuple[str, ...]:
+        """What can be said of each factor's effect on the class that it hits most.
 
-        Of 20 shuffles or more, that is a chance below 5%.
+        "not beyond chance" where a shuffled direction hits a class as hard (``p_value`` of 0.05 or more; below 20
+        shuffles always), or the interval of the change reaches 0; else "less than a point" where the class loses less
+        than one point of probability, however surely; else "causes". Among random factors, those beyond chance are
+        about `expected_by_chance` many.
         """
         rows = np.arange(len(self.factors))
-        found: NDArray[np.bool_] = (self.p_value < LEVEL) & (self.high[rows, self.hit] < 0)
-        return found
+        beyond = (self.p_value < LEVEL) & (self.high[rows, self.hit] < 0)
+        small = -self.change[rows, self.hit] < LEAST
+        return tuple(
+            "not beyond chance" if not sure else "less than a point" if few else "causes"
+            for sure, few in zip(beyond.tolist(), small.tolist(), strict=True)
+        )
+
+    @property
+    def causes(self) -> NDArray[np.bool_]:
+        """Whether its removal takes a point or more from a class, and more than each shuffled direction's does.
+
+        That is the verdict "causes" of `verdicts`.
+        """
+        return np.array([verdict == "causes" for verdict in self.verdicts], dtype=np.bool_)
+
+    @property
+    def expected_by_chance(self) -> float:
+        """How many factors would have a ``p_value`` below 0.05 were they no other than shuffled directions.
+
+        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20. To be held
+        against how many factors cause something.
+        """
+        n_directions = 1 + self.shuffled.shape[1]
+        below = np.sum(np.arange(1, n_directions + 1) / n_directions < LEVEL)
+        return float(len(self.factors) * below / n_directions)
 
 
 def directions_of(

@@ -50,13 +50,20 @@ class TakenApart:
     winner, other : int
         Classes: the difference of their outputs is taken apart.
     margin : float
-        It, as the network has it.
+        It, recomputed by the head from the layer's blocks: what the network has, but for rounding, and for what was
+        clipped off a layer that is clipped.
     factors : ndarray of shape (k,)
         What each factor adds.
     rest : float
         What of the activations no factor explains adds.
     bias : float
-        Of the head. ``factors.sum() + rest + bias`` is ``margin``.
+        Of the head, and of what was subtracted from a layer that is shifted, which no factor has.
+        ``factors.sum() + rest + bias`` is ``margin``.
+    by_channel : ndarray of shape (k, n_channels)
+        The parts of ``factors`` that go through each channel of the layer, or each feature of one without places; each
+        row adds up to the factor's.
+    by_place : ndarray of shape (k, *places) or None
+        The parts at each place, all channels together; None of a layer that is pooled, or has no places.
     """
 
     winner: int
@@ -65,6 +72,8 @@ class TakenApart:
     factors: NDArray[np.float64]
     rest: float
     bias: float
+    by_channel: NDArray[np.float64]
+    by_place: NDArray[np.float64] | None = None
 
 
 def head_of(result: ProbeResult, data: Any, layer: str | None = None) -> LinearHead | None:
@@ -153,11 +162,17 @@ def logits_of_factors(result: ProbeResult, head: LinearHead) -> NDArray[np.float
     Multiply by F for what it adds in an input. It is exact of the reconstruction, and says nothing of what the layer
     holds beside it.
     """
-    return _directions(result, head.layer) @ head.weights.T
+    return directions_of_layer(result, head.layer) @ head.weights.T
 
 
 def take_apart(
-    result: ProbeResult, head: LinearHead, activations: NDArray[Any], number: int, *, other: int | None = None
+    result: ProbeResult,
+    head: LinearHead,
+    activations: NDArray[Any],
+    number: int,
+    *,
+    other: int | None = None,
+    minima: NDArray[Any] | None = None,
 ) -> TakenApart:
     """Split one decision into what each factor, what is left of the layer, and the bias add to it.
 
@@ -167,23 +182,48 @@ def take_apart(
     head : LinearHead
         Of `head_of`.
     activations : ndarray of shape (n_features,)
-        The layer's activations of the input, as its block has them; with both signs where it is split.
+        The layer's activations of the input, pooled as its block is; with both signs where it is split, and with the
+        minima where it is shifted.
     number : int
         Of the input, in ``result.F``.
     other : int, default=None
         The class that the predicted one is held against; None for the second.
+    minima : ndarray of shape (n_features,), default=None
+        What was subtracted from the layer's block, if it is shifted: what it adds is the same for all inputs, and goes
+        to the bias.
     """
+    how = result.layer(head.layer)
     outputs = head.weights @ np.asarray(activations, dtype=np.float64) + head.bias
     order = np.argsort(-outputs, kind="stable")
     winner, second = int(order[0]), int(order[1] if other is None else other)
     difference = head.weights[winner] - head.weights[second]
-    factors = result.F[number].astype(np.float64) * (_directions(result, head.layer) @ difference)
+    directions, amounts = directions_of_layer(result, head.layer), result.F[number].astype(np.float64)
+    factors = amounts * (directions @ difference)
     bias = float(head.bias[winner] - head.bias[second])
+    if minima is not None:
+        bias += float(difference @ np.asarray(minima, dtype=np.float64))
     margin = float(outputs[winner] - outputs[second])
-    return TakenApart(winner, second, margin, factors, margin - bias - float(factors.sum()), bias)
+    by_channel, by_place = _where(how, amounts[:, None] * directions * difference)
+    rest = margin - bias - float(factors.sum())
+    return TakenApart(winner, second, margin, factors, rest, bias, by_channel, by_place)
 
 
-def _directions(result: ProbeResult, layer: str) -> NDArray[np.float64]:
+def _where(how: Layer, parts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Sums of parts (k, n_features) by channel and, of a layer that has its places, by place."""
+    if how.pool != "whole" or len(how.shape) < 2:
+        return parts, None
+    shaped, channel = parts.reshape(len(parts), *how.shape), how.output.channel_axis
+    places = tuple(axis for axis in range(1, shaped.ndim) if axis != channel)
+    return shaped.sum(axis=places), shaped.sum(axis=channel)
+
+
+def minima_of_layer(result: ProbeResult, layer: str) -> NDArray[np.float64] | None:
+    """What was subtracted from a layer's block, (n_features,); None if it is not shifted."""
+    found = [result.minima[name] for name in result.layer(layer).blocks if name in result.minima]
+    return found[0].astype(np.float64) if found else None
+
+
+def directions_of_layer(result: ProbeResult, layer: str) -> NDArray[np.float64]:
     """The layer's components with their signs, (k, n_features)."""
     how, own = result.layer(layer), result.model.block_components_
     return np.asarray(restore({sign: own[name].astype(np.float64) for name, sign in how.blocks.items()}))
