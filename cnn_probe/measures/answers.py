@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,7 @@ from cnn_probe.system.names import file_name
 from coupled_nmf import Blocks
 
 Progress = Callable[[int, int], None]
+OFF = 1e-2  # relative, of outputs in half precision at most
 TOP = 9  # inputs that are named of each factor: as many as make a square
 MOST_UNITS = 4096  # of a layer, of which all are compared with each other
 
@@ -136,8 +138,24 @@ class Answers:
 
     @cached_property
     def head(self) -> LinearHead | None:
-        """The linear layer that makes the outputs of the last layer recorded; None if there is none."""
-        return head_of(self.result, self.data)
+        """The linear layer that makes the outputs of the last layer recorded; None if there is none.
+
+        It is one only if it makes the network's outputs of every input, unless the layer was clipped.
+        """
+        found = head_of(self.result, self.data, n=len(self.result.F))
+        return found if found is not None and self._makes_outputs(found) else None
+
+    def _makes_outputs(self, head: LinearHead) -> bool:
+        how, scores = self.result.layer(head.layer), self.result.scores
+        if scores is None or how.negative == "clip":
+            return True
+        minima, step = minima_of_layer(self.result, head.layer), 1024
+        for start in range(0, len(scores), step):
+            rows = {sign: np.asarray(self.X[name][start : start + step]) for name, sign in how.blocks.items()}
+            made = restore(rows, minima) @ head.weights.T + head.bias
+            if np.abs(made - scores[start : start + step]).max() > OFF * max(float(np.abs(made).max()), 1e-30):
+                return False
+        return True
 
     @cached_property
     def added(self) -> NDArray[np.float64] | None:
@@ -182,7 +200,10 @@ class Answers:
         how = self.result.layer(self.head.layer)
         rows = {sign: np.asarray(self.X[name][number : number + 1]) for name, sign in how.blocks.items()}
         minima = minima_of_layer(self.result, self.head.layer)
-        return take_apart(self.result, self.head, restore(rows, minima)[0], number, other=other, minima=minima)
+        outputs = None if self.result.scores is None else self.result.scores[number]
+        return take_apart(
+            self.result, self.head, restore(rows, minima)[0], number, other=other, minima=minima, outputs=outputs
+        )
 
     @cached_property
     def label_errors(self) -> dict[str, LabelErrors]:
@@ -239,6 +260,24 @@ class Answers:
     def _pixels(self) -> list[str]:
         return [name for name in self.X.names if name.startswith("pixels")]
 
+    def tried(self, answer: str) -> Any:
+        """An answer by its name; None, with a warning once that says why, where it cannot be had of these inputs.
+
+        Fits to halves need twice as many inputs as factors, and labels of one class tell nothing.
+        """
+        if answer in self._not_there:
+            return None
+        try:
+            return getattr(self, answer)
+        except ValueError as error:
+            self._not_there.add(answer)
+            warnings.warn(f"there is no {answer} of these inputs: {error}", stacklevel=2)
+            return None
+
+    @cached_property
+    def _not_there(self) -> set[str]:
+        return set()
+
     def causes(self, layer: str | None = None, *, data: Any = None, **how: Any) -> Ablation:
         """What becomes of the predictions when factors are taken out of a layer; the parameters are those of `ablate`.
 
@@ -254,7 +293,8 @@ class Answers:
             if units.channels is not None:
                 found[f"channels-{file_name(name)}"] = units.channels.table()
         if label_errors and self.labels is not None:
-            found |= {f"labels-{source}": errors.table() for source, errors in self.label_errors.items()}
+            by_source = self.tried("label_errors") or {}
+            found |= {f"labels-{source}": errors.table() for source, errors in by_source.items()}
         return found
 
     def save(self, folder: str | Path) -> list[Path]:
@@ -349,7 +389,9 @@ def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:
         raise ValueError(
             f"untrained is of other inputs: their fingerprint is {second}, not {first}; probe it on the same"
         )
-    if untrained.shapes != result.shapes:
+    if untrained.F.shape != result.F.shape:
+        raise ValueError(f"untrained has rank {untrained.F.shape[1]}, not {result.F.shape[1]}; probe it at the same")
+    if untrained.shapes != result.shapes or untrained.how != result.how:
         raise ValueError(
             f"untrained has other layers: {untrained}, not {result}; probe a network of the same shape in the same way"
         )

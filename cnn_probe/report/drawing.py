@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from cnn_probe.measures.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
+from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.material import Material, as_maps
@@ -50,7 +51,8 @@ def draw(
     answers : Answers
         Of `ask`.
     full : bool, default=False
-        Whether to draw as well what takes further fits: ``use``, ``stability`` and, with labels, ``labels``.
+        Whether to draw as well what takes further fits: ``use``, ``stability`` and, with labels, ``labels``. What
+        cannot be had of these inputs is left out, with a warning that says why.
     ablation : Ablation, default=None
         Of `ablate` or `Answers.causes`: also ``causes``.
     comparison : Comparison, default=None
@@ -81,35 +83,33 @@ def draw(
         raise ValueError(f"n_factors must be from 1 to {MOST_ROWS}, got {n_factors}")
     material = Material(answers, n_factors)
     ends = _ends(material)
+    use, stability = (answers.tried(name) if full else None for name in ("use", "stability"))
+    labels = answers.tried("label_errors") if full and answers.labels is not None else None
     drawings: dict[str, Callable[[], Figure | None]] = {
         "latent-images": lambda: _latent(material),
         "inputs": lambda: _inputs(material),
-        "walk": lambda: walk_figure(_walk(material, ends, full, ablation)),
+        "walk": lambda: walk_figure(_walk(material, ends, stability, ablation)),
         "atlas": lambda: _atlas(material, ends),
         "decisions": lambda: _decisions(material),
         "causes": lambda: None if ablation is None else causes_figure(ablation),
         "units": lambda: units_figure(answers.units) if answers.units else None,
         "residuals": lambda: _residuals(material),
-        "labels": lambda: labels_figure(answers.label_errors, material.pictures) if _labelled(answers, full) else None,
-        "use": lambda: network_use_figure(answers.use) if full else None,
-        "stability": lambda: stability_figure(answers.stability) if full else None,
+        "labels": lambda: None if not labels else labels_figure(labels, material.pictures),
+        "use": lambda: None if use is None else network_use_figure(use),
+        "stability": lambda: None if stability is None else stability_figure(stability),
         "comparison": lambda: None if comparison is None else comparison_figure(comparison),
     }
     if answers.untrained is not None:
         other = Material(answers.untrained, n_factors, ", untrained")
-        scales = {bars.title: bars.range for bars in ends}
+        scales = {bars.title: bars.range for bars in ends if bars.signed}
         others = [replace(bars, limits=scales.get(bars.title)) for bars in _ends(other)]
         drawings |= {
             "untrained-latent-images": lambda: _latent(other),
-            "untrained-walk": lambda: walk_figure(_walk(other, others, False, None)),
+            "untrained-walk": lambda: walk_figure(_walk(other, others, None, None)),
             "untrained-atlas": lambda: _atlas(other, others),
         }
     figures = {name: make() for name, make in drawings.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _labelled(answers: Answers, full: bool) -> bool:
-    return full and answers.labels is not None
 
 
 def _signed(figure: Figure, material: Material) -> Figure:
@@ -141,7 +141,9 @@ def _residuals(material: Material) -> Figure:
     return residuals_figure(found, worst, material.pictures(worst.tolist()), names)
 
 
-def _walk(material: Material, ends: Sequence[Bars], full: bool, ablation: Ablation | None) -> Walk:
+def _walk(
+    material: Material, ends: Sequence[Bars], stability: FactorStability | None, ablation: Ablation | None
+) -> Walk:
     asked, k = material.asked, material.k
     layer_of = {block.name: block.layer for block in asked.result.blocks}
     layers = []
@@ -152,7 +154,7 @@ def _walk(material: Material, ends: Sequence[Bars], full: bool, ablation: Ablati
         if places is None and layer_of[name] in material.heat:
             places = material.heat[str(layer_of[name])][:, :1]
         layers.append(LayerWalk(name, places, material.channels[name], asked.shares[name]))
-    notes = [_note(asked, factor, full, ablation) for factor in range(k)]
+    notes = [_note(asked, factor, stability, ablation) for factor in range(k)]
     of = of_all(len(layers), len(material.maps), "blocks of layers")
     said = f"{material.said}{of}\n{HOW}"
     return Walk(material.latent, material.top_pictures, layers, ends, notes, said)
@@ -196,11 +198,11 @@ def _classes(material: Material) -> list[Bars]:
     return found
 
 
-def _note(asked: Answers, factor: int, full: bool, ablation: Ablation | None) -> str:
+def _note(asked: Answers, factor: int, stability: FactorStability | None, ablation: Ablation | None) -> str:
     pixels = [f"{asked.shares[name][factor]:.0%}" for name in asked.result.picture_blocks]
     lines = [f"{', '.join(pixels)} of the pixels' squares"] if pixels else []
-    if full:
-        lines.append(f"other starts, halves: {asked.stability.verdicts[factor]}")
+    if stability is not None:
+        lines.append(f"other starts, halves: {stability.verdicts[factor]}")
     if ablation is not None and factor in ablation.factors:
         row = ablation.factors.index(factor)
         hit = int(ablation.hit[row])

@@ -154,6 +154,7 @@ class ProbedRank:
         ``full`` has it say as well what takes further fits.
         """
         result, residuals = asked.result, asked.residuals
+        use, stability = (asked.tried(name) if full else None for name in ("use", "stability"))
         worst = residuals.worst(WORST).tolist()
         return cls(
             rank=rank,
@@ -167,8 +168,8 @@ class ProbedRank:
             worst=[(number, float(residuals.of_inputs[number])) for number in worst],
             added=None if asked.added is None else [_extremes(row) for row in asked.added],
             ablation=ablation,
-            use=asked.use.table() if full else None,
-            verdicts=asked.stability.verdicts if full else None,
+            use=None if use is None else use.table(),
+            verdicts=None if stability is None else stability.verdicts,
             pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
             provenance=result.provenance,
         )

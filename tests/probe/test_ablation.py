@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from cnn_probe import ablate, probe
 from cnn_probe.activations.intervention import scores_after
@@ -201,3 +202,11 @@ def test_less_than_a_point_is_no_cause_however_sure(hit, n_shuffles, verdict):
 def test_how_many_factors_chance_names(n_shuffles, below):
     found = planted_effects(0.2, n_shuffles, n_factors=6)
     assert found.expected_by_chance == pytest.approx(6 * below / (1 + n_shuffles))
+
+
+def test_the_principal_direction_does_not_depend_on_how_inputs_are_cut(planted):
+    result, images = planted[:2]
+    found = [ablate(result, DataLoader(images, batch_size=n), n_shuffles=2).principal for n in (1, 7, 200)]
+    assert np.abs(found[0]).max() > 0
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0], other, atol=1e-6)

@@ -22,6 +22,7 @@ from torch.utils.data import (
 
 from cnn_probe import ImageSet
 from cnn_probe.data.batches import as_source
+from cnn_probe.data.reading import pick
 from cnn_probe.probing.recording import prepare, record
 
 
@@ -262,3 +263,14 @@ def test_loaders_that_shuffle_are_refused(name):
 def test_a_loader_in_order_of_its_own_is_taken():
     rest = DataLoader(Pairs(9), sampler=DistributedSampler(Pairs(9), 2, 1, shuffle=False), batch_size=4)
     assert [batch.labels.tolist() for batch in as_source(rest).batches(1)] == [[1, 0, 2, 1], [0]]
+
+
+def test_samples_that_are_picked_hold_no_batches_and_what_is_not_of_samples_stays_as_it_is():
+    batches = [{"x": torch.arange(20.0).reshape(10, 2) + 20 * i, "mask": None, "causal": False} for i in range(4)]
+    found = as_source(batches).picked([31, 2, 2, 17])
+    assert found.keywords["x"][:, 0].tolist() == [62, 4, 4, 34]
+    assert found.keywords["mask"] is None
+    assert found.keywords["causal"] is False
+    loader = DataLoader(TensorDataset(torch.rand(300, 3), torch.arange(300) % 2), batch_size=30)
+    raw = pick(loader, [0, 31, 299])
+    assert all(part.untyped_storage().nbytes() == part.nbytes for part in raw)

@@ -281,7 +281,7 @@ def test_a_decision_shows_the_factor_that_speaks_most_for_it():
     latent = np.ones((3, 1, 2, 2)) * np.array([1.0, 2, 3])[:, None, None, None]
     latent[:, :, 0, 0] = 0.0
     latent[1, :, 0, 1] = 1.0
-    taken = TakenApart(1, 0, 2.0, np.array([-3.0, 4.0, 0.5]), 0.25, 0.25)
+    taken = TakenApart(1, 0, 2.0, np.array([-3.0, 4.0, 0.5]), 0.25, 0.25, np.zeros((3, 1)))
     figure = decisions_figure([Decision(taken, "why", "input", "won", "lost", None, None, latent)])
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), [[0, 0.5], [1, 1]])
     assert "factor 2" in figure.axes[2].get_title()
@@ -374,3 +374,35 @@ def test_sounds_are_not_laid_out_as_squares():
     data = torch.rand(20, 1, 51)
     answers = ask(probe(made, data, n_components=2, inputs=False, pool="mean"), data)
     assert Material(answers).heat["1"].shape[2:] == (1, 50)
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(40, dtype=torch.int64), torch.tensor([1] + [0] * 39)])
+def test_what_cannot_be_had_is_left_out_and_said(labels):
+    data = ImageSet(IMAGES, labels)
+    answers = ask(probe(whole(), data, n_components=25, max_iter=5, tol=0), data, labels=labels.numpy())
+    with pytest.warns(UserWarning, match="there is no .* of these inputs") as heard:
+        drawn = draw(answers, full=True)
+    assert {"stability", "labels"}.isdisjoint(drawn)
+    assert {"walk", "use"} <= set(drawn)
+    said = [str(warning.message).split(":")[0] for warning in heard]
+    assert sorted(said) == [f"there is no {name} of these inputs" for name in ("label_errors", "stability")]
+
+
+def test_a_dead_network_is_drawn():
+    made = seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    with torch.no_grad():
+        made[0].bias.fill_(-100)
+    for figure in draw(ask(probe(made, IMAGES, n_components=2), IMAGES)).values():
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+def test_a_decision_is_the_networks_own_where_the_layer_was_clipped():
+    made = seeded(nn.Flatten(), nn.Linear(192, 30), nn.GELU(), nn.Linear(30, 5))
+    with torch.no_grad():
+        made[-1].weight.mul_(5)
+    answers = ask(probe(made, IMAGES, n_components=3, negative="clip"), IMAGES)
+    for number in range(40):
+        taken, scores = answers.decision(number), np.sort(answers.result.scores[number])
+        assert taken.winner == answers.result.predictions[number]
+        assert taken.margin == pytest.approx(scores[-1] - scores[-2], abs=1e-5)
+        assert taken.factors.sum() + taken.rest + taken.bias == pytest.approx(taken.margin, abs=1e-9)

@@ -129,3 +129,20 @@ def test_where_no_linear_head_follows_the_layer_there_is_none(made, pool):
     result = probe(made, IMAGES, n_components=2, pool=pool, layers=["1"])
     assert head_of(result, IMAGES[:3]) is None
     assert not any(module._forward_hooks for module in made.modules())
+
+
+def test_a_head_is_none_that_only_plain_inputs_make_look_like_one():
+    class Largest(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu, self.head = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4, 3)
+
+        def forward(self, pictures):
+            return self.head(self.relu(self.conv(pictures)).amax(dim=(2, 3)))
+
+    torch.manual_seed(0)
+    pictures = torch.rand(40, 1, 8, 8)
+    pictures[:32] = torch.linspace(0, 1, 32)[:, None, None, None]
+    result = probe(Largest(), pictures, n_components=2, pool="mean")
+    assert ask(result, pictures).head is None
+    assert head_of(result, pictures) is None, "inputs from all over the data are looked at"

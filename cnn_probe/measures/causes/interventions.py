@@ -18,7 +18,7 @@ from cnn_probe.probing.recording import Prepared
 from cnn_probe.probing.result import ProbeResult
 
 Scores = Callable[[Any], Tensor]
-MOST_ROWS = 2000  # of a layer, from which its principal direction is taken
+MOST_ROWS, MOST_PLACED = 2000, 200  # rows, and inputs with places, that give a layer's principal direction
 
 
 def ablate(
@@ -120,7 +120,7 @@ def ablate(
         found = scores_after(network, prepared.batches(), output, edits, own, progress=tell)
         return found[:, :, 0], found[:, :, 1].astype(np.int64)
 
-    principal = principal_direction(amounts.some_rows(), seed)
+    principal = principal_direction(amounts.some_rows(len(as_it_is)), seed)
     H = amounts.directions
     return effects_of(
         run, H, principal, groups, layer=name, classes=names, factors=factors, n_shuffles=n_shuffles, seed=seed
@@ -143,18 +143,26 @@ class _Amounts:
         signed = [own[name] * (1.0 if sign == "+" else -1.0) for name, sign in self._how.blocks.items()]
         return np.sum(signed, axis=0, dtype=np.float64)
 
-    def some_rows(self) -> NDArray[np.float32]:
-        """Activations of the first inputs, each in a row; of a layer with places, those at each place."""
+    def some_rows(self, n: int) -> NDArray[np.float32]:
+        """Activations of inputs from all over the n, each in a row; of a layer with places, those at some of each."""
+        n_inputs = min(n, MOST_PLACED if self._placed else MOST_ROWS)
+        numbers = np.unique(np.linspace(0, n - 1, n_inputs).round().astype(int)).tolist()
         found: list[Tensor] = []
 
         def keep(values: Tensor, rows: slice) -> Tensor:
-            found.append(self._as_rows(values).detach().float().cpu())
+            own = self._as_rows(values.detach())
+            own = own.reshape(len(values), -1, own.shape[-1])
+            places = np.unique(np.linspace(0, own.shape[1] - 1, max(MOST_ROWS // n_inputs, 1)).round().astype(int))
+            found.append(own[:, places.tolist()].flatten(0, 1).float().cpu())
             return values
 
-        network, output = self._prepared.network, self._how.output
-        first = [next(self._prepared.batches())]
-        scores_after(network, first, output, [keep], lambda _returned, rows: torch.zeros(rows.stop - rows.start, 1))
-        return torch.cat(found)[:MOST_ROWS].numpy()
+        prepared, output = self._prepared, self._how.output
+        size = prepared.batch_size
+        some = (prepared.source.picked(numbers[start : start + size]) for start in range(0, len(numbers), size))
+        scores_after(
+            prepared.network, some, output, [keep], lambda _returned, rows: torch.zeros(rows.stop - rows.start, 1)
+        )
+        return torch.cat(found).numpy()
 
     def without(self, direction: Direction) -> Edit:
         """What makes of a layer's values those without as much of a direction as there is of its factor."""

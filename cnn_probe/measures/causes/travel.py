@@ -17,6 +17,7 @@ from cnn_probe.networks.calling import feed
 from cnn_probe.networks.state import evaluating, with_end
 from cnn_probe.probing.result import ProbeResult
 
+FEW = 32  # inputs that tell whether there is a head
 CLOSE = 1e-4  # relative: within it, what the head is fed is what the layer put out
 
 
@@ -76,11 +77,12 @@ class TakenApart:
     by_place: NDArray[np.float64] | None = None
 
 
-def head_of(result: ProbeResult, data: Any, layer: str | None = None) -> LinearHead | None:
+def head_of(result: ProbeResult, data: Any, layer: str | None = None, *, n: int | None = None) -> LinearHead | None:
     """Find the linear head that makes the network's outputs of a layer; None if there is none.
 
-    It is looked for by running a few inputs: the outputs have to be those of an `nn.Linear`, whose input is the layer's
-    output, flattened or averaged over its places. A dropout between them is none in evaluation mode.
+    It is looked for by running a few inputs from all over the data: the outputs have to be those of an `nn.Linear`,
+    whose input is the layer's output, flattened or averaged over its places. A dropout between them is none in
+    evaluation mode. Inputs that are all alike, plain ones say, prove little: `Answers.head` checks it by all of them.
 
     Parameters
     ----------
@@ -90,10 +92,15 @@ def head_of(result: ProbeResult, data: Any, layer: str | None = None) -> LinearH
         As `probe` takes it: some inputs.
     layer : str, default=None
         One of ``result.layers``; None for the last.
+    n : int, default=None
+        How many inputs there are, if only reading would tell.
     """
     how = result.layer(result.layers[-1] if layer is None else layer)
     prepared = result.prepare(data)
-    network, first = prepared.network, prepared.first
+    network, n_inputs = prepared.network, prepared.source.n or n
+    few = prepared.first
+    if n_inputs:
+        few = prepared.source.picked(np.unique(np.linspace(0, n_inputs - 1, FEW).round().astype(int)).tolist())
     linear = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     held: list[Tensor] = []
@@ -107,7 +114,7 @@ def head_of(result: ProbeResult, data: Any, layer: str | None = None) -> LinearH
     def run() -> Any:
         heads.add()
         outputs.add()
-        return feed(network, first.inputs, first.keywords)
+        return feed(network, few.inputs, few.keywords)
 
     def remove() -> None:
         heads.remove()
@@ -173,6 +180,7 @@ def take_apart(
     *,
     other: int | None = None,
     minima: NDArray[Any] | None = None,
+    outputs: NDArray[Any] | None = None,
 ) -> TakenApart:
     """Split one decision into what each factor, what is left of the layer, and the bias add to it.
 
@@ -191,9 +199,14 @@ def take_apart(
     minima : ndarray of shape (n_features,), default=None
         What was subtracted from the layer's block, if it is shifted: what it adds is the same for all inputs, and goes
         to the bias.
+    outputs : ndarray of shape (n_outputs,), default=None
+        The network's own for this input. None: as the head makes them of ``activations``, which is something else of a
+        layer that was clipped.
     """
     how = result.layer(head.layer)
-    outputs = head.weights @ np.asarray(activations, dtype=np.float64) + head.bias
+    if outputs is None:
+        outputs = head.weights @ np.asarray(activations, dtype=np.float64) + head.bias
+    outputs = np.asarray(outputs, dtype=np.float64)
     order = np.argsort(-outputs, kind="stable")
     winner, second = int(order[0]), int(order[1] if other is None else other)
     difference = head.weights[winner] - head.weights[second]

@@ -24,9 +24,9 @@ def channel_maps(result: ProbeResult) -> dict[str, NDArray[Any]]:
             continue
         how = result.layer(block.layer)
         own = np.asarray(to_host(result.model.block_components_[block.name]))
-        own = own.reshape(len(own), *how.block_shape)
-        whole = how.pool == "whole" and len(how.shape) > 1
-        found[block.name] = np.moveaxis(own, how.output.channel_axis, 1) if whole else own
+        if how.pool == "whole" and len(how.shape) > 1:
+            own = np.moveaxis(own.reshape(len(own), *how.block_shape), how.output.channel_axis, 1)
+        found[block.name] = own
     return found
 
 

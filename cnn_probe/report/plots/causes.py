@@ -84,7 +84,7 @@ def _beside(ax: Axes, found: Ablation) -> None:
     )
     for row in range(len(rows)):
         sure = bool(found.causes[row])
-        said = "causes" if sure else "not beyond chance"
+        said = found.verdicts[row]
         said += f" (p = {found.p_value[row]:.2g}; {found.specificity[row, 0]:.0%} of its loss here, "
         said += f"{found.specificity[row, 1]:.0%} of the principal's)"
         ax.text(

@@ -66,16 +66,15 @@ for which, one in (("trained", answers), ("untrained", beside)):
 
 # %%
 # The walk of each pattern, from the pixels to the outputs; and the same of the untrained network.
-figures = draw(answers)
-figure, axes = plt.subplots(2, 1, figsize=(13, 21))
+figures = draw(answers, n_factors=4)  # the strongest
+figure, axes = plt.subplots(2, 1, figsize=(13, 12))
 for ax, name in zip(axes, ("walk", "untrained-walk"), strict=True):
     sheet = BytesIO()
-    figures[name].savefig(sheet, dpi=100)
+    figures[name].savefig(sheet, dpi=90)
     sheet.seek(0)
     ax.imshow(plt.imread(sheet))
-    ax.set_title(name)
     ax.axis("off")
-figure.tight_layout()
+figure.subplots_adjust(0, 0, 1, 1, hspace=0)
 
 # %%
 # Taken out of the last layer one by one, over a few pictures: what becomes of the predictions, beside directions of the
