@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cnn_probe.measures.answers import Answers, ask
     from cnn_probe.measures.causes.interventions import ablate
     from cnn_probe.measures.comparing.comparison import compare
+    from cnn_probe.measures.comparing.joint import joint_blocks, joint_use
+    from cnn_probe.measures.comparing.stability import refits
     from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
     from cnn_probe.networks.training import TrainingPlan, evaluate, train
     from cnn_probe.probing.probe import probe
@@ -30,9 +32,12 @@ __all__ = [
     "compare",
     "draw",
     "evaluate",
+    "joint_blocks",
+    "joint_use",
     "load_dataset",
     "load_network",
     "probe",
+    "refits",
     "save_network",
     "train",
 ]
@@ -45,6 +50,8 @@ _HOMES = {
     "cnn_probe.measures.answers": ("Answers", "ask"),
     "cnn_probe.measures.causes.interventions": ("ablate",),
     "cnn_probe.measures.comparing.comparison": ("compare",),
+    "cnn_probe.measures.comparing.joint": ("joint_blocks", "joint_use"),
+    "cnn_probe.measures.comparing.stability": ("refits",),
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),

@@ -28,6 +28,8 @@ from cnn_probe.measures.causes.travel import (
 )
 from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
 from cnn_probe.measures.label_errors import LabelErrors, label_errors
+from cnn_probe.measures.patterns.aligned import Aligned, align_all, overlap_all
+from cnn_probe.measures.patterns.concepts import Alignment, Overlap
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
 from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
@@ -258,7 +260,7 @@ class Answers:
 
     @property
     def _pixels(self) -> list[str]:
-        return [name for name in self.X.names if name.startswith("pixels")]
+        return list(self.result.picture_blocks)
 
     def tried(self, answer: str) -> Any:
         """An answer by its name; None, with a warning once that says why, where it cannot be had of these inputs.
@@ -277,6 +279,21 @@ class Answers:
     @cached_property
     def _not_there(self) -> set[str]:
         return set()
+
+    def concepts(self, concepts: Any, names: Sequence[str] | None = None, **how: Any) -> Aligned[Alignment]:
+        """How well factors, and the units of each layer, tell the inputs that have a concept from the others.
+
+        The parameters are those of `align_all`: ``concepts`` are booleans by name or by column, or labels, of which
+        each is a concept; what chance reaches stands beside.
+        """
+        return align_all(self.result, self.X, concepts, names, **{"seed": self.seed, **how})
+
+    def masks(self, masks: Mapping[str, Any], layer: str | None = None, **how: Any) -> Aligned[Overlap]:
+        """How well the places of factors, and of a whole layer's channels, cover masks of concepts in the inputs.
+
+        The parameters are those of `overlap_all`: ``masks`` are booleans (n_inputs, height, width) by concept.
+        """
+        return overlap_all(self.result, self.X, self.data, masks, layer, **{"seed": self.seed, **how})
 
     def causes(self, layer: str | None = None, *, data: Any = None, **how: Any) -> Ablation:
         """What becomes of the predictions when factors are taken out of a layer; the parameters are those of `ablate`.

@@ -37,7 +37,8 @@ CAPTIONS = {
     "that hold most), what it adds to the outputs, and the classes of the pictures in which it is strongest.",
     "decisions.png": "Single decisions taken apart: what each factor adds to the difference of the first output and "
     "the second, beside what no factor explains (rest) and the bias. The closest decision, the clearest and, with "
-    "labels, the clearest against its label. The bars add up to the difference.",
+    "labels, the clearest against its label. The bars add up to the difference; at the right where in the layer the "
+    "factors speak, all together, and through which channels most.",
     "causes.png": "What taking each factor out does to the classes, and to the class that is hit most beside as much "
     "of shuffled and principal directions. A factor causes something where it hits harder than each shuffled one, and "
     "is specific where its loss lies in fewer classes than the principal direction's.",
@@ -141,6 +142,7 @@ class ProbedRank:
     ablation: Ablation | None
     use: Table | None
     verdicts: tuple[str, ...] | None
+    agreement: Table | None
     pictures: list[tuple[str, str]]
     provenance: dict[str, Any]
     compared: Compared | None = None
@@ -170,6 +172,7 @@ class ProbedRank:
             ablation=ablation,
             use=None if use is None else use.table(),
             verdicts=None if stability is None else stability.verdicts,
+            agreement=None if not full or asked.head_agreement is None else asked.head_agreement.table(),
             pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
             provenance=result.provenance,
         )

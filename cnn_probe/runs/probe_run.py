@@ -183,8 +183,8 @@ def _finished(out: Path, subject: Subject, other: Subject | None) -> Iterator[Pr
 def _tables(asked: Answers, *, full: bool) -> dict[str, Table]:
     """What is written beside a result, by a name for a file each."""
     tables = asked.tables(label_errors=full)
-    found = {name: asked.tried(name) for name in ("use", "stability")} if full else {}
-    return tables | {name: answer.table() for name, answer in found.items() if answer is not None}
+    found = {name: asked.tried(name) for name in ("use", "stability", "head_agreement")} if full else {}
+    return tables | {name.replace("_", "-"): answer.table() for name, answer in found.items() if answer is not None}
 
 
 def _ablation(asked: Answers, plan: ProbePlan, rank: int, progress: Progress) -> Ablation:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_probe import ask, probe
+from cnn_probe import ask, compare, joint_blocks, joint_use, probe, refits
 from cnn_probe.measures.causes import interventions
+from coupled_nmf import CoupledNMF, rank_path
 
 
 def network():
@@ -139,3 +140,15 @@ def test_other_inputs_and_labels_that_do_not_fit_are_refused(result, images):
         ask(result, images.flip(0))
     with pytest.raises(ValueError, match=r"labels must be 60 whole numbers, got int64 of shape \(59,\)"):
         ask(result, images, labels=np.zeros(59, dtype=np.int64))
+
+
+def test_two_networks_in_one_fit_by_what_the_package_shows(result, images):
+    other = probe(network(), images, n_components=3, negative={"3": "shift"}, pool={"1": "mean"}, random_state=1)
+    answers, others = ask(result, images), ask(other, images)
+    X = joint_blocks(answers.X, others.X)
+    fits = rank_path(X, [3], n_init=2, estimator=CoupledNMF(block_weights="balanced", random_state=0)).fits
+    found = joint_use(X, fits[0].model, fits[0].F, starts=[(fit.model, fit.F) for fit in fits[1:]])
+    assert found.one_sided == ("", "", ""), "it is the same network"
+    starts = refits(answers.X, result.model, 2)
+    assert [F.shape for F in starts] == [(60, 3)] * 2
+    assert compare(result, other, starts_a=starts, starts_b=starts).lost == ()

@@ -277,14 +277,21 @@ def test_the_atlas_has_lifts_where_there_is_something_to_lift():
     np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), ends.groups["true"])
 
 
+PLACED = np.array([[[-3.0, 0]], [[1, 3]], [[0, 0.5]]])  # parts of three factors at two places
+
+
 def test_a_decision_shows_the_factor_that_speaks_most_for_it():
     latent = np.ones((3, 1, 2, 2)) * np.array([1.0, 2, 3])[:, None, None, None]
     latent[:, :, 0, 0] = 0.0
     latent[1, :, 0, 1] = 1.0
-    taken = TakenApart(1, 0, 2.0, np.array([-3.0, 4.0, 0.5]), 0.25, 0.25, np.zeros((3, 1)))
+    taken = TakenApart(
+        1, 0, 2.0, np.array([-3.0, 4.0, 0.5]), 0.25, 0.25, np.array([[-3.0, 0], [1, 3], [0, 0.5]]), PLACED
+    )
     figure = decisions_figure([Decision(taken, "why", "input", "won", "lost", None, None, latent)])
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), [[0, 0.5], [1, 1]])
     assert "factor 2" in figure.axes[2].get_title()
+    np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), [[-2.0, 3.5]])
+    assert "1 (+3.5), 0 (-2)" in figure.axes[3].get_title()
     against = replace(taken, factors=np.array([-3.0, -1, -0.5]))
     figure = decisions_figure([Decision(against, "why", "input", "won", "lost", None, None, latent)])
     assert "no factor" in figure.axes[2].get_title()

@@ -47,10 +47,11 @@ class Decision:
 
 
 def decisions_figure(decisions: Sequence[Decision]) -> Figure:
-    """Each input with the bars of its factors, and the factor that speaks most for the decision: one row each."""
-    figure = Figure(figsize=(10, 2.6 * len(decisions)), layout="constrained")
-    grid = figure.subplots(len(decisions), 3, squeeze=False, width_ratios=[1, 4.2, 1])
-    for (left, middle, right), one in zip(grid, decisions, strict=True):
+    """Each input with the bars of its factors, the one that speaks most for it, and where in the layer: a row each."""
+    figure = Figure(figsize=(11, 2.6 * len(decisions)), layout="constrained")
+    grid = figure.subplots(len(decisions), 4, squeeze=False, width_ratios=[1, 3.8, 1, 1])
+    for (left, middle, right, last), one in zip(grid, decisions, strict=True):
+        _places(last, one.taken)
         given = [] if one.label is None else [f"given {shown(one.label, 16)}"]
         _picture(left, one.picture, [shown(one.name, 24), *given, f"taken for {shown(one.winner, 14)}"])
         _bars(middle, one)
@@ -70,6 +71,22 @@ def _picture(ax: Axes, picture: NDArray[Any] | None, title: list[str]) -> None:
     else:
         show(ax, picture)
     entitle(ax, *title, size=7)
+
+
+def _places(ax: Axes, taken: TakenApart) -> None:
+    """What all factors add at each place of the layer, where it has some, and the channels that add most."""
+    channels = taken.by_channel.sum(axis=0)
+    most = np.argsort(-np.abs(channels), kind="stable")[:2].tolist()
+    said = ", ".join(f"{channel} ({channels[channel]:+.2g})" for channel in most)
+    if taken.by_place is not None and taken.by_place.ndim == 3:
+        total = taken.by_place.sum(axis=0)
+        end = max(float(np.abs(total).max()), 1e-30)
+        ax.imshow(total, cmap="RdBu_r", vmin=-end, vmax=end, interpolation="nearest")
+        ax.set_xlabel(f"red: for it, up to {end:.2g}", fontsize=6)
+    else:
+        ax.spines[:].set_visible(False)
+    bare(ax)
+    entitle(ax, "through channels", said, size=7)
 
 
 def _bars(ax: Axes, one: Decision) -> None:

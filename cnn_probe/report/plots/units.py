@@ -32,9 +32,9 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
     """
     drawn = {name: units[name].channels or units[name].neurons for name in chosen(list(units), MOST_BLOCKS)}
     first = next(iter(drawn.values()))
-    names, style = letter_all(
-        [f"{name} ({len(own.rate)} {WHAT[units[name].channels is None]})" for name, own in drawn.items()], width=44
-    )
+    compared = {name: "" if own.compared else ", not compared" for name, own in drawn.items()}
+    said = {name: f"{WHAT[units[name].channels is None]}{compared[name]}" for name in drawn}
+    names, style = letter_all([f"{name} ({len(own.rate)} {said[name]})" for name, own in drawn.items()], width=44)
     figure = Figure(figsize=(10, 0.36 * len(drawn) + 1.5), layout="constrained")
     parts, rates = figure.subplots(1, 2)
     rows = np.arange(len(drawn))
