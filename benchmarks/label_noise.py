@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.workload import mnist, spread
 from cnn_probe import ImageSet, TrainingPlan, build_network, load_dataset, train
-from cnn_probe.measures.label_errors import average_precision, found_among_first, label_errors
+from cnn_probe.measures.labels.errors import average_precision, found_among_first, label_errors
 from cnn_probe.probing.recording import prepare, record
 from coupled_nmf import CoupledNMF
 

@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.data.images import ImageData, ImageSet
     from cnn_probe.data.picture_folder import PictureFolder
-    from cnn_probe.measures.answers import Answers, ask
+    from cnn_probe.measures.answering.answers import Answers
+    from cnn_probe.measures.answering.asking import ask
     from cnn_probe.measures.causes.interventions import ablate
     from cnn_probe.measures.comparing.comparison import compare
     from cnn_probe.measures.comparing.joint import joint_blocks, joint_use
@@ -47,7 +48,8 @@ _HOMES = {
     "cnn_probe.data.datasets": ("load_dataset",),
     "cnn_probe.data.images": ("ImageData", "ImageSet"),
     "cnn_probe.data.picture_folder": ("PictureFolder",),
-    "cnn_probe.measures.answers": ("Answers", "ask"),
+    "cnn_probe.measures.answering.answers": ("Answers",),
+    "cnn_probe.measures.answering.asking": ("ask",),
     "cnn_probe.measures.causes.interventions": ("ablate",),
     "cnn_probe.measures.comparing.comparison": ("compare",),
     "cnn_probe.measures.comparing.joint": ("joint_blocks", "joint_use"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnn_probe.data.batches import Batch
 from cnn_probe.data.picture_folder import PictureFolder
-from cnn_probe.measures.answers import Answers
+from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.patterns.channels import channel_maps, channel_shares
 from cnn_probe.report.plots.grid import MOST_ROWS, chosen, of_all
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.store.estimates import size
-from cnn_probe.measures.answers import Answers
+from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.table import Table

@@ -12,7 +12,8 @@ import numpy as np
 from torch.utils.data import Subset
 
 from cnn_probe.data.picture_folder import PictureFolder
-from cnn_probe.measures.answers import Answers, ask
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.answering.asking import ask
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.table import Table
 from cnn_probe.networks.zoo import Model

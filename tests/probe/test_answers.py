@@ -118,7 +118,7 @@ def test_what_takes_further_fits(result, images):
 
 
 def test_units_of_a_wide_layer_are_not_compared(result, images, monkeypatch):
-    monkeypatch.setattr("cnn_probe.measures.answers.MOST_UNITS", 47)
+    monkeypatch.setattr("cnn_probe.measures.answering.answers.MOST_UNITS", 47)
     units = ask(result, images).units
     assert units["1"].neurons.compared
     assert not units["3"].neurons.compared

@@ -9,7 +9,7 @@ from sklearn.decomposition import NMF
 from sklearn.metrics import average_precision_score
 
 from cnn_probe.measures.counting.cross_validation import cross_validated
-from cnn_probe.measures.label_errors import average_precision, found_among_first, judge_labels, label_errors
+from cnn_probe.measures.labels.errors import average_precision, found_among_first, judge_labels, label_errors
 
 CLASSES = tuple("abc")
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from cnn_probe import ImageSet, ask, compare, draw, probe
 from cnn_probe.measures.causes.travel import TakenApart
 from cnn_probe.measures.comparing.stability import factor_stability
-from cnn_probe.measures.label_errors import label_errors
+from cnn_probe.measures.labels.errors import label_errors
 from cnn_probe.measures.patterns.channels import channel_maps, channel_shares, lift
 from cnn_probe.measures.units import measure_units
 from cnn_probe.report.material import Material

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnn_probe.measures.label_errors import LabelErrors
+from cnn_probe.measures.labels.errors import LabelErrors
 from cnn_probe.report.lettering import entitle, letter_all
 from cnn_probe.report.plots.grid import QUIET, bare, show
 

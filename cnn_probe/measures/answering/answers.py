@@ -1,9 +1,9 @@
-"""All that can be asked of a result, from one more pass over its inputs."""
+"""All that a result says of its inputs."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,23 +11,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from cnn_probe.activations.handover import to_host
-from cnn_probe.activations.signs import restore
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.causes.agreement import HeadAgreement, head_agreement
+from cnn_probe.measures.causes.decisions import decide, makes_outputs
 from cnn_probe.measures.causes.interventions import ablate
-from cnn_probe.measures.causes.travel import (
-    LinearHead,
-    TakenApart,
-    head_of,
-    logits_of_factors,
-    minima_of_layer,
-    take_apart,
-)
+from cnn_probe.measures.causes.travel import LinearHead, TakenApart, head_of, logits_of_factors
 from cnn_probe.measures.comparing.stability import FactorStability, factor_stability
-from cnn_probe.measures.label_errors import LabelErrors, label_errors
+from cnn_probe.measures.labels.errors import LabelErrors
+from cnn_probe.measures.labels.sources import label_errors_of, missing_sources
 from cnn_probe.measures.patterns.aligned import Aligned, align_all, overlap_all
 from cnn_probe.measures.patterns.concepts import Alignment, Overlap
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
@@ -35,13 +28,11 @@ from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
 from cnn_probe.measures.units import LayerUnits, measure_units
 from cnn_probe.measures.use import NetworkUse, network_use
-from cnn_probe.probing.recording import Recorded, record
+from cnn_probe.probing.recording import Recorded
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.system.names import file_name
 from coupled_nmf import Blocks
 
-Progress = Callable[[int, int], None]
-OFF = 1e-2  # relative, of outputs in half precision at most
 TOP = 9  # inputs that are named of each factor: as many as make a square
 MOST_UNITS = 4096  # of a layer, of which all are compared with each other
 
@@ -145,19 +136,7 @@ class Answers:
         It is one only if it makes the network's outputs of every input, unless the layer was clipped.
         """
         found = head_of(self.result, self.data, n=len(self.result.F))
-        return found if found is not None and self._makes_outputs(found) else None
-
-    def _makes_outputs(self, head: LinearHead) -> bool:
-        how, scores = self.result.layer(head.layer), self.result.scores
-        if scores is None or how.negative == "clip":
-            return True
-        minima, step = minima_of_layer(self.result, head.layer), 1024
-        for start in range(0, len(scores), step):
-            rows = {sign: np.asarray(self.X[name][start : start + step]) for name, sign in how.blocks.items()}
-            made = restore(rows, minima) @ head.weights.T + head.bias
-            if np.abs(made - scores[start : start + step]).max() > OFF * max(float(np.abs(made).max()), 1e-30):
-                return False
-        return True
+        return found if found is not None and makes_outputs(self.result, found, self.X) else None
 
     @cached_property
     def added(self) -> NDArray[np.float64] | None:
@@ -199,13 +178,7 @@ class Answers:
             return None
         if other is not None and not 0 <= other < len(self.head.bias):
             raise ValueError(f"other must be from 0 to {len(self.head.bias) - 1}, got {other}")
-        how = self.result.layer(self.head.layer)
-        rows = {sign: np.asarray(self.X[name][number : number + 1]) for name, sign in how.blocks.items()}
-        minima = minima_of_layer(self.result, self.head.layer)
-        outputs = None if self.result.scores is None else self.result.scores[number]
-        return take_apart(
-            self.result, self.head, restore(rows, minima)[0], number, other=other, minima=minima, outputs=outputs
-        )
+        return decide(self.result, self.head, self.X, number, other)
 
     @cached_property
     def label_errors(self) -> dict[str, LabelErrors]:
@@ -222,45 +195,14 @@ class Answers:
         """
         if self.labels is None:
             raise ValueError("which labels look wrong cannot be said without labels; give them: ask(..., labels=)")
-        missing, network = self.missing_sources, None
-        if "network" not in missing and self.result.scores is not None:
-            present = slice(None) if self.class_names is not None else np.unique(self.labels)
-            network = softmax(self.result.scores[:, present].astype(np.float64), axis=1)
-        pixels = [np.asarray(self.X[name]) for name in self._pixels]
-        return label_errors(
-            self.labels,
-            F=self.result.F,
-            network=network,
-            unseen=self.unseen,
-            pixels=np.concatenate(pixels, axis=1) if pixels else None,
-            classes=self.class_names,
-            seed=self.seed,
-        )
+        return label_errors_of(self.result, self.X, self.labels, self.class_names, unseen=self.unseen, seed=self.seed)
 
     @property
     def missing_sources(self) -> dict[str, str]:
         """Why a source of `label_errors` is not there, by its name: of "factors", "network" and "pixels" those."""
         if self.labels is None:
             return dict.fromkeys(("factors", "network", "pixels"), "no labels were given")
-        found, scores = {}, self.result.scores
-        n_classes = int(self.labels.max()) + 1 if self.class_names is None else len(self.class_names)
-        if scores is None:
-            found["network"] = "the result has no scores: what the network returns is not a score for each class"
-        elif self.labels.min() < 0:
-            found["network"] = f"labels go down to {self.labels.min()}, and outputs are counted from 0"
-        elif scores.shape[1] != n_classes:
-            found["network"] = f"the network has {scores.shape[1]} outputs for {n_classes} classes" + (
-                " (the largest label is the last); class_names= says how many there are"
-                if self.class_names is None
-                else ", of which there are names"
-            )
-        if not self._pixels:
-            found["pixels"] = "no pictures were factored"
-        return found
-
-    @property
-    def _pixels(self) -> list[str]:
-        return list(self.result.picture_blocks)
+        return missing_sources(self.result, self.labels, self.class_names)
 
     def tried(self, answer: str) -> Any:
         """An answer by its name; None, with a warning once that says why, where it cannot be had of these inputs.
@@ -321,94 +263,3 @@ class Answers:
             paths.append(Path(folder) / f"{name}.csv")
             table.to_csv(paths[-1])
         return paths
-
-
-def ask(
-    result: ProbeResult,
-    data: Any,
-    *,
-    labels: Any = None,
-    class_names: Sequence[str] | None = None,
-    seed: int = 0,
-    recorded: Recorded | None = None,
-    untrained: Answers | None = None,
-    unseen: bool = False,
-    progress: Progress | None = None,
-) -> Answers:
-    """Ask a result what it says of its inputs.
-
-    Parameters
-    ----------
-    result : ProbeResult
-        With its network.
-    data
-        The inputs of the fit, as `probe` took them: they are recorded again, and refused if they are others.
-    labels : array of int of shape (n_inputs,), default=None
-        A class for each input; ``result.labels``, for instance. None leaves out what needs labels.
-    class_names : sequence of str, default=None
-        Names of the classes, by number.
-    seed : int, default=0
-        Of permutations, shuffles and further starts.
-    recorded : Recorded, default=None
-        What was recorded of these inputs, if it is there: nothing is recorded again.
-    untrained : Answers, default=None
-        Of the same network, untrained, asked of the same inputs: `Answers.use` and `draw` set it beside, since neat
-        factors come out of untrained networks too.
-    unseen : bool, default=False
-        Whether the network was trained without these inputs: said of its probabilities in `Answers.label_errors`. One
-        that was trained on them may have learned a wrong label by heart.
-    progress : callable(n_done, n), default=None
-        Called after each batch that is recorded.
-
-    Returns
-    -------
-    Answers
-
-    Raises
-    ------
-    ValueError
-        If the result has no network, the inputs are others, labels do not fit them, or ``untrained`` is of other inputs
-        or layers.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from torch import nn
-    >>> from cnn_probe import probe
-    >>> images = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3))
-    >>> answers = ask(probe(network, images, n_components=2), images)
-    >>> len(answers.residuals.table()), answers.units["2"].neurons.table().columns[:2]
-    (30, ('neuron', 'channel'))
-    """
-    again = (
-        record(result.prepare(data), predicts=False, shifts=result.minima, progress=progress)
-        if recorded is None
-        else recorded
-    )
-    probed: Mapping[str, Any] = result.provenance
-    if probed.get("data") not in (None, again.data_fingerprint):
-        raise ValueError(
-            f"data are not those that were probed: their fingerprint is {again.data_fingerprint}, that of the probed "
-            f"ones {probed['data']}; give the same inputs in the same order, with the same preprocessing."
-        )
-    codes = None if labels is None else np.asarray(labels)
-    if codes is not None and (codes.shape != (len(result.F),) or codes.dtype.kind not in "iu"):
-        raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
-    if untrained is not None:
-        _refuse_other(untrained.result, result)
-    return Answers(result, data, codes, class_names, again, seed, untrained, unseen)
-
-
-def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:
-    first, second = result.provenance.get("data"), untrained.provenance.get("data")
-    if first != second:
-        raise ValueError(
-            f"untrained is of other inputs: their fingerprint is {second}, not {first}; probe it on the same"
-        )
-    if untrained.F.shape != result.F.shape:
-        raise ValueError(f"untrained has rank {untrained.F.shape[1]}, not {result.F.shape[1]}; probe it at the same")
-    if untrained.shapes != result.shapes or untrained.how != result.how:
-        raise ValueError(
-            f"untrained has other layers: {untrained}, not {result}; probe a network of the same shape in the same way"
-        )

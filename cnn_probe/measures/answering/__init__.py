@@ -1,0 +1,1 @@
+"""All answers of a result, and how they are asked for."""
