@@ -28,20 +28,14 @@ CAPTIONS = {
     "latent-images.png": "Latent images: the pixels of each factor, strongest first, each on a scale of its own.",
     "inputs.png": "One row a factor: the pictures of which it has the largest share (their numbers below), and where "
     "in them it is by the last layer that has places; one scale a row.",
-    "walk.png": "The walk of each factor: its pixels and pictures; in each layer its channels' maps (up to 20, framed "
-    "where a channel has 1.4 times its mean share) or, of a layer that is pooled, where it is in its pictures on "
-    "average; what it adds to the outputs; the classes of the pictures in which it is strongest. Square root of the "
-    "amount, one scale a layer. That a pattern is in several layers at once says that it occurs together there, not "
-    "that one causes the other.",
-    "atlas.png": "All factors at once: how many times its mean share each channel has of it (of many channels those "
-    "that hold most), what it adds to the outputs, and the classes of the pictures in which it is strongest.",
-    "decisions.png": "Single decisions taken apart: what each factor adds to the difference of the first output and "
-    "the second, beside what no factor explains (rest) and the bias. The closest decision, the clearest and, with "
-    "labels, the clearest against its label. The bars add up to the difference; at the right where in the layer the "
-    "factors speak, all together, and through which channels most.",
-    "causes.png": "What taking each factor out does to the classes, and to the class that is hit most beside as much "
-    "of shuffled and principal directions. A factor causes something where it hits harder than each shuffled one, and "
-    "is specific where its loss lies in fewer classes than the principal direction's.",
+    "walk.png": "The walk of each factor: its pixels and pictures, its channels in each layer (of a pooled layer, "
+    "where it is in its first picture), what it adds to the outputs, and the classes of its pictures.",
+    "atlas.png": "All factors at once: how many times its mean share each channel has of it, what it adds to the "
+    "outputs, and the classes of its pictures.",
+    "decisions.png": "Single decisions taken apart: what each factor, what none explains (rest) and the bias add to "
+    "the first output over the second; at the right where in the layer, and through which channels.",
+    "causes.png": "What taking each factor out does to the classes, and to the class that is hit most, beside as much "
+    "of directions with shuffled neurons and of the principal one.",
     "units.png": "Units of each layer: dead, redundant, of one class; and how often each is active.",
     "residuals.png": "What is left of the pictures in each block, and the pictures of which most is left.",
     "labels.png": "The labels that look most wrong by each source, and what the pattern's other pictures have.",

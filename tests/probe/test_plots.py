@@ -29,6 +29,7 @@ from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
 from cnn_probe.report.plots.use import network_use_figure
 from cnn_probe.report.plots.walk import Bars, LayerWalk, Walk, walk_figure
+from cnn_probe.report.probe_page import CAPTIONS
 
 IMAGES = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 3
@@ -413,3 +414,8 @@ def test_a_decision_is_the_networks_own_where_the_layer_was_clipped():
         assert taken.winner == answers.result.predictions[number]
         assert taken.margin == pytest.approx(scores[-1] - scores[-2], abs=1e-5)
         assert taken.factors.sum() + taken.rest + taken.bias == pytest.approx(taken.margin, abs=1e-9)
+
+
+def test_captions_are_short_enough_to_stand_on_the_page_whole():
+    assert set(CAPTIONS) >= {f"{name}.png" for name in ("walk", "atlas", "decisions", "causes", "labels")}
+    assert max(map(len, CAPTIONS.values())) <= 400
