@@ -130,7 +130,8 @@ def _inputs(material: Material) -> Figure | None:
     if material.top_pictures is None:
         return None
     layer = list(material.heat)[-1] if material.heat else ""
-    figure = inputs_with_heat(material.top_pictures, material.heat.get(layer), material.top, layer)
+    names = [[material.input_name(number) for number in row] for row in material.top.tolist()]
+    figure = inputs_with_heat(material.top_pictures, material.heat.get(layer), names, layer)
     return _signed(figure, material)
 
 
@@ -202,12 +203,12 @@ def _note(asked: Answers, factor: int, stability: FactorStability | None, ablati
     pixels = [f"{asked.shares[name][factor]:.0%}" for name in asked.result.picture_blocks]
     lines = [f"{', '.join(pixels)} of the pixels' squares"] if pixels else []
     if stability is not None:
-        lines.append(f"other starts, halves: {stability.verdicts[factor]}")
+        lines.append(f"{stability.verdicts[factor]}: {stability.counts[factor]}")
     if ablation is not None and factor in ablation.factors:
         row = ablation.factors.index(factor)
         hit = int(ablation.hit[row])
         points = 100 * ablation.change[row, hit]
-        beyond = "" if ablation.causes[row] else f", {'not beyond chance'}"
+        beyond = "" if ablation.causes[row] else f", {ablation.verdicts[row]}"
         layer, name = shown(ablation.layer, 18), shown(ablation.classes[hit], 12)
         lines.append(f"taken out of {layer}:\nclass {name} {points:+.1f} points{beyond}")
     return "\n".join(lines)

@@ -46,7 +46,7 @@ class Material:
         """What a figure is of: the network, how many factors and inputs, how right it is."""
         result = self.asked.result
         name = "network" if result.network is None else type(result.network).__name__
-        right = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
+        right = "" if self.asked.accuracy is None else f", accuracy {self.asked.accuracy:.1%}"
         few = of_all(self.k, result.F.shape[1], "factors")
         return f"{name}{self.what}, rank {result.F.shape[1]}{few}, n = {len(result.F)} inputs{right}"
 

@@ -36,7 +36,8 @@ CAPTIONS = {
     "the first output over the second; at the right where in the layer, and through which channels.",
     "causes.png": "What taking each factor out does to the classes, and to the class that is hit most, beside as much "
     "of directions with shuffled neurons and of the principal one.",
-    "units.png": "Units of each layer: dead, redundant, of one class; and how often each is active.",
+    "units.png": "Units of each layer (channels, where it has places; the table below counts neurons): dead, "
+    "redundant, of one class; and how often each is active.",
     "residuals.png": "What is left of the pictures in each block, and the pictures of which most is left.",
     "labels.png": "The labels that look most wrong by each source, and what the pattern's other pictures have.",
     "use.png": "Errors beside those of plainer ways, and singular values.",
@@ -126,13 +127,14 @@ class ProbedRank:
     rank: int
     folder: str
     accuracy: float | None
+    no_accuracy: str | None
     rmse: float
     relative_error: dict[str, float]
     shares: Mapping[str, NDArray[Any]]
     settled: bool
     units: list[LayerSummary]
     worst: list[tuple[int, float]]
-    added: list[list[tuple[int, float]]] | None
+    added: list[list[tuple[str, float]]] | None
     ablation: Ablation | None
     use: Table | None
     verdicts: tuple[str, ...] | None
@@ -155,28 +157,31 @@ class ProbedRank:
         return cls(
             rank=rank,
             folder=folder.as_posix(),
-            accuracy=result.accuracy,
+            accuracy=asked.accuracy,
+            no_accuracy=None if asked.labels is None else asked.missing_sources.get("network"),
             rmse=result.model.rmse_,
             relative_error=result.model.block_relative_error_,
             shares=asked.shares,
             settled=result.model.n_iter_ < result.model.max_iter,
             units=[LayerSummary.of(name, units) for name, units in asked.units.items()],
             worst=[(number, float(residuals.of_inputs[number])) for number in worst],
-            added=None if asked.added is None else [_extremes(row) for row in asked.added],
+            added=None if asked.added is None else [_extremes(row, asked.output_names) for row in asked.added],
             ablation=ablation,
             use=None if use is None else use.table(),
-            verdicts=None if stability is None else stability.verdicts,
+            verdicts=None
+            if stability is None
+            else tuple(f"{one} ({of})" for one, of in zip(stability.verdicts, stability.counts, strict=True)),
             agreement=None if not full or asked.head_agreement is None else asked.head_agreement.table(),
             pictures=[(f"{folder.as_posix()}/{name}", CAPTIONS[name]) for name in CAPTIONS if name in drawn],
             provenance=result.provenance,
         )
 
 
-def _extremes(row: NDArray[Any]) -> list[tuple[int, float]]:
+def _extremes(row: NDArray[Any], names: Sequence[str] | None) -> list[tuple[str, float]]:
     """The outputs that are raised and lowered most, and by how much: the most raised first."""
     order = np.argsort(-row, kind="stable")
     ends = order if len(order) <= 2 * ENDS else np.concatenate([order[:ENDS], order[-ENDS:]])
-    return [(int(i), float(row[i])) for i in ends]
+    return [(str(i) if names is None else names[i], float(row[i])) for i in ends]
 
 
 def mark_of_probe(request: Mapping[str, Any]) -> Mark:

@@ -157,8 +157,10 @@ def compare_rank(
     files = {f"{name}.csv": csv_of(table) for name, table in tables.items()}
     files["comparison.png"] = png(comparison_figure(found, ("this network", "the second")))
     add(folder, files | {COMPARED: keep({"against": b[0].request, "said": told})})
-    counts = [f"{told.count(verdict)} {verdict}" for verdict in ("matched", "changed", "lost", "new", "unmatched")]
-    say(f"rank {rank}{b[0].called}: factors {', '.join(counts)}")
+    matched = told.count("matched") + told.count("changed")
+    others = [f"{told.count(verdict)} {verdict}" for verdict in ("lost", "new", "unmatched")]
+    changed = f" ({told.count('changed')} of them changed)" if told.count("changed") else ""
+    say(f"rank {rank}{b[0].called}: {matched} of {rank} factors matched{changed}, {', '.join(others)}")
     return True
 
 

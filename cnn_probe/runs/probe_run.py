@@ -157,10 +157,20 @@ def _said(subject: Subject, result: ProbeResult, rank: int, folder: Path) -> dic
     """Pictures, tables, and what the page says of a result that lies in a folder, relative to the page's."""
     plan = subject.plan
     classes = plan.data.class_names or None
-    asked = ask(result, plan.data, labels=result.labels, class_names=classes, seed=plan.seed, recorded=subject.recorded)
+    asked = ask(
+        result,
+        plan.data,
+        labels=result.labels,
+        class_names=classes,
+        seed=plan.seed,
+        recorded=subject.recorded,
+        watch=lambda what, done, total: subject.progress(f"rank {rank}{subject.called}: {what}", done, total),
+    )
     tables = {"inputs": _inputs(result, plan.data), **_tables(asked, full=plan.full)}
     found = None if plan.ablate is None else _ablation(asked, plan, rank, subject.progress)
     drawn = pictures_of(asked, full=plan.full, ablation=found)
+    if found is not None:
+        tables["causes"] = found.table()
     said = ProbedRank.of(asked, rank, folder, drawn, found, full=plan.full)
     told = {"ablate": plan.ablate, "full": plan.full, "said": said}
     return {**drawn, **{f"{name}.csv": csv_of(table) for name, table in tables.items()}, TOLD: keep(told)}
@@ -208,5 +218,7 @@ def _inputs(result: ProbeResult, data: PictureFolder) -> Table:
     nothing = [None] * len(data)
     labels = nothing if result.labels is None else [data.class_names[label] for label in result.labels]
     predicted = nothing if result.predictions is None else result.predictions
-    amounts = {f"factor {i + 1}": column for i, column in enumerate(result.F.T)}
-    return Table({"picture": data.names, "predicted": predicted, "label": labels, **amounts})
+    amounts = {f"factor {i}": column for i, column in enumerate(result.F.T)}  # from 0, as in all tables
+    return Table(
+        {"number": range(len(data)), "picture": data.names, "predicted": predicted, "label": labels, **amounts}
+    )

@@ -152,3 +152,28 @@ def test_two_networks_in_one_fit_by_what_the_package_shows(result, images):
     starts = refits(answers.X, result.model, 2)
     assert [F.shape for F in starts] == [(60, 3)] * 2
     assert compare(result, other, starts_a=starts, starts_b=starts).lost == ()
+
+
+def test_answers_are_saved_in_a_folder_that_is_made(result, images, tmp_path):
+    paths = ask(result, images).save(tmp_path / "a" / "b")
+    assert paths
+    assert all(path.stat().st_size > 10 for path in paths)
+
+
+def test_accuracy_is_known_only_where_outputs_are_the_classes_of_the_labels(result, images):
+    labels = np.arange(60) % 3
+    answers = ask(result, images, labels=labels, class_names=["a", "b", "c"])
+    assert answers.accuracy == pytest.approx(np.mean(result.predictions == labels))
+    assert list(answers.output_names) == ["a", "b", "c"]
+    other = ask(result, images, labels=labels, class_names=["a", "b", "c", "d"])
+    assert other.accuracy is None
+    assert other.output_names is None
+    assert "for 4 classes" in other.missing_sources["network"]
+
+
+def test_what_takes_fits_says_how_far_it_is(result, images):
+    heard = []
+    answers = ask(result, images, watch=lambda what, done, total: heard.append((what, done, total)))
+    answers.stability  # noqa: B018 (it is asked for)
+    assert heard[-1][0] == "which factors come out again"
+    assert heard[-1][1] == heard[-1][2] > 1

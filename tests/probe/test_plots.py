@@ -170,13 +170,13 @@ def test_a_worst_input_that_is_far_off_does_not_hide_the_others(answers):
     found.by_block[3, 0] = 1e6
     figure = residuals_figure(found, found.worst(2), None, ["a", "b"])
     assert figure.axes[0].get_xlim()[1] < 2
-    assert "1e+06 " in [text.get_text() for text in figure.axes[0].texts]
+    assert "#3: 1e+06" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_stability_is_drawn_without_halves(answers):
     found = factor_stability(answers.X, answers.result.model, answers.result.F, n_starts=2, n_splits=0)
     figure = stability_figure(found)
-    assert [text.get_text() for text in figure.axes[0].texts] == list(found.verdicts)
+    assert [text.get_text().split(" (")[0] for text in figure.axes[0].texts] == list(found.verdicts)
 
 
 def test_a_comparison_is_drawn_with_its_verdicts(answers):

@@ -44,7 +44,7 @@ def test_from_a_folder_to_a_page(here, photos, capsys):
             rows = list(csv.DictReader(file))
         assert rows[0]["picture"] == "one/=picture0.png"
         assert [row["label"] for row in rows] == ["one"] * 9 + ["two"] * 9
-        np.testing.assert_allclose([float(row["factor 2"]) for row in rows], result.F[:, 1], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose([float(row["factor 1"]) for row in rows], result.F[:, 1], rtol=1e-4, atol=1e-6)
     for said in ("What taking a factor out of 3 does", "3 (negative)", "Inside own_networks:deep", "2 classes"):
         assert said in page
     assert "http" not in page

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from cnn_probe.probing.result import ProbeResult
 from cnn_probe.system.names import file_name
 from coupled_nmf import Blocks
 
+Watch = Callable[[str, int, int], None]
 TOP = 9  # inputs that are named of each factor: as many as make a square
 MOST_UNITS = 4096  # of a layer, of which all are compared with each other
 
@@ -56,6 +57,8 @@ class Answers:
         Of the same network, untrained: what stands beside answers that could flatter.
     unseen : bool
         Whether the network was trained without these inputs.
+    watch : callable or None
+        ``watch(what, done, total)``, called while answers that take fits are found.
     """
 
     result: ProbeResult
@@ -66,6 +69,7 @@ class Answers:
     seed: int = 0
     untrained: Answers | None = None
     unseen: bool = False
+    watch: Watch | None = None
 
     @property
     def X(self) -> Blocks:
@@ -89,6 +93,24 @@ class Answers:
             n_top=TOP,
             seed=self.seed,
         )
+
+    @property
+    def accuracy(self) -> float | None:
+        """Part of the inputs whose label the network predicts; None if its outputs are not those classes."""
+        if self.labels is None or "network" in self.missing_sources:
+            return None
+        return float(np.mean(self.result.predictions == self.labels))
+
+    @property
+    def output_names(self) -> Sequence[str] | None:
+        """Names of the network's outputs, if there is one for each class that has a name."""
+        scores = self.result.scores
+        named = self.class_names is not None and scores is not None and scores.shape[1] == len(self.class_names)
+        return self.class_names if named else None
+
+    def __repr__(self) -> str:
+        labelled = "no labels" if self.labels is None else "labels"
+        return f"Answers({self.result!r}, {labelled})"
 
     @cached_property
     def units(self) -> dict[str, LayerUnits]:
@@ -122,12 +144,28 @@ class Answers:
     def use(self) -> NetworkUse:
         """How much of the network is used, beside an SVD, k-means, and a separate factorization of each block."""
         beside = None if self.untrained is None else self.untrained.use
-        return network_use(self.X, self.result.model, self.result.F, untrained=beside, random_state=self.seed)
+        return network_use(
+            self.X,
+            self.result.model,
+            self.result.F,
+            untrained=beside,
+            random_state=self.seed,
+            progress=self._watching("how much is used"),
+        )
 
     @cached_property
     def stability(self) -> FactorStability:
         """Which factors come out again from five other starts and from halves of the inputs."""
-        return factor_stability(self.X, self.result.model, self.result.F, random_state=self.seed)
+        return factor_stability(
+            self.X,
+            self.result.model,
+            self.result.F,
+            random_state=self.seed,
+            progress=self._watching("which factors come out again"),
+        )
+
+    def _watching(self, what: str) -> Callable[[int, int], None] | None:
+        return None if self.watch is None else partial(self.watch, what)
 
     @cached_property
     def head(self) -> LinearHead | None:
@@ -242,7 +280,12 @@ class Answers:
 
         ``data`` are other inputs, fewer for instance, than those of the fit.
         """
-        return ablate(self.result, self.data if data is None else data, layer, **{"seed": self.seed, **how})
+        return ablate(
+            self.result,
+            self.data if data is None else data,
+            layer,
+            **{"seed": self.seed, "class_names": self.output_names, **how},
+        )
 
     def tables(self, *, label_errors: bool = True) -> dict[str, Table]:
         """The answers that cost no further fit or pass, by a name for a file each; of labels, if there are any."""
@@ -257,7 +300,8 @@ class Answers:
         return found
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write `tables` as CSV files into a folder; return their paths."""
+        """Write `tables` as CSV files into a folder, which is made if need be; return their paths."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
         paths = []
         for name, table in self.tables().items():
             paths.append(Path(folder) / f"{name}.csv")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.answering.answers import Answers, Watch
 from cnn_probe.probing.recording import Recorded, record
 from cnn_probe.probing.result import ProbeResult
 
@@ -24,6 +24,7 @@ def ask(
     recorded: Recorded | None = None,
     untrained: Answers | None = None,
     unseen: bool = False,
+    watch: Watch | None = None,
     progress: Progress | None = None,
 ) -> Answers:
     """Ask a result what it says of its inputs.
@@ -48,6 +49,8 @@ def ask(
     unseen : bool, default=False
         Whether the network was trained without these inputs: said of its probabilities in `Answers.label_errors`. One
         that was trained on them may have learned a wrong label by heart.
+    watch : callable(what, done, total), default=None
+        Called while answers that take fits are found.
     progress : callable(n_done, n), default=None
         Called after each batch that is recorded.
 
@@ -88,7 +91,7 @@ def ask(
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
     if untrained is not None:
         _refuse_other(untrained.result, result)
-    return Answers(result, data, codes, class_names, again, seed, untrained, unseen)
+    return Answers(result, data, codes, class_names, again, seed, untrained, unseen, watch)
 
 
 def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_probe.measures.table import Table
+
 #: ``run(directions)``: of the network as it is, and then with each taken out, the probability of each input's class and
 #: the class that it predicts, both of shape (1 + n_directions, n).
 Run = Callable[[Sequence["Direction"]], tuple[NDArray[np.float64], NDArray[np.int64]]]
@@ -110,6 +112,21 @@ class Ablation:
         That is the verdict "causes" of `verdicts`.
         """
         return np.array([verdict == "causes" for verdict in self.verdicts], dtype=np.bool_)
+
+    def table(self) -> Table:
+        """Return one row for each factor and class."""
+        k, n = self.change.shape
+        columns = {
+            "factor": np.repeat(self.factors, n),
+            "class": [name for _ in range(k) for name in self.classes],
+            "inputs": np.tile(self.n_inputs, k),
+            **{name: getattr(self, name).ravel() for name in ("change", "low", "high", "principal")},
+            "shuffled hardest": self.shuffled.min(axis=1).ravel(),
+            "p": np.repeat(self.p_value, n),
+            "hit most": (np.arange(n) == self.hit[:, None]).ravel(),
+            "verdict": np.repeat(self.verdicts, n),
+        }
+        return Table(columns)
 
     @property
     def expected_by_chance(self) -> float:

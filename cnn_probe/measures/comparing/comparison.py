@@ -23,6 +23,7 @@ from coupled_nmf import Blocks
 if TYPE_CHECKING:
     from cnn_probe.probing.result import ProbeResult
 
+LEAST = 0.01  # of similarity, from which on a matched factor has changed
 Factors = Sequence[NDArray[Any]]
 
 
@@ -102,16 +103,22 @@ class Comparison:
         """How many factors of both would be beyond the spread were the networks one: 1 in 20 at most of each."""
         return sum(side.chance * side.across.shape[1] for side in (self.a, self.b) if side.chance < LEVEL)
 
+    def _changed(self, a: int, b: int) -> bool:
+        """Whether a pair is less alike than the starts of either network are, and by more than a hair."""
+        ends = [(side.own[:, factor], side.across[:, factor]) for side, factor in ((self.a, a), (self.b, b))]
+        beyond = bool(self.a.beyond[a] and self.b.beyond[b])
+        return beyond and all(float(own.min() - across.max()) >= LEAST for own, across in ends)
+
     def table(self) -> Table:
         """A row for each pair of matched factors, then for those of a without a match, then of b.
 
-        ``verdict`` is "matched"; "changed", if matched, but less alike than the starts of either network are; "lost"
-        (of a) or "new" (of b), if there is no match in any fit of the other network and one in all of its own; else
-        "unmatched": nothing can be concluded. "own" is the least and most similarity with its own other starts,
+        ``verdict`` is "matched"; "changed", if matched, but by 0.01 less alike than the starts of either network are;
+        "lost" (of a) or "new" (of b), if there is no match in any fit of the other network and one in all of its own;
+        else "unmatched": nothing can be concluded. "own" is the least and most similarity with its own other starts,
         "across" with all fits of the other network, of a's factor where there is one.
         """
         listed: list[tuple[Any, Any, str]] = [
-            (a, b, "changed" if self.a.beyond[a] and self.b.beyond[b] else "matched") for a, b in self.matching.pairs
+            (a, b, "changed" if self._changed(a, b) else "matched") for a, b in self.matching.pairs
         ]
         listed += [(a, None, "lost" if a in self.lost else "unmatched") for a in self.matching.lost]
         listed += [(None, b, "new" if b in self.new else "unmatched") for b in self.matching.new]

@@ -85,6 +85,18 @@ class FactorStability:
             for part in self.again
         )
 
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """Say in how many of the starts and halves each factor comes out again, as "5 of 5 starts, 4 of 6 halves"."""
+        found = []
+        for factor in range(len(self.threshold_starts)):
+            parts = []
+            for kind in KINDS:
+                values, threshold = getattr(self, kind)[:, factor], getattr(self, f"threshold_{kind}")[factor]
+                parts += [f"{int(np.sum(values >= threshold))} of {len(values)} {kind}"] if len(values) else []
+            found.append(", ".join(parts))
+        return tuple(found)
+
     def table(self) -> Table:
         """A row a factor."""
         named: dict[str, Any] = {"factor": range(len(self.threshold_starts))}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnn_probe.measures.patterns.channels import lift
 from cnn_probe.report.lettering import entitle, letter_all
 from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, open_axes, own_scale, show
-from cnn_probe.report.plots.walk import WORTH, Bars
+from cnn_probe.report.plots.walk import WORTH, Bars, wrapped
 
 MOST_COLUMNS, FEW = 60, 8  # channels of all layers together, and of each at least
 MOST_ENDS = 20
@@ -51,7 +51,7 @@ def atlas(
     widths += [max(min(len(one.names), MOST_ENDS), 6) * COLUMN for one in ends]
     sheet = _Sheet(k, 0.45 if latent is None else ROW + 0.55, widths)
     at = 0.1 / sheet.width, 1 - 0.08 / sheet.height
-    sheet.figure.text(*at, said, fontsize=7, color=QUIET, va="top", parse_math=False)
+    sheet.figure.text(*at, wrapped(said, sheet.width), fontsize=7, color=QUIET, va="top", parse_math=False)
     if latent is not None:
         _pictures(sheet, latent[:k])
     for column, (name, numbers) in enumerate(zip(names, picked, strict=True)):
@@ -131,7 +131,7 @@ def _ends(sheet: _Sheet, column: int, one: Bars) -> None:
     name, values = next(iter(one.groups.items()))
     order = one.largest(MOST_ENDS)
     of = [f"{len(order)} of {len(one.names)}"] if len(order) < len(one.names) else []
-    entitle(above, one.title, *([name] if name else []), *of, size=7)
+    entitle(above, *one.title.split(", "), *([name] if name else []), *of, size=7)
     values = values[: sheet.k, order]
     end = max(float(np.abs(values).max()), 1e-12)
     image = rows.imshow(

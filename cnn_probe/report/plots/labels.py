@@ -35,12 +35,15 @@ def labels_figure(
         ``pictures(numbers)``: these inputs, (n, channels, height, width) in [0, 1], or None.
     n_shown : int, default=8
     """
-    figure = Figure(figsize=(1.35 * n_shown + 0.8, 2.4 * len(found) + 0.4), layout="constrained")
-    grid = figure.subplots(len(found), n_shown, squeeze=False)
-    for axes, (source, errors) in zip(grid, found.items(), strict=True):
-        other = errors.suggested != errors.labels
-        order = np.flatnonzero(other)[np.argsort(errors.self_confidence[other], kind="stable")][:n_shown].tolist()
-        drawn = pictures(order) if order else None
+    doubted = {source: _doubted(errors, n_shown) for source, errors in found.items()}
+    shown_sources = [source for source, order in doubted.items() if order]
+    figure = Figure(figsize=(1.35 * n_shown + 0.8, 2.4 * max(len(shown_sources), 0.3) + 0.6), layout="constrained")
+    grid = figure.subplots(max(len(shown_sources), 1), n_shown, squeeze=False)
+    for ax in grid.flat if not shown_sources else ():
+        ax.axis("off")
+    for axes, source in zip(grid, shown_sources, strict=False):
+        errors, order = found[source], doubted[source]
+        drawn = pictures(order)
         for column, ax in enumerate(axes):
             if column >= len(order):
                 ax.axis("off")
@@ -50,12 +53,17 @@ def labels_figure(
         axes[0].set_ylabel(
             f"{SOURCES.get(source, source)}\n({sample})\n{int(errors.suspect.sum())} suspect", fontsize=8
         )
-    figure.suptitle(
-        "Labels that look wrong: another class is likelier, the least likely first. * suspect by confident learning",
-        fontsize=10,
-        parse_math=False,
-    )
+    said = "Labels that look wrong: another class is likelier, the least likely first. * suspect by confident learning"
+    none = [SOURCES.get(source, source) for source, order in doubted.items() if not order]
+    said += f"\nNone is doubted {', nor '.join(none)}." if none else ""
+    figure.suptitle(said, fontsize=10, parse_math=False)
     return figure
+
+
+def _doubted(errors: LabelErrors, n: int) -> list[int]:
+    """Inputs of which another class is likelier than that of the label, the least likely labels first."""
+    other = np.flatnonzero(errors.suggested != errors.labels)
+    return other[np.argsort(errors.self_confidence[other], kind="stable")][:n].tolist()
 
 
 def _suspect(ax: Axes, errors: LabelErrors, number: int, picture: NDArray[Any] | None) -> None:

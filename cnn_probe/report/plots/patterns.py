@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cnn_probe.report.lettering import letter_all
 from cnn_probe.report.plots.grid import CELL, MOST_ROWS, show
 from cnn_probe.system.names import shown
 
 
-def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDArray[np.int64], layer: str) -> Figure:
+def inputs_with_heat(
+    pictures: NDArray[Any], heat: NDArray[Any] | None, names: Sequence[Sequence[str]], layer: str
+) -> Figure:
     """Each factor's strongest inputs, one row a factor, with where it is in them.
 
     Parameters
@@ -21,8 +25,8 @@ def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDA
         In [0, 1].
     heat : ndarray of shape (k, n, h, w) or None
         How much of the factor is at each place; one scale a factor.
-    top : ndarray of shape (k, n)
-        Numbers of the inputs.
+    names : sequence of sequence of str
+        Of the inputs.
     layer : str
         Whose places these are.
     """
@@ -46,7 +50,8 @@ def inputs_with_heat(pictures: NDArray[Any], heat: NDArray[Any] | None, top: NDA
                     extent=(-0.5, width - 0.5, height - 0.5, -0.5),
                     interpolation="bilinear",
                 )
-            ax.set_xlabel(f"#{top[factor, column]}", fontsize=6, labelpad=1)
+            (text,), style = letter_all([names[factor][column]], width=13)
+            ax.set_xlabel(text, fontsize=6, labelpad=1, **style)
         grid[factor, 0].set_ylabel(f"factor {factor + 1}", fontsize=8)
     where = (
         f"bright: where {shown(layer)} has it ({heat.shape[2]}×{heat.shape[3]} places, enlarged)"

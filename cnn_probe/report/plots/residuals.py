@@ -65,8 +65,11 @@ def _spread(ax: Axes, found: Residuals, blocks: Sequence[str]) -> None:
     far = levels[:, 5] > end  # of a block that is nearly zero in one input, all and more may be left
     ax.plot(levels[~far, 5], rows[~far], "x", color=OTHER, ms=5, label="the worst input")
     ax.plot(np.full(int(far.sum()), end), rows[far], ">", color=OTHER, ms=5, label="the worst input, off the scale")
-    for row in np.flatnonzero(far).tolist():
-        ax.annotate(f"{levels[row, 5]:.2g} ", (end, row), fontsize=7, ha="right", va="center")
+    for row, (_, values) in enumerate(columns):
+        if not np.isnan(levels[row, 5]):
+            said = f"#{int(np.nanargmax(values))}" + (f": {levels[row, 5]:.2g}" if far[row] else "")
+            at = min(levels[row, 5], end), row
+            ax.annotate(said, at, xytext=(-5, 0), textcoords="offset points", fontsize=6, ha="right", va="center")
     names, style = letter_all([name for name, _ in columns], width=30)
     ax.set_yticks(rows, names, fontsize=8, **style)
     ax.set_ylim(len(rows) - 0.5, -0.5)

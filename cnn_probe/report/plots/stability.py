@@ -20,7 +20,7 @@ MARKS: Mapping[str, tuple[str, str, float, str]] = {
 def stability_figure(found: FactorStability) -> Figure:
     """Similarity of each factor with its match in every other fit, beside the threshold, with the verdict."""
     k = len(found.verdicts)
-    figure = Figure(figsize=(7.5, 0.3 * k + 1.5), layout="constrained")
+    figure = Figure(figsize=(9, 0.3 * k + 1.5), layout="constrained")
     ax = figure.subplots()
     rows = np.arange(k)
     for kind, (mark, colour, shift, label) in MARKS.items():
@@ -32,7 +32,15 @@ def stability_figure(found: FactorStability) -> Figure:
             ax.plot(fit, rows + shift, mark, color=colour, ms=4, alpha=0.6, label=label if i == 0 else None, ls="")
     for row, verdict in enumerate(found.verdicts):
         sure = verdict == "holds"
-        ax.text(1.02, row, verdict, fontsize=8, va="center", color="black" if sure else QUIET, clip_on=False)
+        ax.text(
+            1.02,
+            row,
+            f"{verdict} ({found.counts[row]})",
+            fontsize=7,
+            va="center",
+            color="black" if sure else QUIET,
+            clip_on=False,
+        )
     ax.set_yticks(rows, [f"factor {row + 1}" for row in rows], fontsize=8)
     ax.set(xlim=(max(0.0, ax.get_xlim()[0] - 0.1), 1.01), ylim=(k - 0.5, -0.5))
     ax.set_xlabel("similarity with its match (cosine of F); bars: from here on it is the same factor", fontsize=8)

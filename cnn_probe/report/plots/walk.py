@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,11 +113,13 @@ def walk_figure(found: Walk) -> Figure:
     first = ["latent image"] if found.latent is not None else []
     first += ["inputs with most of it"] if found.tops is not None else []
     widths = [HEIGHT] * len(first) + [HEIGHT * 1.35] * len(found.layers) + [HEIGHT * 1.7] * len(found.ends)
-    side, head = 0.75, 1.05
+    side, head = 0.75, 1.15
     width = side + sum(widths) + 0.42 * len(widths)
     height = head + k * (HEIGHT + GAP)
     figure = Figure(figsize=(width, height))
-    figure.text(0.1 / width, 1 - 0.1 / height, found.said, fontsize=7, color=QUIET, va="top", parse_math=False)
+    figure.text(
+        0.1 / width, 1 - 0.1 / height, wrapped(found.said, width), fontsize=7, color=QUIET, va="top", parse_math=False
+    )
 
     def axes(row: int, column: int) -> Axes:
         left = side + sum(widths[:column]) + 0.42 * column
@@ -147,6 +150,11 @@ def walk_figure(found: Walk) -> Figure:
             for ax, title in zip(drawn, titles, strict=True):
                 entitle(ax, letter_all([title], width=40)[0][0], size=8)
     return figure
+
+
+def wrapped(text: str, width: float) -> str:
+    """Lines of text that are broken where a figure of so many inches ends."""
+    return "\n".join("\n".join(textwrap.wrap(line, max(int(17 * width), 20))) for line in text.split("\n"))
 
 
 def _pictures(axes: Sequence[Axes], found: Walk, row: int) -> None:
