@@ -69,11 +69,12 @@ def _spread(ax: Axes, found: Residuals, blocks: Sequence[str]) -> None:
         if not np.isnan(levels[row, 5]):
             said = f"#{int(np.nanargmax(values))}" + (f": {levels[row, 5]:.2g}" if far[row] else "")
             at = min(levels[row, 5], end), row
-            ax.annotate(said, at, xytext=(-5, 0), textcoords="offset points", fontsize=6, ha="right", va="center")
+            side, shift = ("right", -5) if far[row] else ("left", 5)
+            ax.annotate(said, at, xytext=(shift, 0), textcoords="offset points", fontsize=6, ha=side, va="center")
     names, style = letter_all([name for name, _ in columns], width=30)
     ax.set_yticks(rows, names, fontsize=8, **style)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlim(0, 1.04 * end)
+    ax.set_xlim(0, 1.06 * end)
     ax.set_xlabel(f"part of an input's squares that is left; n = {len(found.of_inputs)} inputs")
     ax.set_title("What is not explained", fontsize=10, loc="left")
     ax.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
