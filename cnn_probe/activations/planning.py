@@ -47,6 +47,11 @@ class Layer:
         return pooled_shape(self.shape, self.pool, self.output.channel_axis)
 
     @property
+    def keeps_places(self) -> bool:
+        """Whether its blocks have each channel's places: it has some, and was left whole."""
+        return self.pool == "whole" and len(self.shape) > 1
+
+    @property
     def blocks(self) -> dict[str, Sign]:
         """Names of its blocks, and which activations each holds."""
         return {block_name(self.name, sign): sign for sign in SIGN_RULES[self.negative].signs}

@@ -19,14 +19,14 @@ from cnn_probe.report.plots.atlas import atlas
 from cnn_probe.report.plots.causes import causes_figure
 from cnn_probe.report.plots.comparison import comparison_figure
 from cnn_probe.report.plots.decision import Decision, decisions_figure
-from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, of_all
+from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, Bars, of_all
 from cnn_probe.report.plots.labels import labels_figure
 from cnn_probe.report.plots.patterns import inputs_with_heat
 from cnn_probe.report.plots.residuals import WORST, residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
 from cnn_probe.report.plots.use import network_use_figure
-from cnn_probe.report.plots.walk import ABOVE, Bars, LayerWalk, Walk, walk_figure
+from cnn_probe.report.plots.walk import ABOVE, LayerWalk, Walk, walk_figure
 from cnn_probe.system.names import shown
 
 HOW = (
@@ -179,11 +179,8 @@ def _classes(material: Material) -> list[Bars]:
     asked, result = material.asked, material.asked.result
     n_outputs = None if result.scores is None else result.scores.shape[1]
     known = {"true": asked.labels, "predicted": result.predictions}
-    n_classes = None
-    if asked.labels is not None:
-        n_classes = len(asked.class_names) if asked.class_names else int(asked.labels.max()) + 1
-    one_space = n_classes is None or n_outputs == n_classes  # whether outputs are these classes
-    groups = [known] if one_space else [{name: values} for name, values in known.items()]
+    outputs_are_classes = asked.labels is None or "network" not in asked.missing_sources
+    groups = [known] if outputs_are_classes else [{name: values} for name, values in known.items()]
     found = []
     for group in groups:
         codes = {name: values for name, values in group.items() if values is not None}
@@ -254,7 +251,7 @@ def _telling(asked: Answers) -> dict[int, str]:
     ordered = np.sort(scores, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     found = {int(margin.argmin()): "the closest", int(margin.argmax()): "the clearest"}
-    if asked.labels is not None and asked.class_names is not None and scores.shape[1] == len(asked.class_names):
+    if asked.labels is not None and asked.output_names is not None:
         wrong = np.flatnonzero(scores.argmax(axis=1) != asked.labels)
         if len(wrong):
             found.setdefault(int(wrong[margin[wrong].argmax()]), "the clearest against its label")

@@ -120,11 +120,10 @@ class Answers:
             if block.layer is None:
                 continue
             how = self.result.layer(block.layer)
-            whole = how.pool == "whole" and len(how.shape) > 1
             found[block.name] = measure_units(
                 self.X[block.name],
-                how.block_shape if whole else None,
-                channel_axis=how.output.channel_axis - 1 if whole else 0,
+                how.block_shape if how.keeps_places else None,
+                channel_axis=how.output.channel_axis - 1 if how.keeps_places else 0,
                 labels=self.labels,
                 classes=self.class_names,
                 H=self.result.model.block_components_[block.name],

@@ -223,7 +223,7 @@ def take_apart(
 
 def _where(how: Layer, parts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Sums of parts (k, n_features) by channel and, of a layer that has its places, by place."""
-    if how.pool != "whole" or len(how.shape) < 2:
+    if not how.keeps_places:
         return parts, None
     shaped, channel = parts.reshape(len(parts), *how.shape), how.output.channel_axis
     places = tuple(axis for axis in range(1, shaped.ndim) if axis != channel)

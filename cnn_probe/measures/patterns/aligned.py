@@ -100,7 +100,7 @@ def _blocks(result: ProbeResult) -> Iterable[tuple[str, str]]:
 
 def _unit_means(X: Any, how: Layer) -> NDArray[np.float64]:
     """Activations of a block's units, (n, n_units): of a channel the mean over its places."""
-    whole = how.pool == "whole" and len(how.shape) > 1
+    whole = how.keeps_places
     rows = LayerRows(
         X, how.block_shape if whole else (X.shape[1],), how.output.channel_axis - 1 if whole else 0, whole=whole
     )

@@ -24,7 +24,7 @@ def channel_maps(result: ProbeResult) -> dict[str, NDArray[Any]]:
             continue
         how = result.layer(block.layer)
         own = np.asarray(to_host(result.model.block_components_[block.name]))
-        if how.pool == "whole" and len(how.shape) > 1:
+        if how.keeps_places:
             own = np.moveaxis(own.reshape(len(own), *how.block_shape), how.output.channel_axis, 1)
         found[block.name] = own
     return found

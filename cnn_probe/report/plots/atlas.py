@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from cnn_probe.measures.patterns.channels import lift
 from cnn_probe.report.lettering import entitle, letter_all
-from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, open_axes, own_scale, show
-from cnn_probe.report.plots.walk import WORTH, Bars, wrapped
+from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, WORTH, Bars, open_axes, own_scale, show, wrapped
 
 MOST_COLUMNS, FEW = 60, 8  # channels of all layers together, and of each at least
 MOST_ENDS = 20

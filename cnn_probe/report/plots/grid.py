@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 MOST_ROWS = 20  # factors that are drawn: the strongest
 MOST_LAYERS = 8  # layers that are drawn beside each other
 CELL = 0.95  # inches
+WORTH = 0.02  # share from which on a channel is named
 # Told apart by those who see few colours (Okabe and Ito), and by marks besides.
 OURS, OTHER, THIRD, QUIET = "#0072B2", "#D55E00", "#009E73", "#777777"
 
@@ -77,3 +80,44 @@ def mosaic(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
         top, left = i // columns * (height + 1), i % columns * (width + 1)
         sheet[top : top + height, left : left + width] = tile
     return sheet
+
+
+def wrapped(text: str, width: float) -> str:
+    """Lines of text that are broken where a figure of so many inches ends."""
+    return "\n".join("\n".join(textwrap.wrap(line, max(int(17 * width), 20))) for line in text.split("\n"))
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Bars beside each factor: one group a name.
+
+    Attributes
+    ----------
+    title, unit : str
+    names : sequence of str
+    groups : dict of str to ndarray of shape (k, n)
+        Bars of one name stand beside each other.
+    signed : bool
+        Whether they go both ways from 0.
+    limits : tuple of float, default=None
+        Of the axis; None for those of these bars.
+    """
+
+    title: str
+    unit: str
+    names: Sequence[str]
+    groups: dict[str, NDArray[np.float64]]
+    signed: bool
+    limits: tuple[float, float] | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Limits of the axis."""
+        every = np.stack(list(self.groups.values()))
+        own = 1.05 * min(float(every.min()), 0.0), 1.05 * max(float(every.max()), 1e-12)
+        return own if self.limits is None else self.limits
+
+    def largest(self, most: int) -> NDArray[np.int64]:
+        """Of many columns those with the largest values of any factor, the same for all, in their order."""
+        size = np.abs(np.stack(list(self.groups.values()))).max(axis=(0, 1))
+        return np.asarray(np.sort(np.argsort(-size, kind="stable")[:most]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,22 @@ from numpy.typing import NDArray
 
 from cnn_probe.measures.patterns.channels import lift
 from cnn_probe.report.lettering import entitle, letter_all
-from cnn_probe.report.plots.grid import OTHER, OURS, QUIET, bare, mosaic, open_axes, own_scale, show
+from cnn_probe.report.plots.grid import (
+    OTHER,
+    OURS,
+    QUIET,
+    WORTH,
+    Bars,
+    bare,
+    mosaic,
+    open_axes,
+    own_scale,
+    show,
+    wrapped,
+)
 
 TILES, ACROSS = 20, 5  # channels of a layer that are drawn, and how many beside each other
 ABOVE = 1.4  # times its mean share: a channel that is framed
-WORTH = 0.02  # share from which on a channel is named
 BARS = 12  # outputs and classes that are drawn
 HEIGHT, GAP = 1.25, 0.62  # inches
 
@@ -43,42 +53,6 @@ class LayerWalk:
     maps: NDArray[Any] | None
     channels: NDArray[np.float64]
     shares: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """Bars beside each factor: one group a name.
-
-    Attributes
-    ----------
-    title, unit : str
-    names : sequence of str
-    groups : dict of str to ndarray of shape (k, n)
-        Bars of one name stand beside each other.
-    signed : bool
-        Whether they go both ways from 0.
-    limits : tuple of float, default=None
-        Of the axis; None for those of these bars.
-    """
-
-    title: str
-    unit: str
-    names: Sequence[str]
-    groups: dict[str, NDArray[np.float64]]
-    signed: bool
-    limits: tuple[float, float] | None = None
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Limits of the axis."""
-        every = np.stack(list(self.groups.values()))
-        own = 1.05 * min(float(every.min()), 0.0), 1.05 * max(float(every.max()), 1e-12)
-        return own if self.limits is None else self.limits
-
-    def largest(self, most: int) -> NDArray[np.int64]:
-        """Of many columns those with the largest values of any factor, the same for all, in their order."""
-        size = np.abs(np.stack(list(self.groups.values()))).max(axis=(0, 1))
-        return np.asarray(np.sort(np.argsort(-size, kind="stable")[:most]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +124,6 @@ def walk_figure(found: Walk) -> Figure:
             for ax, title in zip(drawn, titles, strict=True):
                 entitle(ax, letter_all([title], width=40)[0][0], size=8)
     return figure
-
-
-def wrapped(text: str, width: float) -> str:
-    """Lines of text that are broken where a figure of so many inches ends."""
-    return "\n".join("\n".join(textwrap.wrap(line, max(int(17 * width), 20))) for line in text.split("\n"))
 
 
 def _pictures(axes: Sequence[Axes], found: Walk, row: int) -> None:
