@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.diagnostics import class_use
+from cnn_probe.measures.patterns.aligned import Aligned
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.material import Material, as_maps
 from cnn_probe.report.plots.atlas import atlas
@@ -21,7 +23,7 @@ from cnn_probe.report.plots.comparison import comparison_figure
 from cnn_probe.report.plots.decision import Decision, decisions_figure
 from cnn_probe.report.plots.grid import MOST_ROWS, QUIET, Bars, of_all
 from cnn_probe.report.plots.labels import labels_figure
-from cnn_probe.report.plots.patterns import inputs_with_heat
+from cnn_probe.report.plots.patterns import concepts_figure, inputs_with_heat
 from cnn_probe.report.plots.residuals import WORST, residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
@@ -42,6 +44,7 @@ def draw(
     full: bool = False,
     ablation: Ablation | None = None,
     comparison: Comparison | None = None,
+    concepts: Aligned[Any] | None = None,
     n_factors: int = MOST_ROWS,
 ) -> dict[str, Figure]:
     """Draw what a result says: one figure an answer, by its name.
@@ -57,6 +60,8 @@ def draw(
         Of `ablate` or `Answers.causes`: also ``causes``.
     comparison : Comparison, default=None
         Of `compare`: also ``comparison``.
+    concepts : Aligned, default=None
+        Of `Answers.concepts` or `Answers.masks`: also ``concepts``.
     n_factors : int, default=20
         Factors that are drawn: the strongest.
 
@@ -64,10 +69,10 @@ def draw(
     -------
     dict of str to Figure
         What there is of ``latent-images``, ``inputs``, ``walk``, ``atlas``, ``decisions``, ``causes``, ``units``,
-        ``residuals``, ``labels``, ``use``, ``stability`` and ``comparison``: no latent images where no pictures were
-        factored, no decisions where no linear layer follows. Of answers with an untrained network beside them also
-        ``untrained-latent-images``, ``untrained-walk`` (its bars on the scales of the trained one's) and
-        ``untrained-atlas``.
+        ``residuals``, ``labels``, ``use``, ``stability``, ``comparison`` and ``concepts``: no latent
+        images where no pictures were factored, no decisions where no linear layer follows. Of answers with an untrained
+        network beside them also ``untrained-latent-images``, ``untrained-walk`` (its bars on the scales of the trained
+        one's) and ``untrained-atlas``.
 
     Examples
     --------
@@ -98,6 +103,7 @@ def draw(
         "use": lambda: None if use is None else network_use_figure(use),
         "stability": lambda: None if stability is None else stability_figure(stability),
         "comparison": lambda: None if comparison is None else comparison_figure(comparison),
+        "concepts": lambda: None if concepts is None else concepts_figure(concepts),
     }
     if answers.untrained is not None:
         other = Material(answers.untrained, n_factors, ", untrained")

@@ -164,6 +164,25 @@ def test_a_worst_input_that_is_far_off_does_not_hide_the_others(answers):
     assert "#3: 1e+06" in [text.get_text() for text in figure.axes[0].texts]
 
 
+@pytest.mark.parametrize("kind", ["concepts", "masks"])
+def test_concepts_are_drawn_as_measured(answers, kind):
+    known = {"odd": np.arange(40) % 2 == 1, NAMES[1]: np.arange(40) < 20}
+    if kind == "concepts":
+        found = answers.concepts(known)
+        values, above = found.factors.auc, found.factors.auc > found.factors.by_chance
+    else:
+        found = answers.masks({name: np.tile(own[:, None, None], (1, 8, 8)) for name, own in known.items()})
+        values, above = found.factors.iou, found.factors.low > found.factors.by_chance
+    figure = draw(answers, concepts=found)["concepts"]
+    figure.savefig(io.BytesIO(), format="png", dpi=30)
+    drawn = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(drawn[:4], values)
+    best = [getattr(one, "auc" if kind == "concepts" else "iou").max(axis=0) for one in found.units.values()]
+    np.testing.assert_array_equal(drawn[4:], best)
+    said = [text.get_text().endswith("*") for text in figure.axes[0].texts[:8]]
+    assert said == above.ravel().tolist()
+
+
 def test_stability_is_drawn_without_halves(answers):
     found = factor_stability(answers.X, answers.result.model, answers.result.F, n_starts=2, n_splits=0)
     figure = stability_figure(found)
