@@ -139,6 +139,9 @@ def train(
 ) -> TrainingRecord:
     """Train in place, by stochastic gradient descent on the cross entropy, and return what was done.
 
+    A batch that is not full, the last of an epoch, counts by the part that it fills: its gradient is multiplied by it.
+    A full step on a few images would move a finished network by points of accuracy.
+
     On one machine, network, images, plan and threads decide the weights bit for bit. PyTorch's global state comes back
     as it was, also after Ctrl-C; since there is one of it, trainings in several threads wait for each other.
 
@@ -184,7 +187,7 @@ def train(
         nonlocal examples
         for step, batch in enumerate(_batches(labels, plan, size), start=1):
             images, targets = train_set.images[batch].to(device), labels[batch].to(device)
-            losses.append(_descend(network, optimizer, images, targets, largest_label))
+            losses.append(_descend(network, optimizer, images, targets, largest_label, part=len(batch) / size))
             examples += len(batch)
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(f"loss {losses[-1]} at step {step}; lower learning_rate={plan.learning_rate}")
@@ -211,14 +214,16 @@ def _batches(labels: Tensor, plan: TrainingPlan, size: int) -> Iterator[Tensor]:
         yield from order_of_training(labels, plan, epoch).split(size)
 
 
-def _descend(network: nn.Module, optimizer: SGD, images: Tensor, targets: Tensor, largest_label: int) -> float:
+def _descend(
+    network: nn.Module, optimizer: SGD, images: Tensor, targets: Tensor, largest_label: int, part: float
+) -> float:
     logits = network(images)
     if logits.ndim != 2 or logits.shape[1] <= largest_label:
         shape = tuple(logits.shape)
         raise ValueError(f"network must return a logit for each label, 0 to {largest_label}; it returns {shape}")
     loss = cross_entropy(logits, targets)
     optimizer.zero_grad()
-    loss.backward()
+    (part * loss).backward()  # every image of an epoch counts alike, also those of a last batch that is not full
     optimizer.step()
     return loss.item()
 

@@ -25,7 +25,7 @@ class TrainingPlan:
     epochs : int, default=1
         Passes over the chosen images.
     batch_size : int, default=64
-        Images in an optimizer step; the last step of an epoch may have fewer.
+        Images in an optimizer step; the last of an epoch may have fewer, and counts by the part that it fills.
     learning_rate, momentum : float, default=0.01 and 0.5
         Of stochastic gradient descent.
     shuffle_labels : bool, default=False

@@ -20,7 +20,7 @@ from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.settings import Settings
 from coupled_nmf import atomic_open
 
-FORMAT = 5  # raised when a record's content changes, so that --resume does not mix
+FORMAT = 6  # raised when a record's content changes, so that --resume does not mix
 Arrays = dict[str, NDArray[Any]]
 
 

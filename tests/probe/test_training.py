@@ -134,6 +134,28 @@ def test_training_is_stochastic_gradient_descent_with_momentum(digits):
     assert (record.steps, record.examples) == (3, 48)
 
 
+def test_a_last_batch_of_a_quarter_takes_a_quarter_of_a_step(digits):
+    """Of 20 images in batches of 16 the last has 4: its gradient counts a quarter, in the momentum, too."""
+    few = digits.train.subset(range(20))
+    plan = TrainingPlan(epochs=2, learning_rate=0.1, momentum=0.9, batch_size=16)
+    network, reference = (build_network(1, 28, 10, seed=0) for _ in range(2))
+    record = train(network, few, plan)
+    velocity = [torch.zeros_like(parameter) for parameter in reference.parameters()]
+    losses = []
+    for epoch in range(2):
+        for batch, part in zip(order_of_training(few.labels, plan, epoch).split(16), (1.0, 0.25), strict=True):
+            loss = cross_entropy(reference(few.images[batch]), few.labels[batch])
+            gradients = torch.autograd.grad(loss, list(reference.parameters()))
+            losses.append(loss.item())
+            with torch.no_grad():
+                for parameter, v, gradient in zip(reference.parameters(), velocity, gradients, strict=True):
+                    v.mul_(0.9).add_(part * gradient)
+                    parameter.sub_(0.1 * v)
+    torch.testing.assert_close(weights_of(network), weights_of(reference))
+    assert record.final_loss == pytest.approx(np.mean(losses), rel=1e-5), "the loss that is told is not weighed"
+    assert (record.steps, record.examples) == (4, 40)
+
+
 def test_training_repeats_bit_for_bit_and_leaves_no_trace(digits):
     torch.manual_seed(77)
     before = torch.random.get_rng_state()
