@@ -18,7 +18,7 @@ DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
 POOLS = ("auto", "whole", "mean", "max", "token")
 NEGATIVES = ("error", "clip", "split", "shift")
 MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
-MOST_PIXELS, MOST_BATCH = 4096, 1_000_000
+MOST_PIXELS, MOST_BATCH, MOST_STARTS = 4096, 1_000_000, 1000
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,6 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_probe(commands.add_parser("probe", help="probe a network that is there, over a folder of pictures"))
     study.add_argument("study", choices=[*STUDIES, "all"])
     study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
+    study.add_argument(
+        "--starts",
+        type=Number("a number of starts", 1, MOST_STARTS),
+        default=1,
+        help="of each factorization; the first is reported, all errors are in results.json (default: 1)",
+    )
     ranks, seeds = Numbers("a rank", 1, MOST_RANK), Numbers("a seed", 0, MOST_SEED)
     few, many = "10", "10,20,30,40,50"
     for command in (run, study):

@@ -121,7 +121,7 @@ def _check_writable(out: Path) -> None:
 def _settings(args: argparse.Namespace) -> Settings:
     given = {name: getattr(args, name) for name in ("ranks", "seeds", "epochs") if getattr(args, name) is not None}
     chosen = {**(QUICK if args.quick else {}), **given}
-    return Settings(**chosen, solver=args.solver, init=args.init, max_iter=args.max_iter)
+    return Settings(**chosen, solver=args.solver, init=args.init, max_iter=args.max_iter, starts=args.starts)
 
 
 def _study(args: argparse.Namespace) -> None:

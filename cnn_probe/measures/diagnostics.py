@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,54 @@ from numpy.typing import NDArray
 from coupled_nmf import Blocks
 
 LITTLE = 0.25  # a network that goes less than this part of the way from guessing to perfect has learned little
-CHUNK = 1000  # rows whose float32 products are added to float64 sums at a time
+CHUNK = 1000  # rows that are made float64 at a time
 
 
-def spectra(X: Blocks) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """Singular values, falling, of each block and of all blocks side by side.
+@dataclass(frozen=True)
+class Spectra:
+    """Singular values of blocks, all float64, falling.
 
-    They come from the smaller gram matrix, in float64, so that those below about 1e-4 of the first (of float32 data)
-    are rounding.
+    They come from the smaller gram matrix, in float64, so that those below about 1e-8 of the first are rounding: an
+    entropy of their shares does not see it.
+
+    Attributes
+    ----------
+    blocks : dict of str to ndarray of shape (min(n_samples, n_features_b),)
+        Of each block.
+    centred : dict of str to ndarray
+        Of each block with the mean of each column over the samples removed.
+    together : ndarray of shape (min(n_samples, n_features),)
+        Of all blocks side by side.
     """
-    if len(X) < X.shape[1]:
+
+    blocks: dict[str, NDArray[np.float64]]
+    centred: dict[str, NDArray[np.float64]]
+    together: NDArray[np.float64]
+
+
+def spectra(X: Blocks) -> Spectra:
+    """Singular values of each block, also with its mean removed, and of all blocks side by side."""
+    n = len(X)
+    if n < X.shape[1]:
         grams = {name: (rows := np.asarray(X[name], dtype=np.float64)) @ rows.T for name in X.names}
-        together = sum(grams.values(), np.zeros((len(X), len(X))))
+        together = sum(grams.values(), np.zeros((n, n)))
+        centred = {name: _both_ways(gram) for name, gram in grams.items()}
     else:
         together = np.zeros((X.shape[1], X.shape[1]))
-        for start in range(0, len(X), CHUNK):
-            rows = X[start : start + CHUNK].to_array()
+        for start in range(0, n, CHUNK):
+            rows = X[start : start + CHUNK].to_array().astype(np.float64)
             together += rows.T @ rows
         grams = {name: together[columns, columns] for name, columns in X.layout.slices.items()}
-    return {name: _roots(gram) for name, gram in grams.items()}, _roots(together)
+        means = {name: np.mean(X[name], axis=0, dtype=np.float64) for name in X.names}
+        centred = {name: gram - n * np.outer(means[name], means[name]) for name, gram in grams.items()}
+    blocks, without_mean = ({name: _roots(gram) for name, gram in some.items()} for some in (grams, centred))
+    return Spectra(blocks, without_mean, _roots(together))
+
+
+def _both_ways(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The gram matrix of rows whose mean row has been subtracted, from that of the rows as they are."""
+    rows_centred = gram - gram.mean(axis=0)
+    return np.asarray(rows_centred - rows_centred.mean(axis=1, keepdims=True))
 
 
 def _roots(gram: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,13 +66,20 @@ def _roots(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def effective_rank(values: NDArray[np.float64]) -> float:
-    """Exp of the entropy of the squared singular values' shares (as Roy and Vetterli 2007, with energies)."""
-    energy = values**2
-    if energy.sum() == 0:
-        return 0.0
-    share = energy / energy.sum()
-    share = share[share > 0]
-    return float(np.exp(-np.sum(share * np.log(share))))
+    """Exp of the entropy of p_i = s_i / Σ s of the singular values s (Roy and Vetterli 2007); 0 of zeros.
+
+    Examples
+    --------
+    >>> round(effective_rank(np.array([2.0, 2.0, 2.0, 0.0])), 6)
+    3.0
+    """
+    share = values[values > 0] / max(float(values.sum()), np.finfo(float).tiny)
+    return float(np.exp(-np.sum(share * np.log(share)))) if len(share) else 0.0
+
+
+def effective_rank_of_energies(values: NDArray[np.float64]) -> float:
+    """The same with the squares of the singular values, which the large ones rule."""
+    return effective_rank(values**2)
 
 
 def svd_floor(values: NDArray[np.float64], rank: int) -> float:
@@ -54,6 +91,11 @@ def svd_floor(values: NDArray[np.float64], rank: int) -> float:
 def enough(guess: float) -> float:
     """Return the accuracy below which a network has learned little, of that of a guess."""
     return guess + LITTLE * (1 - guess)
+
+
+def zero_share(activations: NDArray[Any]) -> float:
+    """Part of the activations that are zero, over all images and neurons."""
+    return float(np.mean(activations == 0))
 
 
 def dead_share(activations: NDArray[Any]) -> float:

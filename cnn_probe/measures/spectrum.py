@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from cnn_probe.activations.handover import to_host
-from cnn_probe.measures.diagnostics import effective_rank as rank_of_energies
+from cnn_probe.measures.diagnostics import effective_rank, effective_rank_of_energies
 from coupled_nmf import Blocks
 
 EXACT = 3000  # side of the largest gram matrix that is taken apart: 72 MB
@@ -113,12 +113,12 @@ class Spectrum:
     @property
     def effective_rank_bounds(self) -> tuple[float, float]:
         """The same with what is not known as few values as there can be, and as many."""
-        return roy_vetterli(self._completed(few=True)), roy_vetterli(self._completed(few=False))
+        return effective_rank(self._completed(few=True)), effective_rank(self._completed(few=False))
 
     @property
     def effective_rank_of_energies(self) -> float:
         """The same with squared singular values, which the large ones rule; of those that are known."""
-        return rank_of_energies(self.values)
+        return effective_rank_of_energies(self.values)
 
     def floor(self, rank: int) -> float:
         """The least relative error that any factorization of this rank can have."""
@@ -133,18 +133,6 @@ class Spectrum:
             return self.values
         number = min(others, max(1, round(lacking / self.values[-1] ** 2))) if few else others
         return np.concatenate([self.values, np.full(number, np.sqrt(lacking / number))])
-
-
-def roy_vetterli(values: NDArray[np.float64]) -> float:
-    """Exp of the entropy of p_i = s_i / Σ s; 0 of zeros.
-
-    Examples
-    --------
-    >>> round(roy_vetterli(np.array([2.0, 2.0, 2.0, 0.0])), 6)
-    3.0
-    """
-    share = values[values > 0] / max(float(values.sum()), np.finfo(float).tiny)
-    return float(np.exp(-np.sum(share * np.log(share)))) if len(share) else 0.0
 
 
 def spectrum(rows: Rows, *, exact: int = EXACT, first: int = FIRST, seed: int = 0) -> Spectrum:

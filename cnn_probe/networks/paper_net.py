@@ -37,6 +37,8 @@ class PaperNet(nn.Module):
     ----------
     paper_layers : tuple of str
         The layers that the paper factorizes: ``("relu1", "relu2")``.
+    weight_names : tuple of str
+        Names of the weights and biases, as in ``state_dict()``.
     config : dict
         Arguments that build a network of the same shape: ``PaperNet(**network.config)``.
 
@@ -54,6 +56,7 @@ class PaperNet(nn.Module):
     """
 
     paper_layers = ("relu1", "relu2")
+    weight_names = tuple(f"{layer}.{kind}" for layer in ("conv1", "conv2", "fc") for kind in ("weight", "bias"))
 
     def __init__(self, in_channels: int = 1, image_size: int | tuple[int, int] = 28, n_classes: int = 10) -> None:
         super().__init__()

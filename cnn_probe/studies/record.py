@@ -17,14 +17,19 @@ class FitRecord:
 
     Attributes
     ----------
-    rmse, relative_error : float
-        Of all blocks together.
+    rmse : float
+        √(Σ_b ‖X_b − F H_b‖² / entries), of all blocks together.
+    relative_error : float
+        Σ_b α_b ‖X_b − F H_b‖² / Σ_b α_b ‖X_b‖²: with balanced weights α_b, the mean over the blocks.
     block_rmse, block_relative_error : dict of str to float
-        Of each block.
+        Of each block. ``block_relative_error``, ‖X_b − F H_b‖² / ‖X_b‖², stays the same when the activations of a layer
+        are all multiplied by a number only if the weights are balanced: in a raw fit the larger blocks have their way.
     n_iter : int
         Iterations.
     seconds : float
         Wall-clock time.
+    starts : list of float
+        ``relative_error`` of each start, first the one that all else is of.
     """
 
     rmse: float
@@ -33,6 +38,7 @@ class FitRecord:
     relative_error: float
     n_iter: int
     seconds: float
+    starts: list[float]
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,14 @@ class NetworkRecord:
         Share of the test images that are classified rightly.
     class_accuracy : dict of int to float
         The same for each label that occurs.
-    dead_neurons, effective_rank : dict of str to float
-        Of each layer, first to last.
+    train_accuracy : float
+        Share of the images trained on that are given the label that was trained on.
+    dead_neurons, zeros : dict of str to float
+        Of each layer, first to last: the part of its neurons that no image activates, and of its activations that are
+        zero.
+    effective_rank, effective_rank_centred, effective_rank_energy : dict of str to float
+        Of each layer: e to the entropy of the singular values' shares (Roy and Vetterli 2007); the same with the mean
+        over the images removed; and of the shares of their squares.
     singular_values : dict of str to list of float
         Of each layer, falling.
     svd_floor : dict of int to float
@@ -56,7 +68,9 @@ class NetworkRecord:
     root_mean_square : dict of str to float
         Of each block: the channels, then the layers.
     fits : dict of int to FitRecord
-        By rank.
+        By rank, raw, as in the paper: each block counts by its scale.
+    balanced : dict of int to FitRecord
+        By rank, with weights by which each block counts the same.
     firing_overlap : list of list of float
         Of the last layer's neurons, for each pair of classes.
     seconds : float
@@ -68,12 +82,17 @@ class NetworkRecord:
     training: dict[str, Any]
     accuracy: float
     class_accuracy: dict[int, float]
+    train_accuracy: float
     dead_neurons: dict[str, float]
+    zeros: dict[str, float]
     singular_values: dict[str, list[float]]
     effective_rank: dict[str, float]
+    effective_rank_centred: dict[str, float]
+    effective_rank_energy: dict[str, float]
     svd_floor: dict[int, float]
     root_mean_square: dict[str, float]
     fits: dict[int, FitRecord]
+    balanced: dict[int, FitRecord]
     firing_overlap: list[list[float]]
     seconds: float
     key: str = ""
@@ -124,9 +143,10 @@ class NetworkRecord:
         """
         wanted = [field.name for field in fields(cls) if field.default is MISSING or field.name in written]
         held = {name: written[name] for name in wanted}
-        for name in ("class_accuracy", "svd_floor", "fits"):
+        for name in ("class_accuracy", "svd_floor", "fits", "balanced"):
             held[name] = {int(key): value for key, value in held[name].items()}
-        held["fits"] = {rank: FitRecord(**fit) for rank, fit in held["fits"].items()}
+        for name in ("fits", "balanced"):
+            held[name] = {rank: FitRecord(**fit) for rank, fit in held[name].items()}
         return cls(**held)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.data.images import ImageData
+from cnn_probe.networks.paper_net import PaperNet
 from cnn_probe.networks.training import TrainingPlan, TrainingRecord
 from cnn_probe.probing.blocks import blocks_of
 from cnn_probe.studies.record import NetworkRecord
@@ -112,7 +113,8 @@ def _digest_of_arrays(arrays: Arrays) -> str:
 
 def _expected_arrays(record: NetworkRecord) -> set[str]:
     by_class = [f"{what}_{layer}" for what in ("firing", "overlap") for layer in record.layers]
-    return {*(f"components_{block.name}" for block in record.blocks), *by_class, "class_use"}
+    weights = (f"weights_{name}" for name in PaperNet.weight_names)
+    return {*(f"components_{block.name}" for block in record.blocks), *by_class, "class_use", *weights}
 
 
 def _expected(data: ImageData, plan: TrainingPlan, settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
@@ -127,17 +129,19 @@ def _expected(data: ImageData, plan: TrainingPlan, settings: Settings, names: tu
     fit = {
         **dict.fromkeys(["rmse", "relative_error", "n_iter", "seconds"], _is_number),
         **dict.fromkeys(["block_rmse", "block_relative_error"], blocks),
+        "starts": lambda found: _are_numbers(found) and len(found) == settings.starts,
     }
     return {
         **dict.fromkeys(["arrays", "digest"], _is_text),
-        **dict.fromkeys(["accuracy", "seconds"], _is_number),
+        **dict.fromkeys(["accuracy", "train_accuracy", "seconds"], _is_number),
         "training": training,
         "class_accuracy": {str(label): _is_number for label in data.test.labels.unique().tolist()},
-        **dict.fromkeys(["dead_neurons", "effective_rank"], layers),
+        **dict.fromkeys(["dead_neurons", "zeros"], layers),
+        **dict.fromkeys(["effective_rank", "effective_rank_centred", "effective_rank_energy"], layers),
         "singular_values": dict.fromkeys(names, _are_numbers),
         "svd_floor": dict.fromkeys(ranks, _is_number),
         "root_mean_square": blocks,
-        "fits": dict.fromkeys(ranks, fit),
+        **dict.fromkeys(["fits", "balanced"], dict.fromkeys(ranks, fit)),
         "firing_overlap": lambda rows: (
             isinstance(rows, list) and len(rows) == data.n_classes and all(map(_are_numbers, rows))
         ),

@@ -141,7 +141,7 @@ def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingP
             f"hold; {most} is the most"
         )
     tiny = Blocks({"tiny": np.arange(1, 13, dtype=np.float32).reshape(4, 3)})
-    fit_ranks(tiny, 0, replace(settings, ranks=(1,), max_iter=1), lambda done, total: None)
+    fit_ranks(tiny, 0, replace(settings, ranks=(1,), max_iter=1, starts=1), lambda done, total: None)
 
 
 def _records(

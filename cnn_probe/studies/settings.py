@@ -23,6 +23,8 @@ class Settings:
         Passes over the training data.
     solver, init, max_iter
         As in `CoupledNMF`.
+    starts : int
+        Starts of each factorization. What is reported is that of the first; the others say how far starts differ.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Settings:
     solver: str = "hals"
     init: str = "auto"
     max_iter: int = 200
+    starts: int = 1
 
     def __post_init__(self) -> None:
         checks = {
@@ -48,6 +51,7 @@ class Settings:
             "solver": (isinstance(self.solver, str), "a name, as in CoupledNMF"),
             "init": (isinstance(self.init, str), "a name, as in CoupledNMF"),
             "max_iter": (is_whole(self.max_iter, 1), "a whole number of at least 1"),
+            "starts": (is_whole(self.starts, 1), "a whole number of at least 1"),
         }
         for name, (holds, wanted) in checks.items():
             if not holds:

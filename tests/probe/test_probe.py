@@ -10,7 +10,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from cnn_probe import ImageSet, PaperNet, ProbeResult, build_network, load_dataset, probe
 from cnn_probe.activations import handover
-from cnn_probe.measures.diagnostics import class_use, effective_rank, firing_overlap, firing_rates, spectra
+from cnn_probe.measures.diagnostics import (
+    class_use,
+    dead_share,
+    effective_rank,
+    effective_rank_of_energies,
+    firing_overlap,
+    firing_rates,
+    spectra,
+    zero_share,
+)
 from cnn_probe.measures.diagnostics import svd_floor as floor_of
 from cnn_probe.probing import probe as probing
 from cnn_probe.probing import recording
@@ -96,15 +105,32 @@ def test_bad_layers_are_named(network, images):
 @pytest.mark.parametrize("n_samples", [9, 1500])
 def test_spectra_are_those_of_the_matrix(n_samples):
     X, _, _ = make_coupled_blocks(n_samples, {"a": 9, "b": 6}, 3, noise=0.2, random_state=0)
-    blocks, values = spectra(X)
+    found = spectra(X)
+    values = found.together
     np.testing.assert_allclose(values, np.linalg.svd(X.to_array(), compute_uv=False), rtol=1e-6)
-    np.testing.assert_allclose(blocks["b"][:6], np.linalg.svd(X["b"], compute_uv=False), rtol=1e-6)
+    np.testing.assert_allclose(found.blocks["b"][:6], np.linalg.svd(X["b"], compute_uv=False), rtol=1e-6)
+    centred = np.linalg.svd(X["b"] - X["b"].mean(axis=0), compute_uv=False)
+    np.testing.assert_allclose(found.centred["b"][:6], centred, rtol=1e-6)
     u, s, vt = np.linalg.svd(X.to_array(), full_matrices=False)
     best = (u[:, :3] * s[:3]) @ vt[:3]
     expected = np.sum((X.to_array() - best) ** 2) / np.sum(X.to_array() ** 2)
     assert floor_of(values, 3) == pytest.approx(expected)
-    assert effective_rank(np.ones(5)) == pytest.approx(5)
-    assert effective_rank(np.zeros(5)) == 0
+
+
+def test_effective_ranks_are_entropies_of_values_and_of_energies():
+    for measure in (effective_rank, effective_rank_of_energies):
+        assert measure(np.ones(5)) == pytest.approx(5)
+        assert measure(np.zeros(5)) == 0
+        assert measure(np.array([3.0, 0.0])) == 1
+    values = np.array([3.0, 1.0])
+    for measure, (p, q) in ((effective_rank, (0.75, 0.25)), (effective_rank_of_energies, (0.9, 0.1))):
+        assert measure(values) == pytest.approx(p**-p * q**-q)
+
+
+def test_zeros_and_dead_units_are_counted():
+    activations = np.array([[1.0, 0, 0], [0, 0, 2]], dtype=np.float32)
+    assert zero_share(activations) == pytest.approx(4 / 6)
+    assert dead_share(activations) == pytest.approx(1 / 3)
 
 
 def test_firing_and_use_by_class():

@@ -12,6 +12,8 @@ from cnn_probe import cli
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.report import publish
 from cnn_probe.studies import STUDIES, Settings, runner
+from cnn_probe.studies.record import NetworkRecord
+from cnn_probe.studies.records import write_record
 from cnn_probe.studies.runner import run_studies
 from cnn_probe.system.locks import only_one
 
@@ -63,6 +65,13 @@ def cut_arrays(path):
     arrays.write_bytes(arrays.read_bytes()[:-200])
 
 
+def drop_weights(path):
+    """Arrays that lack the network's weights, under a record that says that they belong to it."""
+    with np.load(path.with_suffix(".npz")) as found:
+        rest = {name: array for name, array in found.items() if not name.startswith("weights_")}
+    write_record(path, NetworkRecord.from_json(json.loads(path.read_text())), rest)
+
+
 DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
@@ -75,6 +84,8 @@ DAMAGES = {
     "NaN": altered(lambda record: record.update(accuracy=float("nan"))),
     "another number": altered(lambda record: record.update(accuracy=0.5)),
     "a text for a number": altered(lambda record: record["fits"]["2"].update(rmse="small")),
+    "a start less": altered(lambda record: record["balanced"]["2"]["starts"].pop()),
+    "no weights": drop_weights,
     "an entry less": altered(lambda record: record.pop("svd_floor")),
     "another rank": altered(lambda record: record["fits"].update({"3": record["fits"].pop("2")})),
     "another key": altered(lambda record: record.update(key="0" * 16)),
@@ -113,7 +124,7 @@ def comparable(results):
                 for key in ("seconds", "digest"):
                     del run[key]
                 del run["training"]["seconds"]
-                for fit in run["fits"].values():
+                for fit in (*run["fits"].values(), *run["balanced"].values()):
                     del fit["seconds"]
     return found
 
@@ -224,6 +235,7 @@ def test_what_cannot_be_is_found_before_anything_is_trained(data, tmp_path, monk
     [
         ("ranks", (0,)), ("ranks", (2, 2)), ("ranks", ()), ("ranks", (True,)), ("seeds", (-1,)), ("seeds", (2**64,)),
         ("epochs", 0), ("epochs", True), ("max_iter", 0), ("solver", None), ("ranks", np.array([2])),
+        ("starts", 0), ("starts", 1.5), ("starts", True),
     ],
 )  # fmt: skip
 def test_settings_are_checked(name, value):

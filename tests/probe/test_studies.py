@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from studied import network_record
 
 from cnn_probe import cli
 from cnn_probe.data import datasets
 from cnn_probe.data.datasets import load_dataset
+from cnn_probe.networks.paper_net import build_network
+from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.report import draw_figures, write_page
 from cnn_probe.report.page import condition_rows
 from cnn_probe.report.study_figures import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Settings, Study, runner
 from cnn_probe.studies.claims import fires, recognizes, rises
+from cnn_probe.studies.measuring import _accuracies
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
 
@@ -241,6 +245,46 @@ def test_results_of_an_earlier_version_can_be_shown():
     )
 
 
+def test_every_start_is_told_and_the_first_is_reported(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
+    asked = ["study", "order", "--ranks", "3", "--seeds", "0", "--max-iter", "5", "--starts", "3"]
+    assert cli.main([*asked, "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["provenance"]["settings"]["starts"] == 3
+    for (run,) in results["studies"]["order"]["records"].values():
+        for fits in (run["fits"], run["balanced"]):
+            starts = fits["3"]["starts"]
+            assert len(set(starts)) == 3, "starts that differ end at errors that differ"
+            assert fits["3"]["relative_error"] == starts[0]
+
+
+def test_a_balanced_fits_error_is_the_mean_over_the_blocks_and_a_raw_ones_is_weighed_by_energy(finished):
+    for study in finished[1]["studies"].values():
+        for run in (one for runs in study["records"].values() for one in runs):
+            sizes = {"pixels": 784, "relu1": 1440, "relu2": 320}
+            energy = {name: run["root_mean_square"][name] ** 2 * size for name, size in sizes.items()}
+            for rank in ("2", "3"):
+                by_block, balanced = run["fits"][rank]["block_relative_error"], run["balanced"][rank]
+                weighed = sum(energy[name] * error for name, error in by_block.items()) / sum(energy.values())
+                assert run["fits"][rank]["relative_error"] == pytest.approx(weighed, rel=1e-4)
+                of_blocks = list(balanced["block_relative_error"].values())
+                assert balanced["relative_error"] == pytest.approx(np.mean(of_blocks), rel=1e-4)
+
+
+def test_accuracy_on_what_was_trained_on_is_by_the_labels_trained_on(data):
+    """A network that says 0 of everything is right as often as 0 was to be learned."""
+    plan = TrainingPlan(shuffle_labels=True, fraction=0.5, seed=3)
+    network = build_network(1, 28, 10, seed=0)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.copy_(torch.arange(10) == 0)
+    labels = labels_of_training(data.train.labels, plan)[order_of_training(data.train.labels, plan)]
+    assert 0 < (labels == 0).sum() < len(labels) == 65
+    found = _accuracies(network, data, plan)
+    assert found["train_accuracy"] == pytest.approx((labels == 0).double().mean().item())
+    assert found["accuracy"] == pytest.approx((data.test.labels == 0).double().mean().item())
+
+
 def test_claims_on_digits_are_left_out_for_other_classes():
     digits, clothes = tuple("0123456789"), ("shirt", "coat")
     assert len(STUDIES["order"].claims(digits)) > len(STUDIES["order"].claims(clothes)) == 3
@@ -252,6 +296,7 @@ def test_claims_on_digits_are_left_out_for_other_classes():
         (["--data", "mnits"], "mnits"),
         (["--data", "mnist", "--data-root", "nowhere"], "nowhere"),
         (["--ranks", "0"], "a rank is 1 or more"),
+        (["--starts", "0"], "a number of starts is 1 or more"),
     ],
 )
 def test_command_line_says_what_is_wrong(arguments, message, tmp_path, capsys):
