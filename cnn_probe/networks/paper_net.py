@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,22 @@ def build_network(in_channels: int, image_size: int | tuple[int, int], n_classes
         if isinstance(layer, nn.Conv2d | nn.Linear):
             _draw_weights(layer, generator)
     return network
+
+
+def rescaled(network: PaperNet, factor: float) -> PaperNet:
+    """Return a copy whose first layer is multiplied by a factor above 0, and the next divided by it.
+
+    It computes the same: maximum and ReLU of activations that are all multiplied are multiplied by as much. The
+    activations of the first layer are ``factor`` times as large; a power of two leaves the outputs as they are, to the
+    bit.
+    """
+    copy = deepcopy(network)
+    with torch.no_grad():
+        copy.conv1.weight.mul_(factor)
+        assert copy.conv1.bias is not None
+        copy.conv1.bias.mul_(factor)
+        copy.conv2.weight.div_(factor)  # its bias is added to what has its old scale again
+    return copy
 
 
 def _draw_weights(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:

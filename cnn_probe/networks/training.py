@@ -38,8 +38,8 @@ class TrainingRecord:
         Images seen, counted once for each time seen.
     seconds : float
         Wall-clock time.
-    final_loss : float
-        Mean cross entropy of the last 50 steps, in nats.
+    final_loss : float or None
+        Mean cross entropy of the last 50 steps, in nats; None of no steps.
     threads : int
         CPU threads that PyTorch used.
     torch_version : str
@@ -50,7 +50,7 @@ class TrainingRecord:
     steps: int
     examples: int
     seconds: float
-    final_loss: float
+    final_loss: float | None
     threads: int
     torch_version: str
     plan: dict[str, Any]
@@ -101,7 +101,7 @@ def order_of_training(labels: Tensor, plan: TrainingPlan, epoch: int = 0) -> Ten
     Raises
     ------
     ValueError
-        If the plan names a class that no label has.
+        If the plan names a class that no label has, or more images than there are.
 
     Examples
     --------
@@ -115,7 +115,9 @@ def order_of_training(labels: Tensor, plan: TrainingPlan, epoch: int = 0) -> Ten
         raise ValueError(f"no training image has the plan's classes {sorted(missing)}; there are {sorted(present)}")
     values = labels.numpy()
     candidates = np.flatnonzero(np.isin(values, plan.classes or list(present)))
-    n_chosen = max(1, round(plan.fraction * len(candidates)))
+    n_chosen = max(1, round(plan.fraction * len(candidates))) if plan.n_images is None else plan.n_images
+    if n_chosen > len(candidates):
+        raise ValueError(f"n_images={n_chosen} is more than the {len(candidates)} images that there are to train on")
     chosen = _generator(plan, _SUBSET_STREAM).permutation(candidates)[:n_chosen]
     order = _generator(plan, _ORDER_STREAM, epoch).permutation(chosen)
     if first:
@@ -185,7 +187,7 @@ def train(
 
     def descend() -> None:
         nonlocal examples
-        for step, batch in enumerate(_batches(labels, plan, size), start=1):
+        for step, batch in zip(range(1, n_steps + 1), _batches(labels, plan, size), strict=False):
             images, targets = train_set.images[batch].to(device), labels[batch].to(device)
             losses.append(_descend(network, optimizer, images, targets, largest_label, part=len(batch) / size))
             examples += len(batch)
@@ -193,15 +195,13 @@ def train(
                 raise FloatingPointError(f"loss {losses[-1]} at step {step}; lower learning_rate={plan.learning_rate}")
             if progress is not None and (step % max(1, n_steps // 100) == 0 or step == n_steps):
                 progress(step, n_steps, losses[-1])
-            if step == n_steps:
-                return
 
     run_isolated(descend, network, seed=plan.seed, device=device, threads=threads)
     return TrainingRecord(
         steps=n_steps,
         examples=examples,
         seconds=time.perf_counter() - start,
-        final_loss=float(np.mean(losses)),
+        final_loss=float(np.mean(losses)) if losses else None,
         threads=threads,
         torch_version=str(torch.__version__),
         plan=asdict(plan),

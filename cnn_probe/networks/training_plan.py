@@ -31,7 +31,10 @@ class TrainingPlan:
     shuffle_labels : bool, default=False
         A control: permute the labels over all images, before anything else looks at them.
     max_steps : int or None, default=None
-        A control: stop after this many optimizer steps, if the epochs have not ended before.
+        A control: stop after this many optimizer steps, if the epochs have not ended before. 0 leaves the network as
+        it was.
+    n_images : int or None, default=None
+        A control: train on this many images, instead of a fraction. With one seed, fewer lie within more.
     seed : int, default=0
         Seeds all of the above, and whatever the network draws while it trains; from 0 to 2**64 - 1.
 
@@ -50,6 +53,7 @@ class TrainingPlan:
     momentum: float = 0.5
     shuffle_labels: bool = False
     max_steps: int | None = None
+    n_images: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,7 +71,11 @@ class TrainingPlan:
                 "finite and above 0",
             ),
             "momentum": (is_number(self.momentum) and 0 <= self.momentum < 1, "at least 0 and below 1"),
-            "max_steps": (self.max_steps is None or is_whole(self.max_steps), "None or at least 1"),
+            "max_steps": (self.max_steps is None or is_whole(self.max_steps, 0), "None or at least 0"),
+            "n_images": (
+                self.n_images is None or (is_whole(self.n_images) and self.fraction == 1),
+                "None or, with a fraction of 1, a whole number of at least 1",
+            ),
             "shuffle_labels": (isinstance(self.shuffle_labels, bool), "True or False"),
             "seed": (is_whole(self.seed, 0, LARGEST_SEED), "a whole number of at least 0 and below 2**64"),
         }

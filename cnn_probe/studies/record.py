@@ -8,6 +8,7 @@ from typing import Any
 
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.probing.blocks import Block, blocks_of
+from cnn_probe.studies.settings import AS_TRAINED
 from cnn_probe.system.names import shown
 
 
@@ -49,6 +50,8 @@ class NetworkRecord:
     ----------
     training : dict
         The `TrainingRecord`, with its plan.
+    treatment : dict
+        The `Treatment` of the trained network.
     accuracy : float
         Share of the test images that are classified rightly.
     class_accuracy : dict of int to float
@@ -80,6 +83,7 @@ class NetworkRecord:
     """
 
     training: dict[str, Any]
+    treatment: dict[str, Any]
     accuracy: float
     class_accuracy: dict[int, float]
     train_accuracy: float
@@ -113,16 +117,24 @@ class NetworkRecord:
     def saw_everything(self) -> bool:
         """Whether the network was trained on all images in any order: what the other conditions are compared with."""
         plan = self.training["plan"]
-        return bool(plan["fraction"] == 1 and plan["classes"] is None and plan["order"] == "shuffled")
+        of_all = plan["fraction"] == 1 and plan["n_images"] is None and plan["classes"] is None
+        as_meant = plan["order"] == "shuffled" and not plan["shuffle_labels"] and plan["max_steps"] != 0
+        return bool(of_all and as_meant and self.as_trained)
+
+    @property
+    def as_trained(self) -> bool:
+        """Whether nothing was done to the network after its training, and all else is as the settings say."""
+        return self.treatment == asdict(AS_TRAINED)
 
     @property
     def learned_little(self) -> bool:
         """Whether it knows hardly more than guesses do of the classes that it was trained on.
 
-        One that was trained class after class is not judged: to forget is what it is there for.
+        One that was trained class after class, on labels that were shuffled, or not at all, is not judged: to know
+        little is what it is there for.
         """
         plan = self.training["plan"]
-        if plan["order"] != "shuffled":
+        if plan["order"] != "shuffled" or plan["shuffle_labels"] or plan["max_steps"] == 0:
             return False
         known = [of for label, of in self.class_accuracy.items() if plan["classes"] is None or label in plan["classes"]]
         return bool(known) and sum(known) / len(known) < enough(1 / len(known))

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from cnn_probe.data.images import ImageData
 from cnn_probe.networks.paper_net import PaperNet
-from cnn_probe.networks.training import TrainingPlan, TrainingRecord
+from cnn_probe.networks.training import TrainingRecord
 from cnn_probe.probing.blocks import blocks_of
 from cnn_probe.studies.record import NetworkRecord
-from cnn_probe.studies.settings import Settings
+from cnn_probe.studies.settings import Case, Settings
 from coupled_nmf import atomic_open
 
 FORMAT = 6  # raised when a record's content changes, so that --resume does not mix
@@ -29,10 +29,50 @@ class DamagedRecordError(ValueError):
     """What is on disk is not the record that was asked for; the message says why."""
 
 
-def record_key(fingerprint: str, plan: TrainingPlan, settings: Settings) -> str:
-    """Name of a network's record: the same for the same data, plan and settings only."""
-    what = {"format": FORMAT, "data": fingerprint, "plan": asdict(plan), **asdict(settings), "seeds": None}
+def record_key(fingerprint: str, case: Case, settings: Settings) -> str:
+    """Name of a network's record: the same for the same data, case and settings only."""
+    what = {"format": FORMAT, "data": fingerprint, **asdict(case), **asdict(settings), "seeds": None}
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def images_of(data: ImageData, case: Case) -> ImageData:
+    """The data, with those test images that a case shows: about the same part of each class, drawn by the seed."""
+    n_shown, labels = case.treatment.test_images, data.test.labels
+    if n_shown is None or labels is None:
+        return data
+    drawn = np.random.default_rng(case.plan.seed).permutation(len(labels))
+    place = np.empty(len(labels))  # in its class, as a part of it
+    for label in labels.unique().tolist():
+        members = drawn[labels.numpy()[drawn] == label]
+        place[members] = np.arange(len(members)) / len(members)
+    return replace(data, test=data.test.subset(np.sort(np.argsort(place, kind="stable")[:n_shown])))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the records of networks are that were made with one data set and one choice of settings.
+
+    Attributes
+    ----------
+    folder : Path
+    fingerprint : str
+        Of the data.
+    data : ImageData
+    settings : Settings
+    """
+
+    folder: Path
+    fingerprint: str
+    data: ImageData
+    settings: Settings
+
+    def path(self, case: Case) -> Path:
+        """Where the record of a case is, or will be."""
+        return self.folder / f"{record_key(self.fingerprint, case, self.settings)}.json"
+
+    def read(self, case: Case) -> NetworkRecord:
+        """Return the record of a case; the errors are those of `read_record`."""
+        return read_record(self.path(case), self.data, case, self.settings)
 
 
 def write_record(path: Path, record: NetworkRecord, arrays: Arrays) -> None:
@@ -46,8 +86,8 @@ def write_record(path: Path, record: NetworkRecord, arrays: Arrays) -> None:
         file.write(text.encode())
 
 
-def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Settings) -> NetworkRecord:
-    """Return the record of the network that was trained on these data by this plan.
+def read_record(path: Path, data: ImageData, case: Case, settings: Settings) -> NetworkRecord:
+    """Return the record of the network that was trained on these data, and measured, as this case says.
 
     Raises
     ------
@@ -64,7 +104,7 @@ def read_record(path: Path, data: ImageData, plan: TrainingPlan, settings: Setti
         raise DamagedRecordError(f"it cannot be read ({error})") from error
     layers = _layers_of(written)
     fault = _fault(
-        written, {"key": lambda key: key == path.stem, **_expected(data, plan, settings, layers)}, "the record"
+        written, {"key": lambda key: key == path.stem, **_expected(data, case, settings, layers)}, "the record"
     )
     if fault is None and written["digest"] != _digest_of_record(written):
         fault = "it was changed after it was written"
@@ -117,15 +157,17 @@ def _expected_arrays(record: NetworkRecord) -> set[str]:
     return {*(f"components_{block.name}" for block in record.blocks), *by_class, "class_use", *weights}
 
 
-def _expected(data: ImageData, plan: TrainingPlan, settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
+def _expected(data: ImageData, case: Case, settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
     """What each entry of a record must be: a dict of such, or a check of the value."""
-    assert data.test.labels is not None, "run_studies has seen to it"
+    labels = images_of(data, case).test.labels
+    assert labels is not None, "run_studies has seen to it"
     layers = dict.fromkeys(names, _is_number)
     blocks = {block.name: _is_number for block in blocks_of(data.in_channels, names)}
     ranks = [str(rank) for rank in settings.ranks]
     training: dict[str, Any] = dict.fromkeys([field.name for field in fields(TrainingRecord)], _is_number)
-    written_plan = json.loads(json.dumps(asdict(plan)))
-    training |= {"torch_version": _is_text, "plan": lambda found: found == written_plan}
+    written = json.loads(json.dumps(asdict(case)))
+    training |= {"torch_version": _is_text, "plan": lambda found: found == written["plan"]}
+    training["final_loss"] = lambda found: _is_number(found) or (found is None and case.plan.max_steps == 0)
     fit = {
         **dict.fromkeys(["rmse", "relative_error", "n_iter", "seconds"], _is_number),
         **dict.fromkeys(["block_rmse", "block_relative_error"], blocks),
@@ -135,7 +177,8 @@ def _expected(data: ImageData, plan: TrainingPlan, settings: Settings, names: tu
         **dict.fromkeys(["arrays", "digest"], _is_text),
         **dict.fromkeys(["accuracy", "train_accuracy", "seconds"], _is_number),
         "training": training,
-        "class_accuracy": {str(label): _is_number for label in data.test.labels.unique().tolist()},
+        "treatment": lambda found: found == written["treatment"],
+        "class_accuracy": {str(label): _is_number for label in labels.unique().tolist()},
         **dict.fromkeys(["dead_neurons", "zeros"], layers),
         **dict.fromkeys(["effective_rank", "effective_rank_centred", "effective_rank_energy"], layers),
         "singular_values": dict.fromkeys(names, _are_numbers),

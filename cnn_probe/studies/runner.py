@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,21 +14,21 @@ import numpy as np
 
 from cnn_probe.data.images import ImageData
 from cnn_probe.networks.paper_net import build_network
-from cnn_probe.networks.training import TrainingPlan, order_of_training
+from cnn_probe.networks.training import order_of_training
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
-from cnn_probe.studies.measuring import fit_ranks, measure_network
+from cnn_probe.studies.measuring import Trained, fit_ranks, measure_network, restored
 from cnn_probe.studies.record import NetworkRecord
-from cnn_probe.studies.records import DamagedRecordError, read_record, record_key, write_record
-from cnn_probe.studies.settings import Settings
-from cnn_probe.studies.study import Study
+from cnn_probe.studies.records import DamagedRecordError, Shelf, read_arrays, write_record
+from cnn_probe.studies.settings import AS_TRAINED, Case, Settings
+from cnn_probe.studies.study import Given, Study
 from cnn_probe.system.locks import only_one
 from cnn_probe.system.names import shown
 from coupled_nmf import Blocks
 
 Progress = Callable[[str, int, int], None]
 Notice = Callable[[str], None]
-Wanted = dict[str, list[TrainingPlan]]  # plans by condition, one a seed
+Wanted = dict[str, list[Case]]  # by condition, one a seed
 Found = dict[str, list[NetworkRecord]]  # records, likewise
 
 
@@ -48,7 +48,7 @@ def run_studies(
     Parameters
     ----------
     studies : sequence of Study
-        Which; networks that several of them need are trained once.
+        Which; networks that several of them need are trained once, and those that are treated not again.
     data : ImageData
         Images to train and to probe with, all labelled.
     settings : Settings
@@ -68,7 +68,8 @@ def run_studies(
     Returns
     -------
     dict
-        ``provenance``, and per study its ``records`` by condition (one a seed) and ``verdicts``.
+        ``provenance``, and per study its ``title`` and ``question``, whether it is a ``control``, its ``records`` by
+        condition (one a seed) and ``verdicts``.
 
     Raises
     ------
@@ -78,66 +79,76 @@ def run_studies(
         If another run is writing to ``out``.
     """
     tell = _warn if notice is None else notice
-    wanted = {study.name: plans_of(study, data, settings) for study in studies}
-    plans = _distinct(wanted)
-    check_request(data, settings, plans)
-    folder = out / "networks"
-    folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = data.fingerprint()
-    keys = {plan: record_key(fingerprint, plan, settings) for plan in plans}
-    with only_one(folder):
-        records = _records(folder, keys, data, settings, resume, progress or _ignore, tell)
+    given = _given(data, settings)
+    wanted = {study.name: cases_of(study, given, settings) for study in studies}
+    cases = _distinct(wanted)
+    check_request(data, settings, cases)
+    shelf = Shelf(out / "networks", data.fingerprint(), data, settings)
+    shelf.folder.mkdir(parents=True, exist_ok=True)
+    with only_one(shelf.folder):
+        records = _records(shelf, cases, resume, progress or _ignore, tell)
         others = [study for study in keep if study.name not in wanted]
-        kept = {study.name: _kept(folder, fingerprint, study, data, settings, tell) for study in others}
+        kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
-        name: {label: [records[plan] for plan in some] for label, some in by_label.items()}
+        name: {label: [records[case] for case in some] for label, some in by_label.items()}
         for name, by_label in wanted.items()
     } | {name: by_label for name, by_label in kept.items() if by_label}
     in_order = {study.name: study for study in (*keep, *studies) if study.name in found}
     return {
         "provenance": provenance(
             None,
-            data=fingerprint,
+            data=shelf.fingerprint,
             dataset=data.name,
             classes=list(data.class_names),
             settings=asdict(settings),
         ),
-        "studies": {name: _results(study, found[name], data, settings) for name, study in in_order.items()},
+        "studies": {name: _results(study, found[name], data, given, settings) for name, study in in_order.items()},
     }
 
 
-def plans_of(study: Study, data: ImageData, settings: Settings) -> Wanted:
-    """How the networks of a study are trained, by condition."""
-    return {
-        condition.label: [replace(condition.plan, seed=seed) for seed in settings.seeds]
-        for condition in study.conditions(data.n_classes, settings.epochs)
-    }
-
-
-def _distinct(wanted: dict[str, Wanted]) -> list[TrainingPlan]:
-    return list(dict.fromkeys(plan for by_label in wanted.values() for some in by_label.values() for plan in some))
-
-
-def check_studies(studies: Sequence[Study], data: ImageData, settings: Settings) -> None:
-    """Raise ValueError if `run_studies` would, before it touches its folder."""
-    check_request(data, settings, _distinct({study.name: plans_of(study, data, settings) for study in studies}))
-
-
-def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingPlan]) -> None:
-    """Find out before the training what would fail after it."""
+def _given(data: ImageData, settings: Settings) -> Given:
     for part, images in (("train", data.train), ("test", data.test)):
         if images.labels is None:
             raise ValueError(f"data.{part} has no labels; studies train on labels and count accuracies")
     assert data.train.labels is not None
-    for plan in plans:
-        order_of_training(data.train.labels.cpu(), plan)
+    sizes = data.train.labels.cpu().bincount(minlength=data.n_classes).tolist()
+    return Given(tuple(sizes), len(data.test), settings.epochs)
+
+
+def cases_of(study: Study, given: Given, settings: Settings) -> Wanted:
+    """The networks of a study, by condition, one a seed."""
+    seeds = settings.seeds[: study.most_seeds]
+    return {
+        condition.label: [Case(replace(condition.plan, seed=seed), condition.treatment) for seed in seeds]
+        for condition in study.conditions(given)
+    }
+
+
+def _distinct(wanted: Mapping[str, Wanted]) -> list[Case]:
+    """Each case once; a network that is treated comes after the same as it was trained, of which it is made."""
+    every = [case for by_label in wanted.values() for some in by_label.values() for case in some]
+    return list(dict.fromkeys(one for case in every for one in (Case(case.plan), case)))
+
+
+def check_studies(studies: Sequence[Study], data: ImageData, settings: Settings) -> None:
+    """Raise ValueError if `run_studies` would, before it touches its folder."""
+    given = _given(data, settings)
+    check_request(data, settings, _distinct({study.name: cases_of(study, given, settings) for study in studies}))
+
+
+def check_request(data: ImageData, settings: Settings, cases: Sequence[Case]) -> None:
+    """Find out before the training what would fail after it."""
+    assert data.train.labels is not None, "_given has seen to it"
+    for case in cases:
+        order_of_training(data.train.labels.cpu(), case.plan)
     network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
     shapes = prepare(network, data.test, layers=network.paper_layers, pool="whole").shapes
     n_features = sum(map(math.prod, shapes.values()))
-    most, largest = min(len(data.test), n_features), max(settings.ranks)
+    n_shown = min([len(data.test), *(case.treatment.test_images or len(data.test) for case in cases)])
+    most, largest = min(n_shown, n_features), max(settings.ranks)
     if largest > most:
         raise ValueError(
-            f"ranks: {largest} is more than {len(data.test)} test images with {n_features} pixels and neurons can "
+            f"ranks: {largest} is more than {n_shown} test images with {n_features} pixels and neurons can "
             f"hold; {most} is the most"
         )
     tiny = Blocks({"tiny": np.arange(1, 13, dtype=np.float32).reshape(4, 3)})
@@ -145,52 +156,50 @@ def check_request(data: ImageData, settings: Settings, plans: Sequence[TrainingP
 
 
 def _records(
-    folder: Path,
-    keys: dict[TrainingPlan, str],
-    data: ImageData,
-    settings: Settings,
-    resume: bool,
-    progress: Progress,
-    tell: Notice,
-) -> dict[TrainingPlan, NetworkRecord]:
+    shelf: Shelf, cases: Sequence[Case], resume: bool, progress: Progress, tell: Notice
+) -> dict[Case, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
-    records: dict[TrainingPlan, NetworkRecord] = {}
-    progress("network", 0, len(keys))
-    for number, (plan, key) in enumerate(keys.items(), start=1):
-        path = folder / f"{key}.json"
-        found = _finished(path, data, plan, settings, tell) if resume else None
+    records: dict[Case, NetworkRecord] = {}
+    progress("network", 0, len(cases))
+    for number, case in enumerate(cases, start=1):
+        found = _finished(shelf, case, tell) if resume else None
         if found is None:
-            record, arrays = measure_network(data, plan, settings, partial(_staged, progress, number, len(keys)))
-            write_record(path, record, arrays)
-            found = read_record(path, data, plan, settings)
-        records[plan] = found
-        progress("network", number, len(keys))
+            staged = partial(_staged, progress, number, len(cases))
+            trained = _trained(shelf, records[Case(case.plan)]) if case.treatment != AS_TRAINED else None
+            measured = measure_network(shelf.data, case, shelf.settings, staged, trained)
+            write_record(shelf.path(case), measured.record, measured.arrays)
+            found = shelf.read(case)
+        records[case] = found
+        progress("network", number, len(cases))
     return records
+
+
+def _trained(shelf: Shelf, record: NetworkRecord) -> Trained:
+    """The network of a record, which is not trained again."""
+    return restored(shelf.data, record, read_arrays(shelf.folder / f"{record.key}.npz"))
 
 
 def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: int, total: int) -> None:
     progress(f"network {number} of {n_networks}: {stage}", done, total)
 
 
-def _finished(
-    path: Path, data: ImageData, plan: TrainingPlan, settings: Settings, tell: Notice
-) -> NetworkRecord | None:
+def _finished(shelf: Shelf, case: Case, tell: Notice) -> NetworkRecord | None:
     try:
-        return read_record(path, data, plan, settings)
+        return shelf.read(case)
     except FileNotFoundError:
         return None
     except DamagedRecordError as error:
-        tell(f"{shown(str(path), None)} is damaged: {error}; the network is trained and measured anew")
+        path = shown(str(shelf.path(case)), None)
+        tell(f"{path} is damaged: {error}; the network is trained and measured anew")
         return None
 
 
-def _kept(folder: Path, fingerprint: str, study: Study, data: ImageData, settings: Settings, tell: Notice) -> Found:
+def _kept(shelf: Shelf, study: Study, given: Given, tell: Notice) -> Found:
     """Records of a study, by condition, if all of its networks are there; else nothing."""
     found: Found = {}
     try:
-        for label, plans in plans_of(study, data, settings).items():
-            paths = {folder / f"{record_key(fingerprint, plan, settings)}.json": plan for plan in plans}
-            found[label] = [read_record(path, data, plan, settings) for path, plan in paths.items()]
+        for label, cases in cases_of(study, given, shelf.settings).items():
+            found[label] = [shelf.read(case) for case in cases]
     except DamagedRecordError as error:
         tell(f"study {shown(study.name)} is left out, a record of it is damaged: {error}; run it again with resume")
         return {}
@@ -199,11 +208,13 @@ def _kept(folder: Path, fingerprint: str, study: Study, data: ImageData, setting
     return found
 
 
-def _results(study: Study, found: Found, data: ImageData, settings: Settings) -> dict[str, Any]:
-    conditions = study.conditions(data.n_classes, settings.epochs)
+def _results(study: Study, found: Found, data: ImageData, given: Given, settings: Settings) -> dict[str, Any]:
+    conditions = study.conditions(given)
     levels = {condition.label: condition.level for condition in conditions}
     return {
         "title": study.title,
+        "question": study.question,
+        "control": study.control,
         "figures": list(study.figures),
         "paper_accuracy": {
             condition.label: condition.paper_accuracy if data.name == "mnist" else None for condition in conditions

@@ -1,17 +1,51 @@
-"""What a study is: conditions to train under, and claims of the paper to hold against the numbers."""
+"""What a study is: conditions to train and to measure under, and claims to hold against the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.claims import QUALITY_CLAIMS, Claim
+from cnn_probe.studies.settings import AS_TRAINED, Treatment
+
+
+@dataclass(frozen=True)
+class Given:
+    """What there is to make conditions from.
+
+    Attributes
+    ----------
+    class_sizes : tuple of int
+        Training images of each class, by its label.
+    n_test : int
+        Test images.
+    epochs : int
+        Passes over the training data that were asked for.
+    """
+
+    class_sizes: tuple[int, ...]
+    n_test: int
+    epochs: int
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_sizes)
+
+    @property
+    def n_train(self) -> int:
+        """Training images of all classes."""
+        return sum(self.class_sizes)
+
+    def size_of(self, classes: Iterable[int]) -> int:
+        """Training images of these classes."""
+        return sum(self.class_sizes[label] for label in classes)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to train the network.
+    """One way to train the network, and to measure it.
 
     Attributes
     ----------
@@ -20,20 +54,24 @@ class Condition:
     plan : TrainingPlan
         How it is trained; the seed is set for each repetition.
     level : int
-        How well it trains by the paper's account; each level is compared with the next, 0 is the worst.
+        How well it trains by the paper's account; each level is compared with the next, 0 is the worst. Conditions that
+        are not to be compared have levels that are no neighbours.
     paper_accuracy : float or None
         The accuracy on the test images that the paper reports, in percent.
+    treatment : Treatment
+        What is done to the network once it is trained. It is not trained again for that.
     """
 
     label: str
     plan: TrainingPlan
     level: int
     paper_accuracy: float | None = None
+    treatment: Treatment = AS_TRAINED
 
 
 @dataclass(frozen=True)
 class Study:
-    """A case study of the paper.
+    """A case study of the paper, or a control.
 
     Attributes
     ----------
@@ -42,20 +80,32 @@ class Study:
     title : str
         For people.
     conditions : callable
-        ``conditions(n_classes, epochs)`` gives the conditions, worst trained first.
+        ``conditions(given)`` makes the conditions of what is `Given`, worst trained first.
     figures : tuple of str
         Names of what is drawn of it, as `DRAWINGS` of the report has them.
     digit_claims : tuple of Claim
         What the paper says of single digits; for data whose classes are the ten digits.
+    question : str
+        What it asks, in one sentence, for people.
+    general_claims : tuple of Claim
+        What is held against the numbers whatever the classes are.
+    control : bool
+        Whether the paper lacks it.
+    most_seeds : int or None
+        How many of the seeds it is run with, the first, where it is expensive; None for all.
     """
 
     name: str
     title: str
-    conditions: Callable[[int, int], tuple[Condition, ...]]
+    conditions: Callable[[Given], tuple[Condition, ...]]
     figures: tuple[str, ...] = ("rmse",)
     digit_claims: tuple[Claim, ...] = ()
+    question: str = ""
+    general_claims: tuple[Claim, ...] = QUALITY_CLAIMS
+    control: bool = False
+    most_seeds: int | None = None
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:
         """Return the claims that can be held against networks with these classes."""
         digits = tuple(class_names) == tuple("0123456789")
-        return QUALITY_CLAIMS + (self.digit_claims if digits else ())
+        return self.general_claims + (self.digit_claims if digits else ())

@@ -1,8 +1,16 @@
 """Records of networks that nobody trained."""
 
+from dataclasses import asdict
 from typing import Any
 
+from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.studies import Treatment
 from cnn_probe.studies.record import FitRecord, NetworkRecord
+
+
+def trained(**plan: Any) -> dict[str, Any]:
+    """A training by a plan, as it is recorded."""
+    return {"plan": asdict(TrainingPlan(**plan))}
 
 
 def network_record(layers: tuple[str, ...] = ("relu1", "relu2"), **other: Any) -> NetworkRecord:
@@ -10,7 +18,8 @@ def network_record(layers: tuple[str, ...] = ("relu1", "relu2"), **other: Any) -
     blocks = ("pixels", *layers)
     fit = FitRecord(0.1, dict.fromkeys(blocks, 0.1), dict.fromkeys(blocks, 0.2), 0.2, 9, 0.5, [0.2])
     held = {
-        "training": {"plan": {"fraction": 1.0, "classes": None, "order": "shuffled", "seed": 0}},
+        "training": trained(),
+        "treatment": asdict(Treatment()),
         "accuracy": 0.5,
         "class_accuracy": {0: 0.9, 1: 0.1},
         "train_accuracy": 0.6,

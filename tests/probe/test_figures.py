@@ -6,13 +6,13 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from studied import network_record
+from studied import network_record, trained
 
 from cnn_probe.report.figures import EVERYTHING, error_curves, latent_images, neuron_heatmaps, spectrum
 from cnn_probe.report.run_figures import feature_maps
 
-HALF = {"plan": {"fraction": 0.5, "classes": None, "order": "shuffled"}}
-BY_CLASS = {"plan": {"fraction": 1.0, "classes": None, "order": [1, 0]}}
+HALF = trained(fraction=0.5)
+BY_CLASS = trained(order=(1, 0))
 
 
 @pytest.mark.parametrize("k", [2, 5, 10])

@@ -14,6 +14,7 @@ from cnn_probe.networks.paper_net import (
     PaperNet,
     build_network,
     load_network,
+    rescaled,
     save_network,
 )
 
@@ -27,6 +28,33 @@ def test_forward_is_the_papers_formula():
     logits = linear(second.flatten(1), weights["fc.weight"], weights["fc.bias"])
     torch.testing.assert_close(network(images), logits)
     assert (first[0].numel(), second[0].numel()) == (1440, 320), "the paper's layers have 1,440 and 320 neurons"
+
+
+@pytest.mark.parametrize("factor", [0.5, 8.0, 3.0])
+def test_a_rescaled_network_computes_the_same_with_a_first_layer_that_is_scaled(factor):
+    network = build_network(1, 28, 10, seed=0)
+    images = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    heard = {}
+
+    def listen(module, inputs, output):
+        heard[module] = output
+
+    scaled = rescaled(network, factor)
+    for one in (network, scaled):
+        for layer in (one.relu1, one.relu2):
+            layer.register_forward_hook(listen)
+    outputs, others = network(images), scaled(images)
+    if factor == 3:
+        torch.testing.assert_close(others, outputs)
+    else:
+        assert torch.equal(others, outputs), "powers of two round nothing"
+        assert torch.equal(heard[scaled.relu2], heard[network.relu2])
+    torch.testing.assert_close(heard[scaled.relu1], factor * heard[network.relu1])
+    assert torch.equal(network.conv1.weight, build_network(1, 28, 10, seed=0).conv1.weight), "it is a copy"
+
+
+def test_weights_are_named_as_in_the_state():
+    assert PaperNet.weight_names == tuple(PaperNet().state_dict())
 
 
 def test_layers_have_the_agreed_names_in_the_papers_order():

@@ -148,15 +148,15 @@ import test_records
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.studies import runner
 from cnn_probe.studies.record import NetworkRecord
-from cnn_probe.studies.records import DamagedRecordError, read_record, write_record
+from cnn_probe.studies.records import DamagedRecordError, Shelf, read_record, write_record
+from cnn_probe.studies.study import Given
 
 data = test_records.few(load_dataset("digits"))
 out = Path({str(tmp_path)!r})
-plans = runner.plans_of(test_records.ORDER, data, test_records.SETTINGS)
-plan = next(iter(plans.values()))[0]
+given = Given((13,) * 10, 50, 1)
+case = next(iter(runner.cases_of(test_records.ORDER, given, test_records.SETTINGS).values()))[0]
 results = runner.run_studies([test_records.ORDER], data, test_records.SETTINGS, out)
-key = runner.record_key(data.fingerprint(), plan, test_records.SETTINGS)
-path = out / "networks" / (key + ".json")
+path = Shelf(out / "networks", data.fingerprint(), data, test_records.SETTINGS).path(case)
 old = json.loads(path.read_text())
 arrays = dict(np.load(path.with_suffix(".npz")))
 record = NetworkRecord.from_json(old)
@@ -166,7 +166,7 @@ found = set()
 
 def check():
     try:
-        found.add(read_record(path, data, plan, test_records.SETTINGS).accuracy)
+        found.add(read_record(path, data, case, test_records.SETTINGS).accuracy)
     except DamagedRecordError:
         found.add("damaged")
     write_record(path, record, arrays)

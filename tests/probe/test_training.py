@@ -40,7 +40,9 @@ def weights_of(network):
         ({"learning_rate": 0.0}, "learning_rate must be finite and above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be finite and above 0"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1"),
-        ({"max_steps": 0}, "max_steps must be None or at least 1"),
+        ({"max_steps": -1}, "max_steps must be None or at least 0"),
+        ({"n_images": 0}, "n_images must be None or, with a fraction of 1, a whole number of at least 1; got 0"),
+        ({"n_images": 10, "fraction": 0.5}, "n_images must be None or, with a fraction of 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"seed": 2**64}, r"seed must be a whole number of at least 0 and below 2\*\*64; got 18446744073709551616"),
         ({"seed": True}, "seed must be a whole number"),
@@ -76,6 +78,24 @@ def test_fractions_are_random_nested_and_kept_from_epoch_to_epoch():
     assert chosen < set(order_of_training(LABELS, half).tolist())
     assert chosen != set(order_of_training(LABELS, dataclasses.replace(quarter, seed=4)).tolist())
     assert len(order_of_training(LABELS, TrainingPlan(fraction=1e-9))) == 1, "some image is always left"
+
+
+def test_so_many_images_are_random_nested_and_no_more_than_there_are():
+    few, more = (TrainingPlan(n_images=n, classes=(1, 3), seed=3) for n in (20, 70))
+    chosen = order_of_training(LABELS, few).tolist()
+    assert len(chosen) == 20
+    assert set(chosen) < set(order_of_training(LABELS, more).tolist())
+    assert set(LABELS[chosen].tolist()) == {1, 3}
+    n = int(np.isin(LABELS, (1, 3)).sum())
+    with pytest.raises(ValueError, match=f"n_images={n + 1} is more than the {n} images that there are to train on"):
+        order_of_training(LABELS, TrainingPlan(n_images=n + 1, classes=(1, 3)))
+
+
+def test_no_steps_leave_the_network_as_it_was(digits):
+    network, calls = build_network(1, 28, 10, seed=0), []
+    record = train(network, digits.train, TrainingPlan(max_steps=0), progress=lambda *call: calls.append(call))
+    assert torch.equal(weights_of(network), weights_of(build_network(1, 28, 10, seed=0)))
+    assert (record.steps, record.examples, record.final_loss, calls) == (0, 0, None, [])
 
 
 def test_classes_restrict_the_images_before_the_fraction():

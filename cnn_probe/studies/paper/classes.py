@@ -1,10 +1,11 @@
 """Case study II: the network sees the first class, one half of the classes, the other half, or all."""
 
 from cnn_probe.networks.training_plan import TrainingPlan
-from cnn_probe.studies.study import Condition, Study
+from cnn_probe.studies.study import Condition, Given, Study
 
 
-def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
+def _conditions(given: Given) -> tuple[Condition, ...]:
+    n_classes, epochs = given.n_classes, given.epochs
     if n_classes < 4:
         raise ValueError(f"the study of class subsets needs 4 classes or more; the data have {n_classes}.")
     half = n_classes // 2
@@ -17,4 +18,10 @@ def _conditions(n_classes: int, epochs: int) -> tuple[Condition, ...]:
     return (*some, Condition("all", TrainingPlan(epochs=epochs), 2, 93.0))
 
 
-CLASSES = Study("classes", "Subset of the classes", _conditions, ("rmse", "top of the last spectrum"))
+CLASSES = Study(
+    "classes",
+    "Subset of the classes",
+    _conditions,
+    ("rmse", "top of the last spectrum"),
+    question="Are the activations of a network that saw some of the classes alone easier to compress?",
+)

@@ -1,0 +1,1 @@
+"""The three case studies of the paper."""
