@@ -36,10 +36,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
-    study = commands.add_parser("study", help="run the paper's case studies")
+    study = commands.add_parser("study", help="run the paper's case studies, and their controls")
     _add_probe(commands.add_parser("probe", help="probe a network that is there, over a folder of pictures"))
     study.add_argument("study", choices=[*STUDIES, "all"])
-    study.add_argument("--quick", action="store_true", help="small ranks, one seed, 20 epochs: for small data")
+    study.add_argument("--quick", action="store_true", help=_quick())
     study.add_argument(
         "--starts",
         type=Number("a number of starts", 1, MOST_STARTS),
@@ -72,6 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
     return parser
+
+
+def _quick() -> str:
+    left_out = ", ".join(study.name for study in STUDIES.values() if not study.quick)
+    return f"small ranks, one seed, 20 epochs, and of all studies not {left_out}: for small data"
 
 
 def _add_probe(command: argparse.ArgumentParser) -> None:

@@ -135,7 +135,8 @@ def _study(args: argparse.Namespace) -> None:
 
     settings = _settings(args)
     data = load_dataset(args.data, args.data_root, download=args.download)
-    chosen = list(STUDIES.values()) if args.study == "all" else [STUDIES[args.study]]
+    every = [study for study in STUDIES.values() if study.quick or not args.quick]
+    chosen = every if args.study == "all" else [STUDIES[args.study]]
     check_studies(chosen, data, settings)
     refuse_figures({study.name: study.figures for study in chosen})
     with only_one(args.out):

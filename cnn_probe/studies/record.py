@@ -80,6 +80,8 @@ class NetworkRecord:
         Wall-clock time of all of it.
     key, arrays, digest : str
         Name of the record, digests of its arrays and of itself; empty until `write_record` has written it.
+    page : str
+        Digest of what else is told of the network, in ``<key>.page``; empty if nothing is.
     """
 
     training: dict[str, Any]
@@ -102,6 +104,7 @@ class NetworkRecord:
     key: str = ""
     arrays: str = ""
     digest: str = ""
+    page: str = ""
 
     @property
     def layers(self) -> tuple[str, ...]:

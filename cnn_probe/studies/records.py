@@ -1,4 +1,4 @@
-"""A network's record and its arrays on disk: a pair that is written in order, and checked when it is read."""
+"""A network's record, its arrays and its page on disk: written in order, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from cnn_probe.studies.settings import Case, Settings
 from coupled_nmf import atomic_open
 
 FORMAT = 6  # raised when a record's content changes, so that --resume does not mix
+PAGE = ".page"  # of the file with what else is told of a network
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -78,12 +79,44 @@ class Shelf:
 def write_record(path: Path, record: NetworkRecord, arrays: Arrays) -> None:
     """Write a network's arrays, then its record, which says which arrays belong to it."""
     whole = replace(record, key=path.stem, arrays=_digest_of_arrays(arrays)).to_json()
-    whole["digest"] = _digest_of_record(whole)
-    text = json.dumps(whole, allow_nan=False)
     with atomic_open(path.with_suffix(".npz")) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes arrays for allow_pickle
+    _write(path, whole)
+
+
+def _write(path: Path, whole: dict[str, Any]) -> None:
+    whole["digest"] = _digest_of_record(whole)
+    text = json.dumps(whole, allow_nan=False)
     with atomic_open(path) as file:
         file.write(text.encode())
+
+
+def write_page(path: Path, record: NetworkRecord, page: bytes) -> None:
+    """Write what else is told of a network, then its record once more, which says which page belongs to it."""
+    with atomic_open(path.with_suffix(PAGE)) as file:
+        file.write(page)
+    _write(path, replace(record, page=hashlib.sha256(page).hexdigest()).to_json())
+
+
+def read_page(path: Path, record: NetworkRecord) -> bytes:
+    """Return what else is told of a network, as `write_page` left it beside its record.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is told.
+    DamagedRecordError
+        If it is another's, or cannot be read.
+    """
+    if not record.page:
+        raise FileNotFoundError(f"nothing else is told of the network of {path.name}")
+    try:
+        page = path.with_suffix(PAGE).read_bytes()
+    except OSError as error:
+        raise DamagedRecordError(f"{path.stem}{PAGE} cannot be read ({error})") from error
+    if hashlib.sha256(page).hexdigest() != record.page:
+        raise DamagedRecordError(f"{path.stem}{PAGE} is another network's, or was changed")
+    return page
 
 
 def read_record(path: Path, data: ImageData, case: Case, settings: Settings) -> NetworkRecord:
@@ -174,7 +207,7 @@ def _expected(data: ImageData, case: Case, settings: Settings, names: tuple[str,
         "starts": lambda found: _are_numbers(found) and len(found) == settings.starts,
     }
     return {
-        **dict.fromkeys(["arrays", "digest"], _is_text),
+        **dict.fromkeys(["arrays", "digest", "page"], _is_text),
         **dict.fromkeys(["accuracy", "train_accuracy", "seconds"], _is_number),
         "training": training,
         "treatment": lambda found: found == written["treatment"],

@@ -17,6 +17,7 @@ from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import order_of_training
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
+from cnn_probe.studies.findings import findings
 from cnn_probe.studies.measuring import Trained, fit_ranks, measure_network, restored
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import DamagedRecordError, Shelf, read_arrays, write_record
@@ -68,8 +69,8 @@ def run_studies(
     Returns
     -------
     dict
-        ``provenance``, and per study its ``title`` and ``question``, whether it is a ``control``, its ``records`` by
-        condition (one a seed) and ``verdicts``.
+        ``provenance``; what `findings` says of all networks together; and ``studies``, per study its ``title`` and
+        ``question``, whether it is a ``control``, its ``records`` by condition (one a seed) and ``verdicts``.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def run_studies(
         for name, by_label in wanted.items()
     } | {name: by_label for name, by_label in kept.items() if by_label}
     in_order = {study.name: study for study in (*keep, *studies) if study.name in found}
+    found = {name: found[name] for name in in_order}
     return {
         "provenance": provenance(
             None,
@@ -102,6 +104,7 @@ def run_studies(
             classes=list(data.class_names),
             settings=asdict(settings),
         ),
+        **findings(found, [name for name, study in in_order.items() if study.control], settings),
         "studies": {name: _results(study, found[name], data, given, settings) for name, study in in_order.items()},
     }
 

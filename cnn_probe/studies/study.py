@@ -93,6 +93,8 @@ class Study:
         Whether the paper lacks it.
     most_seeds : int or None
         How many of the seeds it is run with, the first, where it is expensive; None for all.
+    quick : bool
+        Whether ``study all --quick`` runs it.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Study:
     general_claims: tuple[Claim, ...] = QUALITY_CLAIMS
     control: bool = False
     most_seeds: int | None = None
+    quick: bool = True
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:
         """Return the claims that can be held against networks with these classes."""

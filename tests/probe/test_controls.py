@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from cnn_probe import cli
+from cnn_probe.data import datasets
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.networks.training import order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
@@ -56,6 +58,7 @@ def test_networks_that_controls_share_with_the_papers_studies_are_the_same():
     paper = {plan for name in ("fraction", "classes", "order") for plan in plans(name).values()}
     shared = {
         "untrained": {"all"},
+        "memorised": {"all"},
         "examples": {"{0}", "{0–4}"},
         "epochs": {"1 epoch"},
         "scaling": {"all", "all, first layer × ½", "all, first layer × 8"},
@@ -121,6 +124,20 @@ def test_the_papers_updates_come_from_a_uniform_start_and_fewer_images_are_a_par
     of_each = np.stack([part.labels.bincount(minlength=10) for part in (few, data.test)])
     assert of_each[0].sum() == 30
     np.testing.assert_allclose(of_each[0], 0.6 * of_each[1], atol=1)
+
+
+def test_a_quick_run_of_all_leaves_out_what_takes_long(data, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
+    monkeypatch.setattr(runner, "check_studies", lambda studies, *given: asked.append(studies) or 1 / 0)
+    for options in (["all", "--quick"], ["all"], ["epochs", "--quick"]):
+        with pytest.raises(ZeroDivisionError):
+            cli.main(["study", *options, "--out", str(tmp_path)])
+    names = [[study.name for study in studies] for studies in asked]
+    left_out = ["epochs", "orders", "updates", "test-images"]
+    assert names == [[name for name in STUDIES if name not in left_out], list(STUDIES), ["epochs"]]
+    assert cli.main(["study", "--help"]) == 0
+    assert f"not {', '.join(left_out)}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_expensive_studies_have_fewer_seeds_and_others_all(data):

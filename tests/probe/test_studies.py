@@ -45,6 +45,7 @@ def finished(data, tmp_path_factory):
 def test_every_condition_has_one_record_a_seed(finished, data):
     out, results = finished
     given = Given(tuple(data.train.labels.bincount(minlength=10).tolist()), 50, SETTINGS.epochs)
+    assert list(results) == ["provenance", "finding", "evidence", "quality", "scaling", "studies"]
     assert list(results["studies"]) == list(STUDIES)
     plans = []
     for name, study in STUDIES.items():

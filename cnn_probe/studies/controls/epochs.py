@@ -20,5 +20,6 @@ EPOCHS = Study(
     (),
     question="Does what grows with a first pass over the images go on growing while the network still improves?",
     control=True,
+    quick=False,
     most_seeds=3,
 )

@@ -32,5 +32,6 @@ TEST_IMAGES = Study(
     (),
     question="Does what is found depend on how many test images are shown: 6,000 in the paper, 10,000 in the data set?",
     control=True,
+    quick=False,
     most_seeds=3,
 )

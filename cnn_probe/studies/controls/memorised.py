@@ -25,6 +25,7 @@ def _conditions(given: Given) -> tuple[Condition, ...]:
     return (
         Condition(f"{random.n_images} random labels", random, 0),
         Condition(f"{true.n_images} true labels", true, 1),
+        Condition("all", TrainingPlan(epochs=given.epochs), 3),  # trained otherwise, so not the next level
     )
 
 

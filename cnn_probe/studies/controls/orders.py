@@ -24,4 +24,5 @@ ORDERS = Study(
     question="Which class does a network know that saw its classes one after the other: the first, or the last?",
     general_claims=(),
     control=True,
+    quick=False,
 )
