@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import sklearn
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import coupled_nmf
@@ -181,8 +182,7 @@ def _begun(info: IterationInfo) -> None:
 
 def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | None = None) -> ProbeResult:
     """Fit an estimator's clone to what was recorded."""
-    prepared, rank = recorded.prepared, estimator.n_components
-    device = device_of(prepared.network)
+    rank, device = estimator.n_components, device_of(recorded.prepared.network)
     base = estimator if progress is None else _heard_by(estimator, _teller(estimator, progress))
     with current(device):
         # Not fit, which Ctrl-C ends with what it has: out of rank_path it comes as KeyboardInterrupt.
@@ -191,15 +191,32 @@ def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | No
         settle_on_host(model)
     if progress is not None:
         progress("fitting", estimator.max_iter * estimator.n_init, estimator.max_iter * estimator.n_init)
-    parameters = {name: getattr(estimator, name) for name in ("solver", "init", "n_init", "max_iter", "tol")}
+    return result_of(recorded, model, F, estimator.random_state)
+
+
+def result_of(recorded: Recorded, model: CoupledNMF, F: NDArray[Any], seed: Any) -> ProbeResult:
+    """Return what was recorded and factored as one result.
+
+    Parameters
+    ----------
+    recorded : Recorded
+    model : CoupledNMF
+        Fitted to ``recorded.X``; on the host.
+    F : ndarray of shape (n_samples, k)
+        Of that fit.
+    seed : int or None
+        That the model's own was drawn from.
+    """
+    prepared = recorded.prepared
+    parameters = {name: getattr(model, name) for name in ("solver", "init", "n_init", "max_iter", "tol")}
     parameters |= {"n_iter": model.n_iter_}
     parameters["block_weights"] = dict(zip(recorded.X.names, map(float, model.block_weights_), strict=True))
     origin = provenance(
-        estimator.random_state,
+        seed,
         data=recorded.data_fingerprint,
         network=recorded.network_fingerprint,
         parameters=parameters,
-        device=str(device),
+        device=str(device_of(prepared.network)),
     )
     return ProbeResult(
         model=model,

@@ -23,6 +23,7 @@ from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import DamagedRecordError, Shelf, read_arrays, write_record
 from cnn_probe.studies.settings import AS_TRAINED, Case, Settings
 from cnn_probe.studies.study import Given, Study
+from cnn_probe.studies.told import TellMore, add_page, has_page
 from cnn_probe.system.locks import only_one
 from cnn_probe.system.names import shown
 from coupled_nmf import Blocks
@@ -43,6 +44,7 @@ def run_studies(
     keep: Sequence[Study] = (),
     progress: Progress | None = None,
     notice: Notice | None = None,
+    tell_more: TellMore | None = None,
 ) -> dict[str, Any]:
     """Run studies and return what ``results.json`` holds.
 
@@ -65,6 +67,10 @@ def run_studies(
         ``progress(what, done, total)``.
     notice : callable, default=None
         ``notice(text)`` hears which records are damaged, and why; None warns.
+    tell_more : callable, default=None
+        ``tell_more(probed)`` makes bytes of what is `Probed`, for each network of the first seed; they are kept as
+        ``out/networks/<key>.page``, and `read_page` returns them. With ``resume`` those that are there are taken; what
+        is missing or damaged is made anew, for which no network is trained again.
 
     Returns
     -------
@@ -87,7 +93,7 @@ def run_studies(
     shelf = Shelf(out / "networks", data.fingerprint(), data, settings)
     shelf.folder.mkdir(parents=True, exist_ok=True)
     with only_one(shelf.folder):
-        records = _records(shelf, cases, resume, progress or _ignore, tell)
+        records = _records(shelf, cases, resume, progress or _ignore, tell, tell_more)
         others = [study for study in keep if study.name not in wanted]
         kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
@@ -159,18 +165,26 @@ def check_request(data: ImageData, settings: Settings, cases: Sequence[Case]) ->
 
 
 def _records(
-    shelf: Shelf, cases: Sequence[Case], resume: bool, progress: Progress, tell: Notice
+    shelf: Shelf,
+    cases: Sequence[Case],
+    resume: bool,
+    progress: Progress,
+    tell: Notice,
+    tell_more: TellMore | None,
 ) -> dict[Case, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
     records: dict[Case, NetworkRecord] = {}
     progress("network", 0, len(cases))
     for number, case in enumerate(cases, start=1):
-        found = _finished(shelf, case, tell) if resume else None
+        found, measured = _finished(shelf, case, tell) if resume else None, None
         if found is None:
             staged = partial(_staged, progress, number, len(cases))
             trained = _trained(shelf, records[Case(case.plan)]) if case.treatment != AS_TRAINED else None
             measured = measure_network(shelf.data, case, shelf.settings, staged, trained)
             write_record(shelf.path(case), measured.record, measured.arrays)
+            found = shelf.read(case)
+        if tell_more is not None and case.plan.seed == shelf.settings.seeds[0] and not has_page(shelf, case, found):
+            add_page(shelf, case, found, measured, tell_more)
             found = shelf.read(case)
         records[case] = found
         progress("network", number, len(cases))

@@ -1,0 +1,79 @@
+"""What else is told of a network, beside its numbers: for pages that show its patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cnn_probe.data.images import ImageData
+from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.probing.probe import result_of
+from cnn_probe.probing.recording import Recorded
+from cnn_probe.probing.result import ProbeResult
+from cnn_probe.studies.measuring import Measured, fit_ranks, record_network, restored
+from cnn_probe.studies.record import NetworkRecord
+from cnn_probe.studies.records import (
+    DamagedRecordError,
+    Shelf,
+    images_of,
+    read_arrays,
+    read_page,
+    write_page,
+)
+from cnn_probe.studies.settings import Case
+from coupled_nmf import RankFit
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """A network of a study, and its factorization at the first rank: all that a page could be made of.
+
+    Attributes
+    ----------
+    result : ProbeResult
+        With its network, as it was measured.
+    recorded : Recorded
+        What was factored.
+    data : ImageData
+        With the test images that were shown.
+    plan : TrainingPlan
+        How the network was trained.
+    """
+
+    result: ProbeResult
+    recorded: Recorded
+    data: ImageData
+    plan: TrainingPlan
+
+
+TellMore = Callable[[Probed], bytes]
+
+
+def add_page(shelf: Shelf, case: Case, record: NetworkRecord, measured: Measured | None, tell_more: TellMore) -> None:
+    """Write what is told of a network beside its record; if it was not just ``measured``, from its weights on disk."""
+    if measured is None:
+        recorded, fit = _again(shelf, case, record)
+    else:
+        recorded, fit = measured.recorded, measured.fit
+    result = result_of(recorded, fit.model, fit.F, case.plan.seed)
+    page = tell_more(Probed(result, recorded, images_of(shelf.data, case), case.plan))
+    write_page(shelf.path(case), record, page)
+
+
+def has_page(shelf: Shelf, case: Case, record: NetworkRecord) -> bool:
+    """Whether there is what else is told of a network, whole, and its own."""
+    try:
+        read_page(shelf.path(case), record)
+    except (FileNotFoundError, DamagedRecordError):
+        return False
+    return True
+
+
+def _again(shelf: Shelf, case: Case, record: NetworkRecord) -> tuple[Recorded, RankFit]:
+    """Record and factor the network of a record as before: its weights on disk are those that it was left with."""
+    arrays = read_arrays(shelf.path(case).with_suffix(".npz"))
+    recorded = record_network(images_of(shelf.data, case), restored(shelf.data, record, arrays).network)
+    settings = case.treatment.settings(shelf.settings)
+    # All ranks, of which the first is told: they draw on one seed, and share a start.
+    fits = fit_ranks(recorded.X, case.plan.seed, settings, lambda done, total: None)
+    return recorded, fits[settings.ranks[0]][0]
