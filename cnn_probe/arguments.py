@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,6 +20,11 @@ POOLS = ("auto", "whole", "mean", "max", "token")
 NEGATIVES = ("error", "clip", "split", "shift")
 MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
 MOST_PIXELS, MOST_BATCH, MOST_STARTS = 4096, 1_000_000, 1000
+
+FOLDERS = ("--data", "--data-root", "--out", "--store")
+NO_IMAGES = (
+    "leave inputs, maps, and names of files and folders out of the page, but for classes; files beside it have them"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
             type=Number("an epoch count", 1, MOST_EPOCHS),
             help=f"passes over the training data (default: {epochs})",
         )
+        command.add_argument("--no-images", dest="images", action="store_false", help=NO_IMAGES)
+        if of_run:
+            _add_saying(command, "test images over which to see what patterns cause; 0 for none (default: 500)", 500, 0)
         command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
         command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
         command.add_argument(
@@ -99,8 +108,8 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--pool", nargs="+", type=Choice(POOLS), help="for all, or LAYER=RULE: " + ", ".join(POOLS))
     add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))
     add("--inputs", default="64", help="what of the pictures is factored: all, none, or pixels a side (default: 64)")
-    add("--ablate", type=Number("a number of pictures", 1, MOST_BATCH), help="pictures to see what factors cause with")
-    add("--full", action="store_true", help="also how much is used, what holds and which labels look wrong: more fits")
+    add("--no-images", dest="images", action="store_false", help=NO_IMAGES)
+    _add_saying(command, "pictures over which to see what patterns cause", None, 1)
     add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
     add("--resume", action="store_true", help="go on from what is finished: no rank that is there is fitted again")
     add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
@@ -111,6 +120,35 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
     add("--max-iter", type=Number("an iteration limit", 1, MOST_ITERATIONS), default=200, help="default: 200")
     add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+
+
+def _add_saying(command: argparse.ArgumentParser, ablate: str, default: int | None, least: int) -> None:
+    """What a page says, of ``cnn-probe run`` and ``probe``."""
+    add = command.add_argument
+    add("--ablate", type=Number("a number of pictures", least, MOST_BATCH), default=default, help=ablate)
+    add("--full", action="store_true", help="also how much is used, what holds and which labels look wrong: more fits")
+
+
+def told_command(argv: Sequence[str] | None) -> str:
+    """Return the command as a page tells it, without the folders of this machine.
+
+    Examples
+    --------
+    >>> told_command(["probe", "--data", "/home/me/my photos/", "--weights=/tmp/net.pt"])
+    "cnn-probe probe --data 'my photos' --weights=net.pt"
+    >>> told_command(["probe", "--data", "/home/me/my photos/", "--no-images"])
+    'cnn-probe probe --data FOLDER --no-images'
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--no-images" in words:  # a folder's name may be private, too
+        words = ["FOLDER" if before in FOLDERS else word for before, word in zip(["", *words], words, strict=False)]
+        words = [re.sub(f"^({'|'.join(FOLDERS)})=.*", r"\1=FOLDER", word) for word in words]
+    return shlex.join(["cnn-probe", *("=".join(map(_last_part, word.split("="))) for word in words)])
+
+
+def _last_part(path: str) -> str:
+    """A path without its folders; what is none stays."""
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path[:1]
 
 
 def version() -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from cnn_probe.arguments import build_parser, by_layer, tell
+from cnn_probe.arguments import build_parser, by_layer, tell, told_command
 from cnn_probe.studies import STUDIES, Settings
 
 QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # small data: minutes, not hours
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     command: Callable[[argparse.Namespace], None] = {"run": _run, "study": _study, "probe": _probe}[args.command]
     missing = _missing(args.out)
+    args.typed = told_command(argv)
     try:
         if args.command != "probe":
             _check_data(args)
@@ -128,6 +129,7 @@ def _study(args: argparse.Namespace) -> None:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.report import publish
     from cnn_probe.report.study_figures import refuse_figures
+    from cnn_probe.runs.study_run import Teller
     from cnn_probe.studies.record import little_learned
     from cnn_probe.studies.runner import check_studies, run_studies
     from cnn_probe.system.bars import Bars, say
@@ -151,10 +153,11 @@ def _study(args: argparse.Namespace) -> None:
                 keep=list(STUDIES.values()),
                 progress=bars,
                 notice=_say_aside,
+                tell_more=Teller(args.images, bars),
             )
         finally:
             bars.close()
-        page = publish(results, args.out, notice=_say_aside)
+        page = publish(results, args.out, command=args.typed, images=args.images, notice=_say_aside)
     for line in little_learned(results):
         _say_aside(line)
     say(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}")
@@ -162,7 +165,8 @@ def _study(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from cnn_probe.data.datasets import load_dataset
-    from cnn_probe.runs.run import RunPlan, run
+    from cnn_probe.runs.run import run
+    from cnn_probe.runs.run_plan import RunPlan
     from cnn_probe.system.bars import Bar, say
 
     plan = RunPlan(
@@ -172,11 +176,14 @@ def _run(args: argparse.Namespace) -> None:
         solver=args.solver,
         init=args.init,
         max_iter=args.max_iter,
+        ablate=args.ablate or None,
+        full=args.full,
+        images=args.images,
     )
     data = load_dataset(args.data, args.data_root, download=args.download)
     bar = Bar()
     try:
-        page = run(data, plan, args.out, resume=args.resume, progress=bar, say=say)
+        page = run(data, plan, args.out, resume=args.resume, command=args.typed, progress=bar, say=say)
     finally:
         bar.close()
     say(f"page: {page}")
@@ -205,6 +212,7 @@ def _probe(args: argparse.Namespace) -> None:
         inputs=inputs,
         ablate=args.ablate,
         full=args.full,
+        images=args.images,
         store=args.store,
         batch_size=args.batch_size,
         solver=args.solver,
@@ -214,7 +222,16 @@ def _probe(args: argparse.Namespace) -> None:
     )
     bar = Bar()
     try:
-        page = run_probe(model, plan, args.out, against=against, resume=args.resume, progress=bar, say=say)
+        page = run_probe(
+            model,
+            plan,
+            args.out,
+            against=against,
+            resume=args.resume,
+            command=args.typed,
+            progress=bar,
+            say=say,
+        )
     finally:
         bar.close()
     say(f"page: {page}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpu_tables import gpu
 from probe_tables import checkpoints, label_noise, recording, training_seeds, use
+from probe_tables import page as page_table
 
 from coupled_nmf import atomic_open
 
@@ -186,6 +187,7 @@ TABLES = {
     "growth": growth,
     "planted": planted,
     "sparse": sparse,
+    "page": page_table,
 }
 
 

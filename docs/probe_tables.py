@@ -70,3 +70,15 @@ def use(figures: dict[str, Any]) -> Lines:
             cells = [span(found[name + end], 1 if name == "effective rank" else 3) for name in columns]
             lines.append(f"| {block} | {network} | {' | '.join(cells)} |")
     return lines
+
+
+def page(figures: dict[str, Any]) -> Lines:
+    """Bytes of a page and its parts, and times by the width of the window."""
+    sizes = [f"| {what} | {count / 1000:,.0f} |" for what, count in figures["bytes"].items()]
+    lines = ["| part | kB |", "| --- | ---: |", *sizes, "", "| window, pixels | what | median, ms | from | to |"]
+    lines.append("| --- " * 5 + "|")
+    for width, found in figures["milliseconds"].items():
+        for what, times in {"opened": found["opened"], **found["selected"]}.items():
+            ends = f"{times['min']:.0f} | {times['max']:.0f}"
+            lines.append(f"| {width} | {what.replace('#', 'to ')} | {times['median']:.0f} | {ends} |")
+    return lines

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coupled_nmf import Blocks
 
 LITTLE = 0.25  # a network that goes less than this part of the way from guessing to perfect has learned little
+FIRES = 0.5  # a neuron fires for a class if it is active in more than this part of the class's images
 CHUNK = 1000  # rows that are made float64 at a time
 
 
@@ -113,7 +114,7 @@ def firing_rates(activations: NDArray[Any], labels: NDArray[np.int64], n_classes
     return rates
 
 
-def firing_overlap(rates: NDArray[np.float32], threshold: float = 0.5) -> NDArray[np.float64]:
+def firing_overlap(rates: NDArray[np.float32], threshold: float = FIRES) -> NDArray[np.float64]:
     """Jaccard overlap of the sets of neurons that fire for two classes: shape (n_classes, n_classes).
 
     A neuron fires for a class when it is active in more than ``threshold`` of the class's images. Two empty sets

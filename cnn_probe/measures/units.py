@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-from cnn_probe.measures.counting.chance import LEVEL
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.counting.groups import alike
 from cnn_probe.measures.counting.preference import preference_p
 from cnn_probe.measures.counting.rows import check_labels

@@ -16,6 +16,7 @@ from cnn_probe.activations.planning import Layer, Plan
 from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import device_of, unwrapped
 from cnn_probe.probing.blocks import Block, Inputs, Shape
+from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.places import places_of
 from cnn_probe.probing.recording import Prepared, prepare, record
 from cnn_probe.probing.saved import read_result, refuse_other, write_result
@@ -123,6 +124,9 @@ class ProbeResult:
             blocks[MOST_SHOWN - 1 :] = [f"{len(blocks) - MOST_SHOWN + 1} more"]
         known = "" if self.accuracy is None else f", accuracy {self.accuracy:.1%}"
         return f"ProbeResult({len(self.F)} inputs, {self.F.shape[1]} components of {', '.join(blocks)}{known})"
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def layer(self, name: str) -> Layer:
         """How a layer was recorded.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from cnn_probe.measures.answering.answers import Answers
@@ -15,6 +14,7 @@ from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.diagnostics import class_use
 from cnn_probe.measures.patterns.aligned import Aligned
+from cnn_probe.report.document.ends import ends_of, telling_decisions
 from cnn_probe.report.figures import latent_images
 from cnn_probe.report.material import Material, as_maps
 from cnn_probe.report.plots.atlas import atlas
@@ -87,7 +87,7 @@ def draw(
     if not 1 <= n_factors <= MOST_ROWS:
         raise ValueError(f"n_factors must be from 1 to {MOST_ROWS}, got {n_factors}")
     material = Material(answers, n_factors)
-    ends = _ends(material)
+    ends = ends_of(material)
     use, stability = (answers.tried(name) if full else None for name in ("use", "stability"))
     labels = answers.tried("label_errors") if full and answers.labels is not None else None
     drawings: dict[str, Callable[[], Figure | None]] = {
@@ -108,7 +108,7 @@ def draw(
     if answers.untrained is not None:
         other = Material(answers.untrained, n_factors, ", untrained")
         scales = {bars.title: bars.range for bars in ends if bars.signed}
-        others = [replace(bars, limits=scales.get(bars.title)) for bars in _ends(other)]
+        others = [replace(bars, limits=scales.get(bars.title)) for bars in ends_of(other)]
         drawings |= {
             "untrained-latent-images": lambda: _latent(other),
             "untrained-walk": lambda: walk_figure(_walk(other, others, None, None)),
@@ -167,41 +167,6 @@ def _walk(
     return Walk(material.latent, material.top_pictures, layers, ends, notes, said)
 
 
-def _ends(material: Material) -> list[Bars]:
-    """What each factor adds to the outputs, and the classes and predictions that it goes with."""
-    asked = material.asked
-    ends = []
-    if asked.added is not None:
-        n = asked.added.shape[1]
-        names = [material.class_name(i, n) for i in range(n)]
-        centre = asked.added.mean(axis=1, keepdims=True) if n > 1 else 0.0
-        title = "adds to the outputs (centred)" if n > 1 else "adds to the output"
-        ends.append(Bars(title, "adds to the output", names, {"": asked.added - centre}, signed=True))
-    return ends + _classes(material)
-
-
-def _classes(material: Material) -> list[Bars]:
-    """What part of each factor's amount lies in each class, true and predicted: as of `Patterns.labels`."""
-    asked, result = material.asked, material.asked.result
-    n_outputs = None if result.scores is None else result.scores.shape[1]
-    known = {"true": asked.labels, "predicted": result.predictions}
-    outputs_are_classes = asked.labels is None or "network" not in asked.missing_sources
-    groups = [known] if outputs_are_classes else [{name: values} for name, values in known.items()]
-    found = []
-    for group in groups:
-        codes = {name: values for name, values in group.items() if values is not None}
-        if not codes:
-            continue
-        present = np.unique(np.concatenate(list(codes.values())))
-        places = {name: np.searchsorted(present, values) for name, values in codes.items()}
-        parts = {name: 100 * class_use(result.F, numbers, len(present)) for name, numbers in places.items()}
-        outputs = n_outputs if "predicted" in codes else None
-        names = [material.class_name(one, outputs) for one in present.tolist()]
-        which = f"{next(iter(codes))} " if len(codes) == 1 else ""
-        found.append(Bars(f"% of its amount, by {which}class", "% of its amount", names, parts, signed=False))
-    return found
-
-
 def _note(asked: Answers, factor: int, stability: FactorStability | None, ablation: Ablation | None) -> str:
     pixels = [f"{asked.shares[name][factor]:.0%}" for name in asked.result.picture_blocks]
     lines = [f"{', '.join(pixels)} of the pixels' squares"] if pixels else []
@@ -228,7 +193,7 @@ def _atlas(material: Material, ends: Sequence[Bars]) -> Figure | None:
 def _decisions(material: Material) -> Figure | None:
     asked = material.asked
     decisions = []
-    for number, why in _telling(asked).items():
+    for number, why in telling_decisions(asked).items():
         taken = asked.decision(number)
         if taken is None:
             return None
@@ -247,18 +212,3 @@ def _decisions(material: Material) -> Figure | None:
             )
         )
     return _signed(decisions_figure(decisions), material) if decisions else None
-
-
-def _telling(asked: Answers) -> dict[int, str]:
-    """Inputs whose decisions are taken apart, and why these."""
-    scores = asked.result.scores
-    if scores is None or scores.shape[1] < 2 or asked.head is None:
-        return {}
-    ordered = np.sort(scores, axis=1)
-    margin = ordered[:, -1] - ordered[:, -2]
-    found = {int(margin.argmin()): "the closest", int(margin.argmax()): "the clearest"}
-    if asked.labels is not None and asked.output_names is not None:
-        wrong = np.flatnonzero(scores.argmax(axis=1) != asked.labels)
-        if len(wrong):
-            found.setdefault(int(wrong[margin[wrong].argmax()]), "the clearest against its label")
-    return found

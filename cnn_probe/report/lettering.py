@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cnn_probe.system.names import shown, shown_all
 
@@ -28,12 +30,12 @@ def entitle(ax: Axes, *lines: str, size: float) -> None:
     ax.set_title("\n".join(texts), fontsize=size, **style)
 
 
-def add_legend(ax: Axes, labels: Iterable[str]) -> None:
-    """Name the axes' lines in a legend, in their order."""
-    lines = ax.get_lines()
+def add_legend(figure: Figure, lines: Sequence[Line2D], labels: Iterable[str]) -> None:
+    """Name lines in a legend beside the axes, over which it never lies."""
     # Matplotlib leaves labels out that begin with an underscore: they are set when the legend is there.
-    legend = ax.legend(lines, [str(i) for i in range(len(lines))], frameon=False, fontsize=8)
-    texts, style = letter_all(labels)
+    numbers = [str(i) for i in range(len(lines))]
+    legend = figure.legend(lines, numbers, frameon=False, fontsize=8, loc="outside right upper", handlelength=3)
+    texts, style = letter_all(labels, width=32)
     for text, drawn in zip(legend.get_texts(), texts, strict=True):
         text.update({"text": drawn, **style})
 

@@ -30,11 +30,14 @@ class Material:
         Factors that are drawn: the first.
     what : str, default=""
         What sets its network apart, in words.
+    walk : int or None, default=5
+        Blocks of layers that a walk goes through; None for all.
     """
 
     asked: Answers
     most: int = MOST_ROWS
     what: str = ""
+    walk: int | None = WALKED
 
     @property
     def k(self) -> int:
@@ -93,7 +96,7 @@ class Material:
     @property
     def walked(self) -> list[str]:
         """Blocks of layers that a walk goes through."""
-        return chosen(list(self.maps), WALKED)
+        return list(self.maps) if self.walk is None else chosen(list(self.maps), self.walk)
 
     @cached_property
     def maps(self) -> dict[str, NDArray[Any]]:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnn_probe.report.page import mark_of_study, write_page
-from cnn_probe.report.standing import pages, remove_others
+from cnn_probe.report.document.of_studies import in_short, quality_part, studies_part, study_cards
+from cnn_probe.report.document.packing import from_file
+from cnn_probe.report.pages import Shown, Telling, put_results
+from cnn_probe.report.standing import Mark, pages, remove_others
 from cnn_probe.report.study_figures import draw_figures, refuse_figures
-from cnn_probe.system.names import shown
+from cnn_probe.studies.record import records_of
+from cnn_probe.studies.records import DamagedRecordError, read_page
+from cnn_probe.system.names import file_name, shown
 from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
 RESULTS = "results.json"
+PAPER = (
+    "A Peek Into the Hidden Layers of a Convolutional Neural Network Through a Factorization Lens (Saini and others)"
+)
+LIMITS = (
+    "What holds of other networks, data and training than these. Chances are of each claim by itself, not of all of "
+    "them together.",
+    "What the paper's RMSE is to the letter: it does not define it. Here it is √(Σ‖X_b − F H_b‖² / entries).",
+)
 
 
-def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None = None) -> Path:
+def publish(
+    results: Results,
+    out: Path,
+    *,
+    command: str | None = None,
+    images: bool = True,
+    notice: Callable[[str], None] | None = None,
+) -> Path:
     """Draw the figures, write ``results.json`` and the page, and return the page's path.
 
     What stands there of other data or other settings goes first, so that no page ever shows another run's figures,
@@ -29,6 +48,10 @@ def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None
         What `run_studies` returned.
     out : Path
         The folder that it was given.
+    command : str, default=None
+        How to run it again, for the page.
+    images : bool, default=True
+        Whether the page may show images; networks of which patterns were kept with images are left out otherwise.
     notice : callable, default=None
         ``notice(text)`` hears that an earlier page goes, or gets another name.
     """
@@ -45,7 +68,69 @@ def publish(results: Results, out: Path, *, notice: Callable[[str], None] | None
     drawn = draw_figures(results, results["provenance"]["classes"], out)
     with atomic_open(out / RESULTS) as file:
         file.write(json.dumps(results, allow_nan=False).encode())
-    return write_page(results, drawn, out, notice=notice)
+    files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
+    return put_results(
+        out, list(_shown(results, out, images=images)), telling_of(results, command, files), mark, notice
+    )
+
+
+def mark_of_study(results: Results) -> Mark:
+    """What the page of these results is known by."""
+    return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
+
+
+def telling_of(results: Results, command: str | None = None, files: list[str] | None = None) -> Telling:
+    """What the page says besides the patterns of single networks."""
+    origin = results["provenance"]
+    settings = origin["settings"]
+    runs = {run["key"] for study in results["studies"].values() for some in study["records"].values() for run in some}
+    lead = [
+        in_short(results),
+        f"The paper: {PAPER}. Data {origin['dataset']}: {len(runs)} networks of its kind, seeds "
+        f"{', '.join(map(str, settings['seeds']))}, ranks {', '.join(map(str, settings['ranks']))}, "
+        f"{origin['test_images']:,} test images.",
+    ]
+    facts = [
+        ("data", f"{origin['dataset']}, {origin['data']}"),
+        ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
+        ("versions", ", ".join(f"{name} {version}" for name, version in origin["versions"].items())),
+    ]
+    return Telling(
+        "What the paper claims, and what holds",
+        lead,
+        facts,
+        command=command,
+        cards=study_cards(results),
+        studies=studies_part(results),
+        limits=LIMITS,
+        more={"quality": quality_part(results)},
+        files=files or (),
+    )
+
+
+def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
+    """Networks of which patterns were kept, each once: those that saw everything first."""
+    taken: dict[str, tuple[bool, str, Any]] = {}
+    for study in results["studies"].values():
+        for label, runs in records_of(study).items():
+            run = runs[0]
+            if not run.page or run.key in taken:
+                continue
+            try:
+                content = read_page(out / "networks" / f"{run.key}.json", run)
+            except (FileNotFoundError, DamagedRecordError):
+                continue
+            try:
+                told = from_file(content)
+            except ValueError:  # of an earlier version
+                continue
+            part = told["part"]
+            if part is not None and told["images"] <= images:
+                seed = run.training["plan"]["seed"]
+                what = "untrained" if run.untrained else f"trained on {label}"
+                taken[run.key] = (not run.saw_everything, f"{what}, seed {seed}", part)
+    for _, label, part in sorted(taken.values(), key=lambda one: one[0]):
+        yield Shown(file_name(label), label, part)
 
 
 def _what_is_odd(path: Path, results: Results) -> str | None:

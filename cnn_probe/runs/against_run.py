@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +20,16 @@ from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model, load_model
 from cnn_probe.probing.probe import Progress
 from cnn_probe.probing.result import ProbeResult
+from cnn_probe.report.document.cards import comparison_card
+from cnn_probe.report.document.of_comparison import comparison_part
+from cnn_probe.report.document.packing import as_file
 from cnn_probe.report.plots.comparison import comparison_figure
-from cnn_probe.report.probe_page import Compared
-from cnn_probe.report.run_figures import png
 from cnn_probe.runs.finished import add
 from cnn_probe.runs.probe_plan import ProbePlan, Subject
-from cnn_probe.runs.told import csv_of, keep, read_told
+from cnn_probe.runs.saying import FORMAT, csv_of, pictures_of, read_said
 from cnn_probe.system.names import shown
 
-COMPARED = "comparison.json"
+COMPARED = "comparison.npz"
 STARTS = 3  # others of each network: with fewer, no factor can be beyond the spread
 SEED = 1  # of random weights, so that they are never those of --random, whose seed is 0
 
@@ -131,7 +132,7 @@ def compare_rank(
     b: Side,
     rank: int,
     folder: Path,
-    pictures: Sequence[tuple[str, str]],
+    against: Against,
     say: Callable[[str], None],
 ) -> bool:
     """Compare two results of one rank, unless that is finished; whether it was done.
@@ -143,8 +144,8 @@ def compare_rank(
     rank : int
     folder : Path
         Tables are written there.
-    pictures : sequence of (str, str)
-        Of the second: where they lie, and their captions.
+    against : Against
+        What the second is.
     say : callable
         Called with a line for people.
     """
@@ -152,19 +153,27 @@ def compare_rank(
         return False
     found = _comparison(a, b, rank)
     assert found.units is not None, "the activations of both were given"
-    told = Compared.of(found, (a[1].accuracy, b[1].accuracy), pictures)
-    tables = {"comparison": told.factors, "comparison-errors": told.errors, "comparison-units": found.units.table()}
+    factors = found.table()
+    tables = {
+        "comparison": factors,
+        "comparison-errors": found.errors.table(),
+        "comparison-units": found.units.table(),
+    }
     files = {f"{name}.csv": csv_of(table) for name, table in tables.items()}
-    files["comparison.png"] = png(comparison_figure(found, ("this network", "the second")))
-    add(folder, files | {COMPARED: keep({"against": b[0].request, "said": told})})
-    matched = told.count("matched") + told.count("changed")
-    others = [f"{told.count(verdict)} {verdict}" for verdict in ("lost", "new", "unmatched")]
-    changed = f" ({told.count('changed')} of them changed)" if told.count("changed") else ""
+    files |= pictures_of({"comparison": comparison_figure(found, ("this network", "the second"))})
+    second = replace(b[1], network=b[0].prepared.network, preprocess=b[0].prepared.source.preprocess)
+    part = comparison_part(found, b[0].answers(second, rank), against.name, images=b[0].plan.images)
+    said = {"format": FORMAT, "against": b[0].request, "images": b[0].plan.images, "part": part}
+    add(folder, files | {COMPARED: as_file({**said, "card": comparison_card(part)})})
+    counts = part["counts"]
+    matched = counts["matched"] + counts["changed"]
+    others = [f"{counts[verdict]} {verdict}" for verdict in ("lost", "new", "unmatched")]
+    changed = f" ({counts['changed']} of them changed)" if counts["changed"] else ""
     say(f"rank {rank}{b[0].called}: {matched} of {rank} factors matched{changed}, {', '.join(others)}")
     return True
 
 
-def read_compared(folder: Path, second: Subject) -> Compared | None:
+def read_compared(folder: Path, second: Subject) -> dict[str, Any] | None:
     """Return what the page says of the comparison that is finished in a folder; None if there is none with this one.
 
     Raises
@@ -172,8 +181,9 @@ def read_compared(folder: Path, second: Subject) -> Compared | None:
     ValueError
         If it is not whole any more.
     """
-    told: Any = read_told(folder, COMPARED)
-    return told["said"] if isinstance(told, dict) and told.get("against") == second.request else None
+    said = read_said(folder, COMPARED)
+    same = said is not None and said["against"] == second.request and said["images"] == second.plan.images
+    return said if same else None
 
 
 def _comparison(a: Side, b: Side, rank: int) -> Comparison:

@@ -59,6 +59,11 @@ def read_added(folder: Path, name: str) -> bytes | None:
     return (folder / name).read_bytes()
 
 
+def added_names(folder: Path) -> set[str]:
+    """Names of the files that are finished in a folder, beside the result; none if nothing is."""
+    return _named(folder) - {MANIFEST, REQUEST}
+
+
 def request_of(folder: Path) -> dict[str, Any] | None:
     """Return what the run that finished in a folder was asked for; None if none has.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,11 +12,14 @@ from typing import Any
 
 from cnn_probe.activations.store.estimates import size
 from cnn_probe.data.picture_folder import PictureFolder
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.answering.asking import ask
 from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, refuse
 from cnn_probe.probing.recording import Prepared, Recorded, estimate_of, prepare, record
+from cnn_probe.probing.result import ProbeResult
 from coupled_nmf import CoupledNMF
 
 FORMAT = 1  # raised when what a probe leaves changes, so that --resume does not mix
@@ -35,6 +39,8 @@ class ProbePlan:
         Pictures over which factors are taken out of the last layer; None for no such thing.
     full : bool
         Whether to find out what takes further fits: how much is used, what holds, which labels look wrong.
+    images : bool
+        Whether the page may show inputs.
     layers, pool, negative, inputs, store, batch_size, solver, init, max_iter, seed
         As there.
     """
@@ -48,6 +54,7 @@ class ProbePlan:
     inputs: bool | int = 64
     ablate: int | None = None
     full: bool = False
+    images: bool = True
     store: Path | None = None
     batch_size: int | None = None
     solver: str = "hals"
@@ -72,12 +79,15 @@ class Subject:
         ``progress(what, done, total)``.
     called : str
         What sets it apart in progress and lines for people; empty for the network that is probed.
+    seconds : float
+        How long it took to record it; 0 before.
     """
 
     plan: ProbePlan
     prepared: Prepared
     progress: Progress
     called: str = ""
+    seconds: float = 0.0
 
     @classmethod
     def of(
@@ -127,13 +137,28 @@ class Subject:
             If pictures or network have changed since the request was made.
         """
         self.request  # noqa: B018 (what was asked for, before any picture is read for the record)
+        began = time.perf_counter()
         found = record(
             self.prepared,
             store=self.plan.store,
             progress=lambda done, total: self.progress(f"recording{self.called}", done, total),
         )
+        self.seconds = time.perf_counter() - began
         for what, now in (("data", found.data_fingerprint), ("network", found.network_fingerprint)):
             if now != self.request[what]:
                 of = f"the pictures in {self.plan.data.folder}" if what == "data" else "the weights of the network"
                 raise ValueError(f"{of} changed while they were read; probe them when they are at rest")
         return found
+
+    def answers(self, result: ProbeResult, rank: int) -> Answers:
+        """Ask a result of it, with its network."""
+        plan = self.plan
+        return ask(
+            result,
+            plan.data,
+            labels=result.labels,
+            class_names=plan.data.class_names or None,
+            seed=plan.seed,
+            recorded=self.recorded,
+            watch=lambda what, done, total: self.progress(f"rank {rank}{self.called}: {what}", done, total),
+        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,58 +13,25 @@ from typing import Any
 import numpy as np
 
 from cnn_probe.data.images import ImageData, ImageSet
+from cnn_probe.measures.answering.asking import ask
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.networks.paper_net import build_network
-from cnn_probe.networks.training import TrainingPlan, train
+from cnn_probe.networks.training import train
 from cnn_probe.probing.probe import Progress, factor, refuse
 from cnn_probe.probing.recording import Recorded, prepare, record
 from cnn_probe.probing.result import ProbeResult
-from cnn_probe.report.run_figures import draw_result
-from cnn_probe.report.run_page import Probed, mark_of_run, write_run_page
-from cnn_probe.report.standing import remove_others
-from cnn_probe.runs.finished import REQUEST, finish, read_finished, request_of
+from cnn_probe.report.pages import Shown, Telling, put_results
+from cnn_probe.report.standing import Mark, remove_others
+from cnn_probe.runs.finished import REQUEST, add, finish, read_finished, request_of
+from cnn_probe.runs.run_plan import RunPlan
+from cnn_probe.runs.saying import ablation_of, beside, files_of, may_stand, read_said, says_all, with_what_was_said
 from cnn_probe.system.heard import naming
 from cnn_probe.system.locks import only_one
 from cnn_probe.system.parts import MANIFEST, refuse_folders
 from cnn_probe.system.ranges import is_whole
-from coupled_nmf import CoupledNMF
 
-FORMAT = 3  # raised when what a run leaves changes, so that --resume does not mix
-EPOCH = 938  # steps of one epoch of MNIST, for which the paper trains: data that give as many need no second
-STEPS = 1500  # for smaller data: the digits then come to 96 or 97%, in 938 steps to 95
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run is asked for.
-
-    Attributes
-    ----------
-    ranks, seeds : tuple of int
-        One probe each of each; one network a seed.
-    epochs : int or None
-        Passes over the training data; None for one of data as large as MNIST, and of smaller data for as many as make
-        `STEPS` optimizer steps.
-    solver, init, max_iter
-        As in `CoupledNMF`.
-    """
-
-    ranks: tuple[int, ...] = (10,)
-    seeds: tuple[int, ...] = (0,)
-    epochs: int | None = None
-    solver: str = "hals"
-    init: str = "auto"
-    max_iter: int = 200
-
-    def training(self, n_images: int, seed: int) -> TrainingPlan:
-        """How a network is trained on so many images."""
-        steps_an_epoch = math.ceil(n_images / TrainingPlan().batch_size)
-        epochs = 1 if steps_an_epoch >= EPOCH else math.ceil(STEPS / steps_an_epoch)
-        return TrainingPlan(epochs=self.epochs or epochs, seed=seed)
-
-    def estimator(self, rank: int, seed: int) -> CoupledNMF:
-        """What its activations are factored with."""
-        return CoupledNMF(rank, solver=self.solver, init=self.init, max_iter=self.max_iter, random_state=seed)
+FORMAT = 4  # raised when what a run leaves changes, so that --resume does not mix
+SAYING = ("ablate", "full", "images")  # what can be asked of a finished result without another fit of it
 
 
 def run(
@@ -73,6 +40,7 @@ def run(
     out: Path,
     *,
     resume: bool = False,
+    command: str | None = None,
     progress: Progress,
     say: Callable[[str], None],
 ) -> Path:
@@ -88,6 +56,8 @@ def run(
         A folder; each result is at once, and whole, in ``out/seed-<seed>/rank-<rank>``.
     resume : bool, default=False
         Leave alone what is there, is whole, and was asked for in the same way.
+    command : str, default=None
+        How to run it again, for the page.
     progress : callable
         ``progress(what, done, total)``.
     say : callable
@@ -103,7 +73,8 @@ def run(
     common = _common_request(data, plan)
     _refuse_ranks(data, plan)
     with only_one(out):
-        clear = partial(remove_others, out, mark_of_run(common), say)
+        mark = mark_of_run(common)
+        clear = partial(remove_others, out, mark, say)
         n_made = 0
         for seed in plan.seeds:
             folders = {rank: out / f"seed-{seed}" / f"rank-{rank}" for rank in plan.ranks}
@@ -113,21 +84,20 @@ def run(
                 folders = {
                     rank: folder
                     for rank, folder in folders.items()
-                    if not _is_finished(folder, {**common, "seed": seed, "rank": rank}, say)
+                    if not _is_finished(folder, {**common, "seed": seed, "rank": rank}, data, plan, progress, say)
                 }
             if folders:
                 _run_seed(data, plan, seed, folders, clear, progress, say)
             n_made += len(folders)
         if not n_made:
             say(f"all that was asked for is finished in {out}: nothing was trained or factored again")
-        guess = commonest(data.test)
-        return write_run_page(list(_finished(out, common)), data, common, guess, enough(guess), out, notice=say)
+        return put_results(out, list(_finished(out, common, plan, say)), _telling(data, common, command), mark, say)
 
 
 def _common_request(data: ImageData, plan: RunPlan) -> dict[str, Any]:
     """What all results of one page have in common, as JSON gives it back."""
     epochs = plan.training(len(data.train), 0).epochs
-    settings = {name: value for name, value in asdict(plan).items() if name not in ("ranks", "seeds")}
+    settings = {name: value for name, value in asdict(plan).items() if name not in ("ranks", "seeds", *SAYING)}
     return {"format": FORMAT, "dataset": data.name, "data": data.fingerprint(), **settings, "epochs": epochs}
 
 
@@ -138,12 +108,27 @@ def _refuse_ranks(data: ImageData, plan: RunPlan) -> None:
     refuse(plan.estimator(max(plan.ranks), 0), len(data.test), shapes)
 
 
-def _is_finished(folder: Path, request: dict[str, Any], say: Callable[[str], None]) -> bool:
+def _is_finished(
+    folder: Path,
+    request: dict[str, Any],
+    data: ImageData,
+    plan: RunPlan,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> bool:
+    """Whether a result is there that was asked the same; what more is asked of it is said, without another fit."""
     try:
-        return read_finished(folder, request) is not None
+        result = read_finished(folder, request)
+        said = None if result is None else read_said(folder)
     except ValueError as error:
         say(f"{folder} is damaged, and made anew: {error}")
         return False
+    if result is None:
+        return False
+    if not says_all(said, plan):
+        what = f"seed {request['seed']}, rank {request['rank']}"
+        add(folder, _said(result, data, with_what_was_said(plan, said), None, {}, partial(_naming, progress, what)))
+    return True
 
 
 def _run_seed(
@@ -156,7 +141,7 @@ def _run_seed(
     say: Callable[[str], None],
 ) -> None:
     """Train one network, and probe it at each rank; ``clear`` is called before a result is replaced."""
-    recorded = _train_and_record(data, plan, seed, progress)
+    recorded, seconds = _train_and_record(data, plan, seed, progress)
     accuracy = _accuracy(recorded)
     say(f"seed {seed}: accuracy {accuracy:.1%} on {len(data.test)} test images")
     guess = commonest(data.test)
@@ -168,19 +153,56 @@ def _run_seed(
         )
     for rank, folder in folders.items():
         what = f"seed {seed}, rank {rank}"
+        began = time.perf_counter()
         with naming(what):
             result = factor(
                 recorded,
                 plan.estimator(rank, seed),
                 progress=lambda step, done, total, what=what: progress(f"{what}: {step}", done, total),  # type: ignore[misc]
             )
+        took = {**seconds, "factorization": time.perf_counter() - began}
         clear()
         result.save(folder)
-        finish(folder, {**_common_request(data, plan), "seed": seed, "rank": rank}, draw_result(result, data))
+        said = _said(result, data, plan, recorded, took, partial(_naming, progress, what))
+        finish(folder, {**_common_request(data, plan), "seed": seed, "rank": rank}, said)
         say(f"{what}: RMSE {result.model.rmse_:.4f}, in {folder}")
 
 
-def _train_and_record(data: ImageData, plan: RunPlan, seed: int, progress: Progress) -> Recorded:
+def _naming(progress: Progress, what: str, step: str, done: int, total: int) -> None:
+    progress(f"{what}: {step}", done, total)
+
+
+def _said(
+    result: ProbeResult,
+    data: ImageData,
+    plan: RunPlan,
+    recorded: Recorded | None,
+    seconds: dict[str, float],
+    progress: Progress,
+) -> dict[str, bytes]:
+    """Pictures, tables, and what the page says of a result."""
+    asked = ask(
+        result,
+        data.test,
+        labels=result.labels,
+        class_names=data.class_names,
+        seed=result.provenance["seed"],
+        recorded=recorded,
+        unseen=True,  # test images
+        watch=progress,
+    )
+    found = None
+    if plan.ablate is not None:
+        found = ablation_of(asked, data.test, plan.ablate, progress, "taking factors out")
+    how = {name: getattr(plan, name) for name in SAYING}
+    return files_of(asked, ablation=found, full=plan.full, images=plan.images, seconds=seconds, with_=how)
+
+
+def _train_and_record(
+    data: ImageData, plan: RunPlan, seed: int, progress: Progress
+) -> tuple[Recorded, dict[str, float]]:
+    """A trained network over the test images, and how long what took, in seconds."""
+    began = time.perf_counter()
     network = build_network(data.in_channels, data.image_size, data.n_classes, seed)
     train(
         network,
@@ -188,10 +210,12 @@ def _train_and_record(data: ImageData, plan: RunPlan, seed: int, progress: Progr
         plan.training(len(data.train), seed),
         progress=lambda step, n_steps, loss: progress(f"seed {seed}: training", step, n_steps),
     )
-    return record(
+    trained = time.perf_counter()
+    recorded = record(
         prepare(network, data.test, layers=network.paper_layers, pool="whole"),
         progress=lambda done, total: progress(f"seed {seed}: recording", done, total),
     )
+    return recorded, {"training": trained - began, "recording": time.perf_counter() - trained}
 
 
 def _accuracy(recorded: Recorded) -> float:
@@ -208,15 +232,39 @@ def _names_its_network(request: dict[str, Any]) -> bool:
     return is_whole(request.get("seed"), 0) and is_whole(request.get("rank"), 1)
 
 
-def _finished(out: Path, common: dict[str, Any]) -> Iterator[Probed]:
+def mark_of_run(request: dict[str, Any]) -> Mark:
+    """What the page of a request's results is known by."""
+    return Mark.of("run", request["data"], {name: request[name] for name in sorted({*request} - {"data", "dataset"})})
+
+
+def _telling(data: ImageData, request: dict[str, Any], command: str | None) -> Telling:
+    """What the page says besides its results."""
+    epochs = f"{request['epochs']} epoch{'s' if request['epochs'] != 1 else ''}"
+    lead = [
+        f"Data {request['dataset']}: {len(data.train):,} images to train on, {len(data.test):,} to test and probe "
+        f"with, {data.n_classes} classes. The paper's network, {epochs}.",
+        "The test images, as pixels, and what they cause in the layers were factored together, without their labels. "
+        "Labels, where they are named, were looked at afterwards.",
+    ]
+    limits = [
+        "How well the network was trained: RMSE grows with the scale of the activations, and falls with every pattern "
+        "more. cnn-probe study says what holds of it over several networks."
+    ]
+    return Telling("Inside the network, pattern by pattern", lead, [], command=command, limits=limits)
+
+
+def _finished(out: Path, common: dict[str, Any], plan: RunPlan, say: Callable[[str], None]) -> Iterator[Shown]:
     """All that was made in a folder with these data and settings, whichever run it was of."""
+    found = []
     for folder in out.glob("seed-*/rank-*"):
         try:
             request = request_of(folder)
             if request is None or {**request, **common} != request or not _names_its_network(request):
                 continue
-            result = read_finished(folder, request)
+            said = None if read_finished(folder, request) is None else read_said(folder)
         except ValueError:
             continue  # of another run: it is made anew when it is asked for
-        if isinstance(result, ProbeResult):
-            yield Probed.of(result, request["seed"], request["rank"], folder.relative_to(out))
+        if said is not None and may_stand(said, plan, folder, say):
+            found.append((request["seed"], request["rank"], folder, said["part"]))
+    for seed, rank, folder, part in sorted(found, key=lambda one: one[:2]):
+        yield Shown(f"seed-{seed}-rank-{rank}", f"seed {seed}, rank {rank}", part, beside(folder, out))

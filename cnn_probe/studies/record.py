@@ -130,6 +130,24 @@ class NetworkRecord:
         return self.treatment == asdict(AS_TRAINED)
 
     @property
+    def untrained(self) -> bool:
+        """Whether it is as it was made."""
+        return bool(self.training["plan"].get("max_steps") == 0 and self.as_trained)
+
+    @property
+    def class_order(self) -> tuple[int, ...]:
+        """The classes in the order in which it was trained on them; none if it was shuffled, or never trained."""
+        plan = self.training["plan"]
+        if plan["order"] == "shuffled" or plan.get("max_steps") == 0:
+            return ()
+        trained_on = self.class_accuracy if plan["classes"] is None else plan["classes"]
+        return (*plan["order"], *sorted(set(trained_on) - set(plan["order"])))
+
+    def recognizes(self, label: int) -> bool:
+        """Whether it classifies more than half of the class's test images rightly."""
+        return self.class_accuracy.get(label, 0.0) > 0.5
+
+    @property
     def learned_little(self) -> bool:
         """Whether it knows hardly more than guesses do of the classes that it was trained on.
 
@@ -156,7 +174,11 @@ class NetworkRecord:
         KeyError
             If an entry is missing.
         """
-        wanted = [field.name for field in fields(cls) if field.default is MISSING or field.name in written]
+        wanted = [
+            field.name
+            for field in fields(cls)
+            if (field.default is MISSING and field.default_factory is MISSING) or field.name in written
+        ]
         held = {name: written[name] for name in wanted}
         for name in ("class_accuracy", "svd_floor", "fits", "balanced"):
             held[name] = {int(key): value for key, value in held[name].items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -67,10 +67,10 @@ def run_studies(
         ``progress(what, done, total)``.
     notice : callable, default=None
         ``notice(text)`` hears which records are damaged, and why; None warns.
-    tell_more : callable, default=None
-        ``tell_more(probed)`` makes bytes of what is `Probed`, for each network of the first seed; they are kept as
-        ``out/networks/<key>.page``, and `read_page` returns them. With ``resume`` those that are there are taken; what
-        is missing or damaged is made anew, for which no network is trained again.
+    tell_more : TellMore, default=None
+        ``tell_more(probed)`` makes bytes of what is `Probed`, for each network of the first seed and of a study that
+        is ``told``; they are kept as ``out/networks/<key>.page``, and `read_page` returns them. With ``resume`` those
+        that are there are taken; what is missing or damaged is made anew, for which no network is trained again.
 
     Returns
     -------
@@ -93,7 +93,9 @@ def run_studies(
     shelf = Shelf(out / "networks", data.fingerprint(), data, settings)
     shelf.folder.mkdir(parents=True, exist_ok=True)
     with only_one(shelf.folder):
-        records = _records(shelf, cases, resume, progress or _ignore, tell, tell_more)
+        telling = {case for study in studies if study.told for some in wanted[study.name].values() for case in some}
+        telling = {case for case in telling if tell_more is not None and case.plan.seed == settings.seeds[0]}
+        records = _records(shelf, cases, resume, progress or _ignore, tell, telling, tell_more)
         others = [study for study in keep if study.name not in wanted]
         kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
@@ -109,6 +111,7 @@ def run_studies(
             dataset=data.name,
             classes=list(data.class_names),
             settings=asdict(settings),
+            test_images=len(data.test),
         ),
         **findings(found, [name for name, study in in_order.items() if study.control], settings),
         "studies": {name: _results(study, found[name], data, given, settings) for name, study in in_order.items()},
@@ -170,6 +173,7 @@ def _records(
     resume: bool,
     progress: Progress,
     tell: Notice,
+    telling: Collection[Case],
     tell_more: TellMore | None,
 ) -> dict[Case, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
@@ -183,7 +187,7 @@ def _records(
             measured = measure_network(shelf.data, case, shelf.settings, staged, trained)
             write_record(shelf.path(case), measured.record, measured.arrays)
             found = shelf.read(case)
-        if tell_more is not None and case.plan.seed == shelf.settings.seeds[0] and not has_page(shelf, case, found):
+        if tell_more is not None and case in telling and not has_page(shelf, case, found, tell_more):
             add_page(shelf, case, found, measured, tell_more)
             found = shelf.read(case)
         records[case] = found

@@ -54,8 +54,8 @@ class Condition:
     plan : TrainingPlan
         How it is trained; the seed is set for each repetition.
     level : int
-        How well it trains by the paper's account; each level is compared with the next, 0 is the worst. Conditions that
-        are not to be compared have levels that are no neighbours.
+        How well it trains by the paper's account, 0 is the worst. Conditions are compared if the levels between theirs
+        are all there: a level that is left out begins a row of its own.
     paper_accuracy : float or None
         The accuracy on the test images that the paper reports, in percent.
     treatment : Treatment
@@ -93,6 +93,8 @@ class Study:
         Whether the paper lacks it.
     most_seeds : int or None
         How many of the seeds it is run with, the first, where it is expensive; None for all.
+    told : bool
+        Whether more is told of its networks (`run_studies`, ``tell_more``), so that their patterns can be shown.
     quick : bool
         Whether ``study all --quick`` runs it.
     """
@@ -106,6 +108,7 @@ class Study:
     general_claims: tuple[Claim, ...] = QUALITY_CLAIMS
     control: bool = False
     most_seeds: int | None = None
+    told: bool = True
     quick: bool = True
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from cnn_probe.data.images import ImageData
-from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.probing.probe import result_of
 from cnn_probe.probing.recording import Recorded
 from cnn_probe.probing.result import ProbeResult
@@ -36,17 +35,24 @@ class Probed:
         What was factored.
     data : ImageData
         With the test images that were shown.
-    plan : TrainingPlan
-        How the network was trained.
+    case : Case
+        How the network was trained, and treated.
     """
 
     result: ProbeResult
     recorded: Recorded
     data: ImageData
-    plan: TrainingPlan
+    case: Case
 
 
-TellMore = Callable[[Probed], bytes]
+class TellMore(Protocol):
+    """Tells more of networks."""
+
+    def __call__(self, probed: Probed) -> bytes:
+        """Say it of one."""
+
+    def holds(self, page: bytes) -> bool:
+        """Whether this, which was said before, is what would be said now."""
 
 
 def add_page(shelf: Shelf, case: Case, record: NetworkRecord, measured: Measured | None, tell_more: TellMore) -> None:
@@ -56,17 +62,16 @@ def add_page(shelf: Shelf, case: Case, record: NetworkRecord, measured: Measured
     else:
         recorded, fit = measured.recorded, measured.fit
     result = result_of(recorded, fit.model, fit.F, case.plan.seed)
-    page = tell_more(Probed(result, recorded, images_of(shelf.data, case), case.plan))
+    page = tell_more(Probed(result, recorded, images_of(shelf.data, case), case))
     write_page(shelf.path(case), record, page)
 
 
-def has_page(shelf: Shelf, case: Case, record: NetworkRecord) -> bool:
-    """Whether there is what else is told of a network, whole, and its own."""
+def has_page(shelf: Shelf, case: Case, record: NetworkRecord, tell_more: TellMore) -> bool:
+    """Whether there is what else is told of a network, whole, its own, and as it would be told now."""
     try:
-        read_page(shelf.path(case), record)
+        return tell_more.holds(read_page(shelf.path(case), record))
     except (FileNotFoundError, DamagedRecordError):
         return False
-    return True
 
 
 def _again(shelf: Shelf, case: Case, record: NetworkRecord) -> tuple[Recorded, RankFit]:

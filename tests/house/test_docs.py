@@ -1,6 +1,7 @@
 """What the pages in docs/ and the README show runs, and the examples run as they are."""
 
 import doctest
+import json
 import re
 import sys
 from pathlib import Path
@@ -49,3 +50,15 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_examples_run_and_draw(example, tmp_path):
     run_and_draw(example, tmp_path)
+
+
+def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import reproduction
+
+    results, starts = (json.loads((reproduction.FOLDER / name).read_text()) for name in reproduction.KEPT)
+    text = (reproduction.FOLDER / "README.md").read_text()
+    assert reproduction.page(results, starts) == text, "python docs/reproduction.py renews it"
+    assert text.count("\n## ") == 3 + len(results["studies"])
+    assert results["finding"] in text
+    assert (reproduction.FOLDER / "results.json").stat().st_size < 2e6

@@ -81,9 +81,10 @@ def recordings(monkeypatch):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pictures that are there at once."""
-    from cnn_probe.runs import probe_run
+    from cnn_probe.runs import saying
 
-    monkeypatch.setattr(probe_run, "pictures_of", lambda asked, **how: {"inputs.png": b"of these inputs"})
+    monkeypatch.setattr(saying, "draw", lambda asked, **how: {})
+    monkeypatch.setattr(saying, "pictures_of", lambda figures: {"inputs.png": b"of these inputs"})
 
 
 @pytest.fixture

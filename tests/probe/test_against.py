@@ -6,13 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pages import SVG, addresses_in, document_in, labels_in, timeless, words_of
 
 from cnn_probe import ProbeResult, cli, compare
+from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.measures.comparing.stability import refits
 from cnn_probe.networks.zoo import load_model
 from cnn_probe.probing.recording import record
 from cnn_probe.runs import against_run, probe_run
 from cnn_probe.runs.against_run import load_against
+from cnn_probe.runs.probe_plan import ProbePlan
+from cnn_probe.runs.saying import SAID
 
 PRETRAINED = """
 import torch
@@ -61,16 +65,15 @@ def test_the_untrained_network_stands_beside_the_trained_one(here, command, weig
     assert cli.main(asked) == 0
     said = capsys.readouterr().out
     assert "16 pictures, 2 layers, against random: their activations take" in said
-    page = (here / "out" / "index.html").read_text()
-    assert "Held against the same network, untrained." in page
-    assert page.count("Beside the same network, untrained") == 2
+    page = here / "out" / "index.html"
+    words, found = words_of(page), {one["label"]: one for one in document_in(page)["results"]}
+    assert "Held against the same network, untrained." in words
+    assert words.count("patterns beside the same network, untrained;") == 2
+    both = [f"rank {rank}{which}" for rank in (2, 3) for which in ("", ": the same network, untrained")]
+    assert labels_in(page) == both, "the second network stands beside the first"
     for rank in (2, 3):
         folder = here / "out" / f"rank-{rank}"
         for name in ("latent-images.png", "walk.png", "inputs.png"):
-            first, second = (page.index(f'src="rank-{rank}/{where}{name}"') for where in ("", "against/"))
-            assert (
-                first < second < page.index("<figcaption><strong>Second network: the same network, untrained.", first)
-            )
             assert (folder / "against" / name).stat().st_size > 3000
         a, b = ProbeResult.load(folder), ProbeResult.load(folder / "against")
         assert b.F.shape == (16, rank)
@@ -88,7 +91,16 @@ def test_the_untrained_network_stands_beside_the_trained_one(here, command, weig
         assert blocks == {"1", "1 (negative)", "3", "3 (negative)"}
         assert [row["block"] for row in rows_of(folder / "comparison-errors.csv")] == list(a.shapes)
         assert (folder / "against" / "residuals.csv").exists()
-    assert "http" not in page
+        own, second = (found[f"rank {rank}{which}"] for which in ("", ": the same network, untrained"))
+        for part, result in ((own, a), (second, b)):
+            np.testing.assert_array_equal(part["inputs"]["F"], result.F.astype(np.float32))
+            assert part["rmse"] == pytest.approx(result.model.rmse_)
+        beside = own["comparison"]
+        assert beside["with"] == "the same network, untrained"
+        assert [f"{one}" for one in beside["factors"]["verdict"]] == [row["verdict"] for row in compared]
+        assert beside["latent"].shape[0] == rank, "its latent images stand beside those of the first"
+        assert second["comparison"] is None
+    assert addresses_in(page) == {SVG}
 
 
 def test_the_comparison_is_that_of_compare_with_three_starts_of_each(
@@ -108,20 +120,18 @@ def test_the_comparison_is_that_of_compare_with_three_starts_of_each(
     assert not more
     assert [len(how[name]) for name in ("starts_a", "starts_b")] == [3, 3]
     assert (how["X_a"].names, how["X_b"].names) == (a.model.layout_.names, b.model.layout_.names)
-    X = record(a.prepare(probe_run.PictureFolder(photos, 16))).X
+    X = record(a.prepare(PictureFolder(photos, 16))).X
     for mine, other in zip(how["starts_a"], refits(X, a.model, 3, random_state=1), strict=True):
         np.testing.assert_array_equal(mine, other)
     assert not np.array_equal(how["starts_a"][0], how["starts_b"][0])
-    page = (here / "out" / "index.html").read_text()
-    assert "Held against own_networks:flat, untrained." in page
-    assert "Units that are not compared (a is this network, b the second): " in page
-    assert "1: only a has it" in page
+    page = here / "out" / "index.html"
+    assert "Held against own_networks:flat, untrained." in words_of(page)
+    found = document_in(page)["results"][0]["comparison"]
+    assert found["skipped"]["1"].startswith("only a has it")
+    assert (found["n_own"], found["n_across"]) == (3, 4), "the fit of the other network and its three starts"
 
 
 def test_networks_that_are_fed_differently_are_compared_on_the_same_pictures(here, photos, undrawn):
-    from cnn_probe.data.picture_folder import PictureFolder
-    from cnn_probe.runs.probe_plan import ProbePlan
-
     first = replace(load_model("own_networks:deep"), preprocess=torch.sqrt)
     against = load_against("own_networks:deep=random", first, "another")
     plan = ProbePlan("own_networks:deep", PictureFolder(photos, 16), (2,), negative="clip", inputs=8)
@@ -136,29 +146,29 @@ def test_what_is_finished_of_both_is_kept(here, command, undrawn, fitted, record
     monkeypatch.setattr(against_run, "refits", lambda *given, **how: compared.append(1) or real(*given, **how))
     asked = command("--ranks", "2", "--resume")
     assert cli.main(asked) == 0
-    alone = (here / "out" / "index.html").read_text()
+    alone = timeless(here / "out" / "index.html")
     both = [*asked, "--against", "random"]
     assert cli.main(both) == 0
     assert fitted == [2, 2], "the first is kept, the second is fitted"
     assert len(compared) == 2
-    page = (here / "out" / "index.html").read_text()
+    page = timeless(here / "out" / "index.html")
     recordings.clear()
     capsys.readouterr()
     assert cli.main(both) == 0
     assert "nothing was recorded or factored again" in capsys.readouterr().out
-    assert (here / "out" / "index.html").read_text() == page
+    assert timeless(here / "out" / "index.html") == page
     assert cli.main(asked) == 0
-    assert (here / "out" / "index.html").read_text() == alone
+    assert timeless(here / "out" / "index.html") == alone
     assert (fitted, recordings, len(compared)) == ([2, 2], [], 2)
     assert cli.main([*asked, "--against", weights]) == 0
     assert fitted == [2, 2, 2], "another second network"
     assert len(compared) == 4
-    page = (here / "out" / "index.html").read_text()
-    assert f"Beside the same network with the weights of {weights}" in page
-    (here / "out" / "rank-2" / "against" / "page.json").unlink()
+    page = timeless(here / "out" / "index.html")
+    assert f"patterns beside the same network with the weights of {weights};" in words_of(here / "out" / "index.html")
+    (here / "out" / "rank-2" / "against" / SAID).unlink()
     assert cli.main([*asked, "--against", weights]) == 0
     assert "out/rank-2/against is damaged, and made anew" in capsys.readouterr().out
-    assert (here / "out" / "index.html").read_text() == page
+    assert timeless(here / "out" / "index.html") == page
     assert len(compared) == 4, "to the same bits, so the comparison stands"
     assert cli.main([one for one in asked if one != "--resume"]) == 0
     assert not (here / "out" / "rank-2" / "comparison.csv").exists(), "it was of another fit"

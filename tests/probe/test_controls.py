@@ -57,7 +57,7 @@ def test_of_all_classes_there_are_as_many_examples_as_of_some():
 def test_networks_that_controls_share_with_the_papers_studies_are_the_same():
     paper = {plan for name in ("fraction", "classes", "order") for plan in plans(name).values()}
     shared = {
-        "untrained": {"all"},
+        "untrained": {"nothing", "all"},
         "memorised": {"all"},
         "examples": {"{0}", "{0–4}"},
         "epochs": {"1 epoch"},

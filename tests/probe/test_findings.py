@@ -17,14 +17,15 @@ SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1))
 
 def network(accuracy, rmse, seed=0, balanced=0.2, **more):
     """A network with an error of its own, and a key."""
-    plan = {name: value for name, value in more.items() if name in ("max_steps", "shuffle_labels", "fraction")}
+    plan = {name: value for name, value in more.items() if name in ("max_steps", "shuffle_labels", "n_images")}
     other = {name: value for name, value in more.items() if name not in plan}
     made = network_record(accuracy=accuracy, training=trained(seed=seed, **plan), **other)
+    errors = {"pixels": 0.2, "relu1": accuracy, "relu2": balanced}  # the first layer's goes with accuracy
     return replace(
         made,
         key=repr((accuracy, rmse, seed, balanced, sorted(map(repr, more.items())))),
         fits={rank: replace(fit, rmse=rmse) for rank, fit in made.fits.items()},
-        balanced={rank: replace(fit, relative_error=balanced) for rank, fit in made.balanced.items()},
+        balanced={rank: replace(fit, block_relative_error=errors) for rank, fit in made.balanced.items()},
     )
 
 
@@ -90,7 +91,7 @@ def test_what_moves_with_scale_is_told_from_what_does_not():
     assert (row["moves"], row["most"], row["scale_free"]) == ({"0.5": None}, None, False)
 
 
-def all_controls(*, untrained=0.1, scale=0.4, random=0.2, free=(0.1, 0.4)):
+def all_controls(*, untrained=0.1, scale=0.4, random=0.2, true=0.6, free=(0.1, 0.4)):
     """Networks of two seeds, of which RMSE is a sign unless one of the numbers is another."""
     whole = [network(0.9, 0.4, seed, free[1], train_accuracy=0.9) for seed in (0, 1)]
     return {
@@ -100,6 +101,7 @@ def all_controls(*, untrained=0.1, scale=0.4, random=0.2, free=(0.1, 0.4)):
         },
         "memorised": {
             "random": [network(0.11, random, seed, 0.2, shuffle_labels=True, train_accuracy=0.97) for seed in (0, 1)],
+            "true": [network(0.8, true, seed, 0.3, n_images=9) for seed in (0, 1)],
             "all": whole,
         },
         "scaling": {"all": whole, "half": [scaled(0.5, scale, seed) for seed in (0, 1)]},
@@ -109,23 +111,34 @@ def all_controls(*, untrained=0.1, scale=0.4, random=0.2, free=(0.1, 0.4)):
 @pytest.mark.parametrize(
     ("change", "against", "said"),
     [
-        ({}, [], "RMSE is borne out as a sign of training quality by all controls: it moves by +0% (layer × 0.5)"),
+        ({}, [], "RMSE (rank 2) is borne out as a sign of training quality: it moves by +0.0% (layer × 0.5)"),
         ({"untrained": 0.5}, ["untrained"], "the one that is better on the test images has the higher RMSE in 0 of 2"),
-        ({"scale": 0.3}, ["scaling"], "it moves by -25% (layer × 0.5) while the network computes the same"),
+        ({"scale": 0.3}, ["scaling"], "it moves by -25.0% (layer × 0.5) while the network computes the same"),
         (
             {"random": 0.5},
             ["memorised"],
-            "networks that learned random labels by heart, 97% of them, and are right on 11% of the test images, have "
-            "an RMSE of 0.50, and those trained on all images, right on 90%, one of 0.40",
+            "networks that learned random labels by heart, 97% of them, have an RMSE of 0.50 (right on 11% of the test "
+            "images), those of the same images with true labels 0.60 (right on 80% of the test images), and those of "
+            "all images 0.40 (right on 90% of the test images)",
         ),
-        ({"free": (0.4, 0.1)}, ["all networks"], "without scale, each block counting the same, -1.00"),
+        (
+            {"free": (0.35, 0.4)},
+            ["all networks"],
+            "each block counting the same, 1.00 (relu1) and 0.40 (relu2)",
+        ),
+        ({"true": 0.1}, ["memorised"], "those of the same images with true labels 0.10"),
+        (
+            {"free": (0.4, 0.1)},
+            ["all networks"],
+            "each block counting the same, 1.00 (relu1) and -0.80 (relu2)",
+        ),
     ],
 )
 def test_the_finding_is_made_of_the_numbers(change, against, said):
     found = findings(all_controls(**change), ["untrained", "memorised", "scaling"], SETTINGS)
     assert [one["control"] for one in found["evidence"] if not one["speaks_for"]] == against
     assert said in found["finding"]
-    assert found["finding"].startswith("RMSE is no sign of training quality by itself: ") == bool(against)
+    assert found["finding"].startswith("RMSE (rank 2) is no sign of training quality by itself: ") == bool(against)
     assert all(one["text"] in found["finding"] for one in found["evidence"])
 
 

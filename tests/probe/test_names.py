@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from pages import document_in, texts_in, words_of
 from PIL import Image
 from studied import network_record
+from torch import nn
 
-from cnn_probe import cli
-from cnn_probe.data.images import ImageData, ImageSet
-from cnn_probe.report import figures, run_figures, write_page
+from cnn_probe import ImageSet, ask, cli, probe
+from cnn_probe.report import figures, publish
 from cnn_probe.report.lettering import letter_all
-from cnn_probe.report.run_page import Probed, write_run_page
+from cnn_probe.report.pages import save_page
 from cnn_probe.system.names import file_name, shown, shown_all
 
 HOSTILE = [
@@ -65,22 +67,26 @@ def draw(figure) -> bytes:
 
 def record(rng):
     accuracies = dict.fromkeys(range(len(HOSTILE)), 0.9) | {0: 0.1}
-    return network_record(class_accuracy=accuracies, singular_values={"relu1": sorted(rng.random(5), reverse=True)})
+    values = {layer: sorted(rng.random(5), reverse=True) for layer in ("relu1", "relu2")}
+    return network_record(class_accuracy=accuracies, singular_values=values)
 
 
 def test_every_figure_can_be_drawn_with_any_names():
     rng = np.random.default_rng(0)
     records = {name: [record(rng), record(rng)] for name in HOSTILE[:20]}
     n = len(HOSTILE)
+    in_order = replace(record(rng), training={"plan": {"classes": None, "order": list(range(n))}})
     two = [rng.random((n, n)), rng.random((n, n))]
     drawn = [
         figures.error_curves(records, [2, 3]),
         figures.spectrum(records, "relu1"),
         figures.latent_images(rng.random((7, 1, 8, 8)), rng.random((7, n)), HOSTILE),
-        figures.firing_map(dict(zip(HOSTILE[:2], two, strict=True)), HOSTILE),
+        figures.firing_maps(dict(zip(HOSTILE[:2], two, strict=True)), HOSTILE),
         figures.class_overlap(dict(zip(HOSTILE[10:12], two, strict=True)), HOSTILE),
-        *(run_figures.feature_maps(name, rng.random((2, 3, 4, 4))) for name in HOSTILE[1:12:3]),
-        figures.neuron_heatmaps({name: {"$layer": two[0], "a_{": two[1]} for name in HOSTILE[2:6]}),
+        *(figures.feature_maps(name, rng.random((2, 3, 4, 4))) for name in HOSTILE[1:12:3]),
+        figures.firing_groups(dict(zip(HOSTILE[:2], two, strict=True)), HOSTILE),
+        figures.neuron_maps(dict.fromkeys(HOSTILE[2:6], two[0]), "$layer"),
+        figures.recognized_classes({name: [in_order] for name in HOSTILE}, HOSTILE),
     ]
     for figure in drawn:
         assert len(draw(figure)) > 2000
@@ -111,37 +117,44 @@ def test_letters_that_the_font_lacks_come_from_another_or_are_written_out():
     assert letter_all(["plain"])[1]["fontfamily"] == mpl.rcParams["font.family"]
 
 
-def test_the_page_takes_any_names(tmp_path):
+def test_the_page_of_studies_takes_any_names(tmp_path):
     rng = np.random.default_rng(0)
     records = {name: [record(rng).to_json()] for name in HOSTILE}
     verdict = {"claim": HOSTILE[7], "counted": HOSTILE[10], "holds": 1, "comparisons": 2, "verdict": "not"}
-    study = {"title": HOSTILE[7], "verdicts": [verdict], "records": records, "paper_accuracy": {}}
+    verdict |= {"test": HOSTILE[7], "chance": 0.5, "least_chance": 0.5, "networks": 2, "little": 0}
+    study = {"title": HOSTILE[7], "verdicts": [verdict], "records": records, "paper_accuracy": {}, "figures": []}
     results = {
         "provenance": {
-            "dataset": "caf\udce9 <b>", "data": "0", "classes": HOSTILE, "versions": {"a": "<i>"},
+            "dataset": "caf\udce9 <b>", "data": "0", "classes": HOSTILE, "versions": {"a": "<i>"}, "test_images": 2,
             "settings": {"ranks": [2, 3], "seeds": [0], "epochs": 1, "solver": "hals"},
         },
-        "studies": {"s": study},
+        "finding": HOSTILE[7], "evidence": [], "quality": [], "scaling": [],
+        "studies": {HOSTILE[7]: study},
     }  # fmt: skip
-    page = write_page(results, {"s": [("figures/a.png", HOSTILE[7])]}, tmp_path).read_text(encoding="utf-8")
-    for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
-        assert wanted in page
-    for bad in ("<script>", "<i>", "\u202e", "\x07", "x" * 100):
-        assert bad not in page
+    page = publish(results, tmp_path)
+    text, found = page.read_text(encoding="utf-8"), document_in(page)
+    assert [one["label"] for one in found["studies"][0]["conditions"]] == shown_all(HOSTILE)
+    assert "caf\\xe9 <b>" in words_of(page)
+    for name in texts_in(found):
+        assert name.isprintable(), "all of it can be seen"
+    for bad in ("<script>alert", "<i>", "caf\\xe9 <b>", "\u202e", "\x07"):
+        assert bad not in text.partition("<body>")[2]
 
 
-def test_the_page_of_a_run_takes_any_names(tmp_path):
-    assert len(run_figures.captions(tuple(HOSTILE))) == 2 + len(HOSTILE), "a picture for every layer"
-    origin = {"parameters": {"n_iter": 1}, "network": HOSTILE[7], "versions": {}, "device": "cpu"}
-    probed = [Probed(0, 2, "a b", tuple(HOSTILE), 0.5, 0.1, dict.fromkeys(HOSTILE, 0.1), True, origin)]
-    images = ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
-    request = {"dataset": "caf\udce9 <b>", "epochs": 1, "data": "0", "solver": "hals", "init": "auto", "max_iter": 9}
-    data = ImageData("folder", images, images, tuple(HOSTILE))
-    page = write_run_page(probed, data, request, 0.5, 0.6, tmp_path).read_text(encoding="utf-8")
-    for wanted in ("US$", r"\frac", "caf\\xe9 &lt;b&gt;", "two\\nlines", "{{ 7 }}"):
-        assert wanted in page
-    for bad in ("<script>", "\u202e", "\x07"):
-        assert bad not in page
+def test_the_page_of_a_result_takes_any_names(tmp_path):
+    n = len(HOSTILE)
+    images = ImageSet(torch.rand(2 * n, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(2 * n) % n)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, n))
+    asked = ask(probe(network, images, n_components=3), images, labels=images.labels.numpy(), class_names=HOSTILE)
+    page = save_page(asked, tmp_path / "page.html", title="caf\udce9 <b>")
+    text, found = page.read_text(encoding="utf-8"), document_in(page)
+    assert found["results"][0]["classes"]["names"] == [name and shown(name, 300) for name in HOSTILE]
+    assert "caf\\xe9 <b>" in words_of(page)
+    for name in texts_in(found):
+        assert name.isprintable(), "all of it can be seen"
+        assert len(name) <= 300 or name.startswith("data:image/")
+    for bad in ("caf\\xe9 <b>", "<script>alert", "\u202e", "\x07", "x" * 301):
+        assert bad not in text.partition("<body>")[2]
 
 
 def test_a_study_of_class_folders_with_any_names_ends_in_a_page(tmp_path):
@@ -155,5 +168,7 @@ def test_a_study_of_class_folders_with_any_names_ends_in_a_page(tmp_path):
     arguments = ["study", "order", "--data", "folder", "--data-root", str(tmp_path / "data")]
     arguments += ["--ranks", "2", "--seeds", "0", "--max-iter", "2", "--out", str(tmp_path / "out")]
     assert cli.main(arguments) == 0
-    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert page.count("<figure>") == len(list((tmp_path / "out" / "figures").iterdir())) == 6
+    found = document_in(tmp_path / "out" / "index.html")
+    assert all(study["conditions"] for study in found["studies"])
+    drawn = {f"figures/{path.name}" for path in (tmp_path / "out" / "figures").iterdir()}
+    assert drawn == {file for file in found["about"]["files"] if file.startswith("figures/")}

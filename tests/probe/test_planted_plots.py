@@ -14,7 +14,6 @@ from cnn_probe.report.plots.grid import Bars
 from cnn_probe.report.plots.labels import labels_figure
 from cnn_probe.report.plots.units import units_figure
 from cnn_probe.report.plots.walk import LayerWalk, Walk, walk_figure
-from cnn_probe.report.probe_page import CAPTIONS
 
 
 def test_units_are_told_apart():
@@ -98,8 +97,3 @@ def test_labels_that_agree_with_what_is_likeliest_are_not_doubted():
     figure = labels_figure(label_errors(labels, network=sure), lambda numbers: None)
     said = [ax.get_title() for ax in figure.axes if ax.axison]
     assert [title.split("\n")[0].split()[0] for title in said] == ["#3"]
-
-
-def test_captions_are_short_enough_to_stand_on_the_page_whole():
-    assert set(CAPTIONS) >= {f"{name}.png" for name in ("walk", "atlas", "decisions", "causes", "labels")}
-    assert max(map(len, CAPTIONS.values())) <= 400

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from pages import SVG, addresses_in, document_in, labels_in, words_of
 from PIL import Image
 
 from cnn_probe import ProbeResult, cli
@@ -31,12 +32,14 @@ def test_from_a_folder_to_a_page(here, photos, capsys):
         photos, "--ranks", "2,3", "--negative", "split", "--ablate", "10", "--inputs", "8", "--store", "kept"
     )
     assert cli.main(asked) == 0
-    page = (here / "out" / "index.html").read_text()
-    for rank in (2, 3):
+    page = here / "out" / "index.html"
+    found = document_in(page)
+    assert labels_in(page) == ["rank 2", "rank 3"]
+    for rank, part in zip((2, 3), found["results"], strict=True):
         folder = here / "out" / f"rank-{rank}"
         for name in ("inputs.png", "walk.png", "latent-images.png"):
             assert (folder / name).stat().st_size > 3000
-            assert f'src="rank-{rank}/{name}"' in page
+            assert f"rank-{rank}/{name}" in found["about"]["files"]
         result = ProbeResult.load(folder)
         assert result.F.shape == (18, rank)
         assert result.layers == ("1", "3")
@@ -45,9 +48,15 @@ def test_from_a_folder_to_a_page(here, photos, capsys):
         assert rows[0]["picture"] == "one/=picture0.png"
         assert [row["label"] for row in rows] == ["one"] * 9 + ["two"] * 9
         np.testing.assert_allclose([float(row["factor 1"]) for row in rows], result.F[:, 1], rtol=1e-4, atol=1e-6)
-    for said in ("What taking a factor out of 3 does", "3 (negative)", "Inside own_networks:deep", "2 classes"):
-        assert said in page
-    assert "http" not in page
+        assert part["ablation"]["layer"] == "3"
+        assert part["ablation"]["n_inputs"].sum() == 10
+        assert "3 (negative)" in [block["name"] for block in part["blocks"]]
+        assert part["inputs"]["names"] == [f"=picture{i}.png" for i in range(9)] * 2
+        np.testing.assert_array_equal(part["inputs"]["F"], result.F.astype(np.float32))
+    for said in ("Inside own_networks:deep", "2 classes", "What do the patterns cause?", "when taken out of 3;"):
+        assert said in words_of(page)
+    assert addresses_in(page) == {SVG}
+    assert str(photos.parent) not in page.read_text(), "a page has no folders of this machine"
     first = json.loads((here / "out" / "rank-2" / "result.json").read_text())
     capsys.readouterr()
     assert cli.main(asked) == 0, "a second time, from the store"
@@ -61,7 +70,9 @@ def test_networks_without_places_and_pictures_that_are_not_factored(here, photos
     drawn = {path.name for path in (here / "out" / "rank-2").glob("*.png")}
     answers = ("inputs", "walk", "atlas", "decisions", "units", "residuals")
     assert drawn == {f"{name}.png" for name in answers}, "no latent images"
-    assert "What each factor adds to the outputs" in (here / "out" / "index.html").read_text()
+    (part,) = document_in(here / "out" / "index.html")["results"]
+    assert part["factors"]["latent"] is None
+    assert part["added"]["values"].shape == (2, 3), "what each factor adds to the outputs"
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,17 @@ import re
 
 import numpy as np
 import pytest
+from pages import cards_in, comparable, document_in, labels_in, timeless
 
 from cnn_probe import ProbeResult, cli
 from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.networks.zoo import load_model
 from cnn_probe.probing import probe as probing
+from cnn_probe.report.document.packing import as_file
 from cnn_probe.runs.finished import REQUEST, add, finish, read_added, read_finished
 from cnn_probe.runs.probe_plan import ProbePlan
 from cnn_probe.runs.probe_run import run_probe
+from cnn_probe.runs.saying import SAID, read_said
 
 
 def plan_of(photos, **more):
@@ -52,8 +55,9 @@ def test_after_an_interrupt_the_first_rank_is_kept_and_all_is_as_it_comes_out_at
     assert fitted == [3], "the first rank is not fitted again"
     assert f"rank 2: finished before, in {here / 'out' / 'rank-2'}" in said
     assert (here / "out" / "rank-2" / "result.json").stat().st_mtime_ns == before
-    assert page.read_text() == (here / "at once" / "index.html").read_text()
-    assert page.read_text().count("What taking a factor out of") == 2
+    assert labels_in(page) == ["rank 2", "rank 3"]
+    assert timeless(page) == timeless(here / "at once" / "index.html")
+    assert [card["question"] for card in cards_in(page)].count("What do the patterns cause?") == 2
     for rank in (2, 3):
         mine, other = (ProbeResult.load(here / out / f"rank-{rank}") for out in ("out", "at once"))
         np.testing.assert_array_equal(mine.F, other.F)
@@ -64,6 +68,9 @@ def test_after_an_interrupt_the_first_rank_is_kept_and_all_is_as_it_comes_out_at
         for name in names:
             folders = (here / out / f"rank-{rank}" / name for out in ("out", "at once"))
             assert len({path.read_bytes() for path in folders}) == 1, name
+        said_of = [read_said(here / out / f"rank-{rank}") for out in ("out", "at once")]
+        assert comparable(said_of[0]) == comparable(said_of[1])
+        assert all(set(one["part"]["seconds"]) == {"recording", "factorization", "answers"} for one in said_of)
     recordings.clear()
     go("out", resume=True)
     assert recordings == []
@@ -77,7 +84,7 @@ def test_what_was_asked_otherwise_is_made_anew_and_other_ranks_stay_on_the_page(
     assert cli.main(asked) == 0
     assert cli.main(command("--ranks", "3", "--resume")) == 0
     assert fitted == [2, 3]
-    assert (here / "out" / "index.html").read_text().count("<h2>Rank") == 2, "as of a run, the page keeps other ranks"
+    assert labels_in(here / "out" / "index.html") == ["rank 2", "rank 3"], "as of a run, the page keeps other ranks"
     assert cli.main(asked) == 0
     assert fitted == [2, 3, 2], "without --resume all that is asked for is made anew"
     fitted.clear()
@@ -99,8 +106,7 @@ def test_what_was_asked_otherwise_is_made_anew_and_other_ranks_stay_on_the_page(
         assert fitted == [2], other
         fitted.clear()
         assert "out held the page of a probe of other" in capsys.readouterr().out, other
-        page = (here / "out" / "index.html").read_text()
-        assert page.count("<h2>Rank") == 1, "a page shows results of one kind"
+        assert labels_in(here / "out" / "index.html") == ["rank 2"], "a page shows results of one kind"
     assert len(recordings) == 3 + len(others)
 
 
@@ -112,23 +118,41 @@ def test_what_else_is_asked_of_a_finished_rank_is_made_of_the_same_fit(
     capsys.readouterr()
     assert cli.main([*asked, "--ablate", "8", "--full"]) == 0
     assert "not fitted again, in out/rank-2" in capsys.readouterr().out
-    page = (here / "out" / "index.html").read_text()
-    assert "What taking a factor out of" in page
-    assert "Which factors come out again" in page
+    page = here / "out" / "index.html"
+    questions = {card["question"] for card in cards_in(page)}
+    assert questions >= {"What do the patterns cause?", "Do the patterns come out again?"}
+    found = comparable(document_in(page)["results"])
     assert (here / "out" / "rank-2" / "use.csv").exists()
     assert len(recordings) == 2
     for less in ([], ["--ablate", "8"], ["--full"]):
         assert cli.main([*asked, *less]) == 0
-        assert (here / "out" / "index.html").read_text() == page, "what is finished is shown"
+        assert comparable(document_in(page)["results"]) == found, "what is finished is shown"
     assert fitted == [2]
     assert len(recordings) == 2
+
+
+def test_a_page_without_images_has_none_of_an_earlier_run_either(here, command, undrawn, fitted):
+    def pictured():
+        return {one["label"]: one["inputs"]["pictures"] is not None for one in document_in(page)["results"]}
+
+    page = here / "out" / "index.html"
+    assert cli.main(command("--ranks", "2")) == 0
+    assert pictured() == {"rank 2": True}
+    assert cli.main(command("--ranks", "3", "--no-images")) == 0
+    assert pictured() == {"rank 3": False}, "rank 2 would show inputs"
+    assert "data:image" not in page.read_text().partition('id="document"')[2].partition("</script>")[0]
+    assert cli.main(command("--ranks", "2", "--no-images", "--resume")) == 0
+    assert pictured() == {"rank 2": False, "rank 3": False}
+    assert cli.main(command("--ranks", "2", "--resume")) == 0
+    assert pictured() == {"rank 2": True, "rank 3": False}
+    assert fitted == [2, 3], "of the fits that are there"
 
 
 def test_what_is_damaged_is_named_and_made_anew(here, command, undrawn, fitted, capsys):
     asked = command("--ranks", "2", "--resume")
     assert cli.main(asked) == 0
     folder = here / "out" / "rank-2"
-    for pattern in ("model-*", "result.json", REQUEST, "inputs.png", "residuals.csv", "page.json"):
+    for pattern in ("model-*", "result.json", REQUEST, "inputs.png", "residuals.csv", SAID):
         (path,) = folder.glob(pattern)
         path.write_bytes(path.read_bytes()[:-3])
         fitted.clear()
@@ -148,11 +172,11 @@ def test_what_another_version_said_of_a_rank_is_said_again_of_the_same_fit(here,
     asked = command("--ranks", "2", "--resume")
     assert cli.main(asked) == 0
     folder = here / "out" / "rank-2"
-    add(folder, {"page.json": b'{"kind": "Gone", "of": {}}'})
-    page = (here / "out" / "index.html").read_text()
+    add(folder, {SAID: as_file({"format": 0, "part": {}})})
+    page = timeless(here / "out" / "index.html")
     assert cli.main(asked) == 0
     assert fitted == [2]
-    assert (here / "out" / "index.html").read_text() == page
+    assert timeless(here / "out" / "index.html") == page
 
 
 def test_pictures_that_change_while_they_are_read_are_refused(here, photos, monkeypatch):

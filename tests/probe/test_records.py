@@ -109,7 +109,7 @@ def test_what_is_damaged_is_made_anew_and_named_and_the_rest_is_taken(finished, 
     else:
         again = run_studies([ORDER], data, SETTINGS, out, resume=True, notice=heard.append)
         assert comparable(again) == comparable(finished[1])
-    assert len(measured) == 1, "one of the two networks"
+    assert len(measured) == 1, "one of the three networks"
     assert len(heard) == 1
     assert path.name in heard[0]
     assert "damaged" in heard[0]
@@ -174,7 +174,7 @@ def check():
 n = kills.each(lambda: write_record(path, new, other), check)
 print(n >= 8, found == {{old["accuracy"], 0.25, "damaged"}}, len(list((out / "networks").glob("*.json"))))
 """
-    assert kills.run(code).split() == ["True", "True", "2"]
+    assert kills.run(code).split() == ["True", "True", "3"]
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "null", '{"provenance": 3}'])
@@ -184,7 +184,7 @@ def test_a_damaged_page_of_results_is_replaced_and_named(finished, tmp_path, con
     (out / "index.html").write_text("an old page")
     page = publish(finished[1], out, notice=heard.append)
     assert "damaged" in heard[0]
-    assert "Inside the network" in page.read_text()
+    assert "What the paper claims, and what holds" in page.read_text()
     assert json.loads((out / "results.json").read_text())["studies"].keys() == {"order"}
 
 
@@ -203,7 +203,7 @@ def test_a_study_keeps_the_others_of_its_folder_and_its_page(finished, data, tmp
     out = copy_of(finished, tmp_path)
     studies = list(STUDIES.values())
     both = run_studies([FRACTION], data, SETTINGS, out, keep=studies)
-    assert list(both["studies"]) == ["fraction", "order"]
+    assert list(both["studies"]) == ["fraction", "order", "untrained"], "whose networks these have"
     page = publish(both, out).read_text()
     assert "figures/order-rmse.png" in page
     heard = []

@@ -7,11 +7,13 @@ import sys
 from dataclasses import replace
 
 import kills
+import numpy as np
 import pytest
+from pages import SVG, addresses_in, cards_in, document_in, labels_in, timeless, words_of
 
 from cnn_probe import ProbeResult, cli
 from cnn_probe.data import datasets
-from cnn_probe.runs import run
+from cnn_probe.runs import run, saying
 from cnn_probe.runs.finished import REQUEST, read_finished
 from cnn_probe.system.locks import only_one
 
@@ -30,7 +32,8 @@ def few(monkeypatch):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pictures that are there at once."""
-    monkeypatch.setattr(run, "draw_result", lambda result, data: {"examples.png": b"of this run"})
+    monkeypatch.setattr(saying, "draw", lambda asked, **how: {})
+    monkeypatch.setattr(saying, "pictures_of", lambda figures: {"inputs.png": b"of this run"})
 
 
 @pytest.fixture
@@ -51,18 +54,31 @@ def test_a_run_ends_in_a_page_with_its_pictures(few, tmp_path, capsys):
     assert f"page: {tmp_path / 'index.html'}" in said.out
     assert "seed 0: accuracy " in said.out
     assert "has learned little: its accuracy is" in said.err, "one epoch of 130 digits is two or three steps"
-    page = (tmp_path / "index.html").read_text()
-    pictures = [path.relative_to(tmp_path) for path in tmp_path.glob("seed-0/rank-*/*.png")]
-    assert len(pictures) == 8
+    page = tmp_path / "index.html"
+    found = document_in(page)
+    assert labels_in(page) == ["seed 0, rank 2", "seed 0, rank 3"]
+    pictures = list(tmp_path.glob("seed-0/rank-*/*.png"))
+    drawn = {"latent-images", "inputs", "walk", "atlas", "decisions", "causes", "units", "residuals"}
+    assert {(path.parent.name, path.stem) for path in pictures} == {
+        (f"rank-{k}", name) for k in (2, 3) for name in drawn
+    }
     for picture in pictures:
-        assert f'src="{picture.as_posix()}"' in page
-        assert (tmp_path / picture).stat().st_size > 3000
-    assert "it has learned little" in page
-    assert "network, 1 epoch.</p>" in page
-    assert "http" not in page, "the page must work offline"
-    result = ProbeResult.load(tmp_path / "seed-0" / "rank-2")
-    assert f"{result.accuracy:.1%}" in page
-    assert f"{result.model.rmse_:.4f}" in page
+        assert picture.stat().st_size > 3000
+        assert picture.with_suffix(".svg").read_text().startswith("<?xml")
+    beside = {path.relative_to(tmp_path).as_posix() for path in [*pictures, *tmp_path.glob("seed-0/rank-*/*.csv")]}
+    assert set(found["about"]["files"]) == beside, "the page names what lies beside it"
+    words = words_of(page)
+    assert words.count("It has learned little, and so what is found in it says little.") == 2
+    assert "network, 1 epoch." in words
+    assert addresses_in(page) == {SVG}, "the page must work offline"
+    for rank, part in zip((2, 3), found["results"], strict=True):
+        result = ProbeResult.load(tmp_path / "seed-0" / f"rank-{rank}")
+        assert (part["rank"], part["accuracy"]) == (rank, pytest.approx(result.accuracy))
+        assert part["rmse"] == pytest.approx(result.model.rmse_)
+        assert f"How right is the network? {result.accuracy:.1%}" in words
+        assert set(part["seconds"]) == {"training", "recording", "factorization", "answers"}
+        assert part["ablation"]["n_inputs"].sum() == 50, "taking factors out is a part of every run"
+        np.testing.assert_array_equal(part["inputs"]["F"], result.F[part["inputs"]["number"]].astype(np.float32))
 
 
 def test_by_default_small_data_are_trained_longer_than_mnist_is():
@@ -94,13 +110,13 @@ def test_resume_makes_what_is_missing_or_asked_for_otherwise(few, undrawn, train
     arguments[arguments.index("--max-iter") + 1] = "29"
     assert cli.main([*arguments, "--seeds", "0", "--ranks", "2", "--resume"]) == 0
     assert trained == [1, 0], "other settings are another run"
-    assert (tmp_path / "index.html").read_text().count("<h2>Seed") == 1, "a page shows results of one kind"
+    assert labels_in(tmp_path / "index.html") == ["seed 0, rank 2"], "a page shows results of one kind"
 
 
 def test_the_page_keeps_what_earlier_runs_of_the_same_kind_found(few, undrawn, tmp_path):
     for ranks in ("2", "3"):
         assert cli.main([*QUICK, "--ranks", ranks, "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "index.html").read_text().count("<h2>Seed") == 2
+    assert labels_in(tmp_path / "index.html") == ["seed 0, rank 2", "seed 0, rank 3"]
 
 
 def test_resume_makes_damaged_results_anew_and_names_them(few, undrawn, trained, tmp_path, capsys):
@@ -128,7 +144,10 @@ def test_resume_makes_damaged_results_anew_and_names_them(few, undrawn, trained,
         (REQUEST, "of another shape"),
         (REQUEST, "nested"),
         ("result.json", "nested"),
-        ("examples.png", "gone"),
+        ("inputs.png", "gone"),
+        ("page.npz", "gone"),
+        ("page.npz", "cut"),
+        ("page.npz", "empty"),
     ]
     for pattern, how in found:
         (path,) = folder.glob(pattern)
@@ -143,6 +162,25 @@ def test_resume_makes_damaged_results_anew_and_names_them(few, undrawn, trained,
         assert read_finished(folder, json.loads((folder / REQUEST).read_text())["request"]) is not None
 
 
+def test_what_else_is_asked_of_a_finished_result_is_made_of_the_same_fit(few, undrawn, trained, tmp_path):
+    arguments = [*QUICK, "--ranks", "2", "--out", str(tmp_path)]
+    page, folder = tmp_path / "index.html", tmp_path / "seed-0" / "rank-2"
+    assert cli.main([*arguments, "--ablate", "0"]) == 0
+    alone = document_in(page)["results"][0]
+    assert alone["ablation"] is alone["stability"] is None
+    trained.clear()
+    model = (folder / "result.json").read_bytes()
+    assert cli.main([*arguments, "--resume", "--full"]) == 0
+    assert "Do the patterns come out again?" in [card["question"] for card in cards_in(page)]
+    assert document_in(page)["results"][0]["ablation"]["n_inputs"].sum() == 50
+    assert (folder / "use.csv").exists()
+    assert (trained, (folder / "result.json").read_bytes()) == ([], model)
+    whole = timeless(page)
+    for less in (["--ablate", "0"], []):
+        assert cli.main([*arguments, "--resume", *less]) == 0
+        assert timeless(page)[1]["results"] == whole[1]["results"], "what is finished is shown"
+
+
 def test_a_mark_that_names_no_seed_is_not_shown(few, undrawn, trained, tmp_path):
     arguments = [*QUICK, "--ranks", "2", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
@@ -151,8 +189,7 @@ def test_a_mark_that_names_no_seed_is_not_shown(few, undrawn, trained, tmp_path)
     del mark["request"]["seed"]
     path.write_text(json.dumps(mark))
     assert cli.main([*arguments, "--ranks", "3", "--resume"]) == 0
-    page = (tmp_path / "index.html").read_text()
-    assert page.count("<h2>Seed 0, rank") == 1
+    assert labels_in(tmp_path / "index.html") == ["seed 0, rank 3"]
 
 
 @pytest.mark.parametrize("name", [REQUEST, "result.json"])
@@ -220,14 +257,14 @@ def test_every_fit_that_does_not_settle_says_so(few, undrawn, tmp_path, capsys):
     for rank in (3, 4):
         assert f"cnn-probe: seed 0, rank {rank}: CoupledNMF stopped at --max-iter 2 before" in said
     assert said.count("raise --max-iter.") == 2
-    assert (tmp_path / "index.html").read_text().count("stopped at the limit") == 2
+    assert [one["settled"] for one in document_in(tmp_path / "index.html")["results"]] == [False, False]
 
 
 SLOW = """
 import sys
 from cnn_probe.system import bars
 from cnn_probe import cli
-from cnn_probe.runs import run
+from cnn_probe.runs import run, saying
 fast = run.RunPlan.estimator
 run.RunPlan.estimator = lambda self, k, seed: fast(self, k, seed).set_params(tol=0.0 if k == 5 else 1e-4)
 show = bars.Bar.__call__
@@ -260,8 +297,7 @@ def test_an_interrupt_in_a_factorization_ends_the_run_and_leaves_that_rank_unfin
     assert not (tmp_path / "seed-0" / "rank-5").exists()
 
 
-def test_a_run_with_other_settings_says_so_before_a_picture_changes(few, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(run, "draw_result", lambda result, data: {"examples.png": b"of this run"})
+def test_a_run_with_other_settings_says_so_before_a_picture_changes(few, undrawn, tmp_path, capsys, monkeypatch):
     arguments = [*QUICK, "--ranks", "2", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
     assert "replaced" not in capsys.readouterr().out
@@ -269,10 +305,10 @@ def test_a_run_with_other_settings_says_so_before_a_picture_changes(few, tmp_pat
     assert "replaced" not in capsys.readouterr().out
     arguments[arguments.index("--max-iter") + 1] = "29"
 
-    def interrupt(result, data):
+    def interrupt(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "draw_result", interrupt)
+    monkeypatch.setattr(run, "_said", interrupt)
     assert cli.main(arguments) == 130
     said = capsys.readouterr().out
     assert f"{tmp_path} held the page of a run of other settings; it is replaced" in said

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import kills
 import pytest
-import torch
 from test_publish import draw_seed, results_of
 
-from cnn_probe.data.images import ImageData, ImageSet
 from cnn_probe.report import publish, study_figures
-from cnn_probe.report.run_page import Probed, write_run_page
-
-IMAGES = ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
-DATA = ImageData("digits", IMAGES, IMAGES, ("a", "b"))
-ORIGIN = {"parameters": {"n_iter": 1}, "network": "2-0", "versions": {}, "device": "cpu"}
+from cnn_probe.report.pages import Telling, put_results
+from cnn_probe.runs.run import mark_of_run
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +20,9 @@ def _small_figures(monkeypatch):
 
 
 def write_run(out, notice=None, **other):
-    """The page of a run, which tells its iteration limit."""
+    """The page of a run that has no results yet: which page it is does not hang on them."""
     request = {"dataset": "digits", "epochs": 1, "data": "0", "solver": "hals", "init": "auto", "max_iter": 9, **other}
-    probed = [Probed(0, 2, "seed-0/rank-2", ("relu1",), 0.5, 0.1, {"relu1": 0.1}, True, ORIGIN)]
-    return write_run_page(probed, DATA, request, 0.5, 0.6, out, notice=notice)
+    return put_results(out, [], Telling("A run", ["Of digits."], []), mark_of_run(request), notice)
 
 
 def links(page):

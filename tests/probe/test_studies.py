@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from pages import SVG, addresses_in, document_in, words_of
 from studied import network_record, trained
 
 from cnn_probe import cli
@@ -17,11 +18,10 @@ from cnn_probe.data.datasets import load_dataset
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
-from cnn_probe.report import draw_figures, write_page
-from cnn_probe.report.page import condition_rows
+from cnn_probe.report import draw_figures, publish
+from cnn_probe.report.document.of_studies import quality_part, studies_part, study_id
 from cnn_probe.report.study_figures import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, runner
-from cnn_probe.studies.claims import fires, recognizes, rises
 from cnn_probe.studies.measuring import train_network
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
@@ -44,8 +44,8 @@ def finished(data, tmp_path_factory):
 
 def test_every_condition_has_one_record_a_seed(finished, data):
     out, results = finished
-    given = Given(tuple(data.train.labels.bincount(minlength=10).tolist()), 50, SETTINGS.epochs)
     assert list(results) == ["provenance", "finding", "evidence", "quality", "scaling", "studies"]
+    given = Given(tuple(data.train.labels.bincount(minlength=10).tolist()), 50, SETTINGS.epochs)
     assert list(results["studies"]) == list(STUDIES)
     plans = []
     for name, study in STUDIES.items():
@@ -87,45 +87,60 @@ def test_an_interrupted_study_keeps_what_is_finished(data, tmp_path):
 def test_page_and_figures_are_drawn(finished, data):
     out, results = finished
     drawn = draw_figures(results, data.class_names, out)
-    page = write_page(results, drawn, out).read_text()
+    page = publish(results, out)
     files = [file for pairs in drawn.values() for file, _ in pairs]
     assert len(files) == len(set(files)) >= sum(len(study.figures) for study in STUDIES.values())
     for file in files:
         assert (out / file).stat().st_size > 5000
-        assert f'src="{file}"' in page
-    assert "http" not in page, "the page must work offline"
-    assert "\\x" not in page, "what the page says itself is no name, and needs no escapes"
+        assert file in document_in(page)["about"]["files"]
+    for name, pairs in drawn.items():
+        for file, caption in pairs:
+            assert caption.endswith("; 50 test images."), file
+            assert ("All 2 seeds (0, 1)" in caption) != ("Seed 0; " in caption), file
+            assert "rank 2" in caption or not any(part in file for part in ("latent", "neurons")), name
+    assert addresses_in(page) <= {SVG}, "the page must work offline"
+    assert "\\x" not in words_of(page), "what the page says itself is no name, and needs no escapes"
 
 
-@pytest.mark.parametrize(
-    ("values", "verdict"), [((1, 2, 2.5, 3), "reproduced"), ((1, 2, 0, 3), "partly"), ((3, 2, 2, 1), "not")]
-)
-def test_a_claim_is_judged_between_neighbouring_levels_only(values, verdict):
-    records = {label: [network_record(accuracy=value)] for label, value in zip("abcd", values, strict=True)}
-    claim = rises("it rises", lambda record, rank: record.accuracy)
-    judged = claim.verdict(records, {"a": 0, "b": 1, "c": 1, "d": 2}, [10])
-    assert judged["comparisons"] == 4
-    assert judged["verdict"] == verdict
-
-
-def test_claims_on_single_classes_count_networks_and_pairs():
-    overlap = np.array([[1, 0.9, 0.1], [0.9, 1, 0.4], [0.1, 0.4, 1]])
-    runs = [network_record(class_accuracy={0: 0.2, 1: 0.9, 2: 0.0}, firing_overlap=overlap.tolist())] * 2
-    judged = {
-        "alike": fires("", "c", [(0, 1), (1, 0)], alike=True),
-        "different": fires("", "c", [(0, 2)], alike=False),
-        "the median pair is neither": fires("", "c", [(1, 2)], alike=True),
-        "recognized": recognizes("", "c", 1),
-        "not recognized": recognizes("", "c", 0),
+def test_the_page_has_every_number_of_the_studies(finished, data):
+    results = finished[1]
+    parts = dict(zip(results["studies"], studies_part(results), strict=True))
+    for name, study in results["studies"].items():
+        part, records = parts[name], list(study["records"].values())
+        assert [one["label"] for one in part["conditions"]] == list(study["records"])
+        assert part["claims"] == study["verdicts"]
+        rmse, *layers = part["errors"]
+        for c, runs in enumerate(records):
+            assert part["conditions"][c]["accuracy"] == [run["accuracy"] for run in runs]
+            for s, run in enumerate(runs):
+                assert rmse["values"][c, s].tolist() == pytest.approx([run["fits"][r]["rmse"] for r in ("2", "3")])
+                for layer, found in zip(("relu1", "relu2"), layers, strict=True):
+                    balanced = [run["balanced"][r]["block_relative_error"][layer] for r in ("2", "3")]
+                    assert found["values"][c, s].tolist() == pytest.approx(balanced)
+                    assert (found["floor"][c, s] <= found["values"][c, s] + 1e-6).all(), "no fit is below the SVD"
+            assert part["spectra"][0]["values"][c, 0][0] == pytest.approx(runs[0]["singular_values"]["relu1"][0])
+        assert len(part["spectra"][1]["reference"]) == 2, "untrained networks of both seeds"
+    everything = {
+        one["look"] for part in parts.values() for one in part["conditions"] if one["label"] in ("100%", "all")
     }
-    found = {name: claim.verdict({"c": runs}, {"c": 0}, [10]) for name, claim in judged.items()}
-    assert {name: (v["holds"], v["comparisons"], v["verdict"]) for name, v in found.items()} == {
-        "alike": (4, 4, "reproduced"),
-        "different": (2, 2, "reproduced"),
-        "the median pair is neither": (0, 2, "not"),
-        "recognized": (2, 2, "reproduced"),
-        "not recognized": (0, 2, "not"),
-    }
+    assert everything == {0}, "one colour in all studies"
+    assert quality_part(results)["finding"] == results["finding"]
+
+
+def test_verdicts_come_first_and_lead_to_their_studies(finished):
+    out, results = finished
+    page = publish(results, out)
+    found = document_in(page)
+    assert words_of(page).index(found["about"]["lead"][0]) < words_of(page).index("Verdicts")
+    assert results["finding"].startswith(found["about"]["lead"][0].rstrip("."))
+    first, *others = found["cards"]
+    assert first["show"] == "study-finding"
+    assert [card["show"] for card in others] == [
+        study_id(name) for name, study in results["studies"].items() if study["verdicts"]
+    ]
+    for card, study in zip(others, (one for one in results["studies"].values() if one["verdicts"]), strict=True):
+        reproduced = sum(one["verdict"] == "reproduced" for one in study["verdicts"])
+        assert card["number"] == f"{reproduced} of {len(study['verdicts'])}"
 
 
 def test_a_fourth_study_is_a_study_and_a_line(data, tmp_path, monkeypatch):
@@ -145,7 +160,8 @@ def test_a_fourth_study_is_a_study_and_a_line(data, tmp_path, monkeypatch):
     assert pictures == [
         "fourth-latent-all-of-it.png", "fourth-latent-two-classes.png", "fourth-overlap.png", "fourth-rmse.png",
     ]  # fmt: skip
-    assert all(f'src="figures/{name}"' in page for name in pictures)
+    files = document_in(page)["about"]["files"]
+    assert all(f"figures/{name}" in files for name in pictures)
 
 
 @pytest.mark.parametrize(
@@ -171,35 +187,18 @@ def test_networks_that_learned_little_are_told_of_and_their_verdicts_marked(data
     assert cli.main([*asked, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().err
     assert "study fraction: 1 of 1 networks trained on 25% have learned little (accuracy " in said
-    page = (tmp_path / "index.html").read_text()
-    assert "learned little: 1<" in page
-    assert 'class="verdict unsure"' in page
-    assert 'class="verdict reproduced"' not in page
-    assert "of the networks, 4 have learned little, so it says little" in page
+    (study,) = document_in(tmp_path / "index.html")["studies"]
+    assert [one["little"] for one in study["conditions"]] == [1, 1, 1, 1]
+    assert {one["little"] for one in study["claims"]} == {4}
+    assert "It has learned little" in words_of(tmp_path / "index.html")
     assert cli.main([*asked, "--epochs", "60", "--out", str(tmp_path / "long")]) == 0
     assert "100% have learned little" not in capsys.readouterr().err
-
-
-def test_the_page_says_what_its_words_mean_once_and_no_column_twice(finished, data, tmp_path):
-    results = finished[1]
-    page = write_page(results, {name: [] for name in results["studies"]}, tmp_path).read_text()
-    for word in ("Partly: ", "A class is recognized if", "Effective rank: ", "The median pair: "):
-        assert page.count(word) == 1, word
-    assert "1 epoch, solver" in page
-    assert page.count("<th>RMSE, rank 2</th><th>RMSE, rank 3</th>") == len(STUDIES)
-    one = json.loads(json.dumps(results))
-    one["provenance"]["settings"] |= {"ranks": [2], "epochs": 69}
-    page = write_page(one, {name: [] for name in results["studies"]}, tmp_path).read_text()
-    assert page.count("<th>RMSE, rank 2</th>") == len(STUDIES)
-    assert "69 epochs, solver" in page
-    row = condition_rows(results["studies"]["order"], [2])[0]
-    assert (len(row["rmse"]), len(row["relative"])) == (1, 1)
 
 
 def test_progress_begins_with_how_many_networks_there_are(data, tmp_path):
     told = []
     run_studies([STUDIES["order"]], data, SETTINGS, tmp_path, progress=lambda *what: told.append(what))
-    assert told[0] == ("network", 0, 4)
+    assert told[0] == ("network", 0, 6)
 
 
 def test_studies_name_figures_that_there_are(data, tmp_path):
@@ -236,13 +235,14 @@ def test_a_record_comes_back_from_json_as_it_was():
 def test_results_of_an_earlier_version_can_be_shown():
     """Those in the documentation."""
     results = json.loads((REPRODUCTION / "results.json").read_text())
-    shown = {name: condition_rows(study, [10, 50]) for name, study in results["studies"].items()}
-    conditions = {name: STUDIES[name].conditions(Given((6000,) * 10, 10_000, 1)) for name in shown}
-    assert {name: len(rows) for name, rows in shown.items()} == {name: len(some) for name, some in conditions.items()}
-    drawn = sorted(path.name for path in (REPRODUCTION / "figures").iterdir())
-    assert len(drawn) == sum(
-        len(conditions[name]) if figure == "latent images" else 1 for name in shown for figure in STUDIES[name].figures
-    )
+    shown = dict(zip(results["studies"], studies_part(results), strict=True))
+    assert {name: len(part["conditions"]) for name, part in shown.items()} == {
+        name: len(study["records"]) for name, study in results["studies"].items()
+    }
+    drawn = [path.name for path in (REPRODUCTION / "figures").iterdir()]
+    of_studies = {name: [file for file in drawn if file.startswith(f"{name}-")] for name in shown}
+    assert all(of_studies[name] for name, study in results["studies"].items() if study["figures"]), "as they ask"
+    assert sum(map(len, of_studies.values())) == len(drawn), "and nothing else"
 
 
 def test_every_start_is_told_and_the_first_is_reported(data, tmp_path, monkeypatch):
@@ -283,11 +283,6 @@ def test_accuracy_on_what_was_trained_on_is_by_the_labels_trained_on(data):
     found = train_network(data, plan, lambda *told: None)
     assert found.train_accuracy == pytest.approx(right)
     assert found.training["final_loss"] is None
-
-
-def test_claims_on_digits_are_left_out_for_other_classes():
-    digits, clothes = tuple("0123456789"), ("shirt", "coat")
-    assert len(STUDIES["order"].claims(digits)) > len(STUDIES["order"].claims(clothes)) == 5
 
 
 @pytest.mark.parametrize(

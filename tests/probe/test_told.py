@@ -33,6 +33,9 @@ class Teller:
         self.heard.append(probed)
         return json.dumps(probed.result.model.block_rmse_).encode()
 
+    def holds(self, page):
+        return True
+
 
 @pytest.fixture(scope="module")
 def told(data, tmp_path_factory):
@@ -56,7 +59,7 @@ def test_networks_of_the_first_seed_are_told_of_as_they_were_measured(told, data
     out, heard, results = told
     assert len(heard) == 3, "one a condition, of two seeds"
     for probed, record in zip(heard, first_records(results), strict=True):
-        assert probed.plan.seed == 0
+        assert probed.case.plan.seed == 0
         assert probed.result.F.shape == (50, 3), "the first rank"
         assert probed.result.model.block_rmse_ == record.fits[3].block_rmse
         assert probed.result.accuracy == record.accuracy == evaluate(probed.result.network, probed.data.test).accuracy

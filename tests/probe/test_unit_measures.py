@@ -1,6 +1,7 @@
 """Units that are dead, redundant or of one class: what was planted is found, and nothing else."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,17 @@ from cnn_probe.activations.store.shifted import Shifted
 from cnn_probe.measures.counting import groups, preference, rows
 from cnn_probe.measures.counting.chance import step_down
 from cnn_probe.measures.units import LayerUnits, measure_units
-from cnn_probe.report.probe_page import LayerSummary
+from cnn_probe.report.document.of_units import units_parts
 
 N = 400
 LABELS = np.repeat(np.arange(4), N // 4)
 DEAD, COPIES, OF_CLASS = (3, 17), ((5, 6, 30), (8, 21)), {11: 2, 25: 0}
 PREFERRING, ONCE = 14, 33
+
+
+def on_a_page(neurons):
+    (part,) = units_parts(SimpleNamespace(units={"relu": LayerUnits(neurons, None)}))
+    return part["neurons"]
 
 
 def planted(seed=0, d=40):
@@ -142,10 +148,10 @@ def test_units_that_were_not_compared_are_not_said_to_be_alone():
     known, unknown = measure_units(X).neurons, measure_units(X, same=None).neurons
     assert known.compared
     assert sum(known.table()["redundant"]) == 5
-    assert LayerSummary.of("relu", LayerUnits(known, None)).redundant == 5
+    assert on_a_page(known)["redundant"] == 5
     assert not unknown.compared
     assert set(unknown.table()["redundant"]) == set(unknown.table()["group"]) == {None}
-    assert LayerSummary.of("relu", LayerUnits(unknown, None)).redundant == "not compared"
+    assert on_a_page(unknown)["redundant"] is None, "on a page: not compared"
     maps = measure_units(X, (10, 4), same=None)
     assert not maps.neurons.compared
     assert not maps.channels.compared

@@ -28,6 +28,7 @@ from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
 from cnn_probe.measures.units import LayerUnits, measure_units
 from cnn_probe.measures.use import NetworkUse, network_use
+from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.recording import Recorded
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.system.names import file_name
@@ -111,6 +112,10 @@ class Answers:
     def __repr__(self) -> str:
         labelled = "no labels" if self.labels is None else "labels"
         return f"Answers({self.result!r}, {labelled})"
+
+    def _repr_html_(self) -> str:
+        heads, rows = self.patterns.in_short()
+        return html_of(self.result, heads, rows)
 
     @cached_property
     def units(self) -> dict[str, LayerUnits]:

@@ -11,7 +11,7 @@ from scipy.stats import beta
 
 from cnn_probe.activations.planning import Layer
 from cnn_probe.measures.causes.travel import LinearHead, directions_of_layer, minima_of_layer
-from cnn_probe.measures.counting.chance import LEVEL
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.spectrum import EXACT, Rows, right_vectors, rows_side_by_side
 from cnn_probe.measures.table import Table
 from cnn_probe.probing.result import ProbeResult

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_probe.measures.counting.exact import LEVEL
+
 Floats = NDArray[np.float64]
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn_probe.measures.counting.chance import LEVEL
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.patterns.areas import covered
 from cnn_probe.measures.patterns.ranks import areas_under_curve, standard_errors
 from cnn_probe.measures.table import Table

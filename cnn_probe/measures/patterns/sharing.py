@@ -79,6 +79,21 @@ class Patterns:
     shares: dict[str, Floats]
     labels: WithLabels | None = None
 
+    def in_short(self) -> tuple[list[str], list[list[str]]]:
+        """Heads and rows of a small table for people: what each factor explains, where it is most, its class."""
+        heads = [*(f"of {name}" for name in self.shares), "inputs with most of it"]
+        rows = [
+            [*(f"{share[i]:.0%}" for share in self.shares.values()), ", ".join(f"#{one}" for one in top[:3])]
+            for i, top in enumerate(self.top.tolist())
+        ]
+        if self.labels is not None:
+            known = self.labels
+            heads.append("class with most of it (by chance)")
+            for i, row in enumerate(rows):
+                best = known.classes[int(known.class_share[i].argmax())]
+                row.append(f"{best}: {known.purity.value[i]:.0%} ({known.purity.chance[i]:.0%})")
+        return heads, rows
+
     def table(self) -> Table:
         """Return one row a factor."""
         columns: dict[str, Any] = {

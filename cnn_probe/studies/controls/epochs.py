@@ -20,6 +20,7 @@ EPOCHS = Study(
     (),
     question="Does what grows with a first pass over the images go on growing while the network still improves?",
     control=True,
+    told=False,
     quick=False,
     most_seeds=3,
 )

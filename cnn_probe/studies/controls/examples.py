@@ -26,4 +26,5 @@ EXAMPLES = Study(
     _conditions,
     question="Is it fewer classes or fewer images that make the activations easier to compress?",
     control=True,
+    told=False,
 )

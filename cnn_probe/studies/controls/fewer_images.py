@@ -32,6 +32,7 @@ TEST_IMAGES = Study(
     (),
     question="Does what is found depend on how many test images are shown: 6,000 in the paper, 10,000 in the data set?",
     control=True,
+    told=False,
     quick=False,
     most_seeds=3,
 )

@@ -35,4 +35,5 @@ MEMORISED = Study(
     _conditions,
     question="Does a network that has learned random labels by heart, and knows nothing, look like a well trained one?",
     control=True,
+    told=False,
 )

@@ -1,6 +1,7 @@
 """A control: class by class, in several orders; the paper has one, in one run."""
 
 from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.studies.claims import recognizes
 from cnn_probe.studies.study import Condition, Given, Study
 
 
@@ -20,9 +21,13 @@ ORDERS = Study(
     "orders",
     "Several orders of the classes",
     _conditions,
-    (),
+    ("recognized",),
     question="Which class does a network know that saw its classes one after the other: the first, or the last?",
-    general_claims=(),
+    general_claims=(
+        recognizes("the class that was trained first is recognized", 0),
+        recognizes("the class that was trained last is recognized", -1),
+    ),
     control=True,
+    told=False,
     quick=False,
 )

@@ -30,4 +30,5 @@ STEPS = Study(
     _conditions,
     question="Is it fewer images or fewer steps that make the activations easier to compress?",
     control=True,
+    told=False,
 )

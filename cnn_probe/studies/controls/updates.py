@@ -30,6 +30,7 @@ UPDATES = Study(
     question="Does what is found depend on the solver: multiplicative updates from a uniform start, as in the paper, "
     "beside the solver of the settings?",
     control=True,
+    told=False,
     quick=False,
     most_seeds=3,
 )

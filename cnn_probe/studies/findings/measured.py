@@ -18,9 +18,9 @@ def measures_of(record: NetworkRecord) -> dict[str, float]:
         for layer in record.layers:
             found[f"relative error of {layer}, raw, rank {rank}"] = fit.block_relative_error[layer]
     for rank, fit in record.balanced.items():
-        found[balanced_at(rank)] = fit.relative_error
+        found[f"relative error, balanced, rank {rank}"] = fit.relative_error
         for layer in record.layers:
-            found[f"relative error of {layer}, balanced, rank {rank}"] = fit.block_relative_error[layer]
+            found[balanced_at(rank, layer)] = fit.block_relative_error[layer]
     found |= {f"SVD floor, raw, rank {rank}": floor for rank, floor in record.svd_floor.items()}
     for name, by_layer in (
         ("effective rank", record.effective_rank),
@@ -39,9 +39,9 @@ def rmse_at(rank: int) -> str:
     return f"RMSE, rank {rank}"
 
 
-def balanced_at(rank: int) -> str:
-    """Name of what is left of it without scale: the error of a fit in which every block counts the same."""
-    return f"relative error, balanced, rank {rank}"
+def balanced_at(rank: int, layer: str) -> str:
+    """Name of what is left of it without scale: a layer's error in a fit in which every block counts the same."""
+    return f"relative error of {layer}, balanced, rank {rank}"
 
 
 def distinct(records: Iterable[Records]) -> list[NetworkRecord]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -18,6 +18,7 @@ PAIRS = {
     "examples": "networks of as many images of some classes and of all",
     "epochs": "networks of fewer and more epochs",
 }
+GOES = 0.5  # the least rank correlation of which it is said that a measure goes with accuracy
 CONTROLS = ("scaling", "memorised", *PAIRS)
 
 
@@ -46,9 +47,9 @@ def finding(
     """Say whether RMSE is a sign of training quality.
 
     It is, if no control speaks against it. One does if the same function, scaled, has an RMSE that moves by 1% or
-    more; if the error without scale does not go with accuracy in every seed; if networks that memorised random labels
-    have the RMSE of trained ones or more, in any seed; or if in any seed the network that is better on the test images
-    has the higher RMSE in no more than half of a control's pairs.
+    more; if a layer's error without scale does not go with accuracy (a rank correlation of 0.5 or more, and above 0 in
+    every seed); if networks that memorised random labels have the RMSE of others or more, in any seed; or if in any
+    seed the network that is better on the test images has the higher RMSE in no more than half of a control's pairs.
 
     Parameters
     ----------
@@ -68,66 +69,98 @@ def finding(
     """
     evidence = [
         *_scale(moves, rank),
-        *_without_scale(table, rank),
+        *_without_scale(found, table, rank),
         *_memorised(found.get("memorised", {}), rank),
-        *(_pairs(name, what, found[name], rank) for name, what in PAIRS.items() if name in found),
+        *(one for name, what in PAIRS.items() if name in found for one in _pairs(name, what, found[name], rank)),
     ]
     if not any(one.control in CONTROLS for one in evidence):
         return "No control was run, so that nothing is known of RMSE as a sign of training quality.", []
     against, support = ([one.text for one in evidence if one.speaks_for is side] for side in (False, True))
     if not against:
-        return f"RMSE is borne out as a sign of training quality by all controls: {'; '.join(support)}.", evidence
-    text = f"RMSE is no sign of training quality by itself: {'; '.join(against)}."
+        return f"RMSE (rank {rank}) is borne out as a sign of training quality: {'; '.join(support)}.", evidence
+    text = f"RMSE (rank {rank}) is no sign of training quality by itself: {'; '.join(against)}."
     return text + (f" For it speaks: {'; '.join(support)}." if support else ""), evidence
 
 
 def _scale(moves: Sequence[Mapping[str, Any]], rank: int) -> list[Evidence]:
     row = next((row for row in moves if row["measure"] == rmse_at(rank)), None)
-    if row is None:
+    if row is None or not row["moves"]:
         return []
-    by_factor = " and ".join(f"{move:+.0f}% (layer × {factor})" for factor, move in row["moves"].items())
-    return [Evidence("scaling", f"it moves by {by_factor} while the network computes the same", row["scale_free"])]
+    moves_by = {factor: "more than all" if move is None else f"{move:+.1f}%" for factor, move in row["moves"].items()}
+    by_factor = " and ".join(f"{move} (layer × {factor})" for factor, move in moves_by.items())
+    means = max(abs(move or 0.0) for move in row["moves"].values())
+    spread = row["most"] is not None and row["most"] >= means + 1  # means over seeds hide it
+    most = f", and by {row['most']:.1f}% at most," if spread else ""
+    text = f"it moves by {by_factor}{most} while the network computes the same"
+    return [Evidence("scaling", text, row["scale_free"])]
 
 
-def _without_scale(table: Sequence[Mapping[str, Any]], rank: int) -> list[Evidence]:
+def _without_scale(found: Found, table: Sequence[Mapping[str, Any]], rank: int) -> list[Evidence]:
+    layers = next((run.layers for records in found.values() for runs in records.values() for run in runs), ())
     rows = {row["measure"]: row["all"] for row in table}
-    raw, free = rows.get(rmse_at(rank)), rows.get(balanced_at(rank))
-    if raw is None or free is None:
+    raw = rows.get(rmse_at(rank))
+    free = {layer: row for layer in layers if (row := rows.get(balanced_at(rank, layer))) is not None}
+    if raw is None or len(free) < len(layers):
         return []
+    by_layer = " and ".join(f"{row['correlation']:.2f} ({layer})" for layer, row in free.items())
     text = (
-        f"over all networks its rank correlation with test accuracy is {raw['correlation']:.2f}, and that of the error "
-        f"without scale, each block counting the same, {free['correlation']:.2f} ({free['low']:.2f} to "
-        f"{free['high']:.2f} by seed)"
+        f"over all networks its rank correlation with test accuracy is {raw['correlation']:.2f}, and that of a layer's "
+        f"error without scale, each block counting the same, {by_layer}"
     )
-    return [Evidence("all networks", text, free["low"] > 0)]
+    goes = all(row["low"] > 0 and row["correlation"] >= GOES for row in free.values())
+    return [Evidence("all networks", text, goes)]
 
 
 def _memorised(records: Records, rank: int) -> list[Evidence]:
+    """Hold networks that know nothing but random labels against others of the same plan, and against those of all."""
     runs = [run for some in records.values() for run in some]
     random = [run for run in runs if run.training["plan"]["shuffle_labels"]]
     trained = [run for run in runs if run.saw_everything]
-    if not random or not trained:
+    true = [run for run in runs if run not in random and run not in trained]
+    if not random or not true or not trained:
         return []
     text = (
-        f"networks that learned random labels by heart, {fmean(run.train_accuracy for run in random):.0%} of them, and "
-        f"are right on {fmean(run.accuracy for run in random):.0%} of the test images, have an RMSE of "
-        f"{fmean(run.fits[rank].rmse for run in random):.2f}, and those trained on all images, right on "
-        f"{fmean(run.accuracy for run in trained):.0%}, one of {fmean(run.fits[rank].rmse for run in trained):.2f}"
+        f"networks that learned random labels by heart, {fmean(run.train_accuracy for run in random):.0%} of them, "
+        f"have an RMSE of {_told(random, rank)}, those of the same images with true labels {_told(true, rank)}, and "
+        f"those of all images {_told(trained, rank)}"
     )
-    lower = all(a.fits[rank].rmse < b.fits[rank].rmse for a, b in zip(random, trained, strict=True))
-    return [Evidence("memorised", text, lower)]
+    lower = [
+        a.fits[rank].rmse < min(b.fits[rank].rmse, c.fits[rank].rmse)
+        for a, b, c in zip(random, true, trained, strict=True)
+    ]
+    text += "" if all(lower) or not any(lower) else f" (lower than both in {sum(lower)} of {len(lower)} seeds)"
+    return [Evidence("memorised", text, all(lower))]
 
 
-def _pairs(name: str, what: str, records: Records, rank: int) -> Evidence:
-    """Count in how many pairs of networks of a seed the better one has the higher RMSE."""
-    held, n_pairs, fair = 0, 0, True
-    for runs in zip(*records.values(), strict=True):
-        agree = [_agree(a, b, rank) for a, b in itertools.combinations(runs, 2) if a.accuracy != b.accuracy]
-        held, n_pairs = held + sum(agree), n_pairs + len(agree)
-        fair = fair and 2 * sum(agree) > len(agree)
+def _told(runs: Sequence[NetworkRecord], rank: int) -> str:
+    rmse, accuracy = fmean(run.fits[rank].rmse for run in runs), fmean(run.accuracy for run in runs)
+    return f"{rmse:.2f} (right on {accuracy:.0%} of the test images)"
+
+
+def _pairs(name: str, what: str, records: Records, rank: int) -> list[Evidence]:
+    """Count in how many pairs of networks of a seed the better one has the higher RMSE.
+
+    Seeds without a better one say nothing.
+    """
+    found = [
+        [_agree(a, b, rank) for a, b in _paired(name, runs) if a.accuracy != b.accuracy]
+        for runs in zip(*records.values(), strict=True)
+    ]
+    seeds = [agree for agree in found if agree]
+    if not seeds:
+        return []
+    held, n_pairs = sum(map(sum, seeds)), sum(map(len, seeds))
+    unfair = sum(2 * sum(agree) <= len(agree) for agree in seeds)
     text = f"of {what}, the one that is better on the test images has the higher RMSE in {held} of {n_pairs} pairs"
-    return Evidence(name, text, fair)
+    if unfair and 2 * held > n_pairs:
+        text += f", but in no more than half of those of {unfair} of {len(seeds)} seeds"
+    return [Evidence(name, text, not unfair)]
+
+
+def _paired(name: str, runs: Sequence[NetworkRecord]) -> Iterable[tuple[NetworkRecord, NetworkRecord]]:
+    """Of the examples, only networks of as many images are a pair: neighbours, as the study has them; else all."""
+    return zip(runs[::2], runs[1::2], strict=True) if name == "examples" else itertools.combinations(runs, 2)
 
 
 def _agree(a: NetworkRecord, b: NetworkRecord, rank: int) -> bool:
-    return (a.accuracy > b.accuracy) == (a.fits[rank].rmse > b.fits[rank].rmse)
+    return (a.accuracy - b.accuracy) * (a.fits[rank].rmse - b.fits[rank].rmse) > 0

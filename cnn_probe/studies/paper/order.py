@@ -1,7 +1,7 @@
 """Case study III: all images, class by class with the last class first; shuffled for comparison."""
 
 from cnn_probe.networks.training_plan import TrainingPlan
-from cnn_probe.studies.claims import QUALITY_CLAIMS, fires, recognizes, rises
+from cnn_probe.studies.claims import QUALITY_CLAIMS, USE_CLAIMS, fires, recognizes
 from cnn_probe.studies.study import Condition, Given, Study
 
 
@@ -11,30 +11,24 @@ def _conditions(given: Given) -> tuple[Condition, ...]:
     return (
         Condition("class by class", TrainingPlan(order=by_class, epochs=epochs), 0, 9.0),
         Condition("shuffled", TrainingPlan(epochs=epochs), 1),
+        # Beside which shared neurons are seen; no level is next to its own, so that nothing else is compared with it.
+        Condition("untrained", TrainingPlan(epochs=epochs, max_steps=0), -2),
     )
 
 
-# Figure 8: without shuffling "the network is heavily underutilized".
-UTILISATION_CLAIMS = (
-    rises(
-        "without shuffling more neurons of the last layer are dead (figure 8: under-utilised)",
-        lambda record, rank: -record.dead_neurons[record.layers[-1]],
-    ),
-    rises(
-        "without shuffling more activations of the last layer are zero (figure 8: under-utilised)",
-        lambda record, rank: -record.zeros[record.layers[-1]],
-    ),
-)
-
 DIGIT_CLAIMS = (
-    recognizes("most of the first class (9) is recognized", "class by class", 9),
     fires("neurons that fire for 9 also fire for 1 and 6", "class by class", ((9, 1), (9, 6)), alike=True),
     fires("neurons that fire for 1 also fire for 7 and 9", "class by class", ((1, 7), (1, 9)), alike=True),
     fires("neurons that fire for 7 also fire for 2", "class by class", ((7, 2),), alike=True),
     fires("other neurons fire for 0 than for 3 and 8", "class by class", ((0, 3), (0, 8)), alike=False),
 )
 
-FIGURES = ("rmse", "latent images", "neurons", "firing", "overlap")
+GENERAL_CLAIMS = (
+    *QUALITY_CLAIMS,
+    *USE_CLAIMS,
+    recognizes("most images of the class that was trained first are recognized", 0),
+)
+FIGURES = ("rmse", "last spectrum", "latent images", "neurons", "groups", "firing", "overlap", "recognized")
 ORDER = Study(
     "order",
     "Order of the classes",
@@ -42,5 +36,5 @@ ORDER = Study(
     FIGURES,
     DIGIT_CLAIMS,
     question="What is left of a network that saw its classes one after the other, and how much of it is used?",
-    general_claims=QUALITY_CLAIMS + UTILISATION_CLAIMS,
+    general_claims=GENERAL_CLAIMS,
 )

@@ -1,0 +1,44 @@
+// The patterns of a result beside those of another network on the same inputs: matched, lost, new.
+
+import { count, h, name, number, percent, plainTable } from "./dom.js";
+import { indices, row } from "./data.js";
+import { latentOf, pictureOf } from "./pictures.js";
+import { ofInputs } from "./scene.js";
+
+export function comparisonView(scene) {
+  const found = scene.part.comparison;
+  const { factors, counts } = found;
+  return h("div", null,
+    h("p", { class: "lead" }, "Beside ", name(found.with), ": the same inputs, probed in the same way. Patterns of the two are matched one to one by how alike they are over the inputs (cosine, 0 to 1). ", ofInputs(scene.part), "."),
+    h("p", null, `${counts.matched} matched, ${counts.changed} changed, ${counts.lost} lost, ${counts.new} new, ${counts.unmatched} without a match that say nothing. `,
+      `Lost and new are beyond the spread of ${found.n_own} other starts of each network; were the networks one, about ${number(found.by_chance, 2)} would be by chance.`),
+    h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "whether a pattern that is lost or new matters for the outputs."),
+    plainTable("Patterns of both networks", ["here", "its pixels here", "there", "its pixels and inputs there", "alike", "own starts", "other network", "verdict"],
+      indices(factors.verdict.length).map((i) => [
+        ...side(factors.a[i], (f) => [scene.factor(f), f < scene.k ? scene.latent(f) : null]),
+        ...side(factors.b[i], (f) => [`its pattern ${f + 1}`, [found.latent && f < found.latent.shape[0] && latentOf(row(found.latent, f), `Latent image of its pattern ${f + 1}`), tops(found, f)]]),
+        number(factors.similarity[i], 3), range(factors, "own", i), range(factors, "across", i), h("strong", null, factors.verdict[i])])),
+    errorsTable(found.errors),
+    found.dead.length > 0 && plainTable("Dead units of both", ["layer", "units", "dead here alone", "dead there alone", "dead in both"],
+      found.dead.map(([block, ...numbers]) => [name(block), ...numbers.map(count)])),
+    Object.entries(found.skipped).map(([block, why]) => h("p", { class: "note" }, name(block), ` is not compared: ${why}.`)));
+}
+
+const side = (factor, draw) => (factor === null || factor < 0 ? ["–", ""] : draw(factor));
+
+function range(factors, which, i) {
+  const [low, high] = [factors[`${which} least`], factors[`${which} most`]];
+  return !low || low[i] === null ? "–" : `${number(low[i], 3)} to ${number(high[i], 3)}`;
+}
+
+function tops(found, f) {
+  if (!found.pictures || f >= found.top.shape[0]) return null;
+  return h("div", { class: "tops" }, indices(found.n_tops).map((j) => pictureOf(found.pictures, f * found.n_tops + j, `Input #${row(found.top, f)[j]}`)));
+}
+
+function errorsTable(errors) {
+  const heads = Object.keys(errors);
+  const said = { "error in a": "left here", "± a": "± here", "error in b": "left there", "± b": "± there", "b - a": "there less here" };
+  return plainTable("What is left of each block, in both: parts of its squares, with 95% intervals", heads.map((head) => said[head] ?? head), indices(errors[heads[0]].length).map((i) =>
+    heads.map((head, j) => (j === 0 ? name(errors[head][i]) : typeof errors[head][i] === "number" ? percent(errors[head][i], 2) : String(errors[head][i] ?? "–")))));
+}

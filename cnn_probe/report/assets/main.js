@@ -1,0 +1,189 @@
+// The page: reads its document, draws its views, and follows the address.
+
+import { h, name } from "./dom.js";
+import { readDocument } from "./data.js";
+import { VIEWS, addressOf, homeOf, readAddress } from "./state.js";
+import { drawAll, forgetDrawings, paintMosaic } from "./pictures.js";
+import { Scene } from "./scene.js";
+import { inspectorOf } from "./inspector.js";
+import { verdictsView } from "./verdicts.js";
+import { patternsView } from "./patterns.js";
+import { walkView } from "./walk.js";
+import { unitsView } from "./units.js";
+import { inputsView } from "./inputs.js";
+import { comparisonView } from "./comparison.js";
+import { studiesView } from "./studies.js";
+import { aboutView } from "./about.js";
+
+const TITLES = { verdicts: "Verdicts", patterns: "Patterns", walk: "The walk of a pattern", units: "Units", inputs: "Inputs", comparison: "Comparison", studies: "Studies", about: "Where it comes from, and limits" };
+const DRAW = {
+  verdicts: verdictsView,
+  patterns: (scene) => scene && patternsView(scene),
+  walk: (scene) => scene && scene.part.layers.length > 0 && walkView(scene),
+  units: (scene) => scene && scene.part.units.length > 0 && unitsView(scene),
+  inputs: (scene) => scene && inputsView(scene),
+  comparison: (scene) => scene?.part.comparison && comparisonView(scene),
+  studies: (scene, document_) => document_.studies.length > 0 && studiesView(document_),
+  about: aboutView,
+};
+
+function current(element, is) {
+  if (is) element.setAttribute("aria-current", "true");
+  else element.removeAttribute("aria-current");
+}
+
+class Page {
+  constructor(document_) {
+    this.document = document_;
+    this.results = document_.results;
+    this.main = document.getElementById("main");
+    this.inspector = document.getElementById("selected");
+    this.views = document.getElementById("views");
+    this.picker = this.results.length > 1 ? this.pickerOf() : null;
+    if (this.picker) document.getElementById("picker").append(this.picker);
+    this.shown = null;
+    this.keepClear();
+    this.follow(true);
+    addEventListener("hashchange", () => this.follow(false));
+    document.querySelector("a.skip").addEventListener("click", (event) => { // else it would take the selection's address
+      event.preventDefault();
+      this.main.scrollIntoView();
+      this.main.focus();
+    });
+    addEventListener("keydown", (event) => this.hear(event));
+    addEventListener("beforeprint", () => this.printed());
+    this.main.addEventListener("drawn", () => this.light());
+    for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
+      this.main.addEventListener(kind, (event) => this.point(event.target.closest?.("[data-thing]"), on));
+    }
+  }
+
+  pickerOf() {
+    const choose = (event) => { location.hash = addressOf({ result: event.target.selectedIndex, thing: this.thing?.kind === "factor" ? this.thing.key : "all" }, this.results); };
+    return h("label", null, "Network shown ", h("select", { id: "result", onchange: choose }, this.results.map((one) => h("option", null, one.label))));
+  }
+
+  // What is scrolled to, or focused, comes to lie between the bar at the top and what is selected at the bottom.
+  keepClear() {
+    const root = document.documentElement.style; // no variables: all elements would inherit them, and be styled again
+    const measured = new ResizeObserver(() => {
+      root.scrollPaddingTop = `${document.getElementById("bar").offsetHeight + 10}px`;
+      root.scrollPaddingBottom = `${this.inspector.offsetHeight + 10}px`;
+      document.body.style.paddingBottom = `${this.inspector.offsetHeight}px`;
+    });
+    measured.observe(document.getElementById("bar"));
+    measured.observe(this.inspector);
+  }
+
+  follow(first) {
+    const { view, result, thing } = readAddress(location.hash, this.results);
+    if (result !== this.shown) this.draw(result);
+    this.thing = this.scene?.exists(thing) ? thing : null;
+    this.light();
+    this.inspect(thing);
+    for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
+    const goal = view ?? (first && this.thing ? homeOf(this.thing) : null);
+    if (goal) this.show(goal);
+    this.toTop = false;
+  }
+
+  draw(result) {
+    forgetDrawings();
+    this.shown = result;
+    this.scene = this.results.length ? new Scene(this.document, result) : null;
+    if (this.picker) this.picker.querySelector("select").selectedIndex = result;
+    const drawn = VIEWS.map((view) => [view, DRAW[view](this.scene, this.document)]).filter(([, content]) => content);
+    this.main.replaceChildren(...drawn.map(([view, content]) => h("section", { id: view, "aria-labelledby": `title-${view}`, class: "view" },
+      h("h2", { id: `title-${view}`, tabindex: "-1" }, TITLES[view]), content)));
+    this.views.replaceChildren(...drawn.map(([view]) => h("li", null, h("a", { "data-view": view, onclick: (event) => this.leave(view, event.currentTarget) }, view))));
+    this.watch();
+  }
+
+  // The view that is in the window is the current one in the list of views.
+  watch() {
+    this.observer?.disconnect();
+    this.observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting) for (const link of this.views.querySelectorAll("a")) current(link, link.dataset.view === target.id);
+      }
+    }, { rootMargin: "-30% 0px -60% 0px" });
+    for (const section of this.main.children) this.observer.observe(section);
+  }
+
+  // A link in the list of views keeps what is selected, and goes to the view's beginning.
+  leave(view, link) {
+    this.toTop = true;
+    if (link.hash !== location.hash) return; // to be followed
+    this.show(view);
+    this.toTop = false;
+  }
+
+  show(view) {
+    const section = document.getElementById(view);
+    if (!section) return;
+    const own = this.thing && !this.toTop && section.querySelector(`[data-row="${CSS.escape(this.thing.key)}"], [data-thing="${CSS.escape(this.thing.key)}"]`);
+    const goal = own || section;
+    goal.scrollIntoView({ block: own ? "center" : "start" });
+    (own ? own.closest("[data-thing]") ?? own.querySelector("[data-thing]") ?? own : section.querySelector("[tabindex='-1']") ?? section).focus({ preventScroll: true });
+  }
+
+  // Mark what is selected, and what belongs to it.
+  light() {
+    const lit = this.thing ? this.scene.related(this.thing) : new Set();
+    if (this.scene) this.scene.lit = new Set([...lit, ...(this.thing ? [this.thing.key] : [])]);
+    for (const element of this.main.querySelectorAll("[data-thing], [data-row]")) {
+      const key = element.dataset.thing ?? element.dataset.row;
+      const selected = key === this.thing?.key;
+      element.classList.toggle("selected", selected);
+      element.classList.toggle("lit", lit.has(key));
+      if (element.dataset.thing) current(element, selected);
+    }
+    for (const canvas of this.main.querySelectorAll(".walk canvas.mosaic")) if (canvas.painted) paintMosaic(canvas);
+    const related = this.main.querySelectorAll("a.lit").length;
+    this.said = this.thing ? `${related} places that belong to it are marked.` : "";
+  }
+
+  inspect(asked) {
+    this.inspector.hidden = !asked;
+    if (!asked) return;
+    const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(asked.key), ". ", h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
+    this.inspector.replaceChildren(...link, h("p", { class: "unseen", role: "status" }, this.said));
+  }
+
+  point(element, on) {
+    const key = element?.dataset.thing;
+    const thing = key && readAddress(`#${key}`, []).thing;
+    const lit = on && this.scene?.exists(thing) ? this.scene.related(thing) : new Set();
+    if (on && !lit.size) return;
+    for (const one of this.main.querySelectorAll("[data-thing], [data-row]")) {
+      const own = one.dataset.thing ?? one.dataset.row;
+      one.classList.toggle("pointed", lit.has(own) || (on && own === key));
+    }
+  }
+
+  hear(event) {
+    if (event.key === "Escape" && this.thing && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) location.hash = addressOf({ result: this.shown, thing: "all" }, this.results);
+  }
+
+  printed() {
+    for (const one of this.main.querySelectorAll(".datatable")) one.showAll();
+    for (const one of this.main.querySelectorAll("details")) one.show();
+    drawAll();
+  }
+}
+
+async function start() {
+  const element = document.getElementById("document");
+  try {
+    const found = await readDocument(element);
+    document.documentElement.classList.add("live");
+    document.getElementById("summary").remove();
+    document.cnnProbe = new Page(found);
+  } catch (error) {
+    document.getElementById("failed").hidden = false;
+    document.getElementById("failed").append(` (${error.message})`);
+    throw error;
+  }
+}
+
+start();

@@ -1,0 +1,77 @@
+// Patterns: a card a factor.
+
+import { bar, details, h, name, percent, plainTable, points, plural } from "./dom.js";
+import { indices, largestFirst, row } from "./data.js";
+import { ofInputs, partOfBlocks } from "./scene.js";
+import { thingOf } from "./state.js";
+
+const CLASSES = 5; // that a card names
+
+export function patternsView(scene) {
+  const { part } = scene;
+  const { heat_layer: layer } = part.factors;
+  return h("div", null,
+    h("p", { class: "lead" }, "A pattern is a factor: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. ",
+      "The strongest comes first. In Python and in the CSV files they are counted from 0, here from 1. ", ofInputs(part), "."),
+    layer && part.inputs.pictures && h("label", { class: "switch" },
+      h("input", { type: "checkbox", checked: true, onchange: (event) => event.target.closest("section").classList.toggle("plain", !event.target.checked) }),
+      " Orange: where in each input the pattern is, by ", name(layer)),
+    h("div", { class: "patterns" }, indices(scene.k).map((i) => patternCard(scene, i))),
+    part.rank > scene.k && h("p", { class: "note" }, `The ${scene.k} strongest of ${part.rank} patterns.`));
+}
+
+function patternCard(scene, i) {
+  const { part } = scene;
+  return h("article", { class: "pattern", "data-row": thingOf.factor(i) },
+    h("h3", null, scene.factor(i, `Pattern ${i + 1}`)),
+    h("div", { class: "heads" },
+      part.factors.latent && h("figure", null, scene.latent(i), h("figcaption", null, "its pixels")),
+      h("dl", { class: "shares" }, partOfBlocks(part, i).map(({ block, share }) => [
+        h("dt", null, name(block)), h("dd", null, bar(share), percent(share, 1), h("span", { class: "unseen" }, " of its squares"))]))),
+    inputsOf(scene, i), classesOf(scene, i), causedBy(scene, i), againOf(part, i));
+}
+
+function inputsOf(scene, i) {
+  const { factors, inputs } = scene.part;
+  const places = row(factors.top, i);
+  const shares = row(factors.top_share, i);
+  const heat = factors.heat && row(factors.heat, i);
+  const tiles = (hot) => h("ol", { class: `tiles ${hot ? "hot" : "cold"}` }, Array.from(places, (place, j) =>
+    h("li", null, scene.input(place, hot ? row(heat, j) : null, `#${inputs.number[place]} · ${percent(shares[j])}`))));
+  return [h("h4", null, "Inputs that are mostly this pattern"), heat && inputs.pictures ? [tiles(true), tiles(false)] : tiles(false)];
+}
+
+function classesOf(scene, i) {
+  const found = scene.byClass;
+  if (!found) return null;
+  const parts = scene.classParts(i);
+  const beyond = scene.part.beyond_chance;
+  const other = scene.part.class_parts[0].parts.predicted;
+  const both = found.of === "label" && other;
+  return [
+    h("h4", null, found.of === "label" ? "Its amount, by class" : "Its amount, by the class that the network predicts"),
+    h("ul", { class: "classes" }, largestFirst(parts).slice(0, CLASSES).filter((c) => parts[c] > 0.005).map((c) =>
+      h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]), both && h("span", { class: "note" }, ` (predicted: ${percent(row(other, i)[c] / 100)})`)))),
+    beyond && h("p", { class: "note" }, `${percent(beyond.part[i])} in `, name(beyond.class[i]), ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}); `,
+      `permuted labels give ${percent(beyond.chance[i])}, p = ${beyond.p[i].toFixed(3)}.`)];
+}
+
+function causedBy(scene, i) {
+  const found = scene.part.ablation;
+  const at = found ? found.factors.indexOf(i) : -1;
+  if (at < 0) return null;
+  const [change, low, high] = [found.change, found.low, found.high].map((values) => row(values, at));
+  const hit = found.hit[at];
+  const said = { causes: "it causes this", "less than a point": "less than a point", "not beyond chance": "not beyond chance" }[found.verdicts[at]];
+  return [h("h4", null, "Taken out of ", name(found.layer)),
+    h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
+      ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). `, h("em", null, said), ". ",
+      `The hardest of ${plural(found.n_shuffles, "shuffled direction")}: ${points(found.shuffled[at])} points. ${percent(found.kept[at])} of the inputs keep their class.`),
+    details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval", "inputs"],
+      found.classes.map((one, c) => [name(one), points(change[c]), `${points(low[c])} to ${points(high[c])}`, String(found.n_inputs[c])])))];
+}
+
+function againOf(part, i) {
+  const found = part.stability;
+  return found && [h("h4", null, "Does it come out again?"), h("p", null, h("strong", null, found.verdicts[i]), `: ${found.counts[i]}.`)];
+}

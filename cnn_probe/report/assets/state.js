@@ -1,0 +1,51 @@
+// What is selected. It lives in the address alone: links select, and so do back and forward.
+//
+// An address has up to three parts: a view, a result, a thing, as in #walk/rank-20/factor-3; each may be left out.
+
+export const VIEWS = ["verdicts", "patterns", "walk", "units", "inputs", "comparison", "studies", "about"];
+const HOMES = { factor: "patterns", class: "patterns", unit: "units", input: "inputs" };
+
+export const thingOf = {
+  factor: (i) => `factor-${i + 1}`,
+  class: (i) => `class-${i}`,
+  input: (n) => `input-${n}`,
+  unit: (layer, unit) => `unit-${encodeURIComponent(layer)}-${unit}`,
+};
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address that somebody typed
+  }
+}
+
+function thingIn(part) {
+  const [, kind, rest] = part.match(/^(factor|class|input|unit)-(.+)$/) ?? [];
+  if (!kind) return null;
+  if (kind === "unit") {
+    const [, layer, unit] = rest.match(/^(.*)-(\d+)$/) ?? [];
+    return layer === undefined ? null : { kind, key: thingOf.unit(decoded(layer), Number(unit)), layer: decoded(layer), index: Number(unit) };
+  }
+  if (!/^\d+$/.test(rest)) return null;
+  const index = Number(rest) - (kind === "factor" ? 1 : 0);
+  return { kind, key: thingOf[kind](index), index }; // as links write it, however it was typed
+}
+
+export function readAddress(hash, results) {
+  const found = { view: null, result: 0, thing: null };
+  for (const part of hash.replace(/^#/, "").split("/")) {
+    const at = results.findIndex((one) => one.id === decoded(part));
+    if (VIEWS.includes(part) || part.startsWith("study-")) found.view = part;
+    else if (at >= 0) found.result = at;
+    else found.thing = thingIn(part) ?? found.thing;
+  }
+  return found;
+}
+
+export function addressOf({ view = null, result = 0, thing = null }, results) {
+  const parts = [view, result ? encodeURIComponent(results[result].id) : null, thing];
+  return `#${parts.filter(Boolean).join("/")}`;
+}
+
+export const homeOf = (thing) => HOMES[thing.kind];

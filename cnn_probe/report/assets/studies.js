@@ -1,0 +1,101 @@
+// Studies: the paper's claims with verdicts, errors by rank, spectra, and the controls beside them.
+
+import { details, h, name, number, percent, plainTable, plural, signed } from "./dom.js";
+import { indices, row } from "./data.js";
+import { chart, legend, numbersOf, spreadOf } from "./charts.js";
+
+const WORDS = { reproduced: "reproduced", partly: "partly reproduced", not: "not reproduced", undecided: "undecided" };
+
+export function studiesView(document) {
+  const { quality, studies } = document;
+  return h("div", { class: "studies show-raw" },
+    h("p", { class: "lead" }, "Each condition is a way to train the network; each line is the mean over networks (seeds), its band their range. A verdict counts networks, not ranks of one network: reproduced, or in part, where the same comes by chance in 5% of the cases or fewer; not, where what speaks against it does; undecided otherwise. Chances are of each claim by itself: of 20 without an effect about one comes out either way."),
+    h("fieldset", { class: "switch" }, h("legend", null, "Show errors and spectra"),
+      [["raw", "raw, as in the paper"], ["free", "free of scale"]].map(([kind, said], i) => h("label", null,
+        h("input", { type: "radio", name: "scale", value: kind, checked: i === 0, onchange: (event) => switchTo(event.target, kind) }), ` ${said} `))),
+    quality && qualityTable(quality),
+    studies.map((study) => studyOf(study)));
+}
+
+function switchTo(input, kind) {
+  const view = input.closest(".studies");
+  view.classList.toggle("show-raw", kind === "raw");
+  view.classList.toggle("show-free", kind === "free");
+}
+
+function studyOf(study) {
+  return h("article", { class: "study", id: study.id, "aria-labelledby": `title-${study.id}` },
+    h("h3", { id: `title-${study.id}`, tabindex: "-1" }, study.title), study.question && h("p", null, study.question),
+    study.claims.length > 0 && claimsTable(study), conditionsTable(study),
+    legend(study.conditions.map((one) => ({ label: name(one.label), look: one.look }))),
+    h("h4", null, "Errors by rank"), h("div", { class: "charts raw" }, errorChart(study, study.errors.filter((one) => !one.free))),
+    h("p", { class: "note free" }, "Dotted: the least error that any factorization of this rank can have (SVD). Of a fit in which each block weighs the same."),
+    h("div", { class: "charts free" }, errorChart(study, study.errors.filter((one) => one.free))),
+    study.spectra.length > 0 && [h("h4", null, "Singular values"),
+      h("div", { class: "charts raw" }, study.spectra.map((one) => spectrumChart(study, one, false))),
+      h("div", { class: "charts free" }, study.spectra.map((one) => spectrumChart(study, one, true)))],
+    details("In numbers", () => h("div", null, study.errors.map((one) => numbersOf(`${one.title}, mean over the seeds (range)`, "rank", seriesOf(study, one), (value) => number(value, 3))), measuresTable(study))));
+}
+
+const seriesOf = (study, one) => study.conditions.map((condition, c) => {
+  const values = row(one.values, c);
+  const spread = spreadOf(indices(values.shape[0]).map((seed) => Array.from(row(values, seed))));
+  const floors = one.floor && row(one.floor, c);
+  return { ...spread, label: condition.label, look: condition.look, x: study.ranks,
+    floor: floors && spreadOf(indices(floors.shape[0]).map((seed) => Array.from(row(floors, seed)))).mean };
+});
+
+function errorChart(study, errors) {
+  return errors.map((one) => chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` }));
+}
+
+function spectrumChart(study, { layer, values, reference }, over) {
+  const scaled = (curve) => curve.map((value) => (value > 1e-4 * curve[0] ? value / (over ? curve[0] : 1) : NaN)); // below is rounding
+  const lines = study.conditions.map((condition, c) => {
+    const own = row(values, c);
+    const spread = spreadOf(indices(own.shape[0]).map((seed) => scaled(Array.from(row(own, seed)))));
+    return { ...spread, label: condition.label, look: condition.look, x: indices(spread.mean.length).map((i) => i + 1) };
+  });
+  const floor = reference && spreadOf(indices(reference.shape[0]).map((seed) => scaled(Array.from(row(reference, seed))))).mean;
+  if (floor) lines.push({ label: "untrained", look: 1, x: indices(floor.length).map((i) => i + 1), mean: floor.map(() => NaN), low: floor, high: floor, floor, n: 1 });
+  return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "number", yLabel: over ? "part of the first" : "singular value", series: lines, log: true, said: floor ? "Dotted: untrained networks." : "" });
+}
+
+function claimsTable(study) {
+  return plainTable("Claims, held against the networks", ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"],
+    study.claims.map((one) => [one.claim, h("strong", { class: `said-${one.verdict}` }, WORDS[one.verdict] ?? one.verdict),
+      `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), percent(one.against ?? null, 1), one.test ?? "–"]));
+}
+
+function chanceOf({ chance, least_chance: least, networks }) {
+  if (chance === undefined || chance === null) return "–";
+  const few = least > 0.05 ? `; ${plural(networks, "network")} cannot fall below ${percent(least, 1)}` : "";
+  return `${percent(chance, 1)}${few}`;
+}
+
+function conditionsTable(study) {
+  const each = (values, digits = 1) => (values.length === 1 ? percent(values[0], digits) : `${percent(values.reduce((a, b) => a + b, 0) / values.length, digits)} (${percent(Math.min(...values), digits)} to ${percent(Math.max(...values), digits)})`);
+  return plainTable("Conditions: mean over the networks (range)", ["trained on", "networks", "accuracy, paper", "accuracy on test images", "on what they were trained on", "classes recognized"],
+    study.conditions.map((one) => [name(one.label), String(one.accuracy.length), one.paper === null ? "–" : `${one.paper.toFixed(0)}%`,
+      [each(one.accuracy), one.little > 0 && h("span", { class: "note" }, ` ${one.little} of them learned little`)], one.train_accuracy.length ? each(one.train_accuracy) : "–", one.recognized]));
+}
+
+function measuresTable(study) {
+  return study.measures.length > 0 && plainTable("Measures, mean over the networks (range)", ["measure", ...study.conditions.map((one) => one.label)],
+    study.measures.map((one) => [one.title, ...one.values.map((values) => { const { mean, low, high } = spreadOf(values.map((value) => [value])); return `${number(mean[0], 3)}${values.length > 1 ? ` (${number(low[0], 3)} to ${number(high[0], 3)})` : ""}`; })]));
+}
+
+// What all networks say together: for each measure whether it goes with accuracy, and whether it moves with scale.
+function qualityTable({ finding, evidence, rows, factors, scaling }) {
+  return h("article", { class: "study", id: "study-finding", "aria-labelledby": "title-study-finding" },
+    h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding)),
+    evidence.length > 0 && plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for it" : "against it", one.text])),
+    rows.length > 0 && details("Which measures go with accuracy, over all networks", () => plainTable("Rank correlation (Spearman) with accuracy on test images, within a seed; mean over the seeds (range)",
+      ["measure", "all networks", "chance", "the paper's studies", "chance", "free of scale"], rows.map((one) => [one.measure, ...correlation(one.all), ...correlation(one.paper), one.scale_free === null ? "–" : one.scale_free ? "yes" : "no"]))),
+    scaling.length > 0 && details("Which measures are free of scale", () => plainTable("How far each measure moves where the first layer is multiplied and the next divided, so that the network computes the same",
+      ["measure", ...factors.map((factor) => `layer × ${factor}`), "at most", "free of scale (below 1%)"],
+      scaling.map((one) => [one.measure, ...factors.map((factor) => moved(one.moves[factor])), moved(one.most), one.scale_free ? "yes" : "no"]))));
+}
+
+const moved = (move) => (move === null || move === undefined ? "from nothing" : `${signed(move, 2)}%`);
+const correlation = (found) => (found ? [`${signed(found.correlation)} (${signed(found.low)} to ${signed(found.high)}; n = ${found.networks} networks, ${found.seeds} seeds)`, percent(found.chance, 1)] : ["–", "–"]);

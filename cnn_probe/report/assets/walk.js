@@ -1,0 +1,99 @@
+// The walk of each pattern: a row from the pixels through the layers to the outputs.
+
+import { bar, details, h, name, percent, plainTable, signed } from "./dom.js";
+import { indices, largestFirst, row } from "./data.js";
+import { mapUnder, mosaicOf } from "./pictures.js";
+import { ABOVE, WORTH, ofInputs } from "./scene.js";
+import { thingOf } from "./state.js";
+
+const ACROSS = 5;
+const ENDS = 3; // outputs that are named at either end
+const NAMED = 3; // channels that are named in a cell
+
+export function walkView(scene) {
+  const { part } = scene;
+  const heads = [part.factors.latent && "pixels", "inputs", ...part.layers.map((layer) => name(layer.block)), part.added ? "adds to the outputs" : null, scene.byClass && "classes"];
+  const label = "The walk of each pattern, pixels to outputs";
+  return h("div", null,
+    h("p", { class: "lead" }, "One row a pattern. Maps: where each channel of a layer is active with the pattern, one scale a layer, by the square root of the amount. ",
+      `Framed: a channel with ${ABOVE} times its mean share over the patterns, or more (${percent(WORTH)} of the pattern at least). `,
+      "One map: a layer that was pooled, where the pattern is in the first of its inputs. Channels are counted from 0. ", ofInputs(part), "."),
+    h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "that a pattern in one layer causes it in the next. What is in one row occurs together; what it causes is in ", h("a", { href: scene.address({ view: "patterns" }) }, "Patterns"), ", where something was taken out."),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+      h("table", { class: "walk" }, h("caption", { class: "unseen" }, label),
+        h("thead", null, h("tr", null, h("th", { scope: "col" }, "pattern"), heads.filter(Boolean).map((head) => h("th", { scope: "col" }, head)))),
+        h("tbody", null, indices(scene.k).map((i) => walkRow(scene, i))))),
+    sharesTable(scene));
+}
+
+function walkRow(scene, i) {
+  const { part } = scene;
+  const top = Array.from(row(part.factors.top, i)).slice(0, 4);
+  return h("tr", { "data-row": thingOf.factor(i) },
+    h("th", { scope: "row" }, scene.factor(i, String(i + 1)), part.stability && h("span", { class: "note" }, part.stability.verdicts[i])),
+    part.factors.latent && h("td", null, scene.latent(i)),
+    h("td", { class: "examples" }, h("div", null, top.map((place) => scene.input(place)))),
+    part.layers.map((layer, at) => h("td", null, layerCell(scene, at, i))),
+    part.added && h("td", { class: "ends" }, outputsOf(part.added, i)),
+    scene.byClass && h("td", { class: "ends" }, classEnds(scene, i)));
+}
+
+function layerCell(scene, at, i) {
+  const layer = scene.part.layers[at];
+  const out = scene.standingOut(at, i);
+  const [shares, lift] = [row(layer.shares, i), row(layer.lift, i)];
+  const linked = scene.sameUnits(at);
+  const named = (c, text) => (linked ? scene.unit(at, c, text) : text);
+  const block = scene.part.blocks.findIndex((one) => one.name === layer.block);
+  return [layer.maps && mapsOf(scene, at, i, out),
+    h("p", { class: "said" }, percent(row(scene.part.shares, block)[i]), " of its squares"),
+    h("p", { class: "said" }, "most in ", joined(largestFirst(shares).slice(0, NAMED).filter((c) => shares[c] > 0).map((c) => named(c, `${c} (${percent(shares[c])})`)))),
+    out.length > 0 && h("p", { class: "said" }, "above its mean: ", joined(out.slice(0, NAMED).map((c) => named(c, `${c} ×${lift[c].toFixed(1)}`))))];
+}
+
+function mapsOf(scene, at, i, out) {
+  const layer = scene.part.layers[at];
+  const tiles = layer.tiles ? Array.from(layer.tiles) : null;
+  const maps = row(layer.maps, i);
+  const label = tiles ? `Maps of channels ${tiles.join(", ")} of ${layer.block} in pattern ${i + 1}; framed: ${out.join(", ") || "none"}` : `Where pattern ${i + 1} is in its first input, by ${layer.block}`;
+  const keyOf = (tile) => thingOf.unit(layer.block, tiles[tile]);
+  const framed = (tile) => (!tiles ? "" : scene.lit?.has(keyOf(tile)) ? "lit" : out.includes(tiles[tile]) ? "out" : "");
+  const canvas = mosaicOf(maps, ACROSS, label, framed);
+  if (tiles && scene.sameUnits(at)) {
+    canvas.addEventListener("click", (event) => {
+      const tile = mapUnder(canvas, event);
+      if (tile >= 0) location.hash = scene.address({ thing: keyOf(tile) });
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const tile = mapUnder(canvas, event);
+      canvas.title = tile < 0 ? "" : `channel ${tiles[tile]}: ${percent(row(layer.shares, i)[tiles[tile]], 1)} of the pattern here, ×${row(layer.lift, i)[tiles[tile]].toFixed(2)} its mean`;
+    });
+  }
+  return canvas;
+}
+
+const joined = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
+
+function outputsOf(added, i) {
+  const values = row(added.values, i);
+  const order = largestFirst(values);
+  const ends = order.length <= 2 * ENDS ? order : [...order.slice(0, ENDS), ...order.slice(-ENDS)];
+  const most = Math.max(...added.values.map(Math.abs), 1e-12);
+  return h("ul", { class: "bars" }, ends.map((o) => h("li", null, name(added.names[o]), " ",
+    bar(Math.abs(values[o]) / most, values[o] < 0 ? "down" : "up"), signed(values[o]))));
+}
+
+function classEnds(scene, i) {
+  const parts = scene.classParts(i);
+  return h("ul", { class: "bars" }, largestFirst(parts).slice(0, ENDS).filter((c) => parts[c] > 0.005).map((c) =>
+    h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]))));
+}
+
+// What the maps show, in numbers.
+function sharesTable(scene) {
+  return scene.part.layers.map((layer, at) => details(["In numbers: ", name(layer.block)],
+    () => plainTable(`What part of each pattern lies in each channel of ${layer.block}, and how many times its mean that is`,
+      ["channel", ...indices(scene.k).map((i) => `pattern ${i + 1}`)],
+      largestFirst(indices(layer.n_channels).map((c) => Math.max(...indices(scene.k).map((i) => row(layer.shares, i)[c])))).slice(0, 30).sort((a, b) => a - b).map((c) =>
+        [scene.sameUnits(at) ? scene.unit(at, c, String(c)) : String(c), ...indices(scene.k).map((i) => `${percent(row(layer.shares, i)[c], 1)} ×${row(layer.lift, i)[c].toFixed(1)}`)]))));
+}

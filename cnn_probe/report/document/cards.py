@@ -1,0 +1,238 @@
+"""The verdicts that a page begins with: a card a question, with a number, how sure it is, and what it cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.comparing.stability import FactorStability
+from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.diagnostics import enough
+from cnn_probe.measures.labels.errors import LabelErrors
+from cnn_probe.measures.use import NetworkUse
+
+Card = dict[str, Any]
+
+
+def cards_of(
+    asked: Answers,
+    *,
+    ablation: Ablation | None,
+    stability: FactorStability | None,
+    use: NetworkUse | None,
+    suspects: Mapping[str, LabelErrors],
+    part: Mapping[str, Any],
+) -> list[Card]:
+    """Return the cards of a result; ``part`` is what else the page says of it."""
+    found = [
+        _accuracy(asked),
+        _shared(asked),
+        _again(stability, part["rank"]),
+        _causes(ablation),
+        _idle(part),
+        _used(use, asked),
+        _unexplained(asked, part),
+        *_suspected(asked, suspects),
+        *([] if part["comparison"] is None else [comparison_card(part["comparison"])]),
+    ]
+    return [one for one in found if one is not None]
+
+
+def card(question: str, number: str, answer: str, sure: str, cannot: str, show: str | None) -> Card:
+    """One card; ``show`` is the address, on the page, of what it stands on."""
+    return {"question": question, "number": number, "answer": answer, "sure": sure, "cannot": cannot, "show": show}
+
+
+def interval(k: int, n: int) -> tuple[float, float]:
+    """Ends of the exact 95% interval of a part k of n (Clopper and Pearson).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in interval(0, 10)]
+    [0.0, 0.308]
+    """
+    low = float(beta.ppf(LEVEL / 2, k, n - k + 1)) if k else 0.0
+    high = float(beta.ppf(1 - LEVEL / 2, k + 1, n - k)) if k < n else 1.0
+    return low, high
+
+
+def _accuracy(asked: Answers) -> Card | None:
+    if asked.accuracy is None or asked.labels is None:
+        return None
+    n = len(asked.labels)
+    low, high = interval(round(asked.accuracy * n), n)
+    guess = float(np.bincount(asked.labels).max() / n)
+    little = " It has learned little, and so what is found in it says little." if asked.accuracy < enough(guess) else ""
+    return card(
+        "How right is the network?",
+        f"{asked.accuracy:.1%}",
+        f"of {n:,} inputs get their label; always naming the commonest class would get {guess:.1%}.{little}",
+        f"95% interval over inputs {low:.1%} to {high:.1%}.",
+        "Whether it would be as right elsewhere, and whether the labels are.",
+        "inputs",
+    )
+
+
+def _shared(asked: Answers) -> Card:
+    k, n = asked.result.F.shape[1], len(asked.result.F)
+    found = asked.patterns.labels
+    if found is None:
+        prevalence = asked.patterns.prevalence
+        return card(
+            "Which inputs share a pattern?",
+            f"{k} patterns",
+            f"each carried by {prevalence.min():,.0f} to {prevalence.max():,.0f} of {n:,} inputs (effective numbers).",
+            "No interval: these are counts over the inputs at hand.",
+            "Whether a pattern is a concept. It is what occurs together in these inputs and in all layers.",
+            "patterns",
+        )
+    sure = int(np.sum(found.purity.p_value < LEVEL))
+    return card(
+        "Which inputs share a pattern?",
+        f"{sure} of {k}",
+        "patterns lie in one class more than permuted labels would have it. The factorization saw no labels.",
+        f"p < 0.05 each, by permutation; by chance alone about {LEVEL * k:.1f} of {k} would.",
+        "Whether a pattern is a concept, or was learned: untrained networks have patterns that go with classes, too.",
+        "patterns",
+    )
+
+
+def _again(stability: FactorStability | None, k: int) -> Card | None:
+    if stability is None:
+        return None
+    holds = int(np.sum(stability.holds))
+    return card(
+        "Do the patterns come out again?",
+        f"{holds} of {k}",
+        f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs.",
+        "Each is held against what shuffled inputs reach (95%).",
+        "Which of several ways to take the activations apart is right, for those that do not.",
+        "patterns",
+    )
+
+
+def _causes(ablation: Ablation | None) -> Card | None:
+    if ablation is None:
+        return None
+    causing = int(np.sum(ablation.causes))
+    rows = np.arange(len(ablation.factors))
+    points = 100 * ablation.change[rows, ablation.hit]
+    worst = int(points.argmin())
+    return card(
+        "What do the patterns cause?",
+        f"{causing} of {len(ablation.factors)}",
+        f"take a point of probability or more from a class when taken out of {ablation.layer}; pattern "
+        f"{ablation.factors[worst] + 1} takes most: {signed(points[worst])} points from class "
+        f"{ablation.classes[ablation.hit[worst]]}.",
+        f"Beyond {ablation.shuffled.shape[1]} shuffled directions each; by chance about "
+        f"{ablation.expected_by_chance:.1f} of {len(ablation.factors)} would be. "
+        f"n = {int(ablation.n_inputs.sum()):,} inputs.",
+        "What a layer would do with inputs that exist: one with a pattern taken out may be like none. What others make "
+        "up for does not show.",
+        "patterns",
+    )
+
+
+def _few(chosen: NDArray[np.bool_], most: int = 6) -> str:
+    """Numbers of those that are chosen, or how many where they are many."""
+    numbers = np.flatnonzero(chosen)
+    return ", ".join(map(str, numbers)) if len(numbers) <= most else f"{len(numbers)} of them"
+
+
+def signed(value: float) -> str:
+    """A number of points with its sign."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _idle(part: Mapping[str, Any]) -> Card | None:
+    units = part["units"]
+    if not units:
+        return None
+    dead = [int(np.sum(one["rate"] == 0)) for one in units]
+    total = sum(one["n"] for one in units)
+    kinds = {one["kind"] for one in units}
+    kind = f"{kinds.pop()}s" if len(kinds) == 1 else "channels and neurons"
+    where = [f"{one['block']}: {_few(one['rate'] == 0)}" for one, count in zip(units, dead, strict=True) if count]
+    listed = "; ".join(where[:4]) + (" and more" if len(where) > 4 else "")
+    return card(
+        "Which units are idle?",
+        f"{sum(dead)} of {total:,}",
+        f"{kind} are active for none of the {part['n']:,} inputs{f' ({listed})' if where else ''}.",
+        f"A dead unit is active for fewer than {100 * units[0]['bound']:.2g}% of such inputs, with 95% confidence "
+        "(each by itself).",
+        "Whether they would be active for inputs of another kind.",
+        "units",
+    )
+
+
+def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
+    if use is None:
+        return None
+    layers = {block.name for block in asked.result.blocks if block.layer is not None}
+    last = next(block for block in reversed(use.blocks) if block.name in layers)
+    low, high = last.spectrum.effective_rank_bounds
+    beside = ""
+    if use.untrained is not None:
+        other = next((block for block in use.untrained.blocks if block.name == last.name), None)
+        beside = "" if other is None else f" The untrained network: {other.spectrum.effective_rank:.1f}."
+    return card(
+        "How much of the network is used?",
+        f"{last.spectrum.effective_rank:.1f} of {last.width}",
+        f"dimensions of {last.name}, as an effective rank (Roy and Vetterli); {last.zeros:.0%} of its activations are "
+        f"zero.{beside}",
+        f"Between {low:.1f} and {high:.1f} for these {use.n:,} inputs; it grows with their number.",
+        "Whether what is used is of use.",
+        "about",
+    )
+
+
+def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
+    if not len(part["worst"]):
+        return None
+    worst = int(asked.residuals.worst(1)[0])
+    left = asked.residuals.of_inputs
+    name = part["inputs"]["names"]
+    called = "" if name is None or name[part["worst"][0]] == f"#{worst}" else f" ({name[part['worst'][0]]})"
+    return card(
+        "Which inputs fit no pattern?",
+        f"#{worst}",
+        f"is explained least{called}: {left[worst]:.0%} of it is left, of the median input {np.nanmedian(left):.0%}.",
+        "No interval: a measure of each input at this rank.",
+        "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",
+        f"inputs/input-{worst}",
+    )
+
+
+def _suspected(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Iterator[Card]:
+    if not suspects or asked.labels is None:
+        return
+    counts = [f"{int(found.suspect.sum())} by the {source}" for source, found in suspects.items()]
+    first = next(iter(suspects.values()))
+    yield card(
+        "Which labels look wrong?",
+        f"{int(first.suspect.sum())} of {len(asked.labels):,}",
+        f"labels are suspected: {', '.join(counts)} (confident learning).",
+        "Out of sample only where it says so; what was seen with its label may be known by heart.",
+        "Whether they are wrong: look at them. Rare inputs are suspected, too.",
+        "inputs",
+    )
+
+
+def comparison_card(found: Mapping[str, Any]) -> Card:
+    """The card of a comparison, as of `comparison_part`."""
+    counts = found["counts"]
+    return card(
+        "What differs from the other network?",
+        f"{counts['lost']} lost, {counts['new']} new",
+        f"patterns beside {found['with']}; {counts['matched']} matched, {counts['changed']} changed, "
+        f"{counts['unmatched']} without a match that say nothing.",
+        f"Beyond the spread of {found['n_own']} starts of each; by chance about {found['by_chance']:.1f} would be.",
+        "Whether what is lost or new matters for the outputs.",
+        "comparison",
+    )

@@ -1,0 +1,211 @@
+"""What a page says of one result: its patterns, their walk, its units and its inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnn_probe.activations.store.estimates import size
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.comparing.comparison import Comparison
+from cnn_probe.measures.table import Table
+from cnn_probe.probing.recording import estimate_of
+from cnn_probe.report.document.cards import cards_of
+from cnn_probe.report.document.ends import Classes, classes_of
+from cnn_probe.report.document.of_comparison import comparison_part
+from cnn_probe.report.document.of_inputs import Inputs, chosen_inputs
+from cnn_probe.report.document.of_layers import walk_parts
+from cnn_probe.report.document.of_units import units_parts
+from cnn_probe.report.document.tiles import in_steps, shrunk
+from cnn_probe.report.material import Material
+
+MOST_FACTORS = 100  # that a page shows: the strongest
+MOST_OUTPUTS = 40  # of a network with more: those that the factors add most to
+LATENT, HEAT = 64, 16  # pixels of a latent image, and of a map over an input, at most
+Part = dict[str, Any]
+
+
+def result_part(
+    asked: Answers,
+    *,
+    full: bool = False,
+    ablation: Ablation | None = None,
+    comparison: tuple[Comparison, Answers, str] | None = None,
+    images: bool = True,
+) -> Part:
+    """Return what a page says of a result, for `packing`.
+
+    Parameters
+    ----------
+    asked : Answers
+    full : bool, default=False
+        Whether to say as well what takes further fits: how much is used, which factors come out again, which labels
+        look wrong. What cannot be had of these inputs is left out, with a warning that says why.
+    ablation : Ablation, default=None
+        What factors cause.
+    comparison : tuple of (Comparison, Answers, str), default=None
+        With a second network: the comparison, the answers of that network, and what it is called.
+    images : bool, default=True
+        Whether inputs may be shown; without, neither they nor latent images are, nor names of files.
+    """
+    material = Material(asked, MOST_FACTORS, walk=None)
+    use, stability = (asked.tried(name) if full else None for name in ("use", "stability"))
+    suspects = (asked.tried("label_errors") or {}) if full and asked.labels is not None else {}
+    classes = Classes(material)
+    inputs = chosen_inputs(material, suspects, classes, images=images)
+    result, model = asked.result, asked.result.model
+    part = {
+        "network": "network" if result.network is None else type(result.network).__name__,
+        "rank": int(result.F.shape[1]),
+        "n": len(result.F),
+        "accuracy": asked.accuracy,
+        "no_accuracy": None if asked.labels is None else asked.missing_sources.get("network"),
+        "rmse": model.rmse_,
+        "n_iter": int(model.n_iter_),
+        "settled": bool(model.n_iter_ < model.max_iter),
+        "classes": classes.part,
+        "blocks": _blocks(asked),
+        "shares": np.stack([asked.shares[name] for name in asked.shares])[:, : material.k].astype(np.float32),
+        "factors": _factors(material, inputs, images),
+        "class_parts": [
+            {"title": bars.title, "names": list(bars.names), "parts": _first(bars.groups, material.k)}
+            for bars in classes_of(material)
+        ],
+        "beyond_chance": _beyond_chance(asked, material.k),
+        "added": _added(material),
+        "ablation": None if ablation is None else _ablation(ablation),
+        "stability": None
+        if stability is None
+        else {"verdicts": list(stability.verdicts), "counts": list(stability.counts)},
+        "layers": walk_parts(material, images=images),
+        "units": units_parts(asked),
+        "inputs": inputs.part,
+        "worst": inputs.worst,
+        "suspects": inputs.suspects,
+        "decisions": inputs.decisions,
+        "use": None if use is None else columns_of(use.table()),
+        "agreement": columns_of(asked.head_agreement.table()) if full and asked.head_agreement is not None else None,
+        "comparison": None if comparison is None else comparison_part(*comparison, images=images),
+        "recorded": _recorded(asked),
+        "skipped": {str(name): str(why) for name, why in result.skipped.items()},
+        "provenance": result.provenance,
+    }
+    part["cards"] = cards_of(asked, ablation=ablation, stability=stability, use=use, suspects=suspects, part=part)
+    return part
+
+
+def columns_of(table: Table) -> Part:
+    """A table by its columns."""
+    return {name: list(table[name]) for name in table.columns}
+
+
+def _first(groups: dict[str, Any], k: int) -> Part:
+    return {name: np.asarray(values[:k], np.float32) for name, values in groups.items()}
+
+
+def _blocks(asked: Answers) -> list[Part]:
+    model, result = asked.result.model, asked.result
+    pictures = set(result.picture_blocks)
+    return [
+        {
+            "name": block.name,
+            "kind": "layer" if block.layer is not None else "pixels" if block.name in pictures else "input",
+            "layer": block.layer,
+            "n_features": int(asked.X[block.name].shape[1]),
+            "relative_error": float(model.block_relative_error_[block.name]),
+            "rmse": float(model.block_rmse_[block.name]),
+        }
+        for block in result.blocks
+    ]
+
+
+def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
+    """Latent images, each on a scale of its own; the inputs that have most, and where in them each factor is."""
+    k = material.k
+    latent = material.latent if images else None
+    if latent is not None:
+        small = shrunk(latent[:k], LATENT)
+        latent = in_steps(small, small.reshape(k, -1).max(axis=1)[:, None, None, None])
+    layer = list(material.heat)[-1] if images and material.heat else None  # a map is of one input, and looks like it
+    heat = None
+    if layer is not None:
+        small = shrunk(material.heat[layer], HEAT)
+        heat = in_steps(small, small.reshape(k, -1).max(axis=1)[:, None, None, None])
+    return {
+        "latent": latent,
+        "prevalence": material.asked.patterns.prevalence[:k].astype(np.float32),
+        "top": inputs.places(material.top),
+        "top_share": material.asked.patterns.top_share[:k].astype(np.float32),
+        "heat": heat,
+        "heat_layer": layer,
+    }
+
+
+def _beyond_chance(asked: Answers, k: int) -> Part | None:
+    """Which class each factor goes with most, beside what permuted labels give."""
+    found = asked.patterns.labels
+    if found is None:
+        return None
+    return {
+        "class": [found.classes[label] for label in found.class_share.argmax(axis=1)[:k]],
+        **{
+            name: np.asarray(values[:k], np.float32)
+            for name, values in (
+                ("part", found.purity.value),
+                ("low", found.low),
+                ("high", found.high),
+                ("chance", found.purity.chance),
+                ("p", found.purity.p_value),
+            )
+        },
+    }
+
+
+def _added(material: Material) -> Part | None:
+    """What each factor adds to the outputs through the linear head, on average, less the mean over the outputs."""
+    added = material.asked.added
+    if added is None:
+        return None
+    n = added.shape[1]
+    values = added - (added.mean(axis=1, keepdims=True) if n > 1 else 0.0)
+    shown = np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:MOST_OUTPUTS])
+    return {
+        "names": [material.class_name(i, n) for i in shown.tolist()],
+        "values": values[: material.k, shown].astype(np.float32),
+        "n_outputs": n,
+    }
+
+
+def _ablation(found: Ablation) -> Part:
+    return {
+        "layer": found.layer,
+        "classes": list(found.classes),
+        "n_inputs": found.n_inputs,
+        "factors": list(found.factors),
+        **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high", "principal")},
+        "shuffled": found.shuffled.min(axis=(1, 2)).astype(np.float32),
+        "n_shuffles": int(found.shuffled.shape[1]),
+        "kept": found.kept.astype(np.float32),
+        "specificity": found.specificity[:, 0].astype(np.float32),
+        "p": found.p_value.astype(np.float32),
+        "hit": found.hit,
+        "verdicts": list(found.verdicts),
+        "expected_by_chance": found.expected_by_chance,
+    }
+
+
+def _recorded(asked: Answers) -> list[Part]:
+    prepared = asked.recorded.prepared
+    taken = [size(one.n_bytes) for one in estimate_of(prepared)]
+    return [
+        {
+            "layer": layer.name,
+            "shape": list(layer.shape),
+            "pool": layer.pool,
+            "negative": "none" if layer.negative == "error" else layer.negative,
+            "bytes": bytes_taken,
+        }
+        for layer, bytes_taken in zip(prepared.layers, taken, strict=True)
+    ]

@@ -1,0 +1,216 @@
+"""What a page says of studies: their claims and verdicts, errors by rank, spectra, measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.report.document.cards import card
+from cnn_probe.report.figures.styles import Styles
+from cnn_probe.studies.claims import layer_error, rmse
+from cnn_probe.studies.record import NetworkRecord, Records, records_of
+from cnn_probe.system.names import file_name, shown_all
+
+Part = dict[str, Any]
+Results = Mapping[str, Any]
+FINDING = "study-finding"
+NUMBERS = 400  # singular values of a layer that are drawn, at most
+WORDS = {"reproduced": "reproduced", "partly": "reproduced in part", "not": "not reproduced", "undecided": "undecided"}
+
+
+def studies_part(results: Results) -> list[Part]:
+    """Return one part a study, the paper's first."""
+    styles = Styles.of(map(records_of, results["studies"].values()))
+    untrained = _untrained(results)
+    return [_study(name, study, results, styles, untrained) for name, study in results["studies"].items()]
+
+
+def study_id(name: str) -> str:
+    """The address, on the page, of a study."""
+    return f"study-{file_name(name)}"
+
+
+def study_cards(results: Results) -> list[Part]:
+    """The cards that the page of studies begins with: what the controls say of RMSE, then the claims of each study."""
+    evidence = results["evidence"]
+    cards = []
+    if evidence:
+        against = [one["control"] for one in evidence if not one["speaks_for"]]
+        cards.append(
+            card(
+                "Is RMSE a sign of how well a network was trained?",
+                "no" if against else "yes",
+                f"{in_short(results)} {len(against)} of {len(evidence)} checks speak against it: "
+                f"{', '.join(against) or 'none'}.",
+                "A check speaks against it as soon as it fails in one seed; there is no interval.",
+                "Whether it holds of other networks, data or training than these.",
+                FINDING,
+            )
+        )
+    return cards + [_study_card(name, study) for name, study in results["studies"].items() if study["verdicts"]]
+
+
+def in_short(results: Results) -> str:
+    """The finding's first clause, as a sentence."""
+    return f"{str(results['finding']).partition(': ')[0].rstrip('.')}."
+
+
+def _study_card(name: str, study: Results) -> Part:
+    verdicts = study["verdicts"]
+    counts = {word: sum(one["verdict"] == word for one in verdicts) for word in WORDS}
+    others = ", ".join(f"{counts[word]} {WORDS[word]}" for word in ("partly", "not", "undecided") if counts[word])
+    first = verdicts[0]
+    networks, least = sum(map(len, study["records"].values())), min(one["least_chance"] for one in verdicts)
+    few = "" if least <= LEVEL else f" With so few, chance cannot fall below {least:.0%}, and nothing can be decided."
+    return card(
+        study.get("question") or study["title"],
+        f"{counts['reproduced']} of {len(verdicts)}",
+        f"claims are reproduced{f'; {others}' if others else ''}. {first['claim'][0].upper()}{first['claim'][1:]}: "
+        f"{WORDS.get(first['verdict'], first['verdict'])}.",
+        f"{networks} networks. A claim is decided where chance gives as much, or what speaks against it, in 5% of the "
+        f"cases or fewer, each way.{few}",
+        "Whether it holds of other networks, data or training than these.",
+        study_id(name),
+    )
+
+
+def recognized(runs: list[NetworkRecord], class_names: Sequence[str] | None = None) -> str:
+    """Classes of which more than half the test images are recognized, on average over the seeds; labels if nameless."""
+    accuracies = [run.class_accuracy for run in runs]
+    labels = [label for label in accuracies[0] if np.mean([found[label] for found in accuracies]) > 0.5]
+    if labels and len(labels) == len(accuracies[0]):
+        return "all"
+    all_names = None if class_names is None else shown_all(class_names)
+    names = [str(label) if all_names is None else all_names[label] for label in labels]
+    return ", ".join(names) or "none"
+
+
+def _study(name: str, study: Results, results: Results, styles: Styles, untrained: Sequence[NetworkRecord]) -> Part:
+    records, ranks = records_of(study), list(results["provenance"]["settings"]["ranks"])
+    labels = shown_all(records)
+    first = next(iter(records.values()))[0]
+    return {
+        "id": study_id(name),
+        "title": study["title"],
+        "question": study.get("question"),
+        "ranks": ranks,
+        "seeds": max(map(len, records.values())),
+        "conditions": [
+            _condition(label, runs, study["paper_accuracy"].get(own), results["provenance"].get("classes"), styles)
+            for label, (own, runs) in zip(labels, records.items(), strict=True)
+        ],
+        "claims": [dict(one) for one in study["verdicts"]],
+        "errors": _errors(records, ranks, first.layers),
+        "spectra": [_spectrum(records, layer, untrained) for layer in first.layers],
+        "measures": _measures(records, first.layers),
+    }
+
+
+def _condition(
+    label: str, runs: Sequence[NetworkRecord], paper: float | None, classes: Sequence[str] | None, styles: Styles
+) -> Part:
+    return {
+        "label": label,
+        "look": styles.number(runs),
+        "paper": paper,
+        "accuracy": [run.accuracy for run in runs],
+        "train_accuracy": [run.train_accuracy for run in runs],
+        "recognized": recognized(list(runs), classes),
+        "little": sum(run.learned_little for run in runs),
+    }
+
+
+def _errors(records: Records, ranks: Sequence[int], layers: Sequence[str]) -> list[Part]:
+    """RMSE as in the paper, and the relative error of each layer in a fit with balanced weights."""
+    found = [
+        {
+            "title": "Error of images and layers",
+            "unit": "RMSE (units of the activations)",
+            "free": False,
+            "values": _by_rank(records, ranks, rmse),
+            "floor": None,
+        }
+    ]
+    for layer in layers:
+        found.append(
+            {
+                "title": f"Error of {layer}",
+                "unit": "relative error (part of its squares)",
+                "free": True,
+                "values": _by_rank(records, ranks, partial(layer_error, layer=layer)),
+                "floor": _by_rank(records, ranks, partial(_floor, layer=layer)),
+            }
+        )
+    return found
+
+
+def _floor(run: NetworkRecord, rank: int, layer: str) -> float:
+    """The least relative error of a layer that any factorization of a rank has."""
+    energy = np.square(run.singular_values[layer], dtype=np.float64)
+    return float(energy[rank:].sum() / max(energy.sum(), 1e-300))
+
+
+def _by_rank(
+    records: Records, ranks: Sequence[int], measure: Callable[[NetworkRecord, int], float]
+) -> NDArray[np.float32]:
+    """A measure by condition, seed and rank; NaN where a condition has fewer networks than others."""
+    most = max(map(len, records.values()))
+    values = np.full((len(records), most, len(ranks)), np.nan, np.float32)
+    for c, runs in enumerate(records.values()):
+        for s, run in enumerate(runs):
+            values[c, s] = [measure(run, rank) for rank in ranks]
+    return values
+
+
+def _spectrum(records: Records, layer: str, untrained: Sequence[NetworkRecord]) -> Part:
+    """Singular values of a layer by condition and seed, and of untrained networks, if there are any."""
+    most = max(map(len, records.values()))
+    n = min(NUMBERS, *(len(run.singular_values[layer]) for runs in records.values() for run in runs))
+    values = np.full((len(records), most, n), np.nan, np.float32)
+    for c, runs in enumerate(records.values()):
+        for s, run in enumerate(runs):
+            values[c, s] = run.singular_values[layer][:n]
+    beside = np.array([run.singular_values[layer][:n] for run in untrained if layer in run.singular_values], np.float32)
+    return {"layer": layer, "values": values, "reference": beside if beside.size else None}
+
+
+def _untrained(results: Results) -> list[NetworkRecord]:
+    """Networks that took no step, of whichever study."""
+    found = {}
+    for study in results["studies"].values():
+        for runs in records_of(study).values():
+            found.update({run.key: run for run in runs if run.untrained})
+    return list(found.values())
+
+
+def _measures(records: Records, layers: Sequence[str]) -> list[Part]:
+    """Measures that have no rank, a list of values a condition."""
+    kinds: list[tuple[str, Callable[[NetworkRecord, str], float]]] = [
+        ("effective rank (Roy and Vetterli)", lambda run, layer: run.effective_rank[layer]),
+        ("effective rank, mean removed", lambda run, layer: run.effective_rank_centred[layer]),
+        ("effective rank of energies", lambda run, layer: run.effective_rank_energy[layer]),
+        ("zeros, part of the activations", lambda run, layer: run.zeros[layer]),
+        ("dead neurons, part", lambda run, layer: run.dead_neurons[layer]),
+    ]
+    return [
+        {"title": f"{title}, {layer}", "values": [[of(run, layer) for run in runs] for runs in records.values()]}
+        for title, of in kinds
+        for layer in layers
+    ]
+
+
+def quality_part(results: Results) -> Part:
+    """What all networks say together: the finding, whether each measure goes with accuracy, and moves with scale."""
+    factors = list(dict.fromkeys(factor for row in results["scaling"] for factor in row["moves"]))
+    return {
+        "finding": results["finding"],
+        "evidence": [dict(one) for one in results["evidence"]],
+        "rows": [dict(row) for row in results["quality"]],
+        "factors": factors,
+        "scaling": [dict(row) for row in results["scaling"]],
+    }

@@ -1,0 +1,78 @@
+"""The units of each layer: channels where it has places, neurons elsewhere; how each is used, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_probe.activations.handover import to_host
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.diagnostics import CHUNK
+from cnn_probe.measures.units import LayerUnits, Units
+from cnn_probe.report.document.tiles import in_steps, shrunk
+from cnn_probe.report.material import as_maps
+
+SIDE = 14  # pixels of a channel's map, at most
+Part = dict[str, Any]
+
+
+def units_parts(asked: Answers) -> list[Part]:
+    """Return one part for each block of a layer."""
+    return [_part(asked, name, found) for name, found in asked.units.items()]
+
+
+def _part(asked: Answers, name: str, found: LayerUnits) -> Part:
+    units = found.neurons if found.channels is None else found.channels
+    part: Part = {
+        "block": name,
+        "kind": units.kind,
+        "n": len(units.rate),
+        "bound": units.bound,
+        "compared": units.compared,
+        "rate": units.rate.astype(np.float32),
+        "rate_high": units.rate_high.astype(np.float32),
+        "energy": units.energy_share.astype(np.float32),
+        "group": units.group,
+        "factor": units.factor,
+        "of_class": _classes(units),
+        "maps": None if found.channels is None else _mean_maps(asked, name),
+    }
+    own = found.neurons
+    part["neurons"] = {
+        "n": len(own.rate),
+        "dead": int(own.dead.sum()),
+        "redundant": int(own.redundant.sum()) if own.compared else None,
+        "of_one_class": None if own.of_class is None else int(own.of_class.of_one.sum()),
+    }
+    return part
+
+
+def _classes(units: Units) -> Part | None:
+    known = units.of_class
+    if known is None:
+        return None
+    return {
+        "names": list(known.classes),
+        "favourite": known.favourite,
+        "share": known.share.astype(np.float32),
+        "p": known.p_value.astype(np.float32),
+        "of_one": known.of_one.astype(np.uint8),
+        "least": known.least,
+    }
+
+
+def _mean_maps(asked: Answers, name: str) -> NDArray[np.uint8] | None:
+    """Where each channel is active on average over the inputs, (n_channels, h, w), each on a scale of its own."""
+    layer = next(block.layer for block in asked.result.blocks if block.name == name)
+    how = asked.result.layer(str(layer))
+    if not how.keeps_places:
+        return None
+    values = asked.X[name]
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), CHUNK):
+        total += np.asarray(to_host(values[start : start + CHUNK])).sum(axis=0, dtype=np.float64)
+    by_channel = np.moveaxis((total / len(values)).reshape(how.block_shape), how.output.channel_axis - 1, 0)
+    maps = shrunk(as_maps(by_channel[None], channels_last=how.output.channel_axis != 1)[0], SIDE)
+    return in_steps(maps, maps.reshape(len(maps), -1).max(axis=1)[:, None, None])

@@ -1,0 +1,55 @@
+"""What a run is asked for: which networks, how they are trained, how their activations are factored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cnn_probe.networks.training import TrainingPlan
+from coupled_nmf import CoupledNMF
+
+EPOCH = 938  # steps of one epoch of MNIST, for which the paper trains: data that give as many need no second
+ABLATED = 500  # test images over which factors are taken out
+STEPS = 1500  # for smaller data: the digits then come to 96 or 97%, in 938 steps to 95
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is asked for.
+
+    Attributes
+    ----------
+    ranks, seeds : tuple of int
+        One probe each of each; one network a seed.
+    epochs : int or None
+        Passes over the training data; None for one of data as large as MNIST, and of smaller data for as many as make
+        `STEPS` optimizer steps.
+    ablate : int or None
+        Test images over which factors are taken out of the last layer; None for no such thing.
+    full : bool
+        Whether to find out what takes further fits: how much is used, what holds, which labels look wrong.
+    images : bool
+        Whether the page may show images.
+    solver, init, max_iter
+        As in `CoupledNMF`.
+    """
+
+    ranks: tuple[int, ...] = (10,)
+    seeds: tuple[int, ...] = (0,)
+    epochs: int | None = None
+    ablate: int | None = ABLATED
+    full: bool = False
+    images: bool = True
+    solver: str = "hals"
+    init: str = "auto"
+    max_iter: int = 200
+
+    def training(self, n_images: int, seed: int) -> TrainingPlan:
+        """How a network is trained on so many images."""
+        steps_an_epoch = math.ceil(n_images / TrainingPlan().batch_size)
+        epochs = 1 if steps_an_epoch >= EPOCH else math.ceil(STEPS / steps_an_epoch)
+        return TrainingPlan(epochs=self.epochs or epochs, seed=seed)
+
+    def estimator(self, rank: int, seed: int) -> CoupledNMF:
+        """What its activations are factored with."""
+        return CoupledNMF(rank, solver=self.solver, init=self.init, max_iter=self.max_iter, random_state=seed)

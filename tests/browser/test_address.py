@@ -1,0 +1,101 @@
+"""What is selected lives in the address: it can be sent, and gone back to."""
+
+import re
+
+import pytest
+from browsing import until
+
+
+def selected(page):
+    page.wait_for_timeout(60)
+    title = page.locator("#selected h2")
+    return title.inner_text() if page.locator("#selected").is_visible() and title.count() else None
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "view"),
+    [
+        ("#factor-3", "Pattern 3", "patterns"),
+        ("#class-1", "Class rows", "patterns"),
+        ("#input-7", "Input #7", "inputs"),
+        ("#unit-relu1-2", "channel 2 of relu1", "units"),
+        ("#walk/factor-2", "Pattern 2", "walk"),
+    ],
+)
+def test_an_address_selects_and_shows(opened, address, title, view):
+    page = opened("full", address)
+    assert selected(page) == title
+    box = page.evaluate(
+        "(view) => (({ top, bottom }) => [top, bottom])(document.getElementById(view).getBoundingClientRect())",
+        view,
+    )
+    assert box[0] < 800
+    assert box[1] > 100
+    assert page.evaluate("(view) => document.activeElement.closest('section')?.id === view", view)
+    assert page.evaluate("() => scrollY") > 0
+
+
+def test_a_click_selects_and_changes_the_address(opened):
+    page = opened("full")
+    page.locator("#patterns h3 a").nth(2).click()
+    assert page.url.endswith("#factor-3")
+    assert selected(page) == "Pattern 3"
+    page.locator("#selected a.clear").click()
+    assert selected(page) is None
+    assert page.locator(".selected, .lit").count() == 0
+
+
+def test_back_and_forward(opened):
+    page = opened("full", "#factor-1")
+    page.locator("#patterns h3 a").nth(1).click()
+    assert selected(page) == "Pattern 2"
+    page.go_back()
+    assert selected(page) == "Pattern 1"
+    page.go_forward()
+    assert selected(page) == "Pattern 2"
+    assert page.locator("#patterns article.selected h3").inner_text() == "Pattern 2"
+
+
+def test_back_and_forward_between_results(opened):
+    page = opened("several", "#factor-4")
+    assert page.locator("#patterns article").count() == 4
+    page.locator("#result").select_option("3 patterns")
+    until(page, "document.querySelectorAll('#patterns article').length === 3")
+    assert "rank-1" in page.url
+    page.go_back()
+    until(page, "document.querySelectorAll('#patterns article').length === 4")
+    assert selected(page) == "Pattern 4"
+    assert page.locator("#result").evaluate("(one) => one.selectedIndex") == 0
+
+
+def test_links_of_a_result_stay_with_it(opened):
+    page = opened("several", "#patterns/rank-1/factor-2")
+    assert selected(page) == "Pattern 2"
+    page.locator("#selected .ways a", has_text="walk").click()
+    page.wait_for_timeout(60)
+    assert re.search(r"#walk/rank-1/factor-2$", page.url)
+    page.locator("#views a", has_text="units").click()
+    page.wait_for_timeout(60)
+    assert page.locator("#result").evaluate("(one) => one.selectedIndex") == 1, "views are of the result that is shown"
+
+
+@pytest.mark.parametrize(
+    "address", ["#factor-99", "#factor-0", "#class-12", "#input-4000", "#unit-no%20layer-1", "#unit-relu1-99"]
+)
+def test_an_address_that_names_nothing_says_so(opened, address):
+    page = opened("full", address)
+    assert "not on this page" in page.locator("#selected").inner_text()
+    assert address[1:] in page.locator("#selected").inner_text()
+
+
+@pytest.mark.parametrize(
+    "address", ["#", "#nothing", "#factor-", "#%", "#unit-%E0%A4%A-1", "#factor-1e9", "#<img src=x>"]
+)
+def test_any_address_opens(opened, address):
+    page = opened("full", address)
+    assert page.locator("#patterns article").count() == 4
+
+
+def test_the_view_that_is_read_is_marked(opened):
+    page = opened("full", "#walk")
+    until(page, "document.querySelector('#views [aria-current]')?.dataset.view === 'walk'")

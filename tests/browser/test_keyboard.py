@@ -1,0 +1,104 @@
+"""Each task by keyboard alone."""
+
+import csv
+import io
+import json
+
+from browsing import tab_to, until
+
+
+def test_select_pattern_3_follow_it_to_the_walk_and_clear(opened):
+    page = opened("full")
+    tab_to(page, "#patterns h3 a[data-thing='factor-3']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#patterns article.selected[data-row='factor-3']")
+    tab_to(page, "#selected .ways a[href*='walk']")
+    page.keyboard.press("Enter")
+    until(page, "document.activeElement.closest('#walk tr')?.dataset.row === 'factor-3'")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#selected", state="hidden")
+    assert page.locator(".selected, .lit").count() == 0
+    assert page.evaluate("document.activeElement.closest('#walk') !== null"), "one stays where one was"
+
+
+def test_the_first_key_skips_to_the_page(opened):
+    page = opened("full")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_find_dead_units_sort_them_and_take_them_away(opened, made):
+    page = opened("full")
+    dead = [
+        (units["block"], i)
+        for units in made("full").document["results"][0]["units"]
+        for i, rate in enumerate(units["rate"])
+        if rate == 0
+    ]
+    assert dead
+    tab_to(page, "#units .datatable select")
+    page.keyboard.press("ArrowDown")
+    rows = page.locator("#units .datatable tbody tr")
+    until(page, f"document.querySelectorAll('#units .datatable tbody tr').length === {len(dead)}")
+    assert {row.get_attribute("data-row") for row in rows.all()} == {f"unit-{block}-{i}" for block, i in dead}
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    table = list(csv.DictReader(io.StringIO(saved.value.path().read_text())))
+    assert saved.value.suggested_filename == "units.csv"
+    assert [(row["layer"], int(row["unit"])) for row in table] == dead
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowUp")
+    tab_to(page, "#units .datatable th:nth-child(5) button")
+    page.keyboard.press("Enter")
+    rates = [
+        float(text.split("%")[0]) for text in page.locator("#units .datatable tbody td:nth-child(5)").all_inner_texts()
+    ]
+    assert rates == sorted(rates, reverse=True)
+    assert page.locator("#units .datatable th:nth-child(5)").get_attribute("aria-sort") == "descending"
+    page.keyboard.press("Enter")
+    assert page.locator("#units .datatable th:nth-child(5)").get_attribute("aria-sort") == "ascending"
+
+
+def test_a_file_holds_no_formula(opened):
+    page = opened("hostile")
+    with page.expect_download() as saved:
+        page.locator("#inputs .datatable button", has_text="Save as CSV").click()
+    rows = list(csv.reader(io.StringIO(saved.value.path().read_text())))
+    fields = [field for row in rows for field in row]
+    assert any(field.startswith("'=cmd") for field in fields)
+    assert not any(field[:1] in ("=", "+", "@", "\t") for field in fields)
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_all_numbers_can_be_taken_away(opened, made):
+    page = opened("full")
+    with page.expect_download() as saved:
+        page.locator("#about button", has_text="JSON").click()
+    found = json.loads(saved.value.path().read_text())["results"][0]
+    own = made("full").document["results"][0]
+    assert found["inputs"]["number"] == own["inputs"]["number"].tolist()
+    assert len(found["layers"][0]["shares"]) == 4
+
+
+def test_the_picker(opened):
+    page = opened("several")
+    tab_to(page, "#result")
+    page.keyboard.press("ArrowDown")
+    until(page, "document.querySelectorAll('#patterns article').length === 3")
+    assert page.evaluate("document.activeElement.id") == "result", "the picker keeps the focus"
+
+
+def test_a_table_and_a_detail_are_reached_and_scrolled(opened):
+    page = opened("full", viewport={"width": 320, "height": 800})
+    tab_to(page, "#walk .scroll")
+    page.keyboard.press("ArrowRight")
+    until(page, "document.querySelector('#walk .scroll').scrollLeft > 0")
+    tab_to(page, "#walk summary")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#walk details[open] table")

@@ -1,0 +1,107 @@
+"""What is selected lights what belongs to it in every view: held against the document's numbers."""
+
+import numpy as np
+import pytest
+
+KEYS = "(all) => all.map((one) => one.dataset.thing)"
+
+
+def lit(page, view, kind):
+    """Things of a kind that are lit in a view, by key."""
+    page.wait_for_timeout(60)
+    found = page.locator(f"#{view} a.lit[data-thing^='{kind}-']").evaluate_all(
+        "(all) => all.map((one) => one.dataset.thing)"
+    )
+    return set(found)
+
+
+def there(page, view, kind):
+    found = page.locator(f"#{view} a[data-thing^='{kind}-']").evaluate_all(
+        "(all) => all.map((one) => one.dataset.thing)"
+    )
+    return set(found)
+
+
+@pytest.fixture
+def part(made):
+    return made("full").document["results"][0]
+
+
+def shares_of(part):
+    F = np.asarray(part["inputs"]["F"], float)
+    return F / np.maximum(F.sum(axis=1, keepdims=True), 1e-30)
+
+
+@pytest.mark.parametrize("i", [0, 2])
+def test_a_pattern(opened, part, i):
+    page = opened("full", f"#factor-{i + 1}")
+    numbers = np.asarray(part["inputs"]["number"])
+    much = np.flatnonzero(shares_of(part)[:, i] >= 0.2)
+    most = much[np.argsort(-shares_of(part)[much, i], kind="stable")][:40]
+    inputs = {f"input-{n}" for n in numbers[[*most, *part["factors"]["top"][i]]]}
+    units = {
+        f"unit-{layer['block']}-{c}"
+        for layer in part["layers"]
+        for c in np.flatnonzero((layer["shares"][i] >= 0.02) & (layer["lift"][i] >= 1.4))
+    }
+    classes = np.asarray(part["class_parts"][0]["parts"]["true"])[i] / 100 >= 0.5
+    for view in ("patterns", "walk", "inputs"):
+        assert lit(page, view, "input") == inputs & there(page, view, "input"), view
+    for view in ("walk", "units"):
+        assert lit(page, view, "unit") == units & there(page, view, "unit"), view
+    for view in ("patterns", "walk"):
+        assert lit(page, view, "class") == {f"class-{c}" for c in np.flatnonzero(classes)} & there(page, view, "class")
+    for view in ("patterns", "walk", "units", "inputs", "comparison"):
+        selected = page.locator(f"#{view} a.selected").evaluate_all(KEYS)
+        assert set(selected) <= {f"factor-{i + 1}"}
+    assert page.locator("#patterns article.selected").count() == 1
+    assert page.locator("#walk tr.selected").count() == 1
+    current = page.locator("main a[aria-current='true']").evaluate_all(KEYS)
+    assert set(current) == {f"factor-{i + 1}"}
+
+
+def test_a_class(opened, part):
+    page = opened("full", "#class-1")
+    numbers = np.asarray(part["inputs"]["number"])
+    inputs = {f"input-{n}" for n in numbers[np.asarray(part["inputs"]["label"]) == 1]}
+    assert lit(page, "patterns", "input") == inputs & there(page, "patterns", "input")
+    assert lit(page, "inputs", "input") == inputs & there(page, "inputs", "input")
+    of_one = {
+        f"unit-{units['block']}-{i}"
+        for units in part["units"]
+        for i in range(units["n"])
+        if units["of_class"]["of_one"][i]
+        and units["of_class"]["names"][units["of_class"]["favourite"][i]] == part["classes"]["names"][1]
+    }
+    assert lit(page, "units", "unit") == of_one & there(page, "units", "unit")
+
+
+def test_an_input(opened, part):
+    page = opened("full", "#input-7")
+    place = int(np.flatnonzero(np.asarray(part["inputs"]["number"]) == 7)[0])
+    patterns = {f"factor-{i + 1}" for i in np.flatnonzero(shares_of(part)[place] >= 0.2)}
+    for view in ("patterns", "walk"):
+        assert lit(page, view, "factor") == patterns
+    classes = {f"class-{part['inputs'][of][place]}" for of in ("label", "predicted")}
+    assert lit(page, "walk", "class") == classes & there(page, "walk", "class")
+
+
+def test_a_unit(opened, part):
+    layer, units = part["layers"][0], part["units"][0]
+    group = np.asarray(units["group"])
+    one = int(np.flatnonzero(group >= 0)[0])
+    page = opened("full", f"#unit-{layer['block']}-{one}")
+    alike = {f"unit-{layer['block']}-{i}" for i in np.flatnonzero(group == group[one]) if i != one}
+    assert alike
+    assert lit(page, "units", "unit") == alike
+    using = np.flatnonzero((layer["shares"][:, one] >= 0.02) & (layer["lift"][:, one] >= 1.4))
+    assert lit(page, "patterns", "factor") == {f"factor-{i + 1}" for i in using}
+
+
+def test_a_row_that_is_drawn_later_is_lit_as_well(opened):
+    page = opened("full", "#factor-1")
+    page.locator("#walk summary").first.click()
+    page.wait_for_selector("#walk details table")
+    expected = lit(page, "walk", "unit")
+    shown = page.locator("#walk details a.lit").evaluate_all(KEYS)
+    assert set(shown) <= expected
