@@ -208,7 +208,7 @@ def test_a_study_keeps_the_others_of_its_folder_and_its_page(finished, data, tmp
     assert "figures/order-rmse.png" in page
     heard = []
     other = run_studies([ORDER], data, replace(SETTINGS, max_iter=6), out, keep=studies)
-    assert list(other["studies"]) == ["order"]
+    assert list(other["studies"]) == ["order", "untrained"], "as before"
     page = publish(other, out, notice=heard.append).read_text()
     assert "other settings" in heard[0]
     assert "fraction-" not in page
