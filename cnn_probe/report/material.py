@@ -16,6 +16,7 @@ from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.patterns.channels import channel_maps, channel_shares
 from cnn_probe.report.plots.grid import MOST_ROWS, chosen, of_all
 
+ON_A_PAGE = 100  # factors that a page shows: the strongest
 WALKED = 5  # blocks that a walk goes through
 
 

@@ -221,7 +221,7 @@ def test_without_images_nothing_of_any_input_is_on_the_page(folder, tmp_path):
     assert "secret" not in hidden.read_text()
     assert not re.findall(r"data:image", hidden.read_text().partition('id="document"')[2].partition("</script>")[0])
     assert part["inputs"]["names"] is part["inputs"]["pictures"] is part["factors"]["latent"] is None
-    for what in ("latent", "pictures", "top_names"):
+    for what in ("latent", "pictures"):
         assert part["comparison"][what] is None
     near(part["inputs"]["F"], answers[0].result.F)
 

@@ -32,7 +32,7 @@ export function forgetDrawings() {
 }
 
 // A canvas that is painted when it comes near the window; "label" says what is on it.
-export function canvasOf(width, height, label, paint, props = {}) {
+function canvasOf(width, height, label, paint, props = {}) {
   const canvas = h("canvas", { width, height, role: "img", "aria-label": label, ...props });
   waiting.set(canvas, () => paint(canvas));
   seen.observe(canvas);
@@ -92,7 +92,7 @@ export function latentOf(latent, label) {
 }
 
 // Maps (n, height, width) beside and below each other, with those framed that "framed" names, by a line and a corner.
-export const GAP = 1;
+const GAP = 1;
 export function mosaicOf(maps, across, label, framed = () => "") {
   const [n, height, width] = maps.shape;
   const columns = Math.min(across, n);

@@ -2,7 +2,7 @@
 
 import { h, name } from "./dom.js";
 
-export function cardOf(card, address) {
+function cardOf(card, address) {
   return h("article", { class: "card" },
     h("h3", null, card.question),
     h("p", { class: "answer" }, h("strong", null, card.number), " ", card.answer),

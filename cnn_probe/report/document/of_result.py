@@ -10,7 +10,6 @@ from cnn_probe.activations.store.estimates import size
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
-from cnn_probe.measures.table import Table
 from cnn_probe.probing.recording import estimate_of
 from cnn_probe.report.document.cards import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
@@ -18,12 +17,12 @@ from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.of_inputs import Inputs, chosen_inputs
 from cnn_probe.report.document.of_layers import walk_parts
 from cnn_probe.report.document.of_units import units_parts
-from cnn_probe.report.document.tiles import in_steps, shrunk
-from cnn_probe.report.material import Material
+from cnn_probe.report.document.packing import columns_of
+from cnn_probe.report.document.tiles import LATENT, on_own_scales
+from cnn_probe.report.material import ON_A_PAGE, Material
 
-MOST_FACTORS = 100  # that a page shows: the strongest
 MOST_OUTPUTS = 40  # of a network with more: those that the factors add most to
-LATENT, HEAT = 64, 16  # pixels of a latent image, and of a map over an input, at most
+HEAT = 16  # pixels of a map over an input, at most
 Part = dict[str, Any]
 
 
@@ -50,7 +49,7 @@ def result_part(
     images : bool, default=True
         Whether inputs may be shown; without, neither they nor latent images are, nor names of files.
     """
-    material = Material(asked, MOST_FACTORS, walk=None)
+    material = Material(asked, ON_A_PAGE, walk=None)
     use, stability = (asked.tried(name) if full else None for name in ("use", "stability"))
     suspects = (asked.tried("label_errors") or {}) if full and asked.labels is not None else {}
     classes = Classes(material)
@@ -96,11 +95,6 @@ def result_part(
     return part
 
 
-def columns_of(table: Table) -> Part:
-    """A table by its columns."""
-    return {name: list(table[name]) for name in table.columns}
-
-
 def _first(groups: dict[str, Any], k: int) -> Part:
     return {name: np.asarray(values[:k], np.float32) for name, values in groups.items()}
 
@@ -126,13 +120,11 @@ def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
     k = material.k
     latent = material.latent if images else None
     if latent is not None:
-        small = shrunk(latent[:k], LATENT)
-        latent = in_steps(small, small.reshape(k, -1).max(axis=1)[:, None, None, None])
+        latent = on_own_scales(latent[:k], LATENT)
     layer = list(material.heat)[-1] if images and material.heat else None  # a map is of one input, and looks like it
     heat = None
     if layer is not None:
-        small = shrunk(material.heat[layer], HEAT)
-        heat = in_steps(small, small.reshape(k, -1).max(axis=1)[:, None, None, None])
+        heat = on_own_scales(material.heat[layer], HEAT)
     return {
         "latent": latent,
         "prevalence": material.asked.patterns.prevalence[:k].astype(np.float32),

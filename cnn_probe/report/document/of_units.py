@@ -11,7 +11,7 @@ from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.diagnostics import CHUNK
 from cnn_probe.measures.units import LayerUnits, Units
-from cnn_probe.report.document.tiles import in_steps, shrunk
+from cnn_probe.report.document.tiles import on_own_scales
 from cnn_probe.report.material import as_maps
 
 SIDE = 14  # pixels of a channel's map, at most
@@ -74,5 +74,4 @@ def _mean_maps(asked: Answers, name: str) -> NDArray[np.uint8] | None:
     for start in range(0, len(values), CHUNK):
         total += np.asarray(to_host(values[start : start + CHUNK])).sum(axis=0, dtype=np.float64)
     by_channel = np.moveaxis((total / len(values)).reshape(how.block_shape), how.output.channel_axis - 1, 0)
-    maps = shrunk(as_maps(by_channel[None], channels_last=how.output.channel_axis != 1)[0], SIDE)
-    return in_steps(maps, maps.reshape(len(maps), -1).max(axis=1)[:, None, None])
+    return on_own_scales(as_maps(by_channel[None], channels_last=how.output.channel_axis != 1)[0], SIDE)

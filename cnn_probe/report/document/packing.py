@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_probe.measures.table import Table
+
 ARRAY = "$array"
 NAMED = re.compile(r"\$+array")  # names that are written with one more $, so that no name passes for an array
 KINDS = {"float32": "<f4", "int32": "<i4", "uint8": "u1"}  # what a page reads, by the bytes that it takes
@@ -70,6 +72,11 @@ def as_file(document: Any) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, document=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
     return content.getvalue()
+
+
+def columns_of(table: Table) -> dict[str, Any]:
+    """Return a table as part of a document, by its columns."""
+    return {name: list(table[name]) for name in table.columns}
 
 
 def from_file(content: bytes) -> Any:

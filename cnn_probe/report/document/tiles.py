@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE = 64  # pixels of a picture's longer side, at most
+LATENT = 64  # the same of a latent image
 QUALITY = 80  # of WebP; pictures that are grey and small are kept as they are
 LARGEST_PLAIN = 32  # pixels up to which grey ones are that
 
@@ -46,6 +47,18 @@ def in_steps(values: NDArray[Any], top: NDArray[Any] | float | None = None) -> N
     largest = np.maximum(np.asarray(values).max() if top is None else top, 1e-30)
     steps: NDArray[np.uint8] = np.rint(255 * np.clip(values / largest, 0, 1)).astype(np.uint8)
     return steps
+
+
+def on_own_scales(maps: NDArray[Any], most: int) -> NDArray[np.uint8]:
+    """Maps (n, ..., h, w) with no side above ``most``, in steps, each of the n over its own largest.
+
+    Examples
+    --------
+    >>> on_own_scales(np.array([[[1.0, 2.0]], [[0.0, 8.0]]]), 2).tolist()
+    [[[128, 255]], [[0, 255]]]
+    """
+    small = shrunk(maps, most)
+    return in_steps(small, small.reshape(len(small), -1).max(axis=1).reshape(-1, *[1] * (small.ndim - 1)))
 
 
 def as_tiles(pictures: NDArray[Any], side: int = SIDE) -> NDArray[np.uint8]:
