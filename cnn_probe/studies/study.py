@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.claims import QUALITY_CLAIMS, Claim
@@ -67,6 +67,24 @@ class Condition:
     level: int
     paper_accuracy: float | None = None
     treatment: Treatment = AS_TRAINED
+
+
+def measured_twice(
+    conditions: Sequence[Condition], called: tuple[str, str], treatment: Treatment
+) -> tuple[Condition, ...]:
+    """Conditions as they are, and again with a treatment; ``called`` is what each label ends in.
+
+    Levels of the second lie apart, so that no network as trained is compared with one that was treated.
+    """
+    apart = len(conditions) + 1
+    conditions = [replace(one, paper_accuracy=None) for one in conditions]  # they stand where the paper reports them
+    return (
+        *(replace(one, label=f"{one.label}{called[0]}") for one in conditions),
+        *(
+            replace(one, label=f"{one.label}{called[1]}", level=one.level + apart, treatment=treatment)
+            for one in conditions
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,11 @@
 
 from cnn_probe.studies.paper.fraction import FRACTION
 from cnn_probe.studies.settings import Treatment
-from cnn_probe.studies.study import Condition, Given, Study
+from cnn_probe.studies.study import Condition, Given, Study, measured_twice
 
 
 def _conditions(given: Given) -> tuple[Condition, ...]:
-    default = FRACTION.conditions(given)
-    return (
-        *(Condition(one.label, one.plan, one.level) for one in default),
-        *(
-            # Levels of their own: no fit of one solver is compared with one of the other.
-            Condition(
-                f"{one.label}, paper's updates",
-                one.plan,
-                one.level + len(default) + 1,
-                treatment=Treatment(paper_updates=True),
-            )
-            for one in default
-        ),
-    )
+    return measured_twice(FRACTION.conditions(given), ("", ", paper's updates"), Treatment(paper_updates=True))
 
 
 UPDATES = Study(
