@@ -1,4 +1,4 @@
-"""How large a page is, and how fast: a study of 16 layers, 20 patterns and 1,000 pictures, made up, in Chromium.
+"""How large a page is, and how fast: a result of 16 layers, 20 patterns and 1,000 pictures, made up, in Chromium.
 
 Opening is timed from the beginning of the navigation to the first frame in which all views stand; a selection from the
 address that changes to the end of the next frame. Sizes are bytes of the file: of a page without results (script,
