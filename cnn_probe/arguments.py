@@ -19,8 +19,12 @@ DATA_SETS = ("digits", "mnist", "fashion-mnist", "cifar10", "folder")
 POOLS = ("auto", "whole", "mean", "max", "token")
 NEGATIVES = ("error", "clip", "split", "shift")
 MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
-MOST_PIXELS, MOST_BATCH, MOST_STARTS = 4096, 1_000_000, 1000
+MOST_PIXELS, MOST_BATCH, MOST_STARTS, MOST_JOBS = 4096, 1_000_000, 1000, 256
 
+SPREAD = {  # what other starts are for, in ``run`` or not
+    True: "how far the errors and patterns of the others spread is on the page and in starts.csv",
+    False: "all errors are in results.json",
+}
 FOLDERS = ("--data", "--data-root", "--out", "--store")
 NO_IMAGES = (
     "leave inputs, maps, and names of files and folders out of the page, but for classes; files beside it have them"
@@ -47,10 +51,11 @@ def build_parser() -> argparse.ArgumentParser:
     study.add_argument("study", choices=[*STUDIES, "all"])
     study.add_argument("--quick", action="store_true", help=_quick())
     study.add_argument(
-        "--starts",
-        type=Number("a number of starts", 1, MOST_STARTS),
+        "--jobs",
+        type=Number("a number of processes", 1, MOST_JOBS),
         default=1,
-        help="of each factorization; the first is reported, all errors are in results.json (default: 1)",
+        help="networks that are made at once, each by a process with one thread; as many as cores, about "
+        "1 GB for each on MNIST (default: 1)",
     )
     ranks, seeds = Numbers("a rank", 1, MOST_RANK), Numbers("a seed", 0, MOST_SEED)
     few, many = "10", "10,20,30,40,50"
@@ -69,6 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
             help=f"passes over the training data (default: {epochs})",
         )
         command.add_argument("--no-images", dest="images", action="store_false", help=NO_IMAGES)
+        command.add_argument(
+            "--starts",
+            type=Number("a number of starts", 1, MOST_STARTS),
+            default=1,
+            help=f"of each factorization; the first is reported, {SPREAD[of_run]} (default: 1)",
+        )
         if of_run:
             _add_saying(command, "test images over which to see what patterns cause; 0 for none (default: 500)", 500, 0)
         command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")

@@ -129,6 +129,7 @@ def _study(args: argparse.Namespace) -> None:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.report import publish
     from cnn_probe.report.study_figures import refuse_figures
+    from cnn_probe.runs.study_pairs import compare_pairs
     from cnn_probe.runs.study_run import Teller
     from cnn_probe.studies.record import little_learned
     from cnn_probe.studies.runner import check_studies, run_studies
@@ -154,7 +155,9 @@ def _study(args: argparse.Namespace) -> None:
                 progress=bars,
                 notice=_say_aside,
                 tell_more=Teller(args.images, bars),
+                jobs=args.jobs,
             )
+            compare_pairs(results, data, settings, args.out, images=args.images, progress=bars)
         finally:
             bars.close()
         page = publish(results, args.out, command=args.typed, images=args.images, notice=_say_aside)
@@ -179,6 +182,7 @@ def _run(args: argparse.Namespace) -> None:
         ablate=args.ablate or None,
         full=args.full,
         images=args.images,
+        starts=args.starts,
     )
     data = load_dataset(args.data, args.data_root, download=args.download)
     bar = Bar()

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cnn_probe.report.document.of_studies import recognized
+from cnn_probe.report.document.studies.of_studies import recognized
 from cnn_probe.studies.record import NetworkRecord, records_of
 from coupled_nmf import atomic_open
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,22 +38,22 @@ class Spectra:
     together: NDArray[np.float64]
 
 
-def spectra(X: Blocks) -> Spectra:
-    """Singular values of each block, also with its mean removed, and of all blocks side by side."""
-    n = len(X)
+def spectra(X: Blocks, names: Sequence[str] | None = None) -> Spectra:
+    """Singular values of each block, or of those of some names, also with its mean removed; and of all side by side."""
+    n, wanted = len(X), X.names if names is None else names
     if n < X.shape[1]:
         grams = {name: (rows := np.asarray(X[name], dtype=np.float64)) @ rows.T for name in X.names}
         together = sum(grams.values(), np.zeros((n, n)))
-        centred = {name: _both_ways(gram) for name, gram in grams.items()}
+        centred = {name: _both_ways(grams[name]) for name in wanted}
     else:
         together = np.zeros((X.shape[1], X.shape[1]))
         for start in range(0, n, CHUNK):
             rows = X[start : start + CHUNK].to_array().astype(np.float64)
             together += rows.T @ rows
         grams = {name: together[columns, columns] for name, columns in X.layout.slices.items()}
-        means = {name: np.mean(X[name], axis=0, dtype=np.float64) for name in X.names}
-        centred = {name: gram - n * np.outer(means[name], means[name]) for name, gram in grams.items()}
-    blocks, without_mean = ({name: _roots(gram) for name, gram in some.items()} for some in (grams, centred))
+        means = {name: np.mean(X[name], axis=0, dtype=np.float64) for name in wanted}
+        centred = {name: grams[name] - n * np.outer(mean, mean) for name, mean in means.items()}
+    blocks, without_mean = ({name: _roots(some[name]) for name in wanted} for some in (grams, centred))
     return Spectra(blocks, without_mean, _roots(together))
 
 

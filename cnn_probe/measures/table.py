@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -18,6 +18,7 @@ from coupled_nmf import atomic_open
 
 Cell = str | int | float | bool | None
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of a formula
+QUOTED = re.compile(r'[",;\t\r\n]')  # what ends a cell, in one program or another
 SHOWN_ROWS = 20
 
 
@@ -101,12 +102,14 @@ class Table:
         """Write a CSV file in UTF-8, the whole of it or nothing; or write to a text file that is open.
 
         None is an empty cell. Text that a spreadsheet would run as a formula, for it begins with one of ``= + - @``,
-        gets an apostrophe before it; numbers do not. What UTF-8 cannot say, as of a folder's odd name, is escaped.
+        gets an apostrophe before it; numbers do not. Text with a comma, a semicolon, a tab, a quote or a line end is
+        quoted, so that it stays one cell also where semicolons set cells apart. What UTF-8 cannot say, as of a
+        folder's odd name, is escaped.
         """
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(map(_guarded, self._columns))
-        writer.writerows(map(_guarded, row) for row in self.rows())
+        for row in (self.columns, *self.rows()):
+            line = ",".join(_written(_guarded(cell)) for cell in row)
+            text.write((line or '""') + "\n")  # a line without anything would be no row
         whole = text.getvalue().encode(errors="backslashreplace")
         if isinstance(path_or_file, (str, Path)):
             with atomic_open(path_or_file) as file:
@@ -160,6 +163,11 @@ def _is_missing(cell: Cell) -> bool:
 
 def _guarded(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def _written(cell: Cell) -> str:
+    text = "" if cell is None else repr(cell) if isinstance(cell, float) else str(cell)
+    return '"{}"'.format(text.replace('"', '""')) if QUOTED.search(text) else text
 
 
 def _short(cell: Cell) -> str:

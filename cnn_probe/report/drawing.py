@@ -88,7 +88,7 @@ def draw(
         raise ValueError(f"n_factors must be from 1 to {MOST_ROWS}, got {n_factors}")
     material = Material(answers, n_factors)
     ends = ends_of(material)
-    use, stability = (answers.tried(name) if full else None for name in ("use", "stability"))
+    use, stability = answers.tried("use") if full else None, answers.told_stability(full)
     labels = answers.tried("label_errors") if full and answers.labels is not None else None
     drawings: dict[str, Callable[[], Figure | None]] = {
         "latent-images": lambda: _latent(material),

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnn_probe.report.document.of_studies import in_short, quality_part, studies_part, study_cards
 from cnn_probe.report.document.packing import from_file
+from cnn_probe.report.document.studies.of_studies import in_short, quality_part, studies_part, study_cards
 from cnn_probe.report.pages import Shown, Telling, put_results
 from cnn_probe.report.standing import Mark, pages, remove_others
 from cnn_probe.report.study_figures import draw_figures, refuse_figures
-from cnn_probe.studies.record import records_of
-from cnn_probe.studies.records import DamagedRecordError, read_page
+from cnn_probe.studies.record import NetworkRecord, records_of
+from cnn_probe.studies.records import COMPARED, DamagedRecordError, read_page
 from cnn_probe.system.names import file_name, shown
 from coupled_nmf import atomic_open
 
@@ -70,7 +70,7 @@ def publish(
         file.write(json.dumps(results, allow_nan=False).encode())
     files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
     return put_results(
-        out, list(_shown(results, out, images=images)), telling_of(results, command, files), mark, notice
+        out, list(_shown(results, out, images=images)), telling_of(results, out, command, files), mark, notice
     )
 
 
@@ -79,8 +79,8 @@ def mark_of_study(results: Results) -> Mark:
     return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
 
 
-def telling_of(results: Results, command: str | None = None, files: list[str] | None = None) -> Telling:
-    """What the page says besides the patterns of single networks."""
+def telling_of(results: Results, out: Path, command: str | None = None, files: list[str] | None = None) -> Telling:
+    """What the page says besides the patterns of single networks; ``out`` is the folder that holds their arrays."""
     origin = results["provenance"]
     settings = origin["settings"]
     runs = {run["key"] for study in results["studies"].values() for some in study["records"].values() for run in some}
@@ -101,7 +101,7 @@ def telling_of(results: Results, command: str | None = None, files: list[str] | 
         facts,
         command=command,
         cards=study_cards(results),
-        studies=studies_part(results),
+        studies=studies_part(results, out),
         limits=LIMITS,
         more={"quality": quality_part(results)},
         files=files or (),
@@ -126,11 +126,27 @@ def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
                 continue
             part = told["part"]
             if part is not None and told["images"] <= images:
-                seed = run.training["plan"]["seed"]
-                what = "untrained" if run.untrained else f"trained on {label}"
-                taken[run.key] = (not run.saw_everything, f"{what}, seed {seed}", part)
+                part = _with_comparison(part, out, run, images=images)
+                taken[run.key] = (not run.saw_everything, network_name(run, label), part)
     for _, label, part in sorted(taken.values(), key=lambda one: one[0]):
         yield Shown(file_name(label), label, part)
+
+
+def network_name(run: NetworkRecord, label: str) -> str:
+    """What a network of a study is called, of a condition."""
+    what = "untrained" if run.untrained else f"trained on {label}"
+    return f"{what}, seed {run.training['plan']['seed']}"
+
+
+def _with_comparison(part: dict[str, Any], out: Path, run: NetworkRecord, *, images: bool) -> dict[str, Any]:
+    """What is said of a network, with what sets another apart from it, if they were compared."""
+    try:
+        found = from_file((out / "networks" / f"{run.key}{COMPARED}").read_bytes())
+        if found["networks"][0] != run.arrays or found["images"] > images:
+            return part
+        return {**part, "comparison": found["part"], "cards": [*part["cards"], found["card"]]}
+    except (OSError, ValueError):  # none was made, or not whole
+        return part
 
 
 def _what_is_odd(path: Path, results: Results) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cnn_probe.report.figures.drawings import DRAWINGS, Material
 from cnn_probe.report.figures.styles import Styles
+from cnn_probe.report.picture_files import KINDS, file_of
 from cnn_probe.report.plots.grid import wrapped
 from cnn_probe.studies import STUDIES
 from cnn_probe.studies.record import records_of
@@ -24,7 +25,7 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
     Returns
     -------
     dict of str to list of (file, caption)
-        Per study; files are relative to ``out``.
+        Per study; files are relative to ``out``: PNG, and beside each lies an SVG of the same name.
 
     Raises
     ------
@@ -43,16 +44,17 @@ def draw_figures(results: Results, class_names: Sequence[str], out: Path) -> dic
         material = Material(records[name], results["provenance"], class_names, out, styles, untrained)
         drawings = (DRAWINGS[figure](material) for figure in study["figures"])
         for stem, caption, figure in itertools.chain.from_iterable(drawings):
-            file = f"figures/{file_name(name)}-{stem}.png"
+            file = f"figures/{file_name(name)}-{stem}.{KINDS[0]}"
             figure.supxlabel(wrapped(caption, figure.get_figwidth()), x=0.005, ha="left", fontsize=7, parse_math=False)
             if file in (earlier for earlier, _ in drawn[name]):
                 raise ValueError(f"study {shown(name)} has two figures {stem!r}; give one another stem in DRAWINGS")
-            with atomic_open(out / file) as picture:
-                figure.savefig(picture, dpi=110, format="png")
+            for kind in KINDS:
+                with atomic_open((out / file).with_suffix(f".{kind}")) as picture:
+                    picture.write(file_of(figure, kind))
             drawn[name].append((file, caption))
-    named = {out / file for pairs in drawn.values() for file, _ in pairs}
-    for name in {*STUDIES, *drawn}:
-        for left in set((out / "figures").glob(f"{file_name(name)}-*.png")) - named:
+    named = {(out / file).with_suffix(f".{kind}") for pairs in drawn.values() for file, _ in pairs for kind in KINDS}
+    for name, kind in itertools.product({*STUDIES, *drawn}, KINDS):
+        for left in set((out / "figures").glob(f"{file_name(name)}-*.{kind}")) - named:
             left.unlink()
     return drawn
 

@@ -31,7 +31,7 @@ from cnn_probe.system.parts import MANIFEST, refuse_folders
 from cnn_probe.system.ranges import is_whole
 
 FORMAT = 4  # raised when what a run leaves changes, so that --resume does not mix
-SAYING = ("ablate", "full", "images")  # what can be asked of a finished result without another fit of it
+SAYING = ("ablate", "full", "images", "starts")  # what can be asked of a finished result without another fit of it
 
 
 def run(
@@ -190,6 +190,7 @@ def _said(
         recorded=recorded,
         unseen=True,  # test images
         watch=progress,
+        starts=plan.starts if plan.starts > 1 else None,
     )
     found = None
     if plan.ablate is not None:

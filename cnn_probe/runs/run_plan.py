@@ -30,6 +30,9 @@ class RunPlan:
         Whether to find out what takes further fits: how much is used, what holds, which labels look wrong.
     images : bool
         Whether the page may show images.
+    starts : int
+        Starts of each factorization. What is reported is the first; the others say how far its error and its patterns
+        spread.
     solver, init, max_iter
         As in `CoupledNMF`.
     """
@@ -40,6 +43,7 @@ class RunPlan:
     ablate: int | None = ABLATED
     full: bool = False
     images: bool = True
+    starts: int = 1
     solver: str = "hals"
     init: str = "auto"
     max_iter: int = 200

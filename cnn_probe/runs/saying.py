@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from torch.utils.data import Subset
@@ -23,11 +22,11 @@ from cnn_probe.probing.probe import Progress
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.report.document.packing import as_file, from_file
 from cnn_probe.report.drawing import draw
+from cnn_probe.report.picture_files import KINDS, file_of
 from cnn_probe.runs.finished import added_names, read_added
 
 SAID = "page.npz"
-FORMAT = 1  # raised when a part of the page changes, so that one of before is made anew
-KINDS = ("png", "svg")
+FORMAT = 2  # raised when a part of the page changes, so that one of before is made anew
 
 
 def files_of(
@@ -82,6 +81,7 @@ def says_all(said: Mapping[str, Any] | None, plan: Any) -> bool:
         return False
     asked = said["asked"]
     told = plan.ablate in (None, asked["ablate"]) and asked["full"] >= plan.full
+    told = told and asked.get("starts", 1) >= getattr(plan, "starts", 1)
     return bool(told and asked["images"] == plan.images)
 
 
@@ -91,7 +91,8 @@ def with_what_was_said(plan: Any, said: Mapping[str, Any] | None) -> Any:
         return plan
     before = said["asked"]
     ablate = before["ablate"] if plan.ablate is None else plan.ablate
-    return replace(plan, ablate=ablate, full=plan.full or before["full"])
+    more = {"starts": max(plan.starts, before["starts"])} if "starts" in before else {}
+    return replace(plan, ablate=ablate, full=plan.full or before["full"], **more)
 
 
 def may_stand(said: Mapping[str, Any], plan: Any, folder: Path, say: Callable[[str], None]) -> bool:
@@ -110,14 +111,7 @@ def beside(folder: Path, out: Path) -> list[str]:
 
 def pictures_of(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Figures as files, PNG and SVG, by file name."""
-    return {f"{name}.{kind}": _file_of(figure, kind) for name, figure in figures.items() for kind in KINDS}
-
-
-def _file_of(figure: Figure, kind: str) -> bytes:
-    content = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "cnn-probe"}):  # and no date: the same figure gives the same file
-        figure.savefig(content, dpi=110, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return content.getvalue()
+    return {f"{name}.{kind}": file_of(figure, kind) for name, figure in figures.items() for kind in KINDS}
 
 
 def csv_of(table: Table) -> bytes:
@@ -137,7 +131,12 @@ def ablation_of(asked: Answers, data: Any, n: int, progress: Progress, what: str
 def _tables(asked: Answers, *, full: bool) -> dict[str, Table]:
     """What is written beside a result, by a name for a file each."""
     tables = asked.tables(label_errors=full)
-    found = {name: asked.tried(name) for name in ("use", "stability", "head_agreement")} if full else {}
+    found = {name: asked.tried(name) for name in ("use", "head_agreement")} if full else {}
+    found["stability"] = stability = asked.told_stability(full)
+    if stability is not None:
+        alike = [1.0, *stability.starts.mean(axis=1)]
+        rmse = [asked.result.model.rmse_, *stability.rmse_starts]
+        tables["starts"] = Table({"start": range(len(rmse)), "rmse": rmse, "mean similarity": alike})
     return tables | {name.replace("_", "-"): answer.table() for name, answer in found.items() if answer is not None}
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.answering.asking import ask
 from cnn_probe.probing.probe import Progress
 from cnn_probe.report.document.of_result import result_part
@@ -15,6 +16,19 @@ from cnn_probe.studies.settings import AS_TRAINED
 from cnn_probe.studies.told import Probed
 
 ABLATED = 200  # test images over which factors are taken out
+
+
+def asked_of(probed: Probed) -> Answers:
+    """What a network of a study says of the test images."""
+    return ask(
+        probed.result,
+        probed.data.test,
+        labels=probed.result.labels,
+        class_names=probed.data.class_names,
+        seed=probed.case.plan.seed,
+        recorded=probed.recorded,
+        unseen=True,  # test images
+    )
 
 
 @dataclass(frozen=True)
@@ -37,20 +51,15 @@ class Teller:
         if probed.case.treatment != AS_TRAINED:
             return as_file({**self._asked, "part": None})
         began = time.perf_counter()
-        data = probed.data
-        asked = ask(
-            probed.result,
-            data.test,
-            labels=probed.result.labels,
-            class_names=data.class_names,
-            seed=probed.case.plan.seed,
-            recorded=probed.recorded,
-            unseen=True,  # test images
-        )
-        found = ablation_of(asked, data.test, ABLATED, self.progress, "taking patterns out")
+        asked = asked_of(probed)
+        found = ablation_of(asked, probed.data.test, ABLATED, self.progress, "taking patterns out")
         part = result_part(asked, ablation=found, images=self.images)
         part["seconds"] = {"answers": time.perf_counter() - began}
         return as_file({**self._asked, "part": part})
+
+    def __reduce__(self) -> tuple[type[Teller], tuple[bool, Progress]]:
+        """Another process tells the same, but shows nothing: the bars are this one's."""
+        return Teller, (self.images, _ignore)
 
     def holds(self, page: bytes) -> bool:
         """Whether that is what it says of a network now: of this version, and with images or without as now asked."""
@@ -63,3 +72,7 @@ class Teller:
     @property
     def _asked(self) -> dict[str, Any]:
         return {"format": FORMAT, "images": self.images}
+
+
+def _ignore(what: str, done: int, total: int) -> None:
+    pass

@@ -146,7 +146,7 @@ def record_network(data: ImageData, network: PaperNet) -> Recorded:
 
 def _measures(X: Blocks, layers: Sequence[str], ranks: Sequence[int]) -> dict[str, Any]:
     """What is counted of activations without a factorization."""
-    found = spectra(X)
+    found = spectra(X, layers)
     return {
         "dead_neurons": {layer: dead_share(X[layer]) for layer in layers},
         "zeros": {layer: zero_share(X[layer]) for layer in layers},

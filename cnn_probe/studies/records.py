@@ -23,6 +23,7 @@ from coupled_nmf import atomic_open
 
 FORMAT = 6  # raised when a record's content changes, so that --resume does not mix
 PAGE = ".page"  # of the file with what else is told of a network
+COMPARED = ".compared"  # of the file with what sets another network apart from it
 Arrays = dict[str, NDArray[Any]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,18 +18,17 @@ from cnn_probe.networks.training import order_of_training
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
 from cnn_probe.studies.findings import findings
-from cnn_probe.studies.measuring import Trained, fit_ranks, measure_network, restored
+from cnn_probe.studies.making import Maker, Notice, Progress, make_at_once
+from cnn_probe.studies.measuring import fit_ranks
 from cnn_probe.studies.record import NetworkRecord
-from cnn_probe.studies.records import DamagedRecordError, Shelf, read_arrays, write_record
-from cnn_probe.studies.settings import AS_TRAINED, Case, Settings
+from cnn_probe.studies.records import DamagedRecordError, Shelf
+from cnn_probe.studies.settings import Case, Settings
 from cnn_probe.studies.study import Given, Study
-from cnn_probe.studies.told import TellMore, add_page, has_page
+from cnn_probe.studies.told import TellMore
 from cnn_probe.system.locks import only_one
 from cnn_probe.system.names import shown
 from coupled_nmf import Blocks
 
-Progress = Callable[[str, int, int], None]
-Notice = Callable[[str], None]
 Wanted = dict[str, list[Case]]  # by condition, one a seed
 Found = dict[str, list[NetworkRecord]]  # records, likewise
 
@@ -45,6 +44,7 @@ def run_studies(
     progress: Progress | None = None,
     notice: Notice | None = None,
     tell_more: TellMore | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Run studies and return what ``results.json`` holds.
 
@@ -71,6 +71,9 @@ def run_studies(
         ``tell_more(probed)`` makes bytes of what is `Probed`, for each network of the first seed and of a study that
         is ``told``; they are kept as ``out/networks/<key>.page``, and `read_page` returns them. With ``resume`` those
         that are there are taken; what is missing or damaged is made anew, for which no network is trained again.
+    jobs : int, default=1
+        Processes that make networks at once, each with one thread; ``tell_more`` is then pickled. With 1 this process
+        makes them one after the other, with the threads that it has: PyTorch's bits go by their number.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def run_studies(
         If another run is writing to ``out``.
     """
     tell = _warn if notice is None else notice
-    given = _given(data, settings)
+    given = given_by(data, settings)
     wanted = {study.name: cases_of(study, given, settings) for study in studies}
     cases = _distinct(wanted)
     check_request(data, settings, cases)
@@ -95,7 +98,11 @@ def run_studies(
     with only_one(shelf.folder):
         telling = {case for study in studies if study.told for some in wanted[study.name].values() for case in some}
         telling = {case for case in telling if tell_more is not None and case.plan.seed == settings.seeds[0]}
-        records = _records(shelf, cases, resume, progress or _ignore, tell, telling, tell_more)
+        maker = Maker(shelf, resume, telling, tell_more)
+        if jobs > 1:
+            make_at_once(maker, cases, jobs, progress or _ignore, tell)
+            maker = replace(maker, resume=True)  # all is there
+        records = _records(maker, cases, progress or _ignore, tell)
         others = [study for study in keep if study.name not in wanted]
         kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
@@ -118,7 +125,8 @@ def run_studies(
     }
 
 
-def _given(data: ImageData, settings: Settings) -> Given:
+def given_by(data: ImageData, settings: Settings) -> Given:
+    """What conditions of studies are made from; ValueError if images have no labels."""
     for part, images in (("train", data.train), ("test", data.test)):
         if images.labels is None:
             raise ValueError(f"data.{part} has no labels; studies train on labels and count accuracies")
@@ -144,13 +152,13 @@ def _distinct(wanted: Mapping[str, Wanted]) -> list[Case]:
 
 def check_studies(studies: Sequence[Study], data: ImageData, settings: Settings) -> None:
     """Raise ValueError if `run_studies` would, before it touches its folder."""
-    given = _given(data, settings)
+    given = given_by(data, settings)
     check_request(data, settings, _distinct({study.name: cases_of(study, given, settings) for study in studies}))
 
 
 def check_request(data: ImageData, settings: Settings, cases: Sequence[Case]) -> None:
     """Find out before the training what would fail after it."""
-    assert data.train.labels is not None, "_given has seen to it"
+    assert data.train.labels is not None, "given_by has seen to it"
     for case in cases:
         order_of_training(data.train.labels.cpu(), case.plan)
     network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
@@ -167,52 +175,18 @@ def check_request(data: ImageData, settings: Settings, cases: Sequence[Case]) ->
     fit_ranks(tiny, 0, replace(settings, ranks=(1,), max_iter=1, starts=1), lambda done, total: None)
 
 
-def _records(
-    shelf: Shelf,
-    cases: Sequence[Case],
-    resume: bool,
-    progress: Progress,
-    tell: Notice,
-    telling: Collection[Case],
-    tell_more: TellMore | None,
-) -> dict[Case, NetworkRecord]:
+def _records(maker: Maker, cases: Sequence[Case], progress: Progress, tell: Notice) -> dict[Case, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
     records: dict[Case, NetworkRecord] = {}
     progress("network", 0, len(cases))
     for number, case in enumerate(cases, start=1):
-        found, measured = _finished(shelf, case, tell) if resume else None, None
-        if found is None:
-            staged = partial(_staged, progress, number, len(cases))
-            trained = _trained(shelf, records[Case(case.plan)]) if case.treatment != AS_TRAINED else None
-            measured = measure_network(shelf.data, case, shelf.settings, staged, trained)
-            write_record(shelf.path(case), measured.record, measured.arrays)
-            found = shelf.read(case)
-        if tell_more is not None and case in telling and not has_page(shelf, case, found, tell_more):
-            add_page(shelf, case, found, measured, tell_more)
-            found = shelf.read(case)
-        records[case] = found
+        records[case] = maker(case, records, partial(_staged, progress, number, len(cases)), tell)
         progress("network", number, len(cases))
     return records
 
 
-def _trained(shelf: Shelf, record: NetworkRecord) -> Trained:
-    """The network of a record, which is not trained again."""
-    return restored(shelf.data, record, read_arrays(shelf.folder / f"{record.key}.npz"))
-
-
 def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: int, total: int) -> None:
     progress(f"network {number} of {n_networks}: {stage}", done, total)
-
-
-def _finished(shelf: Shelf, case: Case, tell: Notice) -> NetworkRecord | None:
-    try:
-        return shelf.read(case)
-    except FileNotFoundError:
-        return None
-    except DamagedRecordError as error:
-        path = shown(str(shelf.path(case)), None)
-        tell(f"{path} is damaged: {error}; the network is trained and measured anew")
-        return None
 
 
 def _kept(shelf: Shelf, study: Study, given: Given, tell: Notice) -> Found:

@@ -58,12 +58,10 @@ class TellMore(Protocol):
 def add_page(shelf: Shelf, case: Case, record: NetworkRecord, measured: Measured | None, tell_more: TellMore) -> None:
     """Write what is told of a network beside its record; if it was not just ``measured``, from its weights on disk."""
     if measured is None:
-        recorded, fit = _again(shelf, case, record)
+        probed = probed_again(shelf, case, record)
     else:
-        recorded, fit = measured.recorded, measured.fit
-    result = result_of(recorded, fit.model, fit.F, case.plan.seed)
-    page = tell_more(Probed(result, recorded, images_of(shelf.data, case), case))
-    write_page(shelf.path(case), record, page)
+        probed = _probed(shelf, case, measured.recorded, measured.fit)
+    write_page(shelf.path(case), record, tell_more(probed))
 
 
 def has_page(shelf: Shelf, case: Case, record: NetworkRecord, tell_more: TellMore) -> bool:
@@ -74,11 +72,16 @@ def has_page(shelf: Shelf, case: Case, record: NetworkRecord, tell_more: TellMor
         return False
 
 
-def _again(shelf: Shelf, case: Case, record: NetworkRecord) -> tuple[Recorded, RankFit]:
+def probed_again(shelf: Shelf, case: Case, record: NetworkRecord) -> Probed:
     """Record and factor the network of a record as before: its weights on disk are those that it was left with."""
     arrays = read_arrays(shelf.path(case).with_suffix(".npz"))
     recorded = record_network(images_of(shelf.data, case), restored(shelf.data, record, arrays).network)
     settings = case.treatment.settings(shelf.settings)
     # All ranks, of which the first is told: they draw on one seed, and share a start.
     fits = fit_ranks(recorded.X, case.plan.seed, settings, lambda done, total: None)
-    return recorded, fits[settings.ranks[0]][0]
+    return _probed(shelf, case, recorded, fits[settings.ranks[0]][0])
+
+
+def _probed(shelf: Shelf, case: Case, recorded: Recorded, fit: RankFit) -> Probed:
+    result = result_of(recorded, fit.model, fit.F, case.plan.seed)
+    return Probed(result, recorded, images_of(shelf.data, case), case)

@@ -76,6 +76,22 @@ def test_a_file_holds_no_formula(opened):
     assert len({len(row) for row in rows}) == 1
 
 
+def test_no_text_of_a_file_becomes_two_cells(opened):
+    """Nor where a spreadsheet takes semicolons for the ends of cells."""
+    page = opened("several")
+    odd = ["a;b", 'say "so",\nin two lines', "\nx"]
+    page.evaluate("(odd) => { document.cnnProbe.document.results[1].classes.names = odd; }", odd)
+    page.evaluate("location.hash = 'rank-1/inputs'")
+    until(page, "document.querySelector('#inputs tbody').textContent.includes('say')")
+    with page.expect_download() as saved:
+        page.locator("#inputs .datatable button", has_text="Save as CSV").click()
+    text = saved.value.path().read_bytes().decode()
+    rows = [*csv.reader(io.StringIO(text, newline=""))]
+    place = rows[0].index("label")
+    assert {row[place] for row in rows[1:]} == {*odd[:2], "'\nx"}
+    assert text.count('"a;b"') == sum(row.count("a;b") for row in rows)
+
+
 def test_all_numbers_can_be_taken_away(opened, made):
     page = opened("full")
     with page.expect_download() as saved:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from browsing import until
 
 KEYS = "(all) => all.map((one) => one.dataset.thing)"
 
@@ -105,3 +106,83 @@ def test_a_row_that_is_drawn_later_is_lit_as_well(opened):
     expected = lit(page, "walk", "unit")
     shown = page.locator("#walk details a.lit").evaluate_all(KEYS)
     assert set(shown) <= expected
+
+
+def test_pointing_shows_where_a_thing_is_and_nothing_else(opened):
+    page = opened("full", "#factor-1")
+    page.locator("#patterns h3 a[data-thing='factor-2']").hover()
+    until(page, "document.querySelectorAll('.pointed').length")
+    pointed = page.locator(".pointed").evaluate_all("(all) => all.map((one) => one.dataset.thing ?? one.dataset.row)")
+    assert set(pointed) == {"factor-2"}
+    width = "(one) => parseFloat(getComputedStyle(one).outlineWidth)"
+    faint, selected = (page.locator(f"#patterns a.{one}").first.evaluate(width) for one in ("pointed", "selected"))
+    assert faint < selected
+    page.mouse.move(2, 2)
+    until(page, "!document.querySelector('.pointed')")
+
+
+def test_a_selection_moves_nothing(opened):
+    """Marks that changed a size would have the whole page laid out again."""
+    page = opened("full", "#walk")
+    places = "[...document.querySelectorAll('#walk tr, #walk a')].map((one) => [one.offsetLeft, one.offsetTop])"
+    until(page, "document.querySelector('#walk a.thing').checkVisibility({ contentVisibilityAuto: true })")
+    page.wait_for_timeout(300)
+    before = page.evaluate(places)
+    page.evaluate("location.hash = '#factor-1'")
+    until(page, "document.querySelector('#walk a.lit')")
+    assert page.evaluate(places) == before
+
+
+def test_cells_far_from_the_window_wait(opened):
+    page = opened("large", "#verdicts")
+    last = "document.querySelector('#walk tr:last-child .cell a')"
+    assert not page.evaluate(f"{last}.checkVisibility({{ contentVisibilityAuto: true }})")
+    page.evaluate("location.hash = '#walk/factor-20'")
+    until(page, f"{last}.checkVisibility({{ contentVisibilityAuto: true }})")
+    until(page, "document.activeElement.closest('#walk tr')?.dataset.row === 'factor-20'")
+    box = page.evaluate("(({ top, bottom }) => [top, bottom])(document.activeElement.getBoundingClientRect())")
+    assert 0 < box[0] < box[1] < 900
+
+
+@pytest.fixture
+def of_one_name(opened, made):
+    """A page whose layers have one name, as long ones get when they are shortened; two of its classes do, too."""
+
+    def spoil(page):
+        page.evaluate(
+            """() => { const { document: found } = document.cnnProbe, part = found.results[1];
+                 for (const of of [part.units, part.layers]) for (const one of of) one.block = "one";
+                 for (const block of part.blocks) if (block.layer !== null) block.name = "one";
+                 part.classes.names[1] = part.classes.names[0]; }"""
+        )
+        return page
+
+    return spoil(opened("several"))
+
+
+def test_units_of_layers_of_one_name_are_told_apart(of_one_name):
+    page = of_one_name
+    for layer in (0, 1):
+        page.evaluate(f"location.hash = 'rank-1/units/unit-one~{layer}-2'")
+        until(page, f"document.querySelector('#units tr.selected')?.dataset.row === 'unit-one~{layer}-2'")
+        assert page.locator("#units tr.selected td:nth-child(2)").all_inner_texts() == ["one"]
+        assert page.locator("#units tr.selected").count() == 1
+        assert set(page.locator("#walk a.selected").evaluate_all(KEYS)) <= {f"unit-one~{layer}-2"}
+        assert page.locator("#selected h2").inner_text() == "channel 2 of one"
+    page.evaluate("location.hash = 'rank-1/unit-one-2'")
+    until(page, "document.querySelector('#selected').textContent.includes('not on this page')")
+
+
+def test_classes_of_one_name_are_told_apart(of_one_name, made):
+    page = of_one_name
+    part = made("several").document["results"][1]
+    for c in (0, 1):
+        page.evaluate(f"location.hash = 'rank-1/class-{c}'")
+        until(page, f"document.querySelector('#patterns a.selected')?.dataset.thing === 'class-{c}'")
+        expected = {
+            f"unit-one~{layer}-{i}"
+            for layer, units in enumerate(part["units"])
+            for i in np.flatnonzero(units["of_class"]["of_one"])
+            if units["of_class"]["place"][i] == c
+        }
+        assert lit(page, "units", "unit") == expected & there(page, "units", "unit")

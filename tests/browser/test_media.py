@@ -1,7 +1,7 @@
 """On paper, and in colours that the system forces."""
 
 import pytest
-from browsing import opened_all
+from browsing import opened_all, until
 
 
 def test_paper_has_all_that_is_drawn_and_open(opened):
@@ -37,13 +37,62 @@ def test_forced_colours_keep_the_selection(opened, scheme):
 
 
 def test_nothing_is_told_by_colour_alone(opened):
-    """What is selected has a frame, what belongs to it another and a dot; a bar that goes down is hatched."""
+    """What is selected has a frame, what belongs to it another, the rest none; a bar that goes down is hatched."""
     page = opened("full", "#factor-1")
-    dot = "(one) => getComputedStyle(one, '::after').content"
-    assert page.locator("#patterns a.lit").first.evaluate(dot) == '"●"'
+    frame = "(one) => getComputedStyle(one).outlineStyle"
+    for which, style in ((".selected", "solid"), (".lit", "dotted"), (":not(.selected, .lit)", "none")):
+        assert page.locator(f"#patterns a.thing{which}").first.evaluate(frame) == style
     assert page.locator("#walk .bar.down").count() > 0
     assert "repeating" in page.locator("#walk .bar.down").first.evaluate(
         "(one) => getComputedStyle(one).backgroundImage"
     )
     for mark in page.locator("#units .mark").all():
-        assert mark.inner_text() in ("dead", "redundant", "of one class")
+        assert mark.text_content() in ("dead", "redundant", "of one class")
+
+
+def test_after_printing_only_what_was_closed_is_closed_again(opened):
+    page = opened("full")
+    page.locator("#walk summary").first.click()
+    until(page, "document.querySelector('#walk details[open] table')")
+    opened_all(page)
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 1
+    assert page.locator("#walk details").first.get_attribute("open") is not None
+
+
+def test_in_a_narrow_window_what_is_selected_is_one_line_until_asked(opened):
+    page = opened("full", "#factor-1", viewport={"width": 375, "height": 800})
+    height = "document.getElementById('selected').offsetHeight"
+    assert page.evaluate(height) < 80
+    assert page.locator("#selected .ways").is_hidden()
+    page.locator("#selected .more").click()
+    assert page.locator("#selected .more").get_attribute("aria-expanded") == "true"
+    assert page.locator("#selected .ways").is_visible()
+    assert 150 < page.evaluate(height) <= 480
+    page.evaluate("location.hash = '#factor-2'")
+    until(page, "document.querySelector('#selected h2').textContent === 'Pattern 2'")
+    assert page.locator("#selected .ways").is_visible(), "it stays as it was asked for"
+    page.locator("#selected .more").click()
+    assert page.evaluate(height) < 80
+
+
+def test_in_a_wide_window_all_of_it_shows(opened):
+    page = opened("full", "#factor-1")
+    assert page.locator("#selected .ways").is_visible()
+    assert page.locator("#selected .more").is_hidden()
+
+
+def test_a_link_to_what_is_selected_is_copied_or_can_be_taken(opened):
+    page = opened("full", "#factor-2")
+    page.evaluate(
+        """() => Object.defineProperty(navigator, "clipboard",
+             { configurable: true, value: { writeText: async (text) => { window.copied = text; } } })"""
+    )
+    page.locator("#selected .copy button").click()
+    until(page, "window.copied?.endsWith('#factor-2')")
+    until(page, "document.querySelector('#selected .copy button').textContent === 'copied'")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { configurable: true, value: undefined })")
+    page.locator("#selected .copy button").click()
+    until(page, "document.activeElement.value?.endsWith('#factor-2')")
+    assert page.evaluate("getSelection().toString()").endswith("#factor-2")

@@ -1,15 +1,69 @@
 """The page of studies: verdicts lead to what they stand on, curves are those of the numbers, raw or free of scale."""
 
 import pytest
+from browsing import until
 
 
-def test_each_verdict_leads_to_its_study(opened, made):
+def test_each_card_leads_to_what_it_stands_on(opened, made):
     page = opened("studies")
     for card in made("studies").document["cards"]:
         page.goto(page.url.partition("#")[0] + "#verdicts")
         page.get_by_role("link", name=f"Show me: {card['question']}").first.click()
         assert page.url.endswith(f"#{card['show']}")
-        assert page.evaluate("document.activeElement.closest('article')?.id") == card["show"]
+        assert card["show"] in page.evaluate(
+            "[document.activeElement.id, document.activeElement.closest('article').id]"
+        )
+
+
+def test_each_claim_leads_to_a_chart_that_is_then_shown(opened, made):
+    page, kinds = opened("studies"), set()
+    for study in made("studies").document["studies"]:
+        for i, claim in enumerate(study["claims"]):
+            page.locator("input[value=raw]").check()
+            page.locator(f"#{study['id']} .stacked tbody tr").nth(i).get_by_role("link").click()
+            assert page.evaluate("document.activeElement.id") == claim["show"]
+            assert page.locator(f"#{claim['show']} :is(svg, table)").first.is_visible(), "whatever was shown before"
+            kinds.add(claim["show"].removeprefix(study["charts"]))
+    assert kinds == {"-rmse", "-error-relu1", "-error-relu2", "-measures", "-recognized", "-overlap"}
+
+
+def test_the_contents_lead_to_every_study(opened, made):
+    page = opened("studies", "#studies")
+    links = page.get_by_role("navigation", name="Studies").get_by_role("link")
+    assert links.count() == 1 + len(made("studies").document["studies"])
+    for link in links.all():
+        link.click()
+        assert page.evaluate("document.activeElement.closest('article').id") == link.get_attribute("href")[1:]
+
+
+def test_claims_are_cards_where_the_window_is_narrow(opened):
+    page = opened("studies", "#study-order", viewport={"width": 375, "height": 800})
+    claims = page.locator("#study-order .stacked")
+    assert claims.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "nothing to scroll sideways"
+    cell = claims.locator("tbody td").first
+    assert cell.evaluate("(one) => getComputedStyle(one, '::before').content") == '"verdict: "'
+    page.set_viewport_size({"width": 1400, "height": 800})
+    assert cell.evaluate("(one) => getComputedStyle(one, '::before').content") == "none"
+
+
+def test_classes_are_drawn_when_they_are_opened_and_have_their_numbers_beside(opened, made):
+    page = opened("studies", "#study-order")
+    found = next(one for one in made("studies").document["studies"] if one["id"] == "study-order")["classes"]
+    firing = page.locator("#chart-order-groups")
+    assert firing.locator("canvas").count() == 0
+    firing.locator("summary").click()
+    assert "seed 0" in firing.locator("summary").inner_text()
+    row = firing.locator("table").nth(1).locator("tbody tr").nth(3)
+    assert row.locator("td").all_inner_texts()[:2] == [str(found["firing"][of][1][3]) for of in ("counts", "own")]
+    until(page, "document.querySelector('#chart-order-groups canvas').painted")
+    drawn = row.locator("canvas").evaluate(
+        "(one) => new Set(one.getContext('2d').getImageData(0, 0, one.width, one.height).data).size"
+    )
+    assert drawn > 2, "not one colour alone"
+    page.locator("#chart-order-overlap > summary").click()
+    table = page.locator("#chart-order-overlap table").first
+    assert table.locator("thead th").all_inner_texts() == ["class", "at a glance", *found["names"]]
+    assert table.locator("tbody tr").nth(2).locator("td").nth(5).inner_text() == f"{found['overlap'][0][2][4]:.2f}"
 
 
 def test_the_switch_shows_one_kind_of_errors(opened):
@@ -43,7 +97,7 @@ def test_every_line_is_told_by_dash_and_mark_too(opened, made):
 def test_a_chart_has_its_numbers_in_a_table(opened, made):
     page = opened("studies")
     study = made("studies").document["studies"][0]
-    page.locator(f"#{study['id']} details > summary").last.click()
+    page.locator(f"#{study['id']}").get_by_text("In numbers", exact=True).click()
     table = page.locator(f"#{study['id']} details[open] table").first
     text = table.inner_text()
     mean = study["errors"][0]["values"][0, :, 0].mean()
@@ -59,6 +113,18 @@ def test_a_network_is_picked_and_stays_in_the_address(opened, made):
     page.goto(page.url.partition("#")[0] + f"#{results[1]['id']}/factor-2")
     assert page.locator("#result").evaluate("(one) => one.selectedIndex") == 1
     assert page.locator("#selected h2").inner_text() == "Pattern 2"
+
+
+def test_studies_stay_as_they_are_whichever_network_is_picked(opened):
+    """They are of none: what was opened and switched stays, and is not drawn again."""
+    page = opened("studies")
+    page.locator("input[value=free]").check()
+    page.locator("#studies details > summary").first.click()
+    page.locator("#result").select_option(index=1)
+    until(page, "location.hash.length > 1")
+    page.wait_for_timeout(200)
+    assert page.locator("#studies .show-free").count() == 1
+    assert page.locator("#studies details[open]").count() == 1
 
 
 @pytest.mark.parametrize("width", [320, 1400])

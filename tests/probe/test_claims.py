@@ -7,9 +7,10 @@ import pytest
 from studied import network_record
 
 from cnn_probe.studies import STUDIES
-from cnn_probe.studies.claims import Claim, Tally, falls, fires, recognizes, rises
+from cnn_probe.studies.claims import Chart, Claim, Tally, falls, fires, recognizes, rises
 
 RANKS = [2, 3]
+SEEN = Chart("measures")
 ALL = {
     "fraction": 1.0, "n_images": None, "classes": None, "order": "shuffled", "max_steps": None, "shuffle_labels": False,
 }  # fmt: skip
@@ -36,7 +37,7 @@ def judged(claim, records, levels=None):
 def test_every_two_levels_are_compared_and_conditions_of_one_level_are_not():
     levels = {"a": 0, "b": 1, "c": 1, "d": 2, "control": 4}
     records = {**runs_of((1, 2, 2.5, 3)), "control": [network_record(accuracy=9)]}
-    found = judged(rises("", accuracy), records, levels)
+    found = judged(rises("", accuracy, SEEN), records, levels)
     assert (found["holds"], found["comparisons"], found["networks"], found["seeds"]) == (5, 5, 4, 1)
     assert found["chance"] == found["least_chance"] == pytest.approx(1 / 12)
     assert found["verdict"] == "undecided", "one seed cannot say more than 1 in 12"
@@ -54,31 +55,33 @@ def test_every_two_levels_are_compared_and_conditions_of_one_level_are_not():
 )
 def test_a_verdict_needs_what_chance_seldom_does(seeds, verdict):
     levels = {"a": 0, "b": 1, "c": 1, "d": 2}
-    assert judged(rises("", accuracy), runs_of(*seeds), levels)["verdict"] == verdict
+    assert judged(rises("", accuracy, SEEN), runs_of(*seeds), levels)["verdict"] == verdict
     turned = [tuple(-value for value in values) for values in seeds]
-    assert judged(falls("", accuracy), runs_of(*turned), levels)["verdict"] == verdict
+    assert judged(falls("", accuracy, SEEN), runs_of(*turned), levels)["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("n", "verdict"), [(3, "undecided"), (4, "undecided"), (5, "reproduced")])
 def test_two_conditions_need_five_seeds(n, verdict):
-    found = judged(rises("", accuracy), runs_of(*[(0, 1)] * n))
+    found = judged(rises("", accuracy, SEEN), runs_of(*[(0, 1)] * n))
     assert (found["verdict"], found["least_chance"]) == (verdict, 0.5**n)
 
 
 def test_ranks_of_a_network_are_one_network():
     records = runs_of((0, 1), (0, 1), (0, 1))
-    found = judged(rises("", lambda record, rank: record.accuracy * (1 if rank == 2 else -0.5), by_rank=True), records)
+    found = judged(
+        rises("", lambda record, rank: record.accuracy * (1 if rank == 2 else -0.5), SEEN, by_rank=True), records
+    )
     assert (found["holds"], found["comparisons"], found["networks"], found["chance"]) == (3, 3, 6, 0.125)
     assert (found["same_ranks"], found["ranks"]) == (1, 2)
-    assert judged(rises("", accuracy), records)["ranks"] is None
+    assert judged(rises("", accuracy, SEEN), records)["ranks"] is None
 
 
 def test_rows_of_conditions_are_not_compared_with_each_other_and_the_less_sure_counts():
     levels = {"a": 0, "b": 1, "c": 3, "d": 4}
-    found = judged(rises("", accuracy), runs_of(*[(2, 3, 0, 1)] * 5), levels)
+    found = judged(rises("", accuracy, SEEN), runs_of(*[(2, 3, 0, 1)] * 5), levels)
     assert (found["holds"], found["comparisons"], found["verdict"]) == (10, 10, "reproduced")
     assert found["chance"] == 0.5**5, "two rows of the same networks would be no more than one"
-    found = judged(rises("", accuracy), runs_of(*[(2, 3, 1, 0)] * 5), levels)
+    found = judged(rises("", accuracy, SEEN), runs_of(*[(2, 3, 1, 0)] * 5), levels)
     assert (found["chance"], found["against"], found["verdict"]) == (1.0, 1.0, "undecided")
     assert [(part["conditions"], part["holds"]) for part in found["parts"]] == [(["a", "b"], 5), (["c", "d"], 0)]
 
@@ -89,7 +92,7 @@ def test_chance_is_that_of_every_dealing_written_out():
     def rise(values):
         return sum(values[j] > values[i] for i in range(3) for j in range(i + 1, 3))
 
-    found = judged(rises("", accuracy), runs_of(*seeds), levels)
+    found = judged(rises("", accuracy, SEEN), runs_of(*seeds), levels)
     ways = [sum(map(rise, dealt)) for dealt in itertools.product(*map(itertools.permutations, seeds))]
     assert found["holds"] == sum(map(rise, seeds))
     assert found["chance"] == pytest.approx(np.mean([way >= found["holds"] for way in ways]))
@@ -187,7 +190,7 @@ def test_without_anything_to_compare_nothing_is_decided():
     alone = {"a": [network_record(training={"plan": {**ALL, "order": [1, 0], "seed": 0}})]}
     nothing = {"a": [network_record(training={"plan": {**ALL, "fraction": 0.5}})]}
     for claim, records in (
-        (rises("", accuracy), alone), (fires("", "a", [(0, 1)], alike=True), alone), (recognizes("", 0), nothing),
+        (rises("", accuracy, SEEN), alone), (fires("", "a", [(0, 1)], alike=True), alone), (recognizes("", 0), nothing),
     ):  # fmt: skip
         found = claim.verdict(records, {"a": 0}, RANKS)
         assert (found["verdict"], found["comparisons"], found["chance"]) == ("undecided", 0, 1.0)
@@ -195,7 +198,7 @@ def test_without_anything_to_compare_nothing_is_decided():
 
 def test_a_verdict_that_is_beyond_chance_but_not_of_most_is_undecided():
     tally = Tally(4, 10, 10, 10, 0.001, 0.4, 1e-9)
-    assert Claim("", "", "", lambda *given: tally).verdict({}, {}, RANKS)["verdict"] == "undecided"
+    assert Claim("", "", "", lambda *given: tally, SEEN).verdict({}, {}, RANKS)["verdict"] == "undecided"
 
 
 def test_claims_fit_the_data_and_the_study():

@@ -146,6 +146,9 @@ def test_units_are_counted_as_in_their_table(part, asked):
         near(one["rate"], known.channels.rate)
         np.testing.assert_array_equal(one["group"], known.channels.group)
         near(one["of_class"]["p"], known.channels.of_class.p_value)
+        places, own = one["of_class"]["place"], known.channels.of_class
+        told = [None if at < 0 else part["classes"]["names"][at] for at in places]
+        assert told == [None if at < 0 else own.classes[at] for at in own.favourite]
         assert one["neurons"]["dead"] == known.neurons.dead.sum()
         rows = np.asarray(asked.X[one["block"]]).reshape(N, len(one["rate"]), -1)
         mean = rows.mean(axis=0)

@@ -12,12 +12,15 @@ from pages import SVG, addresses_in, comparable, document_in, unpacked, words_of
 from PIL import Image
 
 from cnn_probe.arguments import told_command
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.report.document import fitting, shell
 from cnn_probe.report.document.fitting import KEPT, fitted
 from cnn_probe.report.document.packing import as_file, as_script, from_file
 from cnn_probe.report.document.shell import bundled, render
 from cnn_probe.report.document.tiles import LARGEST_PLAIN, as_tiles, in_steps, sheet_of, shrunk, smaller
 from cnn_probe.report.pages import Telling, document_of
+from cnn_probe.report.plots.grid import WORTH
+from cnn_probe.report.plots.walk import ABOVE
 
 RNG = np.random.default_rng(0)
 HOSTILE = "</script><script>alert(1)</script>"
@@ -116,11 +119,15 @@ def document_with(n, side=64):
         "number": np.arange(n),
         "pictures": RNG.integers(0, 256, (n, side, side, 3), dtype=np.uint8),
         "pictured": None,
+        "names": [f"input {i}" for i in range(n)],
+        "label": None,
+        "F": RNG.random((n, 200), np.float32),
     }
     last = np.arange(n - 20, n)
     result = {
         "id": "one", "label": "one", "cards": [], "inputs": inputs, "comparison": None, "worst": last[10:],
         "factors": {"top": last[:10].reshape(2, 5)}, "suspects": [{"input": np.array([0, n // 2])}],
+        "decisions": [{"input": 3, "why": "the closest"}],
     }  # fmt: skip
     about = {"notes": ["first"], "lead": [], "facts": [], "limits": [], "command": None, "files": []}
     return {"title": "t", "cards": [], "studies": [], "results": [result], "about": about}
@@ -154,6 +161,7 @@ def test_pictures_are_made_smaller_before_any_is_left_out():
 
 def test_then_those_are_kept_that_something_is_said_of(monkeypatch):
     document = document_with(900)
+    monkeypatch.setattr(fitting, "_of_fewer", lambda result: result)  # which comes after it
     smallest = bytes_of(fitted(document, 1))
     monkeypatch.setattr(fitting, "KEPT", 10**6)
     unsampled = bytes_of(fitted(document, 1))
@@ -165,8 +173,28 @@ def test_then_those_are_kept_that_something_is_said_of(monkeypatch):
     assert (inputs["pictures"]["n"], inputs["pictures"]["width"]) == (KEPT, 16)
     kept = np.flatnonzero(inputs["pictured"] >= 0)
     np.testing.assert_array_equal(inputs["pictured"][kept], np.arange(KEPT))
-    assert set(kept) >= {0, 450, *range(880, 900)}
+    assert set(kept) >= {0, 3, 450, *range(880, 900)}
     assert [f"at most {KEPT} are shown" in note for note in found["about"]["notes"]] == [False, False, True]
+
+
+def test_numbers_that_are_too_many_are_those_of_fewer_inputs():
+    document = document_with(900)
+    (result,) = document["results"]
+    most = bytes_of(fitted(document, 10**9)) // 5  # less than the numbers take without any picture
+    found = fitted(document, most)
+    (fewer,) = found["results"]
+    assert bytes_of(found) <= most
+    assert "fewer inputs" in found["about"]["notes"][-1]
+    number = fewer["inputs"]["number"]
+    assert len(number) == len(fewer["inputs"]["names"]) == len(fewer["inputs"]["F"]) <= KEPT
+    assert set(number) >= {0, 3, 450, *range(880, 900)}
+    np.testing.assert_array_equal(fewer["inputs"]["F"], result["inputs"]["F"][number])
+    assert fewer["inputs"]["names"] == [f"input {i}" for i in number]
+    np.testing.assert_array_equal(number[fewer["factors"]["top"]], result["factors"]["top"])
+    np.testing.assert_array_equal(number[fewer["worst"]], result["worst"])
+    np.testing.assert_array_equal(number[fewer["suspects"][0]["input"]], result["suspects"][0]["input"])
+    assert number[fewer["decisions"][0]["input"]] == 3
+    assert fitted(document, 1)["about"]["notes"][-1].startswith("This page is larger"), "it is said where nothing helps"
 
 
 def page_of(**more):
@@ -195,6 +223,13 @@ def test_a_page_asks_nothing_of_others_and_is_small():
     assert len(page.encode()) <= 100_000
 
 
+def test_what_marks_is_said_once():
+    """By Python, in the document, from where the script has it: figures and the page mark the same."""
+    assert document_in(page_of())["thresholds"] == {"above": ABOVE, "worth": WORTH, "level": LEVEL}
+    for value in (ABOVE, WORTH, LEVEL):
+        assert not re.findall(rf"(?<![\d.]){re.escape(str(value))}(?!\d)", bundled())
+
+
 def test_no_script_makes_code_or_markup_of_texts():
     script = bundled()
     for bad in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "XMLHttpRequest"):
@@ -217,6 +252,14 @@ def test_a_script_whose_modules_give_one_name_twice_is_refused(monkeypatch):
     assert bundle.count("const one") == 1
     files["b.js"] += "async function helper() {}\n"
     with pytest.raises(ValueError, match="give one name to several things: helper"):
+        bundled.__wrapped__()
+    files["b.js"] = "  // a remark\n\n  const two = `not // one`; // nor this\n"
+    assert bundled.__wrapped__().splitlines()[2:] == [
+        "const two = `not // one`; // nor this",
+        *bundle.splitlines()[-1:],
+    ]
+    files["b.js"] = "const two = `\n  // no remark\n`;\n"
+    with pytest.raises(ValueError, match="a text between backticks has to end on its line"):
         bundled.__wrapped__()
 
 

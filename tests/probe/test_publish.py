@@ -47,6 +47,10 @@ def shows(out):
         content = (out / "figures" / f"fraction-{stem}.png").read_bytes()
         assert int.from_bytes(content[16:20], "big") == seeds[0], "a figure of another run"
         assert content.endswith(b"IEND\xaeB`\x82"), "a figure that is cut"
+        drawing = (out / "figures" / f"fraction-{stem}.svg").read_text()
+        width = float(drawing.partition('width="')[2].partition("pt")[0])
+        assert round(width * 110 / 72) == seeds[0], "of the same run"
+        assert drawing.endswith("</svg>\n")
     return seeds[0]
 
 
@@ -70,7 +74,7 @@ def check():
 print(kills.each(lambda: publish(results_of(30), out), check), found == {{20, 30, None}})
 """
     n_kills, as_wanted = kills.run(code).split()
-    assert int(n_kills) >= 15, "four files are written, and two or more removed"
+    assert int(n_kills) >= 15, "six files are written, and two or more removed"
     assert as_wanted == "True"
 
 
@@ -83,6 +87,9 @@ def test_figures_that_the_page_does_not_name_go_and_strangers_stay(tmp_path, mon
     assert len(heard) == 1
     assert "held a page of other settings" in heard[0]
     found = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert found == {"fraction-first.png", "fraction-last-30.png", "my-own.png"}
+    made = {f"fraction-{stem}.{kind}" for stem in ("first", "last-30") for kind in ("png", "svg")}
+    assert found == {*made, "my-own.png"}
+    before = (tmp_path / "figures" / "fraction-first.svg").read_bytes()
     publish(results_of(30), tmp_path, notice=heard.append)
     assert len(heard) == 1, "the same data and settings: nothing to say"
+    assert (tmp_path / "figures" / "fraction-first.svg").read_bytes() == before, "the same figure, the same file"

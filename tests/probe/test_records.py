@@ -11,7 +11,7 @@ import pytest
 from cnn_probe import cli
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.report import publish
-from cnn_probe.studies import STUDIES, Settings, runner
+from cnn_probe.studies import STUDIES, Settings, making
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import write_record
 from cnn_probe.studies.runner import run_studies
@@ -101,8 +101,8 @@ def test_what_is_damaged_is_made_anew_and_named_and_the_rest_is_taken(finished, 
     out, heard, measured = copy_of(finished, tmp_path), [], []
     path = min((out / "networks").glob("*.json"))
     DAMAGES[damage](path)
-    measure = runner.measure_network
-    monkeypatch.setattr(runner, "measure_network", lambda *given: (measured.append(given[1]), measure(*given))[1])
+    measure = making.measure_network
+    monkeypatch.setattr(making, "measure_network", lambda *given: (measured.append(given[1]), measure(*given))[1])
     if damage == "a folder":
         with pytest.raises(OSError, match=path.name):  # what is no file is not ours to replace
             run_studies([ORDER], data, SETTINGS, out, resume=True, notice=heard.append)
@@ -217,7 +217,7 @@ def test_a_study_keeps_the_others_of_its_folder_and_its_page(finished, data, tmp
 
 
 def test_what_cannot_be_is_found_before_anything_is_trained(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "measure_network", lambda *given: pytest.fail("it was trained"))
+    monkeypatch.setattr(making, "measure_network", lambda *given: pytest.fail("it was trained"))
     for change, message in (
         ({"ranks": (10**9,)}, "is the most"),
         ({"init": "nowhere"}, "init"),

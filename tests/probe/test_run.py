@@ -313,3 +313,29 @@ def test_a_run_with_other_settings_says_so_before_a_picture_changes(few, undrawn
     said = capsys.readouterr().out
     assert f"{tmp_path} held the page of a run of other settings; it is replaced" in said
     assert not (tmp_path / "index.html").exists(), "its pictures would be those of another run"
+
+
+def test_starts_say_how_far_errors_and_patterns_spread(few, undrawn, trained, tmp_path):
+    asked = [*QUICK, "--ranks", "3", "--ablate", "0", "--out", str(tmp_path), "--resume"]
+    assert cli.main(asked) == 0
+    folder, page = tmp_path / "seed-0" / "rank-3", tmp_path / "index.html"
+    assert document_in(page)["results"][0]["stability"] is None
+    assert cli.main([*asked, "--starts", "4"]) == 0
+    assert trained == [0], "the network and the first start are those that are there"
+    (part,) = document_in(page)["results"]
+    rmse = part["stability"]["rmse"]
+    assert len(rmse) == 4
+    assert rmse[0] == ProbeResult.load(folder).model.rmse_
+    assert len(set(rmse)) == 4, "other starts"
+    assert all(
+        count.startswith(("0", "1", "2", "3")) and "of 3 starts" in count for count in part["stability"]["counts"]
+    )
+    (card,) = (card for card in cards_in(page) if card["question"] == "Do the patterns come out again?")
+    assert f"The RMSE of the 4 starts is {min(rmse):.4g} to {max(rmse):.4g}" in card["answer"]
+    lines = (folder / "starts.csv").read_text().splitlines()
+    assert [float(line.split(",")[1]) for line in lines[1:]] == pytest.approx(rmse)
+    assert cli.main(asked) == 0
+    assert document_in(page)["results"][0]["stability"]["rmse"] == rmse, "what was found stays"
+    assert cli.main([*asked[:-1], "--starts", "1"]) == 0
+    assert document_in(page)["results"][0]["stability"] is None
+    assert not (folder / "starts.csv").exists()

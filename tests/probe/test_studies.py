@@ -19,9 +19,9 @@ from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.report import draw_figures, publish
-from cnn_probe.report.document.of_studies import quality_part, studies_part, study_id
+from cnn_probe.report.document.studies.of_studies import chart_id, quality_part, studies_part
 from cnn_probe.report.study_figures import DRAWINGS
-from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, runner
+from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, making
 from cnn_probe.studies.measuring import train_network
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
@@ -67,7 +67,7 @@ def test_resume_trains_nothing_again_and_gives_the_same(finished, data, monkeypa
     def must_not_run(*args):
         raise AssertionError("a finished network was measured again")
 
-    monkeypatch.setattr(runner, "measure_network", must_not_run)
+    monkeypatch.setattr(making, "measure_network", must_not_run)
     again = run_studies(list(STUDIES.values()), data, SETTINGS, out, resume=True)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(results))
     with pytest.raises(AssertionError, match="measured again"):
@@ -108,7 +108,7 @@ def test_the_page_has_every_number_of_the_studies(finished, data):
     for name, study in results["studies"].items():
         part, records = parts[name], list(study["records"].values())
         assert [one["label"] for one in part["conditions"]] == list(study["records"])
-        assert part["claims"] == study["verdicts"]
+        assert [{key: one[key] for key in one if key != "show"} for one in part["claims"]] == study["verdicts"]
         rmse, *layers = part["errors"]
         for c, runs in enumerate(records):
             assert part["conditions"][c]["accuracy"] == [run["accuracy"] for run in runs]
@@ -136,7 +136,9 @@ def test_verdicts_come_first_and_lead_to_their_studies(finished):
     first, *others = found["cards"]
     assert first["show"] == "study-finding"
     assert [card["show"] for card in others] == [
-        study_id(name) for name, study in results["studies"].items() if study["verdicts"]
+        chart_id(name, "recognized" if name == "orders" else "rmse")
+        for name, study in results["studies"].items()
+        if study["verdicts"]
     ]
     for card, study in zip(others, (one for one in results["studies"].values() if one["verdicts"]), strict=True):
         reproduced = sum(one["verdict"] == "reproduced" for one in study["verdicts"])
@@ -220,6 +222,35 @@ def test_no_two_figures_have_one_file(data, tmp_path, monkeypatch):
     odd["studies"]["odd"]["figures"] = ["one", "two"]
     with pytest.raises(ValueError, match="study odd has two figures 'same'"):
         draw_figures(odd, data.class_names, tmp_path)
+
+
+def test_the_classes_of_a_study_are_on_the_page_as_its_figures_name_them(finished):
+    out, results = finished
+    shown = dict(zip(results["studies"], studies_part(results, out), strict=True))
+    for name, part in shown.items():
+        named = {"groups", "firing", "overlap", "recognized"} & {*results["studies"][name]["figures"]}
+        assert (part["classes"] is None) == (not named), name
+    found, records = shown["order"]["classes"], results["studies"]["order"]["records"]
+    assert found["names"] == list("0123456789")
+    assert found["firing"]["of"] == "relu2, seed 0"
+    for c, runs in enumerate(records.values()):
+        arrays = np.load(out / "networks" / f"{runs[0]['key']}.npz")
+        rates = arrays["firing_relu2"]
+        fires, shape = rates > 0.5, found["firing"]["rates"][c].shape
+        assert shape == (10, *arrays["components_relu2"].shape[1:])
+        np.testing.assert_allclose(found["firing"]["rates"][c].reshape(rates.shape) / 255, rates, atol=0.5 / 255)
+        assert found["firing"]["counts"][c] == fires.sum(axis=1).tolist()
+        assert found["firing"]["own"][c] == (fires & (fires.sum(axis=0) == 1)).sum(axis=1).tolist()
+        group = found["firing"]["groups"][c].reshape(rates.shape)
+        assert ((group > 0) == fires).all(), "what does not fire is black"
+        assert (group[fires & (fires.sum(axis=0) == 1)] == 255).all(), "what is of one class alone is brightest"
+        np.testing.assert_allclose(found["overlap"][c], np.mean([run["firing_overlap"] for run in runs], axis=0))
+    (known,) = found["recognized"]
+    assert (known["label"], known["order"]) == ("class by class", [9, *range(9)])
+    runs = records["class by class"]
+    assert known["known"] == pytest.approx(
+        [np.mean([run["class_accuracy"][str(i)] for run in runs]) for i in known["order"]]
+    )
 
 
 def test_a_record_comes_back_from_json_as_it_was():

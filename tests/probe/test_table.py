@@ -72,6 +72,17 @@ def test_a_csv_file_has_all_and_runs_nothing(tmp_path):
     assert [row[1] for row in rows[1:]] == ["-1.5", "2", "", "nan", "True", "1e-30", "0.1", "-3"]
 
 
+ODD = ["a;b", "a,b", 'say "so"', "two\nlines", "two\rlines", "two\r\nlines", "a\tb", '"', ";", "plain", "", " spaced "]
+
+
+@pytest.mark.parametrize("end", [",", ";"])
+def test_no_text_becomes_two_cells_whichever_sign_sets_them_apart(end):
+    file = io.StringIO(newline="")
+    Table({"one;two": ODD}).to_csv(file)
+    file.seek(0)
+    assert [*csv.reader(file, delimiter=end)] == [["one;two"], *([text] for text in ODD)]
+
+
 def test_an_open_file_gets_what_a_path_gets(tmp_path):
     not_utf8 = b"caf\xe9".decode(errors="surrogateescape")  # as Python has such a folder's name
     table = Table({"=a": ["x,\ny", "@z", not_utf8], "n": [1, None, 2.5]})

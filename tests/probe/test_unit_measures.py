@@ -20,7 +20,9 @@ PREFERRING, ONCE = 14, 33
 
 
 def on_a_page(neurons):
-    (part,) = units_parts(SimpleNamespace(units={"relu": LayerUnits(neurons, None)}))
+    (part,) = units_parts(
+        SimpleNamespace(units={"relu": LayerUnits(neurons, None)}), SimpleNamespace(of_units=lambda found: found)
+    )
     return part["neurons"]
 
 

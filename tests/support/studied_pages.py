@@ -11,6 +11,7 @@ from pages import document_in
 
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.report import publish
+from cnn_probe.runs.study_pairs import compare_pairs
 from cnn_probe.runs.study_run import Teller
 from cnn_probe.studies import STUDIES, Settings
 from cnn_probe.studies.runner import run_studies
@@ -25,5 +26,6 @@ def studies(folder: Path) -> Made:
     settings = Settings(ranks=(3, 5), seeds=(0, 1), max_iter=10)
     teller = Teller(images=True, progress=lambda what, done, total: None)
     results = run_studies([STUDIES[name] for name in FEW], data, settings, folder, tell_more=teller)
+    compare_pairs(results, data, settings, folder, images=True, progress=teller.progress)
     page = publish(json.loads(json.dumps(results)), folder, command="cnn-probe study all")
     return Made(page.read_text(encoding="utf-8"), document_in(page))

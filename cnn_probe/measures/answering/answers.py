@@ -60,6 +60,9 @@ class Answers:
         Whether the network was trained without these inputs.
     watch : callable or None
         ``watch(what, done, total)``, called while answers that take fits are found.
+    starts : int or None
+        Starts of the factorization that `stability` is of, the fit's own among them; None for six, which are made only
+        where all is asked for.
     """
 
     result: ProbeResult
@@ -71,6 +74,7 @@ class Answers:
     untrained: Answers | None = None
     unseen: bool = False
     watch: Watch | None = None
+    starts: int | None = None
 
     @property
     def X(self) -> Blocks:
@@ -159,11 +163,12 @@ class Answers:
 
     @cached_property
     def stability(self) -> FactorStability:
-        """Which factors come out again from five other starts and from halves of the inputs."""
+        """Which factors come out again from other starts, five unless told otherwise, and from halves of the inputs."""
         return factor_stability(
             self.X,
             self.result.model,
             self.result.F,
+            n_starts=5 if self.starts is None else self.starts - 1,
             random_state=self.seed,
             progress=self._watching("which factors come out again"),
         )
@@ -245,6 +250,11 @@ class Answers:
         if self.labels is None:
             return dict.fromkeys(("factors", "network", "pixels"), "no labels were given")
         return missing_sources(self.result, self.labels, self.class_names)
+
+    def told_stability(self, full: bool) -> FactorStability | None:
+        """Return `stability`, as of `tried`, if all is asked for or a number of starts was."""
+        found: FactorStability | None = self.tried("stability") if full or self.starts is not None else None
+        return found
 
     def tried(self, answer: str) -> Any:
         """An answer by its name; None, with a warning once that says why, where it cannot be had of these inputs.

@@ -25,6 +25,7 @@ def ask(
     untrained: Answers | None = None,
     unseen: bool = False,
     watch: Watch | None = None,
+    starts: int | None = None,
     progress: Progress | None = None,
 ) -> Answers:
     """Ask a result what it says of its inputs.
@@ -51,6 +52,9 @@ def ask(
         that was trained on them may have learned a wrong label by heart.
     watch : callable(what, done, total), default=None
         Called while answers that take fits are found.
+    starts : int, default=None
+        Starts of the factorization, 2 or more, that `Answers.stability` is of, and that figures and pages tell of; None
+        for six, which they tell of only where all is asked for.
     progress : callable(n_done, n), default=None
         Called after each batch that is recorded.
 
@@ -91,7 +95,7 @@ def ask(
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
     if untrained is not None:
         _refuse_other(untrained.result, result)
-    return Answers(result, data, codes, class_names, again, seed, untrained, unseen, watch)
+    return Answers(result, data, codes, class_names, again, seed, untrained, unseen, watch, starts)
 
 
 def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.comparing.matching import Matching, match
 from cnn_probe.measures.table import Table
-from coupled_nmf import Blocks, CoupledNMF, rank_path
+from coupled_nmf import Blocks, CoupledNMF, RankFit, rank_path
 
 #: ``progress(done, total)`` after each fit.
 Progress = Callable[[int, int], None]
@@ -39,12 +39,15 @@ class FactorStability:
         Halfway between 1 and what a factor's match reaches by chance, by the largest of chance over these fits: below
         it the factor did not come out again. Chance is what matches reach where the rows of F are shuffled, in 19 of
         20 shuffles: near 0.3 for a factor of few inputs, near 1 for one that is in all of them.
+    rmse_starts : ndarray of shape (n_starts,)
+        RMSE of each of the other starts.
     """
 
     starts: NDArray[np.float64]
     halves: NDArray[np.float64]
     threshold_starts: NDArray[np.float64]
     threshold_halves: NDArray[np.float64]
+    rmse_starts: NDArray[np.float64]
 
     @property
     def mean_starts(self) -> NDArray[np.float64]:
@@ -166,7 +169,8 @@ def factor_stability(
     total = n_starts + 2 * n_splits
     generator = np.random.default_rng(random_state)
     found: dict[str, list[Matching]] = {kind: [] for kind in KINDS}
-    fits = _fits(X, base, n_starts, n_splits, generator)
+    rmse: list[float] = []
+    fits = _fits(X, base, n_starts, n_splits, generator, rmse)
     for done, (kind, rows, other) in enumerate(fits, start=1):
         found[kind].append(match(np.asarray(F)[rows], other, n_shuffles=n_shuffles, random_state=random_state))
         if progress is not None:
@@ -176,7 +180,9 @@ def factor_stability(
         kind: np.max([one.threshold for one in found[kind]], axis=0) if found[kind] else np.full(k, np.nan)
         for kind in KINDS
     }
-    return FactorStability(*(similarity[kind] for kind in KINDS), *(threshold[kind] for kind in KINDS))
+    return FactorStability(
+        similarity["starts"], similarity["halves"], threshold["starts"], threshold["halves"], np.array(rmse)
+    )
 
 
 def refits(
@@ -198,7 +204,7 @@ def refits(
     """
     base, found = _unfitted(X, model), []
     for other in _starts(X, base, n_starts, np.random.default_rng(random_state)):
-        found.append(other)
+        found.append(to_host(other.F))
         if progress is not None:
             progress(len(found), n_starts)
     return tuple(found)
@@ -213,11 +219,12 @@ def _unfitted(X: Blocks, model: CoupledNMF) -> CoupledNMF:
 
 
 def _fits(
-    X: Blocks, base: CoupledNMF, n_starts: int, n_splits: int, generator: np.random.Generator
+    X: Blocks, base: CoupledNMF, n_starts: int, n_splits: int, generator: np.random.Generator, rmse: list[float]
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[Any]]]:
-    """Of each fit, its kind, the rows that are compared, and its F of them."""
-    for F in _starts(X, base, n_starts, generator):
-        yield "starts", np.arange(len(X)), F
+    """Of each fit, its kind, the rows that are compared, and its F of them; ``rmse`` takes those of the starts."""
+    for fit in _starts(X, base, n_starts, generator):
+        rmse.append(fit.rmse)
+        yield "starts", np.arange(len(X)), to_host(fit.F)
     for _ in range(n_splits):
         order = generator.permutation(len(X))
         first, second = np.sort(order[: len(X) // 2]), np.sort(order[len(X) // 2 :])
@@ -226,12 +233,12 @@ def _fits(
             yield "halves", other, to_host(fit.model.transform(X[other]))
 
 
-def _starts(X: Blocks, base: CoupledNMF, n_starts: int, generator: np.random.Generator) -> Iterator[NDArray[Any]]:
+def _starts(X: Blocks, base: CoupledNMF, n_starts: int, generator: np.random.Generator) -> Iterator[RankFit]:
     for _ in range(n_starts):
-        yield to_host(_fit(X, base, generator).F)
+        yield _fit(X, base, generator)
 
 
-def _fit(X: Blocks, base: CoupledNMF, generator: np.random.Generator) -> Any:
+def _fit(X: Blocks, base: CoupledNMF, generator: np.random.Generator) -> RankFit:
     """A fit from a start of its own. Not `fit`, which Ctrl-C ends with what it has: it comes out of `rank_path`."""
     estimator = clone(base).set_params(random_state=int(generator.integers(2**31)), callbacks=())
     with warnings.catch_warnings():

@@ -21,8 +21,11 @@ function expand(value, heap) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.replace(/^\$(?=\$+array$)/, ""), expand(inner, heap)]));
 }
 
+export const thresholds = {}; // of the document, as Python draws and decides by them
+
 export async function readDocument(element) {
   const { heap, ...plain } = JSON.parse(element.textContent);
+  Object.assign(thresholds, plain.thresholds);
   return expand(plain, await unzipped(heap));
 }
 

@@ -56,7 +56,7 @@ function allInputs(scene) {
     caption: "Inputs", file: "inputs-on-the-page.csv", rows, sortBy: 0, words: (one) => `#${one.number} ${inputs.names?.[one.place] ?? ""} ${one.label ?? ""} ${one.predicted ?? ""} pattern ${one.first + 1}`,
     attributes: (one) => ({ "data-row": thingOf.input(one.number) }),
     filters: [{ name: "all on the page", keep: () => true }, { name: "least explained", keep: (one) => worst.has(one.place) },
-      ...(comparable ? [{ name: "predicted otherwise than labelled", keep: (one) => one.label !== one.predicted }] : []),
+      ...(comparable ? [{ name: "predicted otherwise than labelled", keep: (one) => inputs.label[one.place] !== inputs.predicted[one.place] }] : []),
       ...(suspected.size ? [{ name: "labels that look wrong", keep: (one) => suspected.has(one.place) }] : []),
       ...indices(scene.k).map((i) => ({ name: `mostly pattern ${i + 1}`, keep: (one) => one.first === i }))],
     columns: [{ head: "input", value: (one) => one.number, cell: (one) => scene.input(one.place) },

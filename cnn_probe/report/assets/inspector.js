@@ -1,18 +1,45 @@
 // What is selected, in short, with ways to all views of it.
 
 import { h, name, percent, plural, points } from "./dom.js";
-import { indices, largestFirst, row } from "./data.js";
+import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mosaicOf } from "./pictures.js";
-import { ABOVE, inWords, partOfBlocks } from "./scene.js";
+import { inWords, partOfBlocks } from "./scene.js";
 
 const SHOWN = { factor: ["patterns", "walk", "units", "inputs"], class: ["patterns", "units", "inputs"], input: ["inputs", "patterns"], unit: ["units", "walk", "patterns"] };
 
 export function inspectorOf(scene, thing) {
   const [title, picture, facts] = { factor: aboutFactor, class: aboutClass, input: aboutInput, unit: aboutUnit }[thing.kind](scene, thing);
-  return [h("div", { class: "inspected" }, picture && h("div", { class: "shown" }, picture),
-    h("div", null, h("h2", { tabindex: "-1" }, title), h("ul", null, facts.filter(Boolean).map((fact) => h("li", null, fact))))),
-  h("p", { class: "ways" }, "See it in: ", SHOWN[thing.kind].map((view) => [h("a", { href: scene.address({ view, thing: thing.key }) }, view), " "]),
-    h("a", { class: "clear", href: scene.address({ thing: "all" }) }, "clear (Esc)"))];
+  return [h("div", { class: "line" }, h("h2", { tabindex: "-1" }, title),
+    h("button", { type: "button", class: "more", "aria-controls": "inspected", onclick: (event) => unfold(event.currentTarget) }, "more"),
+    copier(), h("a", { class: "clear", href: scene.address({ thing: "all" }), "aria-label": "clear (Esc)" }, "clear", h("span", { class: "key" }, " (Esc)"))),
+  h("div", { id: "inspected" }, picture && h("div", { class: "shown" }, picture), h("ul", null, facts.filter(Boolean).map((fact) => h("li", null, fact)))),
+  h("p", { class: "ways" }, "See it in: ", SHOWN[thing.kind].map((view) => [h("a", { href: scene.address({ view, thing: thing.key }) }, view), " "]))];
+}
+
+// In a narrow window what is selected is one line until somebody asks for more; it stays as it was asked for.
+export function unfold(button, on = button.getAttribute("aria-expanded") !== "true") {
+  button.setAttribute("aria-expanded", String(on));
+  button.closest("aside").classList.toggle("unfolded", on);
+}
+
+// Where a page may not write what is copied, as from a file in some browsers, the address stands there to be taken.
+function copier() {
+  const typed = h("input", { type: "text", readonly: true, hidden: true, "aria-label": "Address of what is selected" });
+  const take = () => {
+    typed.value = location.href;
+    typed.hidden = false;
+    typed.select();
+  };
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      button.textContent = "copied";
+    } catch {
+      take();
+    }
+  };
+  const button = h("button", { type: "button", onclick: copy }, "copy link");
+  return h("span", { class: "copy", role: "status" }, button, " ", typed);
 }
 
 const list = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
@@ -35,7 +62,7 @@ function aboutFactor(scene, { index: i }) {
 function aboutClass(scene, { index: c }) {
   const { part } = scene;
   const factors = scene.factorsOfClass(c).sort((a, b) => scene.classParts(b)[c] - scene.classParts(a)[c]);
-  const units = part.units.flatMap((found, layer) => (found.of_class ? indices(found.n).filter((unit) => found.of_class.of_one[unit] && found.of_class.names[found.of_class.favourite[unit]] === part.classes.names[c]).map((unit) => scene.unit(layer, unit)) : []));
+  const units = scene.unitsOfClass(c).map(([layer, unit]) => scene.unit(layer, unit));
   return [["Class ", name(part.classes.names[c])], null, [
     `${plural(part.classes.counts[c], "input")} of ${part.n} (${part.classes.of.split(" ")[0]})`,
     factors.length ? ["patterns: ", list(factors.slice(0, 5).map((i) => [scene.factor(i), ` (${percent(scene.classParts(i)[c])})`]))] : "no pattern goes with it more than with others",
@@ -64,9 +91,9 @@ function aboutUnit(scene, { layer, index }) {
   if (own) own.shape = [1, ...units.maps.shape.slice(1)];
   const factors = scene.sameUnits(at) ? scene.factorsOfUnit(at, index) : [];
   const alike = indices(units.n).filter((unit) => unit !== index && units.group[index] >= 0 && units.group[unit] === units.group[index]);
-  return [[`${units.kind} ${index} of `, name(layer)], own && mosaicOf(own, 1, `Where ${units.kind} ${index} is active`), [
+  return [[`${units.kind} ${index} of `, name(units.block)], own && mosaicOf(own, 1, `Where ${units.kind} ${index} is active`), [
     units.rate[index] === 0 ? "dead: active for none of these inputs" : `active for ${percent(units.rate[index], 1)} of the inputs; ${percent(units.energy[index], 1)} of the layer's squares`,
     known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most in class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])})`],
     alike.length > 0 && ["redundant with ", list(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
-    factors.length > 0 ? ["stands out in ", list(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern has it ${ABOVE} times as much as the others`]];
+    factors.length > 0 ? ["stands out in ", list(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern has it ${thresholds.above} times as much as the others`]];
 }

@@ -5,7 +5,7 @@ import { readDocument } from "./data.js";
 import { VIEWS, addressOf, homeOf, readAddress } from "./state.js";
 import { drawAll, forgetDrawings, paintMosaic } from "./pictures.js";
 import { Scene } from "./scene.js";
-import { inspectorOf } from "./inspector.js";
+import { inspectorOf, unfold } from "./inspector.js";
 import { verdictsView } from "./verdicts.js";
 import { patternsView } from "./patterns.js";
 import { walkView } from "./walk.js";
@@ -26,6 +26,8 @@ const DRAW = {
   studies: (scene, document_) => document_.studies.length > 0 && studiesView(document_),
   about: aboutView,
 };
+
+const HELD = 20; // frames that what is scrolled to is held
 
 function current(element, is) {
   if (is) element.setAttribute("aria-current", "true");
@@ -51,8 +53,16 @@ class Page {
       this.main.focus();
     });
     addEventListener("keydown", (event) => this.hear(event));
+    for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, () => { this.held = null; }, { passive: true });
     addEventListener("beforeprint", () => this.printed());
-    this.main.addEventListener("drawn", () => this.light());
+    addEventListener("afterprint", () => {
+      for (const one of this.opened ?? []) one.open = false;
+      this.opened = null;
+    });
+    this.main.addEventListener("drawn", () => {
+      this.places = null;
+      this.light();
+    });
     for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
       this.main.addEventListener(kind, (event) => this.point(event.target.closest?.("[data-thing]"), on));
     }
@@ -89,10 +99,12 @@ class Page {
 
   draw(result) {
     forgetDrawings();
+    this.places = this.marked = null;
     this.shown = result;
     this.scene = this.results.length ? new Scene(this.document, result) : null;
     if (this.picker) this.picker.querySelector("select").selectedIndex = result;
-    const drawn = VIEWS.map((view) => [view, DRAW[view](this.scene, this.document)]).filter(([, content]) => content);
+    this.studies ??= DRAW.studies(this.scene, this.document); // of no result, and the most to draw
+    const drawn = VIEWS.map((view) => [view, view === "studies" ? this.studies : DRAW[view](this.scene, this.document)]).filter(([, content]) => content);
     this.main.replaceChildren(...drawn.map(([view, content]) => h("section", { id: view, "aria-labelledby": `title-${view}`, class: "view" },
       h("h2", { id: `title-${view}`, tabindex: "-1" }, TITLES[view]), content)));
     this.views.replaceChildren(...drawn.map(([view]) => h("li", null, h("a", { "data-view": view, onclick: (event) => this.leave(view, event.currentTarget) }, view))));
@@ -121,26 +133,59 @@ class Page {
   show(view) {
     const section = document.getElementById(view);
     if (!section) return;
+    section.show?.();
     const own = this.thing && !this.toTop && section.querySelector(`[data-row="${CSS.escape(this.thing.key)}"], [data-thing="${CSS.escape(this.thing.key)}"]`);
     const goal = own || section;
     goal.scrollIntoView({ block: own ? "center" : "start" });
+    this.hold(goal);
     (own ? own.closest("[data-thing]") ?? own.querySelector("[data-thing]") ?? own : section.querySelector("[tabindex='-1']") ?? section).focus({ preventScroll: true });
+  }
+
+  // What is scrolled to stays where it is while views above it come to their sizes, unless somebody scrolls on.
+  hold(goal) {
+    const { top } = goal.getBoundingClientRect();
+    this.held = goal;
+    let frames = 0;
+    const again = () => {
+      if (this.held !== goal) return;
+      scrollBy(0, goal.getBoundingClientRect().top - top);
+      frames += 1;
+      if (frames < HELD) requestAnimationFrame(again);
+    };
+    requestAnimationFrame(again);
+  }
+
+  // All places of a thing on the page. They are gathered once, and again where more is drawn.
+  placesOf(key) {
+    if (!this.places) {
+      this.places = new Map();
+      for (const element of this.main.querySelectorAll("[data-thing], [data-row]")) {
+        const own = element.dataset.thing ?? element.dataset.row;
+        if (this.places.has(own)) this.places.get(own).push(element);
+        else this.places.set(own, [element]);
+      }
+    }
+    return this.places.get(key) ?? [];
   }
 
   // Mark what is selected, and what belongs to it.
   light() {
     const lit = this.thing ? this.scene.related(this.thing) : new Set();
     if (this.scene) this.scene.lit = new Set([...lit, ...(this.thing ? [this.thing.key] : [])]);
-    for (const element of this.main.querySelectorAll("[data-thing], [data-row]")) {
-      const key = element.dataset.thing ?? element.dataset.row;
-      const selected = key === this.thing?.key;
-      element.classList.toggle("selected", selected);
-      element.classList.toggle("lit", lit.has(key));
-      if (element.dataset.thing) current(element, selected);
+    for (const element of this.marked ?? []) {
+      element.classList.remove("selected", "lit");
+      current(element, false);
     }
+    const own = this.thing ? this.placesOf(this.thing.key) : [];
+    const related = [...lit].flatMap((key) => this.placesOf(key));
+    for (const element of own) {
+      element.classList.add("selected");
+      if (element.dataset.thing) current(element, true);
+    }
+    for (const element of related) element.classList.add("lit");
+    this.marked = [...own, ...related];
     for (const canvas of this.main.querySelectorAll(".walk canvas.mosaic")) if (canvas.painted) paintMosaic(canvas);
-    const related = this.main.querySelectorAll("a.lit").length;
-    this.said = this.thing ? `${related} places that belong to it are marked.` : "";
+    this.said = this.thing ? `${related.filter((one) => one.matches("a")).length} places that belong to it are marked.` : "";
   }
 
   inspect(asked) {
@@ -148,17 +193,13 @@ class Page {
     if (!asked) return;
     const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(asked.key), ". ", h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
     this.inspector.replaceChildren(...link, h("p", { class: "unseen", role: "status" }, this.said));
+    const more = this.inspector.querySelector(".more");
+    if (more) unfold(more, this.inspector.classList.contains("unfolded"));
   }
 
+  // Where else on the page the thing under the pointer is; what belongs to it shows when it is selected.
   point(element, on) {
-    const key = element?.dataset.thing;
-    const thing = key && readAddress(`#${key}`, []).thing;
-    const lit = on && this.scene?.exists(thing) ? this.scene.related(thing) : new Set();
-    if (on && !lit.size) return;
-    for (const one of this.main.querySelectorAll("[data-thing], [data-row]")) {
-      const own = one.dataset.thing ?? one.dataset.row;
-      one.classList.toggle("pointed", lit.has(own) || (on && own === key));
-    }
+    for (const one of this.placesOf(element?.dataset.thing)) one.classList.toggle("pointed", on);
   }
 
   hear(event) {
@@ -167,7 +208,8 @@ class Page {
 
   printed() {
     for (const one of this.main.querySelectorAll(".datatable")) one.showAll();
-    for (const one of this.main.querySelectorAll("details")) one.show();
+    this.opened = [...this.main.querySelectorAll("details:not([open])")];
+    for (const one of this.opened) one.show();
     drawAll();
   }
 }

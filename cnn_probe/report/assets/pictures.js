@@ -3,11 +3,13 @@
 import { h } from "./dom.js";
 
 const MAGMA = [[0, 0, 4], [28, 16, 68], [79, 18, 123], [129, 37, 129], [181, 54, 122], [229, 80, 100], [251, 135, 97], [254, 194, 135], [252, 253, 191]];
-const COLOURS = Array.from({ length: 256 }, (_, i) => {
-  const at = (i / 255) * (MAGMA.length - 1);
+// As a canvas has them in its memory, four bytes a pixel.
+const COLOURS = new Uint32Array(Uint8Array.from({ length: 1024 }, (_, byte) => {
+  const at = (Math.floor(byte / 4) / 255) * (MAGMA.length - 1);
   const below = Math.min(Math.floor(at), MAGMA.length - 2);
-  return MAGMA[below].map((value, c) => Math.round(value + (at - below) * (MAGMA[below + 1][c] - value)));
-});
+  const c = byte % 4;
+  return c === 3 ? 255 : Math.round(MAGMA[below][c] + (at - below) * (MAGMA[below + 1][c] - MAGMA[below][c]));
+}).buffer);
 
 const waiting = new Map();
 const seen = new IntersectionObserver((entries) => {
@@ -39,6 +41,9 @@ function canvasOf(width, height, label, paint, props = {}) {
   return canvas;
 }
 
+// In the page's own memory: on a graphics card each of hundreds of canvases would be a layer of its own.
+const penOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
+
 const sheets = new WeakMap();
 function decodedSheet(sheet) {
   if (!sheets.has(sheet)) {
@@ -55,7 +60,7 @@ export function pictureOf(sheet, at, label, heat = null) {
   const [width, height] = [sheet.width * scale, sheet.height * scale];
   return canvasOf(width, height, label, async (canvas) => {
     const image = await decodedSheet(sheet);
-    const pen = canvas.getContext("2d");
+    const pen = penOf(canvas);
     pen.imageSmoothingEnabled = false;
     const [left, top] = [(at % sheet.columns) * sheet.width, Math.floor(at / sheet.columns) * sheet.height];
     pen.drawImage(image, left, top, sheet.width, sheet.height, 0, 0, width, height);
@@ -87,7 +92,7 @@ export function latentOf(latent, label) {
         pixels.data.set([...values, 255], 4 * (y * canvas.width + x));
       }
     }
-    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    penOf(canvas).putImageData(pixels, 0, 0);
   }, { class: "latent" });
 }
 
@@ -109,19 +114,19 @@ export function paintMosaic(canvas) {
   const frames = Array.from({ length: n }, (_, i) => framed(i));
   if (canvas.frames === frames.join()) return; // it stands as it is
   canvas.frames = frames.join();
-  const pen = canvas.getContext("2d");
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  const small = new OffscreenCanvas(width, height);
-  const brush = small.getContext("2d");
-  pen.imageSmoothingEnabled = false;
+  const pen = penOf(canvas);
+  const pixels = new ImageData(canvas.width, canvas.height);
+  const colours = new Uint32Array(pixels.data.buffer);
+  const corner = (i) => [(i % columns) * step[0] + GAP, Math.floor(i / columns) * step[1] + GAP];
   for (let i = 0; i < n; i += 1) {
-    const pixels = new ImageData(width, height);
-    for (let at = 0; at < height * width; at += 1) pixels.data.set([...COLOURS[maps[i * height * width + at]], 255], 4 * at);
-    brush.putImageData(pixels, 0, 0);
-    const [x, y] = [(i % columns) * step[0] + GAP, Math.floor(i / columns) * step[1] + GAP];
-    pen.drawImage(small, x, y, scale * width, scale * height);
-    frame(pen, frames[i], x, y, scale * width, scale * height);
+    const [left, top] = corner(i);
+    for (let y = 0; y < scale * height; y += 1) {
+      const [from, to] = [(i * height + Math.floor(y / scale)) * width, (top + y) * canvas.width + left];
+      for (let x = 0; x < scale * width; x += 1) colours[to + x] = COLOURS[maps[from + Math.floor(x / scale)]];
+    }
   }
+  pen.putImageData(pixels, 0, 0);
+  frames.forEach((kind, i) => frame(pen, kind, ...corner(i), scale * width, scale * height));
 }
 
 // "out" stands out: a frame; "lit" belongs to what is selected: a thick frame, and a mark in its corner.

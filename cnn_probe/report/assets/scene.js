@@ -1,14 +1,21 @@
 // The result that is shown, and what in it belongs together: what lights up when something is selected.
 
 import { h, name, percent, count } from "./dom.js";
-import { indices, largestFirst, row, total } from "./data.js";
+import { indices, largestFirst, row, thresholds, total } from "./data.js";
 import { addressOf, thingOf } from "./state.js";
 import { latentOf, pictureOf } from "./pictures.js";
 
-export const ABOVE = 1.4; // times its mean share: a channel that stands out
-export const WORTH = 0.02; // share from which on a channel is named
 const MUCH = 0.2; // part of an input that a pattern has to be, to be said to be in it
 const MOST_INPUTS = 40; // that light up
+
+const standsOut = (share, times) => share >= thresholds.worth && times >= thresholds.above;
+
+// Names that tell things apart: where several are one, their numbers are added.
+const apart = (names) => names.map((one, i) => {
+  let key = one;
+  while (names.some((other, j) => j !== i && other === key)) key += `~${i}`;
+  return key;
+});
 
 export class Scene {
   constructor(document, at) {
@@ -18,7 +25,8 @@ export class Scene {
     this.part = document.results[at];
     const { inputs } = this.part;
     this.placeOf = new Map(Array.from(inputs.number, (number, place) => [number, place]));
-    this.layerOf = new Map(this.part.units.map((units, i) => [units.block, i]));
+    this.layerKeys = apart(this.part.units.map((units) => units.block));
+    this.layerOf = new Map(this.layerKeys.map((key, i) => [key, i]));
   }
 
   get k() {
@@ -44,7 +52,11 @@ export class Scene {
 
   unit(layer, unit, ...children) {
     const { block, kind } = this.part.units[layer];
-    return this.link(thingOf.unit(block, unit), children.length ? children : [`${kind} ${unit} of `, name(block)]);
+    return this.link(this.unitKey(layer, unit), children.length ? children : [`${kind} ${unit} of `, name(block)]);
+  }
+
+  unitKey(layer, unit) {
+    return thingOf.unit(this.layerKeys[layer], unit);
   }
 
   inputName(place) {
@@ -109,7 +121,7 @@ export class Scene {
   standingOut(layer, i) {
     const { shares, lift } = this.part.layers[layer];
     const [own, times] = [row(shares, i), row(lift, i)];
-    return largestFirst(Array.from(times, (value, c) => (own[c] >= WORTH ? value : 0))).filter((c) => own[c] >= WORTH && times[c] >= ABOVE);
+    return largestFirst(times).filter((c) => standsOut(own[c], times[c]));
   }
 
   // Keys of the things that belong to one, by what they have of each other.
@@ -117,7 +129,7 @@ export class Scene {
     const lit = new Set();
     const add = { factor: (i) => lit.add(thingOf.factor(i)), class: (i) => lit.add(thingOf.class(i)),
       input: (place) => lit.add(thingOf.input(this.part.inputs.number[place])),
-      unit: (layer, unit) => lit.add(thingOf.unit(this.part.units[layer].block, unit)) };
+      unit: (layer, unit) => lit.add(this.unitKey(layer, unit)) };
     ({ factor: () => this.#ofFactor(thing.index, add), class: () => this.#ofClass(thing.index, add),
       input: () => this.#ofInput(thing.index, add), unit: () => this.#ofUnit(thing, add) })[thing.kind]();
     lit.delete(thing.key);
@@ -131,7 +143,7 @@ export class Scene {
 
   factorsOfUnit(layer, unit) {
     const { lift, shares } = this.part.layers[layer];
-    const out = indices(this.k).filter((i) => row(shares, i)[unit] >= WORTH && row(lift, i)[unit] >= ABOVE);
+    const out = indices(this.k).filter((i) => standsOut(row(shares, i)[unit], row(lift, i)[unit]));
     return out.sort((a, b) => row(lift, b)[unit] - row(lift, a)[unit]);
   }
 
@@ -140,6 +152,17 @@ export class Scene {
     const much = indices(inputs.number.length).map((place) => [this.sharesOf(place)[i], place]).filter(([part]) => part >= MUCH);
     const most = much.sort(([a], [b]) => b - a).slice(0, MOST_INPUTS).map(([, place]) => place);
     return [...new Set([...row(factors.top, i), ...most])];
+  }
+
+  // Units that are active for one class alone, as pairs of a layer's number and their own.
+  unitsOfClass(c) {
+    return this.part.units.flatMap(({ n, of_class: known }, layer) =>
+      (known ? indices(n).filter((unit) => known.of_one[unit] && known.place[unit] === c).map((unit) => [layer, unit]) : []));
+  }
+
+  // The block of the network that a layer of the walk is.
+  blockOf(layer) {
+    return indices(this.part.blocks.length).filter((b) => this.part.blocks[b].layer !== null)[layer];
   }
 
   // Whether the units of a layer are the channels that its walk is told by.
@@ -154,12 +177,11 @@ export class Scene {
   }
 
   #ofClass(c, add) {
-    const { inputs, units, classes } = this.part;
+    const { inputs } = this.part;
     this.factorsOfClass(c).forEach(add.factor);
     const of = inputs.label ?? inputs.predicted;
     if (of) of.forEach((one, place) => one === c && add.input(place));
-    units.forEach((found, layer) => found.of_class?.of_one.forEach((of_one, unit) =>
-      of_one && found.of_class.names[found.of_class.favourite[unit]] === classes.names[c] && add.unit(layer, unit)));
+    this.unitsOfClass(c).forEach(([layer, unit]) => add.unit(layer, unit));
   }
 
   #ofInput(number, add) {

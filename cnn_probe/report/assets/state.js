@@ -36,7 +36,7 @@ export function readAddress(hash, results) {
   const found = { view: null, result: 0, thing: null };
   for (const part of hash.replace(/^#/, "").split("/")) {
     const at = results.findIndex((one) => one.id === decoded(part));
-    if (VIEWS.includes(part) || part.startsWith("study-")) found.view = part;
+    if (VIEWS.includes(part) || /^(study|chart)-/.test(part)) found.view = part;
     else if (at >= 0) found.result = at;
     else found.thing = thingIn(part) ?? found.thing;
   }

@@ -1,7 +1,8 @@
 // Studies: the paper's claims with verdicts, errors by rank, spectra, and the controls beside them.
 
-import { details, h, name, number, percent, plainTable, plural, signed } from "./dom.js";
-import { indices, row } from "./data.js";
+import { bar, details, h, name, number, percent, plainTable, plural, signed } from "./dom.js";
+import { indices, row, thresholds } from "./data.js";
+import { classDetails } from "./classes.js";
 import { chart, legend, numbersOf, spreadOf } from "./charts.js";
 
 const WORDS = { reproduced: "reproduced", partly: "partly reproduced", not: "not reproduced", undecided: "undecided" };
@@ -13,8 +14,25 @@ export function studiesView(document) {
     h("fieldset", { class: "switch" }, h("legend", null, "Show errors and spectra"),
       [["raw", "raw, as in the paper"], ["free", "free of scale"]].map(([kind, said], i) => h("label", null,
         h("input", { type: "radio", name: "scale", value: kind, checked: i === 0, onchange: (event) => switchTo(event.target, kind) }), ` ${said} `))),
+    contentsOf(document),
     quality && qualityTable(quality),
     studies.map((study) => studyOf(study)));
+}
+
+function contentsOf({ quality, studies }) {
+  return h("nav", { class: "contents", "aria-label": "Studies" }, h("ul", null, [quality && { id: "study-finding", title: "What all networks say" }, ...studies].map((one) =>
+    one && h("li", null, h("a", { href: `#${one.id}` }, one.title)))));
+}
+
+// What an address may name: it then shows itself, whatever the page shows.
+function charted(id, kind, content) {
+  const element = h("div", { id, tabindex: "-1", class: kind }, content);
+  element.show = () => element.closest(".studies").querySelector(`input[value=${kind}]`).click();
+  return element;
+}
+
+function folded(id, summary, content) {
+  return Object.assign(details(summary, content), { id, tabIndex: -1 });
 }
 
 function switchTo(input, kind) {
@@ -34,7 +52,9 @@ function studyOf(study) {
     study.spectra.length > 0 && [h("h4", null, "Singular values"),
       h("div", { class: "charts raw" }, study.spectra.map((one) => spectrumChart(study, one, false))),
       h("div", { class: "charts free" }, study.spectra.map((one) => spectrumChart(study, one, true)))],
-    details("In numbers", () => h("div", null, study.errors.map((one) => numbersOf(`${one.title}, mean over the seeds (range)`, "rank", seriesOf(study, one), (value) => number(value, 3))), measuresTable(study))));
+    details("In numbers", () => h("div", null, study.errors.map((one) => numbersOf(`${one.title}, mean over the seeds (range)`, "rank", seriesOf(study, one), (value) => number(value, 3))))),
+    study.measures.length > 0 && folded(`${study.charts}-measures`, "Effective ranks, zeros, dead neurons", () => measuresTable(study)),
+    study.classes && classDetails(study, folded));
 }
 
 const seriesOf = (study, one) => study.conditions.map((condition, c) => {
@@ -46,7 +66,7 @@ const seriesOf = (study, one) => study.conditions.map((condition, c) => {
 });
 
 function errorChart(study, errors) {
-  return errors.map((one) => chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` }));
+  return errors.map((one) => charted(one.id, one.free ? "free" : "raw", chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` })));
 }
 
 function spectrumChart(study, { layer, values, reference }, over) {
@@ -62,14 +82,19 @@ function spectrumChart(study, { layer, values, reference }, over) {
 }
 
 function claimsTable(study) {
-  return plainTable("Claims, held against the networks", ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"],
-    study.claims.map((one) => [one.claim, h("strong", { class: `said-${one.verdict}` }, WORDS[one.verdict] ?? one.verdict),
+  const heads = ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"];
+  const table = plainTable("Claims, held against the networks", heads,
+    study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, WORDS[one.verdict] ?? one.verdict),
       `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), percent(one.against ?? null, 1), one.test ?? "–"]));
+  // In a narrow window each row is a card, whose cells say what they are.
+  for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
+  table.classList.add("stacked");
+  return table;
 }
 
 function chanceOf({ chance, least_chance: least, networks }) {
   if (chance === undefined || chance === null) return "–";
-  const few = least > 0.05 ? `; ${plural(networks, "network")} cannot fall below ${percent(least, 1)}` : "";
+  const few = least > thresholds.level ? `; ${plural(networks, "network")} cannot fall below ${percent(least, 1)}` : "";
   return `${percent(chance, 1)}${few}`;
 }
 
@@ -81,8 +106,12 @@ function conditionsTable(study) {
 }
 
 function measuresTable(study) {
-  return study.measures.length > 0 && plainTable("Measures, mean over the networks (range)", ["measure", ...study.conditions.map((one) => one.label)],
-    study.measures.map((one) => [one.title, ...one.values.map((values) => { const { mean, low, high } = spreadOf(values.map((value) => [value])); return `${number(mean[0], 3)}${values.length > 1 ? ` (${number(low[0], 3)} to ${number(high[0], 3)})` : ""}`; })]));
+  return plainTable("Measures, mean over the networks (range)", ["measure", ...study.conditions.map((one) => one.label)],
+    study.measures.map((one) => {
+      const found = one.values.map((values) => spreadOf(values.map((value) => [value])));
+      const most = Math.max(...found.map(({ mean }) => mean[0]), 1e-12);
+      return [one.title, ...found.map(({ mean, low, high, n }) => [bar(mean[0] / most), `${number(mean[0], 3)}${n > 1 ? ` (${number(low[0], 3)} to ${number(high[0], 3)})` : ""}`])];
+    }));
 }
 
 // What all networks say together: for each measure whether it goes with accuracy, and whether it moves with scale.

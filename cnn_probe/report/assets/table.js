@@ -44,7 +44,7 @@ export function dataTable({ caption, columns, rows, file, filters = [], words = 
 
   const quoted = (value) => (/[",;\t\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
   // A text that a spreadsheet would take for a formula gets a quote before it.
-  const safe = (value) => (typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value ?? ""));
+  const safe = (value) => (typeof value === "string" && /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : String(value ?? ""));
   function save() {
     const taken = columns.filter((column) => column.value || column.plain);
     const lines = [taken.map((column) => column.head), ...chosen().map((one) => taken.map((column) => (column.plain ?? column.value)(one)))];

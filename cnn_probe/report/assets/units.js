@@ -4,7 +4,6 @@ import { count, h, name, number, percent, plainTable } from "./dom.js";
 import { indices, row } from "./data.js";
 import { mosaicOf } from "./pictures.js";
 import { dataTable } from "./table.js";
-import { thingOf } from "./state.js";
 
 export function unitsView(scene) {
   const { part } = scene;
@@ -19,7 +18,7 @@ export function unitsView(scene) {
     summary(part, labelled),
     dataTable({
       caption: "All units", file: "units.csv", rows, sortBy: 1, words: (one) => `${one.block} ${one.unit} ${one.klass ?? ""} ${one.marks.join(" ")}`,
-      attributes: (one) => ({ "data-row": thingOf.unit(one.block, one.unit) }),
+      attributes: (one) => ({ "data-row": scene.unitKey(one.layer, one.unit) }),
       filters: [{ name: "all units", keep: () => true },
         { name: "dead", keep: (one) => one.dead }, { name: "redundant", keep: (one) => one.group >= 0 },
         ...(labelled ? [{ name: "of one class", keep: (one) => one.ofOne }] : []),

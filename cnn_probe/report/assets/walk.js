@@ -1,9 +1,9 @@
 // The walk of each pattern: a row from the pixels through the layers to the outputs.
 
 import { bar, details, h, name, percent, plainTable, signed } from "./dom.js";
-import { indices, largestFirst, row } from "./data.js";
+import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mapUnder, mosaicOf } from "./pictures.js";
-import { ABOVE, WORTH, ofInputs } from "./scene.js";
+import { ofInputs } from "./scene.js";
 import { thingOf } from "./state.js";
 
 const ACROSS = 5;
@@ -16,7 +16,7 @@ export function walkView(scene) {
   const label = "The walk of each pattern, pixels to outputs";
   return h("div", null,
     h("p", { class: "lead" }, "One row a pattern. Maps: where each channel of a layer is active with the pattern, one scale a layer, by the square root of the amount. ",
-      `Framed: a channel with ${ABOVE} times its mean share over the patterns, or more (${percent(WORTH)} of the pattern at least). `,
+      `Framed: a channel with ${thresholds.above} times its mean share over the patterns, or more (${percent(thresholds.worth)} of the pattern at least). `,
       "One map: a layer that was pooled, where the pattern is in the first of its inputs. Channels are counted from 0. ", ofInputs(part), "."),
     h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "that a pattern in one layer causes it in the next. What is in one row occurs together; what it causes is in ", h("a", { href: scene.address({ view: "patterns" }) }, "Patterns"), ", where something was taken out."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
@@ -31,12 +31,15 @@ function walkRow(scene, i) {
   const top = Array.from(row(part.factors.top, i)).slice(0, 4);
   return h("tr", { "data-row": thingOf.factor(i) },
     h("th", { scope: "row" }, scene.factor(i, String(i + 1)), part.stability && h("span", { class: "note" }, part.stability.verdicts[i])),
-    part.factors.latent && h("td", null, scene.latent(i)),
-    h("td", { class: "examples" }, h("div", null, top.map((place) => scene.input(place)))),
-    part.layers.map((layer, at) => h("td", null, layerCell(scene, at, i))),
-    part.added && h("td", { class: "ends" }, outputsOf(part.added, i)),
-    scene.byClass && h("td", { class: "ends" }, classEnds(scene, i)));
+    part.factors.latent && cellOf("pixels", scene.latent(i)),
+    cellOf("examples", top.map((place) => scene.input(place))),
+    part.layers.map((layer, at) => cellOf("layer", layerCell(scene, at, i))),
+    part.added && cellOf("ends", outputsOf(part.added, i)),
+    scene.byClass && cellOf("ends", classEnds(scene, i)));
 }
+
+// The browser lays out and paints only cells that are near the window: their size is the style's, not their content's.
+const cellOf = (kind, ...content) => h("td", null, h("div", { class: `cell ${kind}` }, content));
 
 function layerCell(scene, at, i) {
   const layer = scene.part.layers[at];
@@ -44,9 +47,8 @@ function layerCell(scene, at, i) {
   const [shares, lift] = [row(layer.shares, i), row(layer.lift, i)];
   const linked = scene.sameUnits(at);
   const named = (c, text) => (linked ? scene.unit(at, c, text) : text);
-  const block = scene.part.blocks.findIndex((one) => one.name === layer.block);
   return [layer.maps && mapsOf(scene, at, i, out),
-    h("p", { class: "said" }, percent(row(scene.part.shares, block)[i]), " of its squares"),
+    h("p", { class: "said" }, percent(row(scene.part.shares, scene.blockOf(at))[i]), " of its squares"),
     h("p", { class: "said" }, "most in ", joined(largestFirst(shares).slice(0, NAMED).filter((c) => shares[c] > 0).map((c) => named(c, `${c} (${percent(shares[c])})`)))),
     out.length > 0 && h("p", { class: "said" }, "above its mean: ", joined(out.slice(0, NAMED).map((c) => named(c, `${c} ×${lift[c].toFixed(1)}`))))];
 }
@@ -56,7 +58,7 @@ function mapsOf(scene, at, i, out) {
   const tiles = layer.tiles ? Array.from(layer.tiles) : null;
   const maps = row(layer.maps, i);
   const label = tiles ? `Maps of channels ${tiles.join(", ")} of ${layer.block} in pattern ${i + 1}; framed: ${out.join(", ") || "none"}` : `Where pattern ${i + 1} is in its first input, by ${layer.block}`;
-  const keyOf = (tile) => thingOf.unit(layer.block, tiles[tile]);
+  const keyOf = (tile) => scene.unitKey(at, tiles[tile]);
   const framed = (tile) => (!tiles ? "" : scene.lit?.has(keyOf(tile)) ? "lit" : out.includes(tiles[tile]) ? "out" : "");
   const canvas = mosaicOf(maps, ACROSS, label, framed);
   if (tiles && scene.sameUnits(at)) {

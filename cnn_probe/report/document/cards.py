@@ -33,7 +33,7 @@ def cards_of(
     found = [
         _accuracy(asked),
         _shared(asked),
-        _again(stability, part["rank"]),
+        _again(stability, part["rank"], part["rmse"]),
         _causes(ablation),
         _idle(part),
         _used(use, asked),
@@ -103,14 +103,15 @@ def _shared(asked: Answers) -> Card:
     )
 
 
-def _again(stability: FactorStability | None, k: int) -> Card | None:
+def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | None:
     if stability is None:
         return None
-    holds = int(np.sum(stability.holds))
+    holds, errors = int(np.sum(stability.holds)), [rmse, *stability.rmse_starts]
     return card(
         "Do the patterns come out again?",
         f"{holds} of {k}",
-        f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs.",
+        f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs. "
+        f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
         "Each is held against what shuffled inputs reach (95%).",
         "Which of several ways to take the activations apart is right, for those that do not.",
         "patterns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.diagnostics import class_use
@@ -57,6 +58,7 @@ class Classes:
 
     def __init__(self, material: Material) -> None:
         asked = material.asked
+        self.named = asked.class_names is not None
         self.labels, self.predicted = asked.labels, asked.result.predictions
         self.one = self.labels is None or "network" not in asked.missing_sources
         known = [codes for codes in (self.labels, self.predicted if self.one else None) if codes is not None]
@@ -74,6 +76,11 @@ class Classes:
     def label(self, numbers: Any) -> Any:
         """Places of the labels of some inputs in the list; None without labels."""
         return None if self.labels is None else np.searchsorted(self.codes, self.labels[numbers])
+
+    def of_units(self, favourite: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places of the classes of some units: these are told by label where labels have names, else by rank."""
+        labels = favourite if self.named or self.labels is None else np.unique(self.labels)[favourite]
+        return np.where(favourite < 0, -1, np.searchsorted(self.codes, labels))
 
     def predictions(self, numbers: Any) -> tuple[Any, list[str] | None]:
         """Places of the predictions in the list; or, if they are of other classes, those by name."""

@@ -1,4 +1,4 @@
-"""Pages that can be mailed: where pictures take too much, they are made smaller, then fewer, and the page says so."""
+"""Pages that can be mailed: where one is too large, pictures are made smaller, then fewer, then inputs; it says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from cnn_probe.report.document.tiles import SIDE, sheet_of, smaller
 
 LARGEST = 15_000_000  # bytes of a page
 SIDES = (48, 32, 24, 16)  # pixels that pictures are made smaller to, one after the other
-KEPT = 120  # inputs of a result that keep their pictures, where all else was not enough
+KEPT = 120  # inputs of a result that keep their pictures, and then those that stay at all, where all else fails
+OF_INPUTS = (
+    "number",
+    "names",
+    "label",
+    "predicted",
+    "predicted_names",
+    "F",
+    "residual",
+    "by_block",
+    "quantile",
+    "pictures",
+)
 
 
 def fitted(document: dict[str, Any], largest: int = LARGEST) -> dict[str, Any]:
@@ -36,6 +48,13 @@ def fitted(document: dict[str, Any], largest: int = LARGEST) -> dict[str, Any]:
         notes.append(
             f"Of the inputs of a result at most {KEPT} are shown as pictures, those that something is said of first: "
             "the page would be too large to mail otherwise."
+        )
+    if rest + _of_pictures(whole) > largest:
+        fewer = [_of_fewer(one) for one in document["results"]]
+        rest, whole = sum(_bytes_of(one, zipped=True) for one in fewer), [_sheets(_sampled(one), side) for one in fewer]
+        notes.append(
+            f"This page has fewer inputs than others: of a result those that something is said of, and others from all "
+            f"over where these are less than {KEPT}; its numbers would be too large to mail otherwise."
         )
     if rest + _of_pictures(whole) > largest:
         notes.append(
@@ -63,17 +82,45 @@ def _of_pictures(results: list[dict[str, Any]]) -> int:
     return _bytes_of([(one["comparison"] or {}, one["inputs"])[i].get("pictures") for one in results for i in (0, 1)])
 
 
-def _sampled(result: dict[str, Any]) -> dict[str, Any]:
-    inputs = result["inputs"]
-    if inputs["pictures"] is None:
-        return result
+def _said_of(result: dict[str, Any]) -> list[int]:
+    """Places of the inputs that something is said of, the first first."""
     order = [
         *result["factors"]["top"].T.ravel().tolist(),
         *np.asarray(result["worst"]).tolist(),
         *[place for found in result["suspects"] for place in np.asarray(found["input"]).tolist()],
-        *range(len(inputs["number"])),
+        *[found["input"] for found in result["decisions"]],
     ]
-    kept = sorted(list(dict.fromkeys(order))[:KEPT])
+    return list(dict.fromkeys(order))
+
+
+def _of_fewer(result: dict[str, Any]) -> dict[str, Any]:
+    """A result of fewer inputs: those that something is said of, others from all over up to `KEPT`."""
+    inputs, said = result["inputs"], _said_of(result)
+    n = len(inputs["number"])
+    spread = np.linspace(0, n - 1, min(n, max(0, KEPT - len(said)))).round().astype(np.int64)
+    kept = np.unique([*said, *spread.tolist()])
+    places = np.full(n, -1, np.int64)
+    places[kept] = np.arange(len(kept))
+    taken = {name: inputs[name] for name in OF_INPUTS if inputs.get(name) is not None}
+    fewer = {
+        name: values[kept] if isinstance(values, np.ndarray) else [values[place] for place in kept]
+        for name, values in taken.items()
+    }
+    return {
+        **result,
+        "inputs": {**inputs, **fewer},
+        "factors": {**result["factors"], "top": places[result["factors"]["top"]]},
+        "worst": places[result["worst"]],
+        "suspects": [{**found, "input": places[found["input"]]} for found in result["suspects"]],
+        "decisions": [{**found, "input": int(places[found["input"]])} for found in result["decisions"]],
+    }
+
+
+def _sampled(result: dict[str, Any]) -> dict[str, Any]:
+    inputs = result["inputs"]
+    if inputs["pictures"] is None:
+        return result
+    kept = sorted(list(dict.fromkeys([*_said_of(result), *range(len(inputs["number"]))]))[:KEPT])
     places = np.full(len(inputs["number"]), -1, np.int64)
     places[kept] = np.arange(len(kept))
     return {**result, "inputs": {**inputs, "pictures": inputs["pictures"][kept], "pictured": places}}

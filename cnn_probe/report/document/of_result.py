@@ -50,7 +50,7 @@ def result_part(
         Whether inputs may be shown; without, neither they nor latent images are, nor names of files.
     """
     material = Material(asked, ON_A_PAGE, walk=None)
-    use, stability = (asked.tried(name) if full else None for name in ("use", "stability"))
+    use, stability = asked.tried("use") if full else None, asked.told_stability(full)
     suspects = (asked.tried("label_errors") or {}) if full and asked.labels is not None else {}
     classes = Classes(material)
     inputs = chosen_inputs(material, suspects, classes, images=images)
@@ -77,9 +77,13 @@ def result_part(
         "ablation": None if ablation is None else _ablation(ablation),
         "stability": None
         if stability is None
-        else {"verdicts": list(stability.verdicts), "counts": list(stability.counts)},
+        else {
+            "verdicts": list(stability.verdicts),
+            "counts": list(stability.counts),
+            "rmse": [model.rmse_, *stability.rmse_starts],
+        },
         "layers": walk_parts(material, images=images),
-        "units": units_parts(asked),
+        "units": units_parts(asked, classes),
         "inputs": inputs.part,
         "worst": inputs.worst,
         "suspects": inputs.suspects,

@@ -11,6 +11,7 @@ from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.diagnostics import CHUNK
 from cnn_probe.measures.units import LayerUnits, Units
+from cnn_probe.report.document.ends import Classes
 from cnn_probe.report.document.tiles import on_own_scales
 from cnn_probe.report.material import as_maps
 
@@ -18,12 +19,12 @@ SIDE = 14  # pixels of a channel's map, at most
 Part = dict[str, Any]
 
 
-def units_parts(asked: Answers) -> list[Part]:
-    """Return one part for each block of a layer."""
-    return [_part(asked, name, found) for name, found in asked.units.items()]
+def units_parts(asked: Answers, classes: Classes) -> list[Part]:
+    """Return one part for each block of a layer; ``classes`` are those of the page."""
+    return [_part(asked, name, found, classes) for name, found in asked.units.items()]
 
 
-def _part(asked: Answers, name: str, found: LayerUnits) -> Part:
+def _part(asked: Answers, name: str, found: LayerUnits, classes: Classes) -> Part:
     units = found.neurons if found.channels is None else found.channels
     part: Part = {
         "block": name,
@@ -36,7 +37,7 @@ def _part(asked: Answers, name: str, found: LayerUnits) -> Part:
         "energy": units.energy_share.astype(np.float32),
         "group": units.group,
         "factor": units.factor,
-        "of_class": _classes(units),
+        "of_class": _classes(units, classes),
         "maps": None if found.channels is None else _mean_maps(asked, name),
     }
     own = found.neurons
@@ -49,13 +50,14 @@ def _part(asked: Answers, name: str, found: LayerUnits) -> Part:
     return part
 
 
-def _classes(units: Units) -> Part | None:
+def _classes(units: Units, classes: Classes) -> Part | None:
     known = units.of_class
     if known is None:
         return None
     return {
         "names": list(known.classes),
         "favourite": known.favourite,
+        "place": classes.of_units(known.favourite),  # by number: several classes may have one name
         "share": known.share.astype(np.float32),
         "p": known.p_value.astype(np.float32),
         "of_one": known.of_one.astype(np.uint8),

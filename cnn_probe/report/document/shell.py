@@ -12,13 +12,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.report.document.fitting import fitted
 from cnn_probe.report.document.packing import as_script
+from cnn_probe.report.plots.grid import WORTH
+from cnn_probe.report.plots.walk import ABOVE
 from cnn_probe.system.names import shown
 
 WIDEST = 300  # characters of a text from outside
 MODULE = re.compile(r'^import \{[^}]*\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
 START = "main"
+THRESHOLDS = {"above": ABOVE, "worth": WORTH, "level": LEVEL}  # by which the page's script marks, as figures do
 OWN = ("about", "cards", "quality", "studies")  # parts of a document that are sentences, which are told whole
 
 
@@ -36,7 +40,7 @@ def render(document: dict[str, Any], *, mark: str, links: str = "") -> str:
         HTML that has to be on it.
     """
     own = {name: _readable(document[name], None) for name in OWN if name in document}
-    page = fitted({**_readable(document), **own})
+    page = {**fitted({**_readable(document), **own}), "thresholds": THRESHOLDS}
     style, script = _asset("page.css"), bundled()
     policy = (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
@@ -61,7 +65,7 @@ def bundled() -> str:
     Raises
     ------
     ValueError
-        If two of them give one name to different things.
+        If two of them give one name to different things, or one has a text of several lines.
     """
     ordered: list[str] = []
 
@@ -76,8 +80,22 @@ def bundled() -> str:
     twice = {one for one in given if given.count(one) > 1}
     if twice:
         raise ValueError(f"modules of the page give one name to several things: {', '.join(sorted(twice))}")
-    bodies = [re.sub(r"^export ", "", MODULE.sub("", _asset(f"{name}.js")), flags=re.MULTILINE) for name in ordered]
-    return "\n".join(bodies)
+    return "\n".join(
+        _bare(re.sub(r"^export ", "", MODULE.sub("", _asset(f"{name}.js")), flags=re.MULTILINE)) for name in ordered
+    )
+
+
+def _bare(source: str) -> str:
+    """A module without lines that are comments, and without indentation: a page has these for nobody.
+
+    Both could stand in a text between backticks, so each such text has to end on its line.
+    """
+    lines = [line.strip() for line in source.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("//")]
+    torn = next((line for line in lines if line.count("`") % 2), None)
+    if torn is not None:
+        raise ValueError(f"a text between backticks has to end on its line: {torn}")
+    return "\n".join(lines)
 
 
 def _top_level(source: str) -> list[str]:

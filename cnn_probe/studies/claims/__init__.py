@@ -1,6 +1,6 @@
 """What the paper says that the numbers show, each as something that can be counted and held against chance."""
 
-from cnn_probe.studies.claims.claim import Claim, Levels, Tally
+from cnn_probe.studies.claims.claim import Chart, Claim, Levels, Tally
 from cnn_probe.studies.claims.labels import fires, recognizes
 from cnn_probe.studies.claims.levels import falls, rises
 from cnn_probe.studies.claims.numbers import QUALITY_CLAIMS, USE_CLAIMS, layer_error, rmse
@@ -8,6 +8,7 @@ from cnn_probe.studies.claims.numbers import QUALITY_CLAIMS, USE_CLAIMS, layer_e
 __all__ = [
     "QUALITY_CLAIMS",
     "USE_CLAIMS",
+    "Chart",
     "Claim",
     "Levels",
     "Tally",

@@ -56,6 +56,22 @@ class Tally:
         return "not" if self.against <= LEVEL else "undecided"
 
 
+@dataclass(frozen=True)
+class Chart:
+    """What a reader can see a claim in: a kind of chart, and the layer that it is of.
+
+    Attributes
+    ----------
+    kind : str
+        "rmse", "error" (of a layer), "measures", "recognized" or "overlap".
+    place : int or None
+        Of the layer among those of a network, from either end; None of a chart that is of no single layer.
+    """
+
+    kind: str
+    place: int | None = None
+
+
 NOTHING = Tally(0, 0, 0, 0, 1.0, 1.0, 1.0)  # no two networks that the claim compares
 
 
@@ -73,12 +89,15 @@ class Claim:
         Where its chance comes from.
     tally : callable
         ``tally(records, levels, ranks)`` counts.
+    chart : Chart
+        What it can be seen in.
     """
 
     text: str
     counted: str
     test: str
     tally: Callable[[Records, Levels, Sequence[int]], Tally]
+    chart: Chart
 
     def verdict(self, records: Records, levels: Levels, ranks: Sequence[int]) -> dict[str, Any]:
         """Hold the claim against the networks.
@@ -86,12 +105,12 @@ class Claim:
         Returns
         -------
         dict
-            ``claim``, ``counted``, ``test``; all of the `Tally`; and ``verdict``: 'reproduced' if the claim holds in
-            all comparisons, 'partly' if in more than half, both only where chance does as well in 5% of the cases or
-            fewer; 'not' if what speaks against it is as unlikely; else 'undecided'. ``little``: how many of the
-            networks have learned little, so that the verdict stands on less than it seems.
+            ``claim``, ``counted``, ``test``, ``chart`` (its `Chart`); all of the `Tally`; and ``verdict``: 'reproduced'
+            if the claim holds in all comparisons, 'partly' if in more than half, both only where chance does as well in
+            5% of the cases or fewer; 'not' if what speaks against it is as unlikely; else 'undecided'. ``little``: how
+            many of the networks have learned little, so that the verdict stands on less than it seems.
         """
         found = self.tally(records, levels, ranks)
         little = sum(run.learned_little for runs in records.values() for run in runs)
         said = {"claim": self.text, "verdict": found.verdict, "counted": self.counted, "test": self.test}
-        return {**said, **asdict(found), "parts": list(found.parts), "little": little}
+        return {**said, "chart": asdict(self.chart), **asdict(found), "parts": list(found.parts), "little": little}

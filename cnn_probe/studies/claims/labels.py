@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnn_probe.measures.counting.exact import at_least, at_most, one_of, together
-from cnn_probe.studies.claims.claim import NOTHING, Claim, Levels, Tally
+from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally
 
 if TYPE_CHECKING:
     from cnn_probe.studies.record import NetworkRecord, Records
@@ -62,7 +62,7 @@ def recognizes(text: str, place: int) -> Claim:
             parts=tuple(parts),
         )
 
-    return Claim(text, "networks", test, tally)
+    return Claim(text, "networks", test, tally, Chart("recognized"))
 
 
 def fires(text: str, condition: str, pairs: Sequence[Pair], *, alike: bool) -> Claim:
@@ -95,7 +95,7 @@ def fires(text: str, condition: str, pairs: Sequence[Pair], *, alike: bool) -> C
             parts=tuple(parts),
         )
 
-    return Claim(text, counted, test, tally)
+    return Claim(text, counted, test, tally, Chart("overlap"))
 
 
 def _gaps(ours: list[NetworkRecord], others: list[NetworkRecord], pairs: Sequence[Pair], sign: int) -> Overlaps:

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from cnn_probe.measures.counting.exact import at_least, count_rises, rises_by_chance, together
-from cnn_probe.studies.claims.claim import NOTHING, Claim, Levels, Tally
+from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally
 
 if TYPE_CHECKING:
     from cnn_probe.studies.record import NetworkRecord, Records
@@ -22,7 +22,7 @@ TEST = (
 Values = list[list[float]]  # of each seed, of each condition of a row
 
 
-def rises(text: str, measure: Measure, *, by_rank: bool = False) -> Claim:
+def rises(text: str, measure: Measure, chart: Chart, *, by_rank: bool = False) -> Claim:
     """Claim that a measure is larger the better a network is trained.
 
     A comparison is a pair of networks of one seed and of different levels of a row: levels of which none is left out.
@@ -35,15 +35,17 @@ def rises(text: str, measure: Measure, *, by_rank: bool = False) -> Claim:
     text : str
     measure : callable
         ``measure(record, rank)``.
+    chart : Chart
+        What shows the measure.
     by_rank : bool, default=False
         Whether it goes with the rank of the factorization. A network then counts once, by its mean over the ranks.
     """
-    return Claim(text, COUNTED, TEST, _tally_of(measure, by_rank, 1))
+    return Claim(text, COUNTED, TEST, _tally_of(measure, by_rank, 1), chart)
 
 
-def falls(text: str, measure: Measure, *, by_rank: bool = False) -> Claim:
+def falls(text: str, measure: Measure, chart: Chart, *, by_rank: bool = False) -> Claim:
     """Claim that a measure is smaller the better a network is trained; else as `rises`."""
-    return Claim(text, COUNTED, TEST, _tally_of(measure, by_rank, -1))
+    return Claim(text, COUNTED, TEST, _tally_of(measure, by_rank, -1), chart)
 
 
 def rows_of(records: Iterable[str], levels: Levels) -> list[list[str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cnn_probe.studies.claims.claim import Claim
+from cnn_probe.studies.claims.claim import Chart, Claim
 from cnn_probe.studies.claims.levels import Measure, falls, rises
 
 if TYPE_CHECKING:
     from cnn_probe.studies.record import NetworkRecord
 
 PLACES = {"first": 0, "last": -1}  # layers of which the paper speaks
+MEASURES = Chart("measures")
 
 
 def rmse(record: NetworkRecord, rank: int) -> float:
@@ -33,24 +34,24 @@ def _at(place: int, of_layer: Callable[[NetworkRecord], dict[str, float]]) -> Me
 
 
 def _quality_claims() -> Iterator[Claim]:
-    yield rises("RMSE rises with the quality of training", rmse, by_rank=True)
+    yield rises("RMSE rises with the quality of training", rmse, Chart("rmse"), by_rank=True)
     for name, place in PLACES.items():
         text = f"the {name} layer's relative error, free of scale, rises with the quality of training"
-        yield rises(text, _error_at(place), by_rank=True)
+        yield rises(text, _error_at(place), Chart("error", place), by_rank=True)
     for name, place in PLACES.items():
         text = f"the {name} layer's effective rank rises with the quality of training"
-        yield rises(text, _at(place, lambda record: record.effective_rank))
+        yield rises(text, _at(place, lambda record: record.effective_rank), MEASURES)
     text = "the last layer's effective rank, its mean taken away, rises with the quality of training"
-    yield rises(text, _at(-1, lambda record: record.effective_rank_centred))
+    yield rises(text, _at(-1, lambda record: record.effective_rank_centred), MEASURES)
 
 
 def _use_claims() -> Iterator[Claim]:
     for name, place in PLACES.items():
         text = f"the worse a network is trained, the more of the {name} layer's activations are zero"
-        yield falls(text, _at(place, lambda record: record.zeros))
+        yield falls(text, _at(place, lambda record: record.zeros), MEASURES)
     for name, place in PLACES.items():
         text = f"the worse a network is trained, the more neurons of the {name} layer are dead"
-        yield falls(text, _at(place, lambda record: record.dead_neurons))
+        yield falls(text, _at(place, lambda record: record.dead_neurons), MEASURES)
 
 
 QUALITY_CLAIMS = tuple(_quality_claims())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.report.document.cards import card
+from cnn_probe.report.document.studies.of_classes import classes_part
 from cnn_probe.report.figures.styles import Styles
 from cnn_probe.studies.claims import layer_error, rmse
 from cnn_probe.studies.record import NetworkRecord, Records, records_of
@@ -23,16 +25,33 @@ NUMBERS = 400  # singular values of a layer that are drawn, at most
 WORDS = {"reproduced": "reproduced", "partly": "reproduced in part", "not": "not reproduced", "undecided": "undecided"}
 
 
-def studies_part(results: Results) -> list[Part]:
-    """Return one part a study, the paper's first."""
+def studies_part(results: Results, out: Path | None = None) -> list[Part]:
+    """Return one part a study, the paper's first; ``out`` is the folder that holds the networks' arrays."""
     styles = Styles.of(map(records_of, results["studies"].values()))
     untrained = _untrained(results)
-    return [_study(name, study, results, styles, untrained) for name, study in results["studies"].items()]
+    names = results["provenance"].get("classes") or ()
+    parts = [_study(name, study, results, styles, untrained) for name, study in results["studies"].items()]
+    for part, study in zip(parts, results["studies"].values(), strict=True):
+        part["classes"] = classes_part(records_of(study), study["figures"], names, out)
+    return parts
 
 
 def study_id(name: str) -> str:
     """The address, on the page, of a study."""
     return f"study-{file_name(name)}"
+
+
+def chart_id(study: str, *of: str) -> str:
+    """The address, on the page, of a study's chart: of a kind and, where there are several, of a layer."""
+    return "-".join(["chart", *map(file_name, (study, *of))])
+
+
+def _claim(name: str, claim: Results, layers: Sequence[str]) -> Part:
+    """A claim, and in ``show`` the address of what it can be seen in; of an earlier version, that of its study."""
+    if "chart" not in claim:
+        return {**claim, "show": study_id(name)}
+    kind, place = claim["chart"]["kind"], claim["chart"]["place"]
+    return {**claim, "show": chart_id(name, kind, *([] if place is None else [layers[place]]))}
 
 
 def study_cards(results: Results) -> list[Part]:
@@ -75,7 +94,7 @@ def _study_card(name: str, study: Results) -> Part:
         f"{networks} networks. A claim is decided where chance gives as much, or what speaks against it, in 5% of the "
         f"cases or fewer, each way.{few}",
         "Whether it holds of other networks, data or training than these.",
-        study_id(name),
+        _claim(name, first, records_of(study).popitem()[1][0].layers)["show"],
     )
 
 
@@ -96,6 +115,7 @@ def _study(name: str, study: Results, results: Results, styles: Styles, untraine
     first = next(iter(records.values()))[0]
     return {
         "id": study_id(name),
+        "charts": chart_id(name),
         "title": study["title"],
         "question": study.get("question"),
         "ranks": ranks,
@@ -104,8 +124,8 @@ def _study(name: str, study: Results, results: Results, styles: Styles, untraine
             _condition(label, runs, study["paper_accuracy"].get(own), results["provenance"].get("classes"), styles)
             for label, (own, runs) in zip(labels, records.items(), strict=True)
         ],
-        "claims": [dict(one) for one in study["verdicts"]],
-        "errors": _errors(records, ranks, first.layers),
+        "claims": [_claim(name, one, first.layers) for one in study["verdicts"]],
+        "errors": _errors(name, records, ranks, first.layers),
         "spectra": [_spectrum(records, layer, untrained) for layer in first.layers],
         "measures": _measures(records, first.layers),
     }
@@ -125,10 +145,11 @@ def _condition(
     }
 
 
-def _errors(records: Records, ranks: Sequence[int], layers: Sequence[str]) -> list[Part]:
+def _errors(name: str, records: Records, ranks: Sequence[int], layers: Sequence[str]) -> list[Part]:
     """RMSE as in the paper, and the relative error of each layer in a fit with balanced weights."""
     found = [
         {
+            "id": chart_id(name, "rmse"),
             "title": "Error of images and layers",
             "unit": "RMSE (units of the activations)",
             "free": False,
@@ -139,6 +160,7 @@ def _errors(records: Records, ranks: Sequence[int], layers: Sequence[str]) -> li
     for layer in layers:
         found.append(
             {
+                "id": chart_id(name, "error", layer),
                 "title": f"Error of {layer}",
                 "unit": "relative error (part of its squares)",
                 "free": True,

@@ -1,0 +1,1 @@
+"""Studies: what a page says of many networks."""

@@ -1,0 +1,91 @@
+"""Networks made by several processes at once: the same to the bit, resumed, and ended with the process that asked."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cnn_probe.data.datasets import load_dataset
+from cnn_probe.runs.study_run import Teller
+from cnn_probe.studies import STUDIES, Settings, making
+from cnn_probe.studies.records import read_arrays
+from cnn_probe.studies.runner import run_studies
+
+SETTINGS = Settings(ranks=(3,), seeds=(0, 1), max_iter=5)
+CHOSEN = [STUDIES[name] for name in ("untrained", "scaling")]
+
+
+@pytest.fixture(scope="module")
+def data():
+    full = load_dataset("digits")
+    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def without_seconds(value):
+    """Records without durations, and without the digests that have them in."""
+    if isinstance(value, dict):
+        return {name: without_seconds(one) for name, one in value.items() if name not in ("seconds", "digest", "page")}
+    return [without_seconds(one) for one in value] if isinstance(value, list) else value
+
+
+def test_two_processes_make_what_one_makes_and_what_is_there_is_taken(data, tmp_path, one_thread, monkeypatch):
+    heard, shown = [], []
+    how = {"notice": heard.append, "tell_more": Teller(False, lambda *given: None)}
+    alone = run_studies(CHOSEN, data, SETTINGS, tmp_path / "alone", **how)
+    progress = lambda what, done, total: shown.append((what, done, total))  # noqa: E731
+    twice = run_studies(CHOSEN, data, SETTINGS, tmp_path / "two", jobs=2, progress=progress, **how)
+    assert without_seconds(twice["studies"]) == without_seconds(alone["studies"])
+    files = sorted(path.name for path in (tmp_path / "alone" / "networks").glob("*.npz"))
+    assert files == sorted(path.name for path in (tmp_path / "two" / "networks").glob("*.npz"))
+    for name in files:
+        one, other = (read_arrays(tmp_path / folder / "networks" / name) for folder in ("alone", "two"))
+        assert all(np.array_equal(one[key], other[key]) for key in one), "to the bit"
+    assert max(done for what, done, _ in shown if what == "network") == len(files) == 8
+    pages = [len(list((tmp_path / folder / "networks").glob("*.page"))) for folder in ("alone", "two")]
+    assert pages == [4, 4], "told by the processes, too"
+    monkeypatch.setattr(making, "measure_network", lambda *given: pytest.fail("all is there"))
+    (damaged,) = (tmp_path / "two" / "networks" / name for name in files[:1])
+    damaged.write_bytes(b"")
+    again = run_studies(CHOSEN, data, SETTINGS, tmp_path / "two", jobs=2, resume=True, **how)
+    assert without_seconds(again["studies"]) == without_seconds(alone["studies"])
+    assert len(heard) == 1, "a process says what it found"
+    assert "is damaged" in heard[0]
+
+
+def test_processes_end_with_the_one_that_asked(tmp_path):
+    """Killed, it cannot tell them; they would wait for ever, and hold their memory."""
+    code = """
+import os, pickle, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from cnn_probe.studies import making
+
+if __name__ == "__main__":
+    how = {"initializer": making._begin, "initargs": (pickle.dumps(0),)}
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), **how)
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(1000)
+"""
+    script = tmp_path / "asks.py"
+    script.write_text(code)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as asking:
+        worker = int(asking.stdout.readline())
+        asking.kill()
+        try:
+            asking.communicate(timeout=60)  # until nobody holds its output any more
+        except subprocess.TimeoutExpired:
+            os.kill(worker, signal.SIGKILL)
+            pytest.fail("it goes on waiting")
