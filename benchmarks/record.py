@@ -17,7 +17,7 @@ from coupled_nmf import atomic_open
 RESULTS = Path(__file__).parent / "results"
 MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
 PACKAGES = (
-    "numpy", "scipy", "scikit-learn", "numba", "torch", "torchnmf", "pyplanc", "imml", "cupy-cuda13x", "cupy-cuda12x"
+    "numpy", "scipy", "scikit-learn", "torch", "torchnmf", "pyplanc", "imml", "cupy-cuda13x", "cupy-cuda12x"
 )  # fmt: skip
 
 

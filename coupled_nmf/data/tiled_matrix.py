@@ -180,7 +180,7 @@ class TiledMatrix:
             some = np.asarray(some)  # a subclass may say another shape than it has
             if not isinstance(part, np.ndarray) and some.base is not None:
                 some = some.copy()  # a source may give one buffer again and again, and tiles are read ahead
-        if isinstance(some, np.ndarray) and some.dtype == self.dtype and some.strides[1] == some.itemsize:
+        if isinstance(some, np.ndarray) and some.dtype == self.dtype and _is_plain(some):
             return some
         with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
             array = np.ascontiguousarray(some, dtype=self.dtype)
@@ -191,6 +191,11 @@ class TiledMatrix:
         columns = self.part_columns[number]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         refuse_other_rows(self._name(number), f"rows {rows.start} to {rows.stop - 1}", some, shape)
+
+
+def _is_plain(some: NDArray[Any]) -> bool:
+    """Whether the numbers of a row lie together, and the rows whole numbers apart: not so in a field of records."""
+    return some.flags.aligned and some.strides[1] == some.itemsize and some.strides[0] % some.itemsize == 0
 
 
 def _view(name: str, part: Any, shape: tuple[int, int]) -> Any:

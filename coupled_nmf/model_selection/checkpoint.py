@@ -24,7 +24,7 @@ from coupled_nmf.system.notices import warn_caller
 
 FORMAT = "coupled_nmf checkpoint 1"
 NO_MATTER = ("callbacks", "n_jobs", "verbose")  # parameters on which no bit of a fit depends
-VERSIONS = ("coupled_nmf", "numpy", "numba")
+VERSIONS = ("coupled_nmf", "numpy")
 DIGEST_BYTES = 16
 
 

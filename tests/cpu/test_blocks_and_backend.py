@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.kernels.rules.hals import solve_exactly, solve_rows
-from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
+from coupled_nmf.backends.cpu.kernels import PANEL, compiled
+from coupled_nmf.backends.cpu.solve import solve_exactly
 from coupled_nmf.backends.cpu.tile_step import TileStep
 from coupled_nmf.data.tile_heights import LEAST_ROWS, tile_rows
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -207,7 +207,7 @@ def test_solution_meets_the_optimality_conditions(rows, dtype):
     cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
     V = np.empty((rows, 7), dtype=dtype)
     tol = 1e-6 if dtype == np.float32 else 1e-12
-    assert solve_rows(V, gram, cross, dtype(tol), 4000).size == 0
+    assert compiled.solve_rows(V, gram, cross, tol, 4000).size == 0
     gradient = V @ gram - cross
     slack = 1e-3 if dtype == np.float32 else 1e-8
     assert V.min() >= 0

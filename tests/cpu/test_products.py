@@ -8,32 +8,23 @@ import sys
 import numpy as np
 import pytest
 
-from coupled_nmf.backends.cpu.kernels.arithmetic.microkernels import DOT_COLUMNS, OUTER_ROWS, VECTOR_BYTES
-from coupled_nmf.backends.cpu.kernels.arithmetic.products import CHUNK_BYTES, add_dots, add_outers
-from coupled_nmf.backends.cpu.kernels.look import residual_tile, scan_tile
-from coupled_nmf.backends.cpu.kernels.move_columns import move_columns
-from coupled_nmf.backends.cpu.kernels.move_tile import move_tile, multiply_tile, power_tile
-from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
-from coupled_nmf.backends.cpu.tile_step import addresses
+from coupled_nmf.backends.cpu.kernels import PANEL, compiled, rule_of
+from coupled_nmf.backends.cpu.tile_step import gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.problem.solvers import SOLVERS
 
 TOLERANCE = {np.float32: 3e-5, np.float64: 1e-12}
-RANKS = [1, 3, DOT_COLUMNS, DOT_COLUMNS + 1, OUTER_ROWS + 1, 13, 53]
+RANKS = [1, 3, compiled.DOT_COLUMNS, compiled.DOT_COLUMNS + 1, compiled.OUTER_ROWS + 1, 13, 53]
 ROWS = [1, 5, 7, PANEL, PANEL + 3]
-WIDTHS = [1, 3, 15, 16, 17, 33, 64, 100, CHUNK_BYTES // 4 + 5]
+WIDTHS = [1, 3, 15, 16, 17, 33, 64, 100, 4096 // 4 + 5]
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def draw(rng, shape, dtype):
     """Entries in [0, 1) of which a third are zero."""
     return (rng.uniform(size=shape) * (rng.uniform(size=shape) > 1 / 3)).astype(dtype)
-
-
-def address(array):
-    return array.__array_interface__["data"][0]
 
 
 def close(found, expected, dtype):
@@ -45,20 +36,15 @@ def close(found, expected, dtype):
 @pytest.mark.parametrize("k", RANKS)
 def test_products_are_those_of_numpy_and_touch_nothing_else(k, width, dtype):
     rng = np.random.default_rng(0)
-    zero = dtype(0)
     for rows in ROWS:
         x = draw(rng, (rows, width + 3), dtype)[:, 1 : 1 + width]  # neither aligned nor contiguous
         h, f = draw(rng, (k, width), dtype), draw(rng, (k, rows), dtype)
         dots = np.full((k, rows + 2), 7, dtype)
-        add_dots(
-            zero, address(x), x.strides[0], rows, width, address(h), h.strides[0], k, address(dots), dots.strides[0]
-        )
+        compiled.add_dots(x, h, dots[:, :rows])
         close(dots[:, :rows], 7 + h @ x.T, dtype)
         assert np.all(dots[:, rows:] == 7)
         outers = np.full((k, width + 5), 7, dtype)
-        add_outers(
-            zero, address(f), f.strides[0], k, address(x), x.strides[0], rows, width, address(outers), outers.strides[0]
-        )
+        compiled.add_outers(f, x, outers[:, :width])
         close(outers[:, :width], 7 + f @ x, dtype)
         assert np.all(outers[:, width:] == 7)
 
@@ -105,9 +91,11 @@ def test_a_tile_moves_as_a_slow_loop_does(solver, k, betas, l1, l2, weighted, ma
     moved = slow_move(solver, further(F, other, betas[0]), gram, X @ H.T, 3, l1)
     point = further(moved, F, betas[1])
     FtX, FtF, extras = np.empty((k, 57)), np.empty((k, k)), np.ones(2)
-    parts = addresses(matrix, matrix.tile(slice(0, len(X))))
+    tile = gate(matrix, matrix.tile(slice(0, len(X))))
     kept = F.copy()
-    move_tile(SOLVERS[solver].rule(3), parts, H, gram, l1, l2, F, other, *betas, weights, FtX, FtF, extras)
+    compiled.move_tile(
+        *rule_of(SOLVERS[solver].rule(3)), tile, H, gram, l1, l2, F, other, *betas, weights, FtX, FtF, extras
+    )
     np.testing.assert_array_equal(F, kept)
     np.testing.assert_allclose(other, moved, rtol=1e-9, atol=1e-12)
     scaled = point * weights[:, None] if weighted else point
@@ -125,11 +113,9 @@ def test_tiles_of_any_height_in_float32(solver, rows, matrix):
     single = TiledMatrix([part.astype(np.float32) for part in matrix.parts], matrix.layout, np.dtype(np.float32))
     moved = slow_move(solver, further(F[:rows], other[:rows], 0.5), H @ H.T, X[:rows] @ H.T, 3)
     FtX, FtF, extras = np.empty((11, 57), np.float32), np.empty((11, 11), np.float32), np.zeros(2)
-    parts, betas = addresses(single, single.tile(slice(0, rows))), (np.float32(0.5), np.float32(0))
-    kept = other.copy()
-    zero = np.float32(0)
-    arguments = (H, H @ H.T, zero, zero, F[:rows], other[:rows], *betas, NO_WEIGHTS, FtX, FtF, extras)
-    move_tile(SOLVERS[solver].rule(3), parts, *arguments)
+    tile, kept = gate(single, single.tile(slice(0, rows))), other.copy()
+    arguments = (H, H @ H.T, 0.0, 0.0, F[:rows], other[:rows], 0.5, 0.0, NO_WEIGHTS, FtX, FtF, extras)
+    compiled.move_tile(*rule_of(SOLVERS[solver].rule(3)), tile, *arguments)
     np.testing.assert_allclose(other[:rows], moved, rtol=2e-3, atol=1e-4)
     np.testing.assert_array_equal(other[rows:], kept[rows:])
     np.testing.assert_allclose(FtX, other[:rows].T @ X[:rows], rtol=1e-4, atol=1e-4)
@@ -156,10 +142,10 @@ def test_columns_move_as_a_slow_loop_does(solver, k, betas, matrix):
     point = further(moved, H, betas[1])
     R, sums, energies = np.empty_like(H), np.zeros((3, k, k)), 0.0
     for columns in [(0, 25), (25, 57)]:
-        HHts, energy = np.empty((3, k, k)), np.empty(1)
-        arguments = (FtX, grams, l1s, edges, H, other, *betas, alpha, R, HHts, energy, *columns)
-        move_columns(SOLVERS[solver].rule(3), *arguments)
-        sums, energies = sums + HHts, energies + energy[0]
+        HHts = np.empty((3, k, k))
+        arguments = (FtX, grams, l1s, edges, H, other, *betas, alpha, R, HHts, *columns)
+        energies += compiled.move_columns(*rule_of(SOLVERS[solver].rule(3)), *arguments)
+        sums = sums + HHts
     np.testing.assert_allclose(other, moved, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(R, alpha * point, rtol=1e-9, atol=1e-12)
     for group, found in zip(groups, sums, strict=True):
@@ -174,55 +160,43 @@ def test_the_other_tiles_are_those_of_numpy(matrix, dtype):
     F, _, H, X = (array.astype(dtype) for array in start(matrix, 5))
     single = TiledMatrix([part.astype(dtype) for part in matrix.parts], matrix.layout, np.dtype(dtype))
     tile = single.tile(slice(0, len(X)))
-    parts, bounds = addresses(single, tile), matrix.layout.bounds
+    held, bounds = gate(single, tile), matrix.layout.bounds
     cross, power, squares = np.empty((len(X), 5), dtype), np.empty((5, 57), dtype), np.zeros(3)
-    multiply_tile(parts, H, cross)
+    compiled.multiply_tile(held, H, cross)
     close(cross, X @ H.T, dtype)
-    power_tile(parts, H, len(X), power)
+    compiled.power_tile(held, H, power)
     close(power, (X @ H.T).T @ X, dtype)
     totals = np.zeros(3)
-    assert scan_tile(dtype(0), parts, len(X), bounds, NO_WEIGHTS, squares, totals) == 0
+    assert compiled.scan_tile(held, bounds, NO_WEIGHTS, squares, totals) == 0
     blocks = [slice(0, 20), slice(20, 27), slice(27, 57)]
     np.testing.assert_allclose(squares, [np.sum(X[:, b].astype(np.float64) ** 2) for b in blocks])
     np.testing.assert_allclose(totals, [np.sum(X[:, b], dtype=np.float64) for b in blocks])
     squares[:] = 0
-    residual_tile(parts, F, H, np.empty((3, 5, 5)), bounds, NO_WEIGHTS, squares)
+    compiled.residual_tile(held, F, H, np.empty((3, 5, 5)), bounds, NO_WEIGHTS, squares)
     np.testing.assert_allclose(squares, [np.sum((X - F @ H)[:, b] ** 2) for b in blocks], rtol=TOLERANCE[dtype])
 
 
 def test_what_becomes_too_small_for_normal_numbers_becomes_zero():
     x, H = np.array([[1e-20, 2.0]], np.float32), np.eye(2, dtype=np.float32)
-    matrix, zeros = TiledMatrix([x], BlockLayout(("a",), (2,)), x.dtype), (np.float32(0), np.float32(0))
+    matrix = TiledMatrix([x], BlockLayout(("a",), (2,)), x.dtype)
     for solver, F in [("mu", [[1e-30, 1.0]]), ("hals", [[0.0, 1.0]])]:
         F = np.array(F, np.float32)
         if solver == "hals":
             x[0, 0] = 1e-39
-        move_tile(
-            SOLVERS[solver].rule(1), addresses(matrix, [x]), H, H, *zeros, F, F, *zeros, NO_WEIGHTS,
+        compiled.move_tile(
+            *rule_of(SOLVERS[solver].rule(1)), gate(matrix, [x]), H, H, 0.0, 0.0, F, F, 0.0, 0.0, NO_WEIGHTS,
             np.empty((2, 2), np.float32), np.empty((2, 2), np.float32), np.zeros(2),
         )  # fmt: skip
         np.testing.assert_array_equal(F, [[0, 2]])
 
 
-@pytest.mark.parametrize("features", [{"avx2": True}, {}])
-def test_the_blocks_of_other_processors_give_the_same(features, tmp_path):
-    """Their vectors are shorter and their blocks smaller; this processor runs them too."""
-    n_bytes = 32 if features else 16
-    if n_bytes == VECTOR_BYTES:
-        pytest.skip("this processor's own blocks")
-    code = (
-        "import sys, numba, pytest, llvmlite.binding as binding\n"
-        "numba.njit(lambda: 1)()\n"  # which asks for the features of the processor that it compiles for
-        "real = binding.get_host_cpu_features\n"
-        f"binding.get_host_cpu_features = lambda: {features}\n"
-        "import coupled_nmf.backends.cpu.kernels.arithmetic.microkernels as microkernels\n"
-        "binding.get_host_cpu_features = real\n"
-        f"assert microkernels.VECTOR_BYTES == {n_bytes}\n"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
-    )
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}  # the cache knows the processor, not the blocks
-    names = ("test_products_are_those_of_numpy_and_touch_nothing_else", "test_a_tile_moves_as_a_slow_loop_does")
-    command = [sys.executable, "-c", code, *(f"{__file__}::{name}" for name in names)]
+@pytest.mark.parametrize("instructions", compiled.all_instructions())
+def test_every_instruction_set_of_this_processor_gives_the_same(instructions):
+    """Their vectors differ in length, and so do their blocks."""
+    if instructions == compiled.instructions():
+        pytest.skip("what the other tests run with")
+    environment = os.environ | {"COUPLED_NMF_INSTRUCTIONS": instructions}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "not instruction_set"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stdout[-2000:]
     assert " passed" in ran.stdout

@@ -1,19 +1,16 @@
-"""The kernels of the Kullback–Leibler loss, emulated on the host, and moves made of them, against the Numba code."""
+"""The kernels of the Kullback–Leibler loss, emulated on the host, and moves made of them, against plain NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import slow_moves
 from emulation import COMPILER
 from launches import DTYPES, TOLERANCE, assert_close, beside, control_of, kernel, launch
 from places import emulate
 from scipy.sparse import csr_array
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.kernels import divergence
-from coupled_nmf.backends.cpu.kernels.gaps import make_room
-from coupled_nmf.backends.cpu.kernels.move_tile import penalty_of, weigh
-from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
 from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cuda.backend import CupyBackend
 from coupled_nmf.backends.cuda.kernels import CONTROL
@@ -45,21 +42,11 @@ def draw(rng, rows, k, dtype):
 
 
 def slow_quotients(x, F, H, absent, weights):
-    """What the Numba code makes of each row by itself: quotients and losses."""
-    rows, width = x.shape
-    parts = np.array([[x.ctypes.data, x.strides[0], 0, width, 0, 0]], np.int64)
-    found, losses = np.empty_like(x), np.empty(rows)
-    sums = np.zeros((3, F.shape[1]))  # of sparse parts alone
-    for row in range(rows):
-        panel = np.zeros((F.shape[1], PANEL), F.dtype)
-        panel[:, 0] = F[row]
-        small, kept = make_room(x.dtype.type(0), parts, np.array([row]))
-        losses[row] = divergence.fill_quotients(
-            parts, small, np.array([row]), absent[row], EDGES.astype(np.int64), panel, H, np.ascontiguousarray(H.T),
-            sums, ALPHA, NO_WEIGHTS if weights is None else weights, True,
-        )  # fmt: skip
-        found[row] = kept[0][0]
-    return found, losses
+    """What plain NumPy makes of it: quotients, and the losses of the rows."""
+    FH, lacks = F @ H, np.repeat(absent, np.diff(EDGES), axis=1)
+    found = slow_moves.quotients(x, FH, lacks)
+    losses = slow_moves.divergences(x, FH, found, lacks) @ np.repeat(ALPHA, np.diff(EDGES))
+    return found, 2 * losses * (1 if weights is None else weights)
 
 
 def launch_quotients(x, product, absent, weights, losses, *, control=None, some=slice(0, 3), begins=1):
@@ -78,7 +65,7 @@ def launch_quotients(x, product, absent, weights, losses, *, control=None, some=
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_quotients_and_losses_are_those_of_the_numba_code(dtype):
+def test_quotients_and_losses_are_those_of_numpy(dtype):
     rng = np.random.default_rng(0)
     x, F, H, absent = draw(rng, 12, 5, dtype)
     for lacks, weights in ((absent, rng.random(12)), (None, None)):
@@ -125,9 +112,9 @@ def test_a_product_that_is_no_number_is_not_lost():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [1, 6, 70])
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.2, 0.7)])
-def test_divisions_are_those_of_the_numba_code(l1, l2, k, dtype):
+def test_divisions_are_those_of_numpy(l1, l2, k, dtype):
     rng = np.random.default_rng(k)
-    rows = PANEL
+    rows = 96
     V, cross = rng.random((k, rows)).astype(dtype), rng.random((k, rows)).astype(dtype)
     sums, pattern = rng.random((2, k)) * k, rng.integers(0, 2, rows).astype(np.int32)
     V[0, 5], cross[0, 6], V[0, 7], cross[0, 8] = np.nan, np.nan, np.finfo(dtype).tiny, 0
@@ -135,8 +122,7 @@ def test_divisions_are_those_of_the_numba_code(l1, l2, k, dtype):
     for which in (None, pattern):
         expected = np.empty_like(V)
         for number in range(2):
-            panel = V.copy()
-            divergence.divide_by_sums(panel, cross, sums[number], dtype(l1), dtype(l2), rows)
+            panel = slow_moves.divided_by_sums(V, cross, sums[number], l1, dtype(l2))
             mine = (np.zeros(rows) if which is None else which) == number
             expected[:, mine] = panel[:, mine]
         for control in (None, control_of(), control_of(DONE=1)):
@@ -152,13 +138,12 @@ def test_divisions_are_those_of_the_numba_code(l1, l2, k, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("k", "rows", "slab"), [(1, 1, 512), (5, 600, 300), (3, 700, 512)])
-def test_sums_of_rows_are_those_of_the_numba_code(k, rows, slab, dtype):
+def test_sums_of_rows_are_those_of_numpy(k, rows, slab, dtype):
     rng = np.random.default_rng(rows)
     V, losses, l1, l2 = rng.random((k, rows)).astype(dtype), rng.random(rows), dtype(0.3), dtype(0.2)
     for weights, absent in ((None, None), (rng.random(rows), (rng.random((rows, 3)) < 0.4).astype(np.uint8))):
         n_sets, n_slabs = 1 if absent is None else 3, -(-rows // slab)
-        weighted = V.copy()
-        weigh(V, np.ones(rows) if weights is None else weights, 0, rows, weighted)
+        weighted = slow_moves.weighed(V, weights)
         table = np.full((n_sets * k + k + 1, n_slabs + 2), -1.0)
         left = launch(
             kernel("sum_rows", dtype, file="divergence"), (n_slabs, k, n_sets), 256, None, beside(V, 3),
@@ -174,7 +159,8 @@ def test_sums_of_rows_are_those_of_the_numba_code(k, rows, slab, dtype):
         there = np.ones((rows, 1)) if absent is None else 1.0 - absent
         sums = (weighted.astype(np.float64) @ there).T
         np.testing.assert_allclose(totals[: n_sets * k].reshape(n_sets, k), sums, rtol=1e-13)
-        penalty = penalty_of(weighted, V, rows, l1, l2)
+        doubles = V.astype(np.float64)
+        penalty = np.sum(weighted.astype(np.float64) * (2 * float(l1) + float(l2) * doubles))
         np.testing.assert_allclose(totals[n_sets * k : -1].sum(), penalty, rtol=1e-13)
         np.testing.assert_allclose(totals[-1], losses.sum(), rtol=1e-13)
 

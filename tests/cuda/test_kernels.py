@@ -1,4 +1,4 @@
-"""The CUDA kernels, emulated on the host, against the NumPy and Numba code that they stand in for."""
+"""The CUDA kernels, emulated on the host, against plain NumPy and the code of the CPU that they stand in for."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.sparse
+import slow_moves
 from emulation import COMPILER, EmulationError, compile_module
 from launches import DTYPES, NULL, TOLERANCE, Guarded, assert_close, beside, control_of, kernel, launch
 
 from coupled_nmf.backends.cpu.control import HostJudge
-from coupled_nmf.backends.cpu.kernels import look, move_tile
-from coupled_nmf.backends.cpu.kernels.move_columns import move_columns
-from coupled_nmf.backends.cpu.kernels.rules import hals
-from coupled_nmf.backends.cpu.kernels.rules.hals import hals_sweeps
-from coupled_nmf.backends.cpu.kernels.rules.mu import multiplicative_sweeps
-from coupled_nmf.backends.cpu.kernels.rules.panels import PANEL
+from coupled_nmf.backends.cpu.kernels import compiled, rule_of
+from coupled_nmf.backends.cpu.tile_step import TILES
 from coupled_nmf.backends.cuda import control as cuda_control
 from coupled_nmf.backends.cuda import device, moves
 from coupled_nmf.backends.cuda import gaps as cuda_gaps
@@ -30,38 +27,23 @@ from coupled_nmf.problem.solvers import HALS
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="g++, which compiles the emulation, is not installed")
 
-SWEEPS = {"hals": hals_sweeps, "mu": multiplicative_sweeps}
 ROWS = 64  # of a block of move.cu and solve.cu
 
 
-def in_panels(V):
-    """Panels (k, PANEL) of a transposed factor (k, n), and what puts them together."""
-    k, n = V.shape
-    padded = np.zeros((k, -(-n // PANEL) * PANEL), V.dtype)
-    padded[:, :n] = V
-    return [np.ascontiguousarray(padded[:, start : start + PANEL]) for start in range(0, padded.shape[1], PANEL)]
-
-
 def move(rule, gram, cross, l1, l2, n_sweeps, held, other, betas, weights, fixed=0):
-    """What the Numba code makes of it: the moved rows, the point further on, that weighted, penalty and energies."""
-    n, kind = held.shape[1], held.dtype.type
-    found = []
-    for panel, before, c in zip(in_panels(held), in_panels(other), in_panels(cross.astype(kind)), strict=True):
-        start = panel.copy()
-        if betas[0] > 0:
-            move_tile.extrapolate(panel, before, kind(betas[0]))
-        SWEEPS[rule](panel, c, gram, kind(l1), n_sweeps, fixed)
-        energies = np.empty(PANEL)
-        move_tile.add_energies(panel, c, gram, kind(l1), energies)
-        point = panel.copy()
-        if betas[1] > 0:
-            move_tile.extrapolate(point, start, kind(betas[1]))
-        found.append((panel, point, energies))
-    moved, point, energies = (np.concatenate(parts, axis=-1)[..., :n] for parts in zip(*found, strict=True))
-    weighted, w = point.copy(), np.ones(n) if weights is None else weights
-    move_tile.weigh(point, w, 0, n, weighted)
-    penalties = w * (2 * l1 * point.astype(np.float64) + l2 * point.astype(np.float64) ** 2).sum(axis=0)
-    return SimpleNamespace(moved=moved, point=point, weighted=weighted, penalties=penalties, energies=w * energies)
+    """What plain NumPy makes of it: the moved rows, the point further on, that weighted, penalty and energies."""
+    cross = cross.astype(held.dtype)
+    start = slow_moves.extrapolated(held, other, betas[0]) if betas[0] > 0 else held
+    moved = slow_moves.MOVES[rule](start, cross, gram, l1, n_sweeps, fixed)
+    point = slow_moves.extrapolated(moved, held, betas[1]) if betas[1] > 0 else moved
+    w = np.ones(held.shape[1]) if weights is None else weights
+    return SimpleNamespace(
+        moved=moved,
+        point=point,
+        weighted=slow_moves.weighed(point, w),
+        penalties=w * slow_moves.penalties(point, l1, l2),
+        energies=w * slow_moves.energies(moved, cross, gram, l1),
+    )
 
 
 def problem(rng, k, n, dtype, factor="rows", alike=0.5):
@@ -111,10 +93,10 @@ RANKS = (1, 2, 7, 8, 9, 16, 17, 24, 49, 56, 57, 63, 64, 65, 100)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", RANKS)
-def test_moves_are_those_of_the_numba_code(k, dtype):
+def test_moves_are_those_of_numpy(k, dtype):
     rng = np.random.default_rng(k)
     for case, n in enumerate((1, 63, 64, 65, 200)):
-        for rule in SWEEPS:
+        for rule in slow_moves.MOVES:
             factor = ("rows", "columns")[case % 2]
             gram, cross, held, other = problem(rng, k, n, dtype, factor)
             cross = np.abs(cross) if rule == "mu" else cross
@@ -141,7 +123,7 @@ def test_moves_are_those_of_the_numba_code(k, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [5, 64, 70])
-@pytest.mark.parametrize("rule", SWEEPS)
+@pytest.mark.parametrize("rule", slow_moves.MOVES)
 def test_state_of_the_loop_decides_where_a_move_goes(rule, k, dtype):
     gram, cross, held, other = problem(np.random.default_rng(3), k, 70, dtype)
     cross = np.abs(cross)
@@ -182,7 +164,7 @@ def test_parts_of_j_are_written_as_wanted(k):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [3, 24, 65])
-@pytest.mark.parametrize("rule", SWEEPS)
+@pytest.mark.parametrize("rule", slow_moves.MOVES)
 def test_rows_in_another_order_move_to_the_same_bits(rule, k, dtype):
     """Each by the gram of its block, whatever rows lie beside it; rows that are left out stay."""
     rng = np.random.default_rng(5)
@@ -215,9 +197,9 @@ def test_rows_in_another_order_move_to_the_same_bits(rule, k, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [4, 20, 64, 67])
 @pytest.mark.parametrize("l1", [0.0, 0.01])
-@pytest.mark.parametrize("rule", SWEEPS)
+@pytest.mark.parametrize("rule", slow_moves.MOVES)
 def test_moves_at_the_edges_of_numbers(rule, l1, k, dtype):
-    """Zero rows, zero components, denormal numbers, large ones and NaN end as with the Numba code."""
+    """Zero rows, zero components, denormal numbers, large ones and NaN end as with NumPy."""
     rng = np.random.default_rng(6)
     gram, cross, held, other = problem(rng, k, 90, dtype)
     cross = np.abs(cross)
@@ -246,7 +228,7 @@ def test_moves_at_the_edges_of_numbers(rule, l1, k, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_column_moves_add_up_to_those_of_the_package(dtype):
-    """As `columns.move_columns` does it with both groups of columns in one call."""
+    """As `move_columns` does it with both groups of columns in one call."""
     rng = np.random.default_rng(7)
     k, edges = 10, np.array([0, 40, 131])
     gram, FtX, H, other = problem(rng, k, 131, dtype, "columns")
@@ -254,9 +236,10 @@ def test_column_moves_add_up_to_those_of_the_package(dtype):
     alpha = rng.random(131) + 0.5
     order = np.concatenate([np.arange(40), np.full(24, -1), np.arange(40, 131), np.full(37, -1)]).astype(np.int32)
     control = control_of(LAST_BETA=0.4, NEXT_BETA=0.6)
-    R, HHts, energy, moved = np.empty_like(H), np.empty((2, k, k), dtype), np.empty(1), other.copy()
-    betas = dtype(0.4), dtype(0.6)
-    move_columns(HALS(3), FtX, grams, l1s, edges, H, moved, *betas, alpha, R, HHts, energy, 0, 131)
+    R, HHts, moved = np.empty_like(H), np.empty((2, k, k), dtype), other.copy()
+    energy = compiled.move_columns(
+        *rule_of(HALS(3)), FtX, grams, l1s, edges, H, moved, 0.4, 0.6, alpha, R, HHts, 0, 131
+    )
     total = 0.0
     for g, blocks in enumerate((slice(0, ROWS), slice(ROWS, None))):
         found = launch_move(
@@ -267,13 +250,13 @@ def test_column_moves_add_up_to_those_of_the_package(dtype):
         assert_close(found.second[:, own], moved[:, own], dtype, f"group {g}")
         assert_close(found.weighted[:, own], R[:, own], dtype, f"group {g}, weighted")
         total += found.energy.sum()
-    assert total == pytest.approx(energy[0], rel=TOLERANCE[dtype])
+    assert total == pytest.approx(energy, rel=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [1, 8, 13, 64, 65])
 @pytest.mark.parametrize("max_sweeps", [0, 8, 20, 400])
-def test_solves_end_where_those_of_the_numba_code_do(k, dtype, max_sweeps):
+def test_solves_end_where_those_of_the_cpu_do(k, dtype, max_sweeps):
     rng = np.random.default_rng(k)
     n, tol = 130, {np.float32: 1e-5, np.float64: 1e-11}[dtype]
     gram, cross, V, _ = problem(rng, k, n, dtype, alike=0.8)
@@ -283,7 +266,7 @@ def test_solves_end_where_those_of_the_numba_code_do(k, dtype, max_sweeps):
     cross *= (10.0 ** rng.integers(-4, 5, n)).astype(dtype)
     l1 = dtype(1e-6)
     expected = np.empty((n, k), dtype)
-    slow = hals.solve_rows(expected, gram, np.ascontiguousarray((cross - l1).T), dtype(tol), max_sweeps)
+    slow = compiled.solve_rows(expected, gram, np.ascontiguousarray((cross - l1).T), tol, max_sweeps)
     order = np.concatenate([rng.permutation(n), [-1, -1]]).astype(np.int32)
     grams = np.stack([np.full_like(gram, np.nan), gram])
     for orders, some, of_block in ((None, gram, None), (order, grams, np.ones(3, np.int32))):
@@ -298,7 +281,7 @@ def test_solves_end_where_those_of_the_numba_code_do(k, dtype, max_sweeps):
         far = np.abs(solution.T - expected).max(axis=1) / scale
         other = (far > 10 * TOLERANCE[dtype]) | np.isin(np.arange(n), np.setxor1d(np.flatnonzero(unsolved), slow))
         # By rounding, a few go eight sweeps further or less far, in the last of which they move by less than tol.
-        assert other.mean() <= 0.05, "rows are done whose sweeps go on in the Numba code, or the other way round"
+        assert other.mean() <= 0.05, "rows are done whose sweeps go on on the CPU, or the other way round"
         assert far.max() <= 20 * tol, "a solution differs"
         assert set(unsolved) <= {0, 1}
 
@@ -507,7 +490,7 @@ def gappy(rng, rows, width, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_scans_find_what_the_numba_code_does(dtype):
+def test_scans_find_what_the_cpu_does(dtype):
     rng = np.random.default_rng(13)
     rows, width, edges = 9, 300, np.array([0, 150, 151, 300], np.int32)
     x, weights = gappy(rng, rows, width, dtype), rng.integers(0, 3, rows).astype(np.float64)
@@ -516,10 +499,11 @@ def test_scans_find_what_the_numba_code_does(dtype):
         np.empty((rows, 3, 4)),
     )[5]  # fmt: skip
     absent, scattered = np.zeros((rows, 3), np.bool_), np.zeros(rows, np.bool_)
-    missing, squares, totals, observed = np.zeros(width, np.int64), np.zeros(3), np.zeros(3), np.zeros(3)
-    parts = np.array([[x.ctypes.data, x.strides[0], 0, width, 0, 0]], np.int64)
-    negative = look.find_gaps(
-        dtype(0), parts, rows, edges.astype(np.int64), weights, absent, scattered, missing, squares, totals, observed
+    missing, squares, totals, observed = np.zeros(width), np.zeros(3), np.zeros(3), np.zeros(3)
+    tile = TILES[np.dtype(dtype).char](rows)
+    tile.add_dense(x[:, :width], 0)
+    negative = compiled.find_gaps(
+        tile, edges.astype(np.int64), weights, absent, scattered, missing, squares, totals, observed
     )
     sizes = np.diff(edges)
     np.testing.assert_allclose(weights @ out[..., 0], squares, rtol=1e-13)

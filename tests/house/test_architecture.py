@@ -138,7 +138,7 @@ def test_cnn_probe_uses_public_names_alone():
 
 def test_importing_the_estimator_imports_nothing_optional():
     code = (
-        "import sys, sklearn.base, sklearn.utils.validation, numba, scipy.linalg; before = set(sys.modules); "
+        "import sys, sklearn.base, sklearn.utils.validation, scipy.linalg; before = set(sys.modules); "
         "import coupled_nmf; "
         "print(*{'torch', 'cupy', 'dask', 'matplotlib', 'pandas', 'cnn_probe'} & (set(sys.modules) - before))"
     )

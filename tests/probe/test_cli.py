@@ -13,7 +13,7 @@ from cnn_probe import arguments, cli
 from cnn_probe.data.datasets import DATASETS
 from cnn_probe.system import bars
 
-HEAVY = {"torch", "numba", "matplotlib", "scipy", "sklearn", "numpy", "coupled_nmf"}
+HEAVY = {"torch", "matplotlib", "scipy", "sklearn", "numpy", "coupled_nmf"}
 
 
 def loaded_by(code):

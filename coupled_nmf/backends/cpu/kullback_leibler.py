@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.divergence import mean_root, move_divergence_tile
-from coupled_nmf.backends.cpu.kernels.divergence_rows import solve_divergence_tile
-from coupled_nmf.backends.cpu.kernels.rules.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
+from coupled_nmf.backends.cpu.kernels import SMALLEST, compiled
 from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
-from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, addresses
+from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
@@ -60,14 +58,13 @@ class MoveF(TileStep):
         self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
     ) -> Sums:
         """Move one tile's rows of F."""
-        X, point, kind = self.X, self.point, F.dtype.type
+        X, point = self.X, self.point
         order = self.orders.of(rows, absent, absent[:, 0]) if len(absent) else np.arange(len(F))
         absent = _whole(absent, len(F))
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
-        move_divergence_tile(
-            self.n_sweeps, addresses(X, tile), X.layout.bounds, order, absent,
-            point.H, point.R, point.Ht, point.sums, self.alpha, kind(self.penalties.l1_F),
-            kind(self.penalties.l2_F), weights, F, *sums,
+        compiled.move_divergence_tile(
+            self.n_sweeps, gate(X, tile), X.layout.bounds, order, absent, point.H, point.R, point.Ht, point.sums,
+            self.alpha, self.penalties.l1_F, self.penalties.l2_F, weights, F, *sums,
         )  # fmt: skip
         return sums
 
@@ -98,9 +95,10 @@ class SolveF(TileStep):
     ) -> Sums:
         """Solve for one tile's rows of F."""
         X, sums = self.X, tuple(np.zeros(shape) for shape in self.shapes)
-        solve_divergence_tile(
-            addresses(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, self.alpha, self.sums, self.grams,
-            self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F, *sums,
+        compiled.solve_divergence_tile(
+            gate(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, np.ascontiguousarray(self.H.T), self.sums,
+            self.alpha, self.grams, self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F,
+            *sums,
         )  # fmt: skip
         return sums
 
@@ -108,6 +106,11 @@ class SolveF(TileStep):
 def _whole(absent: NDArray[np.bool_], n_rows: int) -> NDArray[np.bool_]:
     """Which blocks each row lacks; none, where no row of X lacks any."""
     return absent if len(absent) else np.zeros((n_rows, absent.shape[1]), dtype=bool)
+
+
+def mean_root(linear: Any, part: Any) -> Any:
+    """``(s + √(s² + 4 p)) / 2``: the v s + l2 v² = a of a multiplicative update is solved by a / that of p = l2 a."""
+    return (linear + np.sqrt(linear * linear + 4 * part)) / 2
 
 
 def baseline_of(
@@ -159,13 +162,13 @@ class KullbackLeibler(HostObjective):
     ) -> tuple[float, Point]:
         """Move H once; return J before it, and the new point."""
         numerator, Fsums, extras = sums
-        smallest = SMALLEST_SINGLE if H.dtype.char == "f" else SMALLEST_DOUBLE
+        smallest = SMALLEST[H.dtype.char]
         l1s, l2s = self.penalties.of_H(self.problem.alpha)
         value = float(extras.sum()) + self.penalties.on_H(H, self.problem.X.layout)
         for number, columns in enumerate(self.problem.X.layout.slices.values()):
             part = numerator[:, columns]
             divisor = mean_root((Fsums[number] + l1s[number])[:, None], l2s[number] * part)
-            moved = part / np.maximum(divisor, SMALLEST_DOUBLE)
+            moved = part / np.maximum(divisor, SMALLEST["d"])
             other[:, columns] = np.where(moved < smallest, 0, moved)
         other[: rule.fixed] = H[: rule.fixed]
         return value, self.point_of(other)

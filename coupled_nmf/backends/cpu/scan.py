@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.look import find_gaps, scan_tile
-from coupled_nmf.backends.cpu.tile_step import TileStep, addresses, rows_in
+from coupled_nmf.backends.cpu.kernels import compiled
+from coupled_nmf.backends.cpu.tile_step import TileStep, gate, rows_in
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.refusals import refuse_entries
@@ -39,16 +39,14 @@ class Scan(TileStep):
         """Scan one tile."""
         sums: Sums = tuple(np.zeros(shape) for shape in self.shapes)
         squares, totals, entries, missing = sums
-        zero, parts, bounds = self.X.dtype.type(0), addresses(self.X, tile), self.X.layout.bounds
+        held, bounds = gate(self.X, tile), self.X.layout.bounds
         gappy, negative = absent.any(), 0
         if not gappy:
-            negative = scan_tile(zero, parts, rows_in(tile), bounds, weights, squares, totals)
+            negative = compiled.scan_tile(held, bounds, weights, squares, totals)
             gappy = np.isnan(squares).any()
         if gappy:
             squares[:], totals[:] = 0, 0
-            negative = find_gaps(
-                zero, parts, rows_in(tile), bounds, weights, absent, scattered, missing, squares, totals, entries
-            )
+            negative = compiled.find_gaps(held, bounds, weights, absent, scattered, missing, squares, totals, entries)
         else:
             entries[:] = np.array(self.X.layout.sizes) * (weights.sum() if weights.size else rows_in(tile))
         if negative or not np.all(np.isfinite(squares)):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
-from coupled_nmf.backends.cpu.kernels.gappy_rows import gappy_residual_tile, multiply_gappy_tile, solve_alone
-from coupled_nmf.backends.cpu.kernels.look import residual_tile
-from coupled_nmf.backends.cpu.kernels.move_tile import multiply_tile
-from coupled_nmf.backends.cpu.kernels.rules.hals import ROUNDING, solve_exactly, solve_rows
-from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, addresses
+from coupled_nmf.backends.cpu.kernels import compiled
+from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 
@@ -22,12 +21,24 @@ SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
+ROUNDING = {"f": 5e-7, "d": 1e-13}  # of a gram's entries and of a solution, as part of the largest
 
 
 def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dtype[Any]) -> float:
     """What is added to the diagonal of the gram of rows of so many entries."""
     few = n_entries < len(gram) and l2 == 0
     return RIDGE[dtype.char] * float(gram.diagonal().max()) if few else l2
+
+
+def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Solve for rows where sweeps crawl, since components are alike: by active sets, from what V holds."""
+    gram64, noise = gram.astype(np.float64), ROUNDING[V.dtype.char]
+    for row in compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise):
+        values, vectors = np.linalg.eigh(gram64)
+        kept = values > noise * values[-1]
+        root = np.sqrt(values[kept])[:, None]
+        with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
+            V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,11 @@ class SolveF(TileStep):
 
     def __call__(self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64]) -> Sums:
         """Solve for one tile's rows of F."""
-        parts, cross = addresses(self.X, tile), np.empty_like(F)
-        multiply_tile(parts, self.R, cross)
+        held, cross = gate(self.X, tile), np.empty_like(F)
+        compiled.multiply_tile(held, self.R, cross)
         self._solve(F, cross, self.gram, self.X.shape[1])
         squares = np.zeros(self.shapes[0])
-        residual_tile(parts, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
+        compiled.residual_tile(held, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
         return (squares,)
 
     def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64], n_entries: int) -> None:
@@ -71,7 +82,7 @@ class SolveF(TileStep):
         kind = f.dtype.char
         gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
         cross -= f.dtype.type(self.l1)
-        slow = solve_rows(f, gram, cross, f.dtype.type(SOLVE_TOL[kind]), SOLVE_SWEEPS[kind])
+        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], SOLVE_SWEEPS[kind])
         if len(slow):
             solve_exactly(f, gram, cross, slow)
 
@@ -90,9 +101,9 @@ class SolveGappyF(SolveF):
         scattered: NDArray[np.bool_],
     ) -> Sums:
         """Solve for one tile's rows of F."""
-        parts, bounds, kind = addresses(self.X, tile), self.X.layout.bounds, F.dtype.char
+        held, bounds, kind = gate(self.X, tile), self.X.layout.bounds, F.dtype.char
         order, cross = Orders().of(rows, absent, scattered), np.empty_like(F)
-        multiply_gappy_tile(parts, bounds, order, absent, scattered, self.R, cross)
+        compiled.multiply_gappy_tile(held, bounds, order, absent, scattered, self.R, cross)
         F[:] = 0
         patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
         pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
@@ -102,11 +113,11 @@ class SolveGappyF(SolveF):
             n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
             self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
             F[some] = found
-        solve_alone(
-            parts, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
+        compiled.solve_alone(
+            held, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
             SOLVE_TOL[kind], SOLVE_SWEEPS[kind], F,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
-        gappy_residual_tile(parts, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)
+        compiled.gappy_residual_tile(held, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)
         return (squares,)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.move_tile import multiply_tile, power_tile
+from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.objective import HostBackend, zeros_for
-from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, addresses
+from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
@@ -42,7 +42,7 @@ class PowerPass(TileStep):
             part.take(wanted) if isinstance(part, SparseRows) else np.ascontiguousarray(part[wanted]) for part in tile
         ]
         out = np.empty(self.shapes[0], self.basis.dtype)
-        power_tile(addresses(self.X, some), self.basis, len(wanted), out)
+        compiled.power_tile(gate(self.X, some), self.basis, out)
         return (out,)
 
 
@@ -65,7 +65,7 @@ class Project(TileStep):
 
     def __call__(self, tile: Tile, rows: slice, Y: NDArray[Any]) -> Sums:
         """Project one tile's rows."""
-        multiply_tile(addresses(self.X, tile), self.basis, Y)
+        compiled.multiply_tile(gate(self.X, tile), self.basis, Y)
         return ()
 
 

@@ -12,27 +12,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
 from coupled_nmf.data.tile_heights import MOST_ROWS, even_height, tile_rows
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.system.blas import BLAS
-from coupled_nmf.system.compiled import njit
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
-
-
-@njit(nogil=True, cache=True)
-def _add_to(total: NDArray[Any], part: NDArray[Any]) -> None:
-    """Add ``part`` to the float64 ``total``, without the buffers of a NumPy add of two dtypes."""
-    flat_total, flat_part = total.ravel(), part.ravel()
-    if flat_total.size != flat_part.size:
-        raise ValueError("a tile's sums do not have the shapes that its step promised")
-    for i in range(flat_total.size):
-        flat_total[i] += flat_part[i]
 
 
 class _OrderedSums:
@@ -54,7 +44,9 @@ class _OrderedSums:
             try:
                 while (ready := self._waiting.pop(self._next, None)) is not None:
                     for total, part in zip(self.totals, ready, strict=True):
-                        _add_to(total, part)
+                        if total.shape != part.shape:
+                            raise ValueError("a tile's sums do not have the shapes that its step promised")
+                        compiled.add_to(total.ravel(), part.ravel())  # NumPy's add of two dtypes goes through buffers
                     self._recycle(ready)
                     self._next += 1
             finally:

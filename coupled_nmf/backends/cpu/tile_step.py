@@ -9,53 +9,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.gaps import move_gappy_tile
-from coupled_nmf.backends.cpu.kernels.move_columns import move_columns
-from coupled_nmf.backends.cpu.kernels.move_tile import move_tile
+from coupled_nmf.backends.cpu.kernels import compiled, rule_of
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.solvers import Rule
 
+TILES = {"f": compiled.SingleTile, "d": compiled.DoubleTile}
 
-def addresses(X: TiledMatrix, tile: Tile) -> NDArray[np.int64]:
-    """The tile as compiled code takes it, see `sparse_rows`; the caller keeps the arrays alive.
 
-    The gate: compiled code goes where these numbers say. Where the column numbers of sparse rows point was checked when
-    they were copied.
+def gate(X: TiledMatrix, tile: Tile) -> Any:
+    """The tile as compiled code takes it: its parts, side by side, each of X's dtype and as many rows.
+
+    Where the column numbers of sparse rows point was checked when they were copied.
 
     Raises
     ------
     RuntimeError
         If the tile is not what X says: a fault of this package's.
     """
-
-    def where(array: NDArray[Any]) -> int:
-        return int(array.__array_interface__["data"][0])
-
-    if len(tile) != len(X.part_columns) or not all(
-        _fits(part, len(tile[0]), columns.stop - columns.start, X.dtype)
-        for part, columns in zip(tile, X.part_columns, strict=True)
-    ):
-        raise RuntimeError("a tile has not the shape, the dtype or the strides of X's parts")
-    rows = [
-        (where(part.data), 0, columns.start, part.width, where(part.indices), where(part.indptr))
-        if isinstance(part, SparseRows)
-        else (where(part), part.strides[0], columns.start, part.shape[1], 0, 0)
-        for part, columns in zip(tile, X.part_columns, strict=True)
-    ]
-    return np.array(rows, dtype=np.int64)
-
-
-def _fits(part: Any, n_rows: int, width: int, dtype: np.dtype[Any]) -> bool:
-    """Whether a part of a tile is as compiled code reads it."""
-    if isinstance(part, SparseRows):
-        stored = len(part.data)
-        kinds = (part.data.dtype, part.indices.dtype, part.indptr.dtype) == (dtype, np.int32, np.int64)
-        flat = all(array.flags.c_contiguous for array in (part.data, part.indices, part.indptr))
-        inside = 0 <= part.indptr[0] <= part.indptr[-1] <= min(stored, len(part.indices))
-        return bool(len(part) == n_rows and part.width == width and kinds and flat and inside)
-    along = width == 1 or part.strides[1] == part.itemsize
-    return bool(part.shape == (n_rows, width) and part.dtype == dtype and along)
+    held = TILES[X.dtype.char](rows_in(tile))
+    try:
+        for part, columns in zip(tile, X.part_columns, strict=True):
+            if isinstance(part, SparseRows):
+                held.add_sparse(part.data, part.indices, part.indptr, columns.start, part.width)
+            else:
+                held.add_dense(part, columns.start)
+    except (TypeError, ValueError) as error:
+        raise RuntimeError("a tile has not the shape, the dtype or the strides of X's parts") from error
+    if held.n_features != X.shape[1]:
+        raise RuntimeError(f"a tile has {held.n_features} columns, X has {X.shape[1]}")
+    return held
 
 
 def rows_in(tile: Tile) -> int:
@@ -130,11 +113,11 @@ class MoveF(TileStep):
         self, tile: Tile, rows: slice, F: NDArray[Any], other: NDArray[Any], weights: NDArray[np.float64]
     ) -> Sums:
         """Move one tile's rows of F."""
-        sums, kind = take_buffers(self.buffers, self.shapes, F.dtype), F.dtype.type
+        sums = take_buffers(self.buffers, self.shapes, F.dtype)
         sums[-1][0] = self.with_energy
-        move_tile(
-            self.rule, addresses(self.X, tile), self.R, self.gram, kind(self.l1), kind(self.l2), F, other,
-            kind(self.beta), kind(self.next_beta), weights, *sums,
+        compiled.move_tile(
+            *rule_of(self.rule), gate(self.X, tile), self.R, self.gram, self.l1, self.l2, F, other, self.beta,
+            self.next_beta, weights, *sums,
         )  # fmt: skip
         return sums
 
@@ -199,11 +182,11 @@ class MoveGappyF(TileStep):
         scattered: NDArray[np.bool_],
     ) -> Sums:
         """Move one tile's rows of F."""
-        sums, kind = take_buffers(self.buffers, self.shapes, F.dtype), F.dtype.type
-        move_gappy_tile(
-            self.rule, addresses(self.X, tile), self.X.layout.bounds, self.orders.of(rows, absent, scattered), absent,
-            scattered, self.R, self.H, self.alpha, self.grams, kind(self.l1), kind(self.l2), F, other,
-            kind(self.beta), kind(self.next_beta), weights, *sums,
+        sums = take_buffers(self.buffers, self.shapes, F.dtype)
+        compiled.move_gappy_tile(
+            *rule_of(self.rule), gate(self.X, tile), self.X.layout.bounds, self.orders.of(rows, absent, scattered),
+            absent, scattered, self.R, self.H, self.alpha, self.grams, self.l1, self.l2, F, other, self.beta,
+            self.next_beta, weights, *sums,
         )  # fmt: skip
         return sums
 
@@ -244,13 +227,12 @@ class MoveH:
 
     def __call__(self, columns: slice) -> Sums:
         """Move those columns."""
-        kind = self.H.dtype.type
-        HHts, energy = np.empty_like(self.grams), np.empty(1)
-        move_columns(
-            self.rule, self.FtX, self.grams, self.l1s, self.edges, self.H, self.other, kind(self.beta),
-            kind(self.next_beta), self.alpha, self.R, HHts, energy, columns.start, columns.stop,
+        HHts = np.empty_like(self.grams)
+        energy = compiled.move_columns(
+            *rule_of(self.rule), self.FtX, self.grams, self.l1s, self.edges, self.H, self.other, self.beta,
+            self.next_beta, self.alpha, self.R, HHts, columns.start, columns.stop,
         )  # fmt: skip
-        return HHts, energy
+        return HHts, np.array([energy])
 
     def recycle(self, sums: Sums) -> None:
         """Nothing is taken back."""

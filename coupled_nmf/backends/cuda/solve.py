@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels.rules.hals import solve_exactly
-from coupled_nmf.backends.cpu.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of
+from coupled_nmf.backends.cpu.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of, solve_exactly
 from coupled_nmf.backends.cuda.device import THREADS, Device, Program
 from coupled_nmf.backends.cuda.gaps import DeviceGaps
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile

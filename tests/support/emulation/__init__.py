@@ -67,7 +67,11 @@ class Module:
 def compile_module(path: Path, options: Sequence[str]) -> Module:
     """Compile a file of kernels, or find it compiled."""
     path = Path(path)
-    headers = [HEADER, *sorted(path.parent.glob("*.cuh"))]
+    folders = [path.parent, *(Path(option[2:]) for option in options if option.startswith("-I"))]
+    headers = [
+        HEADER,
+        *sorted({header for folder in folders for end in (".cuh", ".hpp") for header in folder.glob(f"*{end}")}),
+    ]
     text = path.read_text(encoding="utf-8")
     key = hashlib.sha256()
     for part in (text, *(header.read_text(encoding="utf-8") for header in headers), *options, *FLAGS, *WARNINGS):

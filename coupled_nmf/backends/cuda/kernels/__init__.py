@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from coupled_nmf.backends.cpu.kernels.divergence import LOWEST_DOUBLE, LOWEST_SINGLE
-from coupled_nmf.backends.cpu.kernels.rules.hals import LARGE
-from coupled_nmf.backends.cpu.kernels.rules.panels import SMALLEST_DOUBLE, SMALLEST_SINGLE
+from coupled_nmf.backends.cpu.kernels import LARGE, LOWEST, SMALLEST
 
 KERNELS = Path(__file__).parent
+SHARED = KERNELS.parents[1] / "kernels"  # what the CPU's kernels include, too
 WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)  # ranks up to which a row of a factor lies in registers
 WITH_WIDTH = ("move.cu", "solve.cu")  # what is compiled for each of them
 CONTROL = {
@@ -23,7 +22,9 @@ CONTROL = {
 
 
 # CuPy's cache on disk does not see what a file includes: with this among the options it does.
-DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(KERNELS.glob("*.cu*")))).hexdigest()[:15]
+DIGEST = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted((*KERNELS.glob("*.cu*"), *SHARED.glob("*.hpp"))))
+).hexdigest()[:15]
 
 
 def width_for(k: int) -> int:
@@ -33,11 +34,11 @@ def width_for(k: int) -> int:
 
 def options(dtype: DTypeLike, width: int | None = None) -> tuple[str, ...]:
     """What a file is compiled with, for a dtype and, where it is one of ``WITH_WIDTH``, a width."""
-    single = np.dtype(dtype) == np.float32
-    smallest, lowest = (SMALLEST_SINGLE, LOWEST_SINGLE) if single else (SMALLEST_DOUBLE, LOWEST_DOUBLE)
+    kind = np.dtype(dtype).char
+    single, smallest, lowest = kind == "f", SMALLEST[kind], LOWEST[kind]
     mark = "f" if single else ""
     found = {"REAL": "float" if single else "double", "SMALLEST": f"{smallest!r}{mark}", "LOWEST": f"{lowest!r}{mark}",
-             "SMALLEST_DOUBLE": repr(SMALLEST_DOUBLE), "LARGE": repr(LARGE), "DIGEST": f"0x{DIGEST}"}  # fmt: skip
+             "SMALLEST_DOUBLE": repr(SMALLEST["d"]), "LARGE": repr(LARGE), "DIGEST": f"0x{DIGEST}"}  # fmt: skip
     if width is not None:
         found["WIDTH"] = str(width)
-    return ("-std=c++17", f"-I{KERNELS}", *(f"-D{name}={value}" for name, value in found.items()))
+    return ("-std=c++17", f"-I{KERNELS}", f"-I{SHARED}", *(f"-D{name}={value}" for name, value in found.items()))

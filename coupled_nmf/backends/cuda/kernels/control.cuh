@@ -34,11 +34,5 @@ __device__ __forceinline__ REAL beta_of(const double* control, Control which) {
   return control ? REAL(control[which]) : REAL(0);
 }
 
-// How far `now` is extrapolated from `before`, not below zero; fmax would lose NaN.
-__device__ __forceinline__ REAL extrapolate(REAL now, REAL before, REAL beta) {
-  const REAL further = now + beta * (now - before);
-  return further < 0 ? REAL(0) : further;
-}
-
 // As NumPy multiplies a number by a weight in double.
 __device__ __forceinline__ REAL weigh(REAL value, double weight) { return REAL(value * weight); }

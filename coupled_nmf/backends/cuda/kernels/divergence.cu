@@ -2,13 +2,9 @@
 // of a factor move each by itself, so a thread has one of them, and a block of threads those of one component.
 #include "block_sum.cuh"
 #include "control.cuh"
+#include "moves.hpp"
 
 constexpr int THREADS = 256, ROW_THREADS = 128;
-
-// The v s + l2 v² = a of a multiplicative update is solved by a / that of p = l2 a.
-__device__ __forceinline__ double mean_root(double linear, double part) {
-  return (linear + sqrt(linear * linear + 4 * part)) / 2;
-}
 
 // fmax would lose NaN.
 template <typename T>
@@ -63,9 +59,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   if (row >= rows) return;
   const double value = V[j * ld + row], by = cross[j * ld_cross + row];
   REAL divisor = REAL(sums[(pattern ? (long long)pattern[row] * k : 0) + j]) + l1;
-  if (l2 > 0) divisor = REAL(mean_root(divisor, double(l2) * value * by));
-  const double moved = value * (by / at_least(double(divisor), double(SMALLEST)));
-  V[j * ld + row] = moved < double(SMALLEST) ? REAL(0) : REAL(moved);  // NaN stays
+  if (l2 > 0) divisor = REAL(moves::mean_root(divisor, double(l2) * value * by));
+  V[j * ld + row] = REAL(moves::multiplied(value, by / at_least(double(divisor), double(SMALLEST)), double(SMALLEST)));
 }
 
 // Sums over slabs of the rows of F: grid (slabs, k, sets), where the rows of a set are those that have one block, or
@@ -137,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     sums[1] += value * (2 * penalty.l1_of_J + penalty.l2_of_J * value);
     if (FtQ && j >= fixed) {
       const double part = FtQ[place] * value;
-      const double moved = part / at_least(mean_root(linear, penalty.l2 * part), SMALLEST_DOUBLE);
+      const double moved = part / at_least(moves::mean_root(linear, penalty.l2 * part), SMALLEST_DOUBLE);
       value = moved < double(SMALLEST) ? REAL(0) : REAL(moved);  // NaN stays
     }
     if (FtQ) other[c] = value;

@@ -25,8 +25,7 @@ struct Mu {
     v.each(gram.k, [&](int j, REAL&) { room[j * ld_room] = l1 + REAL(SMALLEST) + gram.dot(j, v); });
     v.each(gram.k, [&](int j, REAL& entry) {
       if (j < fixed) return;
-      const REAL moved = entry * REAL(cross[j * ld_cross]) / room[j * ld_room];
-      entry = moved < SMALLEST ? REAL(0) : moved;  // NaN stays
+      entry = moves::multiplicative(entry, REAL(cross[j * ld_cross]), room[j * ld_room], REAL(SMALLEST));
     });
   }
 };
@@ -58,21 +57,21 @@ __device__ __forceinline__ void move_rows(const double* control, REAL* first, RE
 
     Row v(other, ld);
     v.each(k, [&](int j, REAL& entry) {
-      entry = last_beta > 0 ? extrapolate(held[j * ld], other[j * ld], last_beta) : held[j * ld];
+      entry = last_beta > 0 ? moves::extrapolated(held[j * ld], other[j * ld], last_beta) : held[j * ld];
     });
     for (int sweep = 0; sweep < n_sweeps; ++sweep) Rule::sweep(v, gram, cross, ld_cross, l1, fixed, room, ld_room);
     if (wants & ENERGY) {
       v.each(k, [&](int j, REAL& entry) {
         const REAL now = REAL(cross[j * ld_cross]), gradient = now - gram.dot(j, v);
-        sums[1] -= entry * (double(now) + double(gradient) - 2 * double(l1));
+        sums[1] += moves::energy(entry, now, gradient, l1);
       });
     }
     v.each(k, [&](int j, REAL& entry) {
       other[j * ld] = entry;
-      const REAL point = next_beta > 0 ? extrapolate(entry, held[j * ld], next_beta) : entry;
+      const REAL point = next_beta > 0 ? moves::extrapolated(entry, held[j * ld], next_beta) : entry;
       if (further) further[j * ld_further] = point;
       if (weighted) weighted[j * ld_further] = weights ? weigh(point, weight) : point;
-      if (wants & PENALTY) sums[0] += point * (2 * double(l1) + l2 * point);
+      if (wants & PENALTY) sums[0] += moves::penalty(double(point), point, double(l1), l2);
     });
     for (double& sum : sums) sum *= weight;
   }

@@ -1,5 +1,6 @@
 // Points that follow from a pair of factors without a move. Threads are rows of the factor, as many as there are.
 #include "control.cuh"
+#include "moves.hpp"
 
 #define EACH_ROW(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
 
@@ -28,7 +29,7 @@ extern "C" __global__ void extrapolated(const double* control, const REAL* first
   EACH_ROW(i, n) {
     for (int j = 0; j < k; ++j) {
       const REAL value = held[j * ld + i];
-      out[j * ld_out + i] = beta > 0 ? extrapolate(value, other[j * ld + i], beta) : value;
+      out[j * ld_out + i] = beta > 0 ? moves::extrapolated(value, other[j * ld + i], beta) : value;
     }
   }
 }

@@ -3,6 +3,7 @@
 // WIDTH > 0 bounds the rank: the row lies in registers, and the gram in shared memory, padded with zeros. WIDTH == 0
 // takes any rank, and leaves both where they are.
 #pragma once
+#include "moves.hpp"
 
 // And threads. That a kernel with such blocks bounds their number by 1 keeps the compiler from spilling registers for
 // the sake of more of them.
@@ -16,11 +17,6 @@ __device__ __forceinline__ int own_row(int n, const int* order) {
 
 __device__ __forceinline__ const REAL* own_gram(const REAL* grams, int k, const int* gram_of_block) {
   return gram_of_block ? grams + (long long)gram_of_block[blockIdx.x] * k * k : grams;
-}
-
-// What a step along an entry is multiplied by.
-__device__ __forceinline__ REAL scale_of(REAL diagonal, REAL where_zero) {
-  return diagonal > 0 ? 1 / diagonal : where_zero;
 }
 
 #if WIDTH > 0
@@ -65,7 +61,7 @@ struct Gram {
       room[e] = j < k && i < k ? gram[j * k + i] : REAL(0);
     }
     for (int j = threadIdx.x; j < k; j += ROWS_PER_BLOCK)
-      room[WIDTH * WIDTH + j] = scale_of(gram[j * k + j], where_zero);
+      room[WIDTH * WIDTH + j] = moves::scale_of(gram[j * k + j], where_zero);
     __syncthreads();
   }
 
@@ -106,7 +102,7 @@ struct Gram {
   __device__ __forceinline__ Gram(const REAL* gram, int k, REAL where_zero, REAL*)
       : rows(gram), k(k), where_zero(where_zero) {}
 
-  __device__ __forceinline__ REAL scale(int j) const { return scale_of(rows[(long long)j * (k + 1)], where_zero); }
+  __device__ __forceinline__ REAL scale(int j) const { return moves::scale_of(rows[(long long)j * (k + 1)], where_zero); }
 
   __device__ __forceinline__ REAL dot(int j, const Row& v) const {
     REAL sum = 0;
@@ -128,8 +124,7 @@ __device__ __forceinline__ REAL hals_pass(Row& v, const Gram& gram, const Cross*
     const REAL now = REAL(next), old = entry;
     if (j + 1 < gram.k) next = cross[(j + 1) * ld_cross];  // is on its way while this entry is worked on
     if (j < fixed) return;
-    const REAL moved = old + (now - l1 - gram.dot(j, v)) * gram.scale(j);
-    entry = moved <= SMALLEST ? REAL(0) : moved;  // NaN stays
+    entry = moves::hals(old, now - l1 - gram.dot(j, v), gram.scale(j), REAL(SMALLEST));
     const REAL far = entry < old ? old - entry : entry - old;
     if (far > farthest) farthest = far;
   });

@@ -1,1 +1,0 @@
-"""Products and stored rows, by address, compiled."""

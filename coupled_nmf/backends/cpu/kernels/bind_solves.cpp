@@ -1,0 +1,80 @@
+// Bindings of what finds F for a given H, under the Frobenius loss.
+#include "bindings.hpp"
+
+namespace coupled_nmf {
+namespace {
+
+// A new array of the first numbers of a vector.
+nb::object as_array(std::vector<Index>&& numbers, Index n) {
+  auto* kept = new std::vector<Index>(std::move(numbers));
+  nb::capsule owner(kept, [](void* one) noexcept { delete static_cast<std::vector<Index>*>(one); });
+  const std::size_t shape[1] = {std::size_t(n)};
+  return nb::cast(nb::ndarray<nb::numpy, Index>(kept->data(), 1, shape, owner));
+}
+
+template <class T>
+nb::object solve_rows(Matrix<T> V, Matrix<const T> gram, Matrix<const T> cross, double tol, int max_sweeps) {
+  const auto v = rows(V, "V");
+  const auto own_gram = rows(gram, "gram", v.n_columns, v.n_columns);
+  const auto wanted = rows(cross, "cross", v.n_rows, v.n_columns);
+  std::vector<Index> waiting(std::size_t(v.n_rows) + 1);
+  Index n = 0;
+  {
+    nb::gil_scoped_release release;
+    n = kernels<T>().solve_rows(v, own_gram, wanted, T(tol), max_sweeps, waiting.data());
+  }
+  return as_array(std::move(waiting), n);
+}
+
+template <class T>
+nb::object pivot_rows(Matrix<T> V, Matrix<const double> gram, Matrix<const T> cross, Vector<const Index> some,
+                      double ridge, double tol) {
+  const auto v = rows(V, "V");
+  const auto own_gram = rows(gram, "gram", v.n_columns, v.n_columns);
+  const auto wanted = rows(cross, "cross", v.n_rows, v.n_columns);
+  const Order chosen = order_of(some, v.n_rows);
+  std::vector<Index> left(std::size_t(chosen.size) + 1);
+  Index n = 0;
+  {
+    nb::gil_scoped_release release;
+    n = kernels<T>().pivot_rows(v, own_gram, wanted, chosen, ridge, tol, left.data());
+  }
+  return as_array(std::move(left), n);
+}
+
+template <class T>
+void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> some,
+                 Matrix<const bool> absent, Matrix<const T> Ht, Vector<const double> alpha, Cube<const double> grams,
+                 double l1, double l2, Matrix<const T> cross, double noise, double few, double tol, int max_sweeps,
+                 Matrix<T> F) {
+  const Index k = Index(F.shape(1)), n = tile.n_rows();
+  const Bounds blocks = bounds_of(bounds, tile.n_features());
+  const Order chosen = order_of(some, n);
+  const auto lacks = rows(absent, "absent", n, blocks.n_blocks());
+  const auto turned = rows(Ht, "Ht", tile.n_features(), k);
+  const auto a = span(alpha, "alpha", blocks.n_blocks());
+  const auto own_grams = stack(grams, "grams", blocks.n_blocks(), k, k);
+  const auto wanted = rows(cross, "cross", n, k);
+  const auto f = rows(F, "F", n, k);
+  nb::gil_scoped_release release;
+  kernels<T>().solve_alone(tile.tile(), blocks, chosen, lacks, turned, a.data, own_grams, l1, l2, wanted, noise, few,
+                           tol, max_sweeps, f);
+}
+
+template <class T>
+void bind_for(nb::module_& module) {
+  bind(module, "solve_rows", solve_rows<T>, {"V", "gram", "cross", "tol", "max_sweeps"});
+  bind(module, "pivot_rows", pivot_rows<T>, {"V", "gram", "cross", "rows", "ridge", "tol"});
+  bind(module, "solve_alone", solve_alone<T>,
+       {"tile", "bounds", "rows", "absent", "Ht", "alpha", "grams", "l1", "l2", "cross", "noise", "few", "tol",
+        "max_sweeps", "F"});
+}
+
+}  // namespace
+
+void bind_solves(nb::module_& module) {
+  bind_for<float>(module);
+  bind_for<double>(module);
+}
+
+}  // namespace coupled_nmf

@@ -1,0 +1,109 @@
+// Hierarchical alternating least squares (Cichocki et al. 2007), and the non-negative least squares it solves.
+#pragma once
+#include "gram.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+// Minimize over R rows of a strip, one after the other: they share one reading of the strip, and what one of them moves
+// is then taken from the rest.
+template <class T, int R, int V>
+INLINE void move_block(T* strip, const T* cross, Index cross_stride, const Gram<T>& gram, Index block, T l1, Index fixed) {
+  using L = Lanes<T>;
+  const Index first = gram.first(block);
+  const T* numbers = gram.block_at(block);
+  typename L::Vector steps[R * V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) steps[r * V + v] = L::load(cross + (first + r) * cross_stride + v * L::COUNT) - l1;
+  }
+  // the rows that moved last come last, so that the others need not wait for them
+  subtract_products<T, R, V>(numbers, strip, first, gram.k, steps);
+  subtract_products<T, R, V>(numbers, strip, 0, first, steps);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    T* row = strip + (first + r) * PANEL;
+    if (first + r < fixed) continue;
+    const T scale = gram.scale(first + r);
+    typename L::Vector moved[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const typename L::Vector old = L::load(row + v * L::COUNT);
+      const typename L::Vector now = moves::hals(old, steps[r * V + v], scale, Numbers<T>::smallest);
+      L::store(row + v * L::COUNT, now);
+      moved[v] = now - old;
+    }
+#pragma GCC unroll 16
+    for (int later = r + 1; later < R; ++later) {
+      const typename L::Vector weight = L::splat(numbers[(first + r) * R + later]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) steps[later * V + v] -= weight * moved[v];
+    }
+  }
+}
+
+template <class T, int MOST, int V>
+void pass(T* strip, const T* cross, Index cross_stride, const Gram<T>& gram, T l1, Index fixed) {
+  for (Index block = 0; block < gram.n_blocks; ++block) {
+    if (gram.first(block + 1) <= fixed) continue;
+    for_count<MOST>(gram.first(block + 1) - gram.first(block), [&](auto rows) __attribute__((always_inline)) {
+      move_block<T, decltype(rows)::value, V>(strip, cross, cross_stride, gram, block, l1, fixed);
+    });
+  }
+}
+
+// Move a panel by so many passes over its rows but the first `fixed`.
+template <class T>
+void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_sweeps, Index fixed) {
+  for_strips(gram, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
+    for (int sweep = 0; sweep < n_sweeps; ++sweep)
+      pass<T, decltype(most_rows)::value, decltype(vectors)::value>(panel.data + start, cross.data + start, cross.stride, gram, l1, fixed);
+  });
+}
+
+// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `unsolved` gets the rows that are not solved,
+// and how many there are is returned.
+//
+// A row is done when no entry moves by more than `tol` of its largest in the last of eight passes. Rows that are done
+// leave the panels, so each row takes the passes it needs and no more, and its result does not depend on its
+// neighbours.
+template <class T>
+Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> cross, T tol, int max_sweeps, Index* waiting) {
+  const Index rows = V.n_rows, k = V.n_columns;
+  const Gram<T> laid(gram);
+  const Panel<T> panel(k), some(k), before(k);
+  for (Index row = 0; row < rows; ++row) {
+    for (Index j = 0; j < k; ++j) V[row][j] = 0;
+    waiting[row] = row;
+  }
+  Index n_waiting = rows;
+  for (int sweep = 0; sweep < max_sweeps && n_waiting > 0; sweep += 8) {
+    Index n_left = 0;
+    for (Index start = 0; start < n_waiting; start += PANEL) {
+      const Index height = smaller(PANEL, n_waiting - start);
+      for (Index lane = 0; lane < height; ++lane)
+        for (Index j = 0; j < k; ++j) {
+          panel.row(j)[lane] = V[waiting[start + lane]][j];
+          some.row(j)[lane] = cross[waiting[start + lane]][j];
+        }
+      hals_sweeps<T>(panel.view(), some.view(), laid, 0, 7, 0);  // an L1 penalty is in the cross already
+      for (Index i = 0; i < k * PANEL; ++i) before[i] = panel[i];
+      hals_sweeps<T>(panel.view(), some.view(), laid, 0, 1, 0);
+      for (Index lane = 0; lane < height; ++lane) {
+        const Index row = waiting[start + lane];
+        T largest = 0, moved = 0;
+        for (Index j = 0; j < k; ++j) {
+          const T now = panel.row(j)[lane], change = now - before.row(j)[lane];
+          V[row][j] = now;
+          largest = larger(largest, now);
+          moved = larger(moved, change < 0 ? -change : change);
+        }
+        if (moved > tol * largest) waiting[n_left++] = row;
+      }
+    }
+    n_waiting = n_left;
+  }
+  return n_waiting;
+}
+
+}  // namespace coupled_nmf::INSTRUCTIONS

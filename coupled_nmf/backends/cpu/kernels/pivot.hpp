@@ -1,0 +1,114 @@
+// One row of non-negative least squares by active sets, in double: where sweeps crawl, since components are alike.
+#pragma once
+#include <cmath>
+
+#include "panels.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+// Solve A x = b, both overwritten, by elimination with the largest pivot of each column; x is left in b.
+INLINE void eliminate(Rows<double> A, double* b) {
+  const Index n = A.n_rows;
+  for (Index c = 0; c < n; ++c) {
+    Index best = c;
+    for (Index i = c + 1; i < n; ++i)
+      if (std::fabs(A[i][c]) > std::fabs(A[best][c])) best = i;
+    if (best != c) {
+      for (Index j = c; j < n; ++j) {
+        const double kept = A[c][j];
+        A[c][j] = A[best][j], A[best][j] = kept;
+      }
+      const double kept = b[c];
+      b[c] = b[best], b[best] = kept;
+    }
+    for (Index i = c + 1; i < n; ++i) {
+      const double part = A[i][c] / A[c][c];
+      for (Index j = c + 1; j < n; ++j) A[i][j] -= part * A[c][j];
+      b[i] -= part * b[c];
+    }
+  }
+  for (Index i = n - 1; i >= 0; --i) {
+    for (Index j = i + 1; j < n; ++j) b[i] -= A[i][j] * b[j];
+    b[i] /= A[i][i];
+  }
+}
+
+// Room for `pivot`, made once for many rows.
+struct Pivots {
+  INLINE explicit Pivots(Index k) : k(k), some(k * k), found(k), gradient(k), inside(k), wrong(k) {}
+  const Index k;
+  Room<double> some, found, gradient;
+  Room<Index> inside;
+  Room<bool> wrong;
+};
+
+// Solve min ½ v·gram·v − cross·v, v >= 0, by block principal pivoting (Kim and Park 2011) from a passive set near the
+// end. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest is
+// not infeasible.
+INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gram, const double* cross, double ridge,
+                  double tol) {
+  const Index k = room.k;
+  Index fewest = k + 1;
+  int tries = 3;
+  double most_cross = 0;
+  for (Index j = 0; j < k; ++j) most_cross = larger(most_cross, std::fabs(cross[j]));
+  for (Index step = 0; step < 3 * k + 30; ++step) {
+    Index n = 0;
+    for (Index j = 0; j < k; ++j) {
+      v[j] = 0;
+      if (passive[j]) room.inside[n++] = j;
+    }
+    for (Index i = 0; i < n; ++i) {
+      for (Index j = 0; j < n; ++j) room.some[i * n + j] = gram[room.inside[i]][room.inside[j]];
+      room.some[i * n + i] += ridge;
+      room.found[i] = cross[room.inside[i]];
+    }
+    eliminate({room.some.data(), n, n, n}, room.found.data());
+    for (Index i = 0; i < n; ++i) v[room.inside[i]] = room.found[i];
+    double most = 0;
+    for (Index j = 0; j < k; ++j) {
+      most = larger(most, std::fabs(v[j]));
+      room.gradient[j] = -cross[j];
+      for (Index i = 0; i < k; ++i) room.gradient[j] += gram[j][i] * v[i];
+    }
+    Index wrong = 0, last = -1;
+    for (Index j = 0; j < k; ++j) {
+      room.wrong[j] = passive[j] ? v[j] < -tol * most : room.gradient[j] < -tol * most_cross;
+      if (room.wrong[j]) ++wrong, last = j;
+    }
+    if (wrong == 0) return true;
+    if (wrong < fewest || tries > 0) {
+      tries = wrong < fewest ? 3 : tries - 1;
+      fewest = smaller(fewest, wrong);
+      for (Index j = 0; j < k; ++j) passive[j] = passive[j] != room.wrong[j];
+    } else {  // one at a time, which ends for certain
+      passive[last] = !passive[last];
+    }
+  }
+  return false;
+}
+
+// `pivot` for some rows of V, from what they hold; `left` gets those that did not get there, how many is returned.
+template <class T>
+Index pivot_rows(Rows<T> V, Rows<const double> gram, Rows<const T> cross, Span<const Index> rows, double ridge,
+                 double tol, Index* left) {
+  const Index k = V.n_columns;
+  Pivots room(k);
+  const Room<double> v(k), wanted(k);
+  const Room<bool> passive(k);
+  Index n_left = 0;
+  for (const Index row : rows) {
+    for (Index j = 0; j < k; ++j) {
+      passive[j] = V[row][j] > 0;
+      wanted[j] = double(cross[row][j]);
+    }
+    if (pivot(room, v.data(), passive.data(), gram, wanted.data(), ridge, tol)) {
+      for (Index j = 0; j < k; ++j) V[row][j] = T(larger(v[j], 0.0));
+    } else {
+      left[n_left++] = row;
+    }
+  }
+  return n_left;
+}
+
+}  // namespace coupled_nmf::INSTRUCTIONS
