@@ -23,6 +23,7 @@ export const name = (text) => h("bdi", { class: "name" }, String(text));
 
 export const percent = (part, digits = 0) =>
   part === null || Number.isNaN(part) ? "–" : `${(100 * part).toFixed(digits)}%`;
+export const probability = (p) => (p !== null && p < 0.0005 ? "below 0.1%" : p > 0.9995 && p < 1 ? "above 99.9%" : percent(p, 1));
 export const points = (part) => `${part < 0 ? "−" : "+"}${Math.abs(100 * part).toFixed(1)}`;
 export const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 export const number = (value, digits = 3) => (value === null || Number.isNaN(value) ? "–" : Number(value.toPrecision(digits)).toString());

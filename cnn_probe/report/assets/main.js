@@ -76,11 +76,13 @@ class Page {
   // What is scrolled to, or focused, comes to lie between the bar at the top and what is selected at the bottom.
   keepClear() {
     const root = document.documentElement.style; // no variables: all elements would inherit them, and be styled again
-    const measured = new ResizeObserver(() => {
+    const keep = () => {
       root.scrollPaddingTop = `${document.getElementById("bar").offsetHeight + 10}px`;
       root.scrollPaddingBottom = `${this.inspector.offsetHeight + 10}px`;
       document.body.style.paddingBottom = `${this.inspector.offsetHeight}px`;
-    });
+    };
+    keep(); // before the address is followed
+    const measured = new ResizeObserver(keep);
     measured.observe(document.getElementById("bar"));
     measured.observe(this.inspector);
   }

@@ -1,6 +1,6 @@
 // Studies: the paper's claims with verdicts, errors by rank, spectra, and the controls beside them.
 
-import { bar, details, h, name, number, percent, plainTable, plural, signed } from "./dom.js";
+import { bar, details, h, name, number, percent, plainTable, plural, probability, signed } from "./dom.js";
 import { indices, row, thresholds } from "./data.js";
 import { classDetails } from "./classes.js";
 import { chart, legend, numbersOf, spreadOf } from "./charts.js";
@@ -85,7 +85,7 @@ function claimsTable(study) {
   const heads = ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"];
   const table = plainTable("Claims, held against the networks", heads,
     study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, WORDS[one.verdict] ?? one.verdict),
-      `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), percent(one.against ?? null, 1), one.test ?? "–"]));
+      `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), probability(one.against ?? null), one.test ?? "–"]));
   // In a narrow window each row is a card, whose cells say what they are.
   for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
   table.classList.add("stacked");
@@ -95,7 +95,7 @@ function claimsTable(study) {
 function chanceOf({ chance, least_chance: least, networks }) {
   if (chance === undefined || chance === null) return "–";
   const few = least > thresholds.level ? `; ${plural(networks, "network")} cannot fall below ${percent(least, 1)}` : "";
-  return `${percent(chance, 1)}${few}`;
+  return `${probability(chance)}${few}`;
 }
 
 function conditionsTable(study) {
@@ -116,8 +116,9 @@ function measuresTable(study) {
 
 // What all networks say together: for each measure whether it goes with accuracy, and whether it moves with scale.
 function qualityTable({ finding, evidence, rows, factors, scaling }) {
+  const said = finding.indexOf(":") + 1 || finding.length; // what follows says why
   return h("article", { class: "study", id: "study-finding", "aria-labelledby": "title-study-finding" },
-    h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding)),
+    h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding.slice(0, said)), finding.slice(said)),
     evidence.length > 0 && plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for it" : "against it", one.text])),
     rows.length > 0 && details("Which measures go with accuracy, over all networks", () => plainTable("Rank correlation (Spearman) with accuracy on test images, within a seed; mean over the seeds (range)",
       ["measure", "all networks", "chance", "the paper's studies", "chance", "free of scale"], rows.map((one) => [one.measure, ...correlation(one.all), ...correlation(one.paper), one.scale_free === null ? "–" : one.scale_free ? "yes" : "no"]))),
@@ -127,4 +128,4 @@ function qualityTable({ finding, evidence, rows, factors, scaling }) {
 }
 
 const moved = (move) => (move === null || move === undefined ? "from nothing" : `${signed(move, 2)}%`);
-const correlation = (found) => (found ? [`${signed(found.correlation)} (${signed(found.low)} to ${signed(found.high)}; n = ${found.networks} networks, ${found.seeds} seeds)`, percent(found.chance, 1)] : ["–", "–"]);
+const correlation = (found) => (found ? [`${signed(found.correlation)} (${signed(found.low)} to ${signed(found.high)}; n = ${found.networks} networks, ${found.seeds} seeds)`, probability(found.chance)] : ["–", "–"]);
