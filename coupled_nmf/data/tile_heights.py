@@ -6,7 +6,7 @@ from coupled_nmf.data.tiled_matrix import TiledMatrix
 
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
 MOST_ROWS = 1024  # and that their sums, in the dtype of X, keep their digits
-SPARSE_TILE, STORED_A_COLUMN = 200_000, 2  # entries of a sparse tile, and of each of its columns, at least
+SPARSE_TILE, STORED_A_COLUMN = 250_000, 2  # entries of a sparse tile, and of each of its columns, at least
 MOST_MIXED = 2**14  # rows where sparse parts stand beside dense ones, or float32 sums lose digits
 PARTS = 8  # at least, where there are rows enough
 LEAST_ROWS = 96  # where there are as many: a panel of the CPU's kernels, which a test holds to be as tall

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
-from coupled_nmf.backends.cpu.tile_step import MoveF, MoveGappyF, MoveH, Orders
+from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
 from coupled_nmf.problem.contracts import Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
@@ -36,7 +36,7 @@ class Frobenius(HostObjective):
         self._alpha = problem.column_weights
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
-        self._orders = Orders()
+        self._orders, self._gap_lists = Orders(), GapLists()
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
@@ -59,8 +59,9 @@ class Frobenius(HostObjective):
             step = MoveF(problem.X, rule, point.R, gram, *betas, self._buffers, l1, l2)
             return self.backend.sweep(problem.X, step, F, other, problem.weights)
         gappy = MoveGappyF(
-            problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders, l1, l2
-        )
+            problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders,
+            self._gap_lists, l1, l2,
+        )  # fmt: skip
         return self.backend.sweep(problem.X, gappy, F, other, problem.weights, gaps.absent, gaps.scattered)
 
     def move_h(

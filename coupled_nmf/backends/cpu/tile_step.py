@@ -140,6 +140,27 @@ class Orders:
         return self._found[key]
 
 
+class GapLists:
+    """Of each tile, where its gaps are; made once, if X is in memory: two bytes for each gap are less than X."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], tuple[NDArray[np.uint16], NDArray[np.int64]]] = {}
+
+    def of(self, X: TiledMatrix, rows: slice, *tile: Any) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+        """The places of a tile's gaps, and where each chunk's list ends; ``tile`` is as `move_gappy_tile` takes it."""
+        key = (rows.start, rows.stop)
+        if key in self._found:
+            return self._found[key]
+        places, ends = np.empty(0, np.uint16), np.empty(0, np.int64)
+        ends = np.empty(compiled.list_gaps(*tile, ends, places), np.int64)
+        compiled.list_gaps(*tile, ends, places)
+        places = np.empty(ends[-1] if len(ends) else 0, np.uint16)
+        compiled.list_gaps(*tile, ends, places)
+        if X.in_memory:
+            self._found[key] = places, ends
+        return places, ends
+
+
 @dataclass(frozen=True)
 class MoveGappyF(TileStep):
     """As `MoveF`, where entries are missing: ``FᵀF`` of each block, squares of what the gaps are filled with, penalty.
@@ -158,6 +179,7 @@ class MoveGappyF(TileStep):
     next_beta: float
     buffers: list[Sums]
     orders: Orders
+    lists: GapLists
     l1: float = 0.0
     l2: float = 0.0
 
@@ -183,10 +205,11 @@ class MoveGappyF(TileStep):
     ) -> Sums:
         """Move one tile's rows of F."""
         sums = take_buffers(self.buffers, self.shapes, F.dtype)
+        order = self.orders.of(rows, absent, scattered)
+        given = gate(self.X, tile), self.X.layout.bounds, order, absent, scattered
         compiled.move_gappy_tile(
-            *rule_of(self.rule), gate(self.X, tile), self.X.layout.bounds, self.orders.of(rows, absent, scattered),
-            absent, scattered, self.R, self.H, self.alpha, self.grams, self.l1, self.l2, F, other, self.beta,
-            self.next_beta, weights, *sums,
+            *rule_of(self.rule), *given, *self.lists.of(self.X, rows, *given), self.R, self.H, self.alpha, self.grams,
+            self.l1, self.l2, F, other, self.beta, self.next_beta, weights, *sums,
         )  # fmt: skip
         return sums
 

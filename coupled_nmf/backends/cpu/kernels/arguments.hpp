@@ -77,6 +77,12 @@ struct Gaps {
   }
 };
 
+// Where the gaps of a tile's dense parts are: of each chunk of each panel a list of places in it, and where that ends.
+struct GapPlaces {
+  Span<const std::uint16_t> places;
+  Span<const std::int64_t> ends;
+};
+
 // What the quotients need of an H: itself, turned, and the sums of each H_b (n_blocks, k), unweighted.
 template <class T>
 struct Divisors {

@@ -30,6 +30,20 @@ Index find_gaps(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<cons
 }
 
 template <class T>
+Index list_gaps(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> order,
+                Matrix<const bool> absent, Vector<const bool> scattered, Vector<std::int64_t> ends,
+                Vector<std::uint16_t> places) {
+  const Index n = tile.n_rows();
+  const Bounds blocks = bounds_of(bounds, tile.n_features());
+  const Order some = order_of(order, n);
+  const Gaps gaps{rows(absent, "absent", n, blocks.n_blocks()), span(scattered, "scattered", n)};
+  const auto own_ends = span(ends, "ends");
+  const auto own_places = span(places, "places");
+  nb::gil_scoped_release release;
+  return kernels<T>().list_gaps(tile.tile(), blocks, some, gaps, own_ends, own_places);
+}
+
+template <class T>
 void residual_tile(const HeldTile<T>& tile, Matrix<const T> F, Matrix<const T> H, Cube<const double> grams,
                    Vector<const Index> bounds, Vector<const double> weights, Vector<double> squares) {
   const Bounds blocks = bounds_of(bounds, tile.n_features());
@@ -66,6 +80,7 @@ void bind_for(nb::module_& module) {
   bind(module, "scan_tile", scan_tile<T>, {"tile", "bounds", "weights", "squares", "totals"});
   bind(module, "find_gaps", find_gaps<T>,
        {"tile", "bounds", "weights", "absent", "scattered", "missing", "squares", "totals", "observed"});
+  bind(module, "list_gaps", list_gaps<T>, {"tile", "bounds", "order", "absent", "scattered", "ends", "places"});
   bind(module, "residual_tile", residual_tile<T>, {"tile", "F", "H", "grams", "bounds", "weights", "squares"});
   bind(module, "gappy_residual_tile", gappy_residual_tile<T>,
        {"tile", "bounds", "order", "absent", "scattered", "F", "H", "grams", "weights", "squares"});

@@ -44,15 +44,19 @@ double move_columns(const std::string& solver, int inner_sweeps, Index fixed, Ma
 template <class T>
 void move_gappy_tile(const std::string& solver, int inner_sweeps, Index fixed, const HeldTile<T>& tile,
                      Vector<const Index> bounds, Vector<const Index> order, Matrix<const bool> absent,
-                     Vector<const bool> scattered, Matrix<const T> R, Matrix<const T> H, Vector<const double> alpha,
-                     Cube<const T> grams, double l1, double l2, Matrix<T> F, Matrix<T> other, double beta,
-                     double next_beta, Vector<const double> weights, Matrix<T> FtX, Cube<T> FtFs,
-                     Vector<double> extras) {
+                     Vector<const bool> scattered, Vector<const std::uint16_t> places, Vector<const Index> ends,
+                     Matrix<const T> R, Matrix<const T> H, Vector<const double> alpha, Cube<const T> grams, double l1,
+                     double l2, Matrix<T> F, Matrix<T> other, double beta, double next_beta,
+                     Vector<const double> weights, Matrix<T> FtX, Cube<T> FtFs, Vector<double> extras) {
   const Index k = Index(R.shape(0)), n = tile.n_rows(), width = tile.n_features();
   const Rule rule = rule_of(solver, inner_sweeps, fixed, k);
   const Bounds blocks = bounds_of(bounds, width);
   const Order some = order_of(order, n);
   const Gaps gaps{rows(absent, "absent", n, blocks.n_blocks()), span(scattered, "scattered", n)};
+  const GapPlaces listed{span(places, "places"), span(ends, "ends")};
+  require(std::is_sorted(listed.ends.begin(), listed.ends.end()), "lists of gaps must not fall");
+  const Index end = listed.ends.size ? listed.ends[listed.ends.size - 1] : 0;
+  require(end == listed.places.size, "lists of gaps must end with them");
   const auto by = rows(R, "R", k, width), h = rows(H, "H", k, width);
   const auto a = span(alpha, "alpha", blocks.n_blocks());
   const auto own_grams = stack(grams, "grams", blocks.n_blocks(), k, k);
@@ -62,8 +66,8 @@ void move_gappy_tile(const std::string& solver, int inner_sweeps, Index fixed, c
   const auto out = span(extras, "extras", 2);
   const Weights w = weights_of(weights, n);
   nb::gil_scoped_release release;
-  kernels<T>().move_gappy_tile(rule, tile.tile(), blocks, some, gaps, by, h, a.data, own_grams, T(l1), T(l2), f,
-                               f_other, T(beta), T(next_beta), w, moments, sums, out.data);
+  kernels<T>().move_gappy_tile(rule, tile.tile(), blocks, some, gaps, listed, by, h, a.data, own_grams, T(l1), T(l2),
+                               f, f_other, T(beta), T(next_beta), w, moments, sums, out.data);
 }
 
 template <class T>
@@ -129,8 +133,8 @@ void bind_for(nb::module_& module) {
        {"solver", "inner_sweeps", "fixed", "FtX", "grams", "l1s", "edges", "H", "other", "beta", "next_beta", "alpha",
         "R", "HHts", "first", "last"});
   bind(module, "move_gappy_tile", move_gappy_tile<T>,
-       {"solver", "inner_sweeps", "fixed", "tile", "bounds", "order", "absent", "scattered", "R", "H", "alpha",
-        "grams", "l1", "l2", "F", "other", "beta", "next_beta", "weights", "FtX", "FtFs", "extras"});
+       {"solver", "inner_sweeps", "fixed", "tile", "bounds", "order", "absent", "scattered", "places", "ends", "R",
+        "H", "alpha", "grams", "l1", "l2", "F", "other", "beta", "next_beta", "weights", "FtX", "FtFs", "extras"});
   bind(module, "multiply_tile", multiply_tile<T>, {"tile", "R", "out"});
   bind(module, "multiply_gappy_tile", multiply_gappy_tile<T>,
        {"tile", "bounds", "order", "absent", "scattered", "R", "out"});

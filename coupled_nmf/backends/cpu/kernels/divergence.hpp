@@ -3,104 +3,68 @@
 // Of sparse parts only the stored entries are touched: the others enter through sums of H. A missing entry has the
 // quotient 1, which is to fill it by F H; a sample that lacks a block drops its terms.
 #pragma once
-#include "gaps.hpp"
+#include "chunks.hpp"
+#include "logarithms.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
+
+// x / found, 1 where x is missing.
+template <class T>
+INLINE typename Lanes<T>::Vector quotients_of(typename Lanes<T>::Vector x, typename Lanes<T>::Vector found) {
+  const typename Lanes<T>::Vector one = Lanes<T>::splat(1), lowest = Lanes<T>::splat(Numbers<T>::lowest);
+  return x == x ? x / (found < lowest ? lowest : found) : one;
+}
+
+// x log q − x where x is there and above 0.
+template <class T>
+INLINE typename Lanes<T>::Vector losses_of(typename Lanes<T>::Vector x, typename Lanes<T>::Vector quotient) {
+  const typename Lanes<T>::Vector none = {};
+  return ((x > none) & (quotient > none)) ? x * (log_of<T>(quotient) - 1) : none;  // a quotient may underflow
+}
+
+// x log q − x of an entry; what to take from the sum of F H if it is missing.
+INLINE double entry_loss(double x, double quotient, double found) {
+  if (x != x) return -found;
+  return x > 0 && quotient > 0 ? x * (std::log(quotient) - 1.0) : 0.0;  // which may underflow
+}
+
+// `work` gets n numbers of x and as many of `found`, a vector at a time, and returns what the latter become. What
+// stands beyond the end is 0 and 1.
+template <class T, class Work>
+INLINE void for_pairs(const T* x, T* found, Index n, Work work) {
+  using L = Lanes<T>;
+  const Index whole = n / L::COUNT * L::COUNT;
+  for (Index i = 0; i < whole; i += L::COUNT) L::store(found + i, work(L::load(x + i), L::load(found + i)));
+  if (whole == n) return;
+  alignas(LINE) T last_x[L::COUNT], last[L::COUNT];
+  for (Index i = 0; i < L::COUNT; ++i) {
+    const bool there = whole + i < n;
+    last_x[i] = there ? x[whole + i] : 0;
+    last[i] = there ? found[whole + i] : 1;
+  }
+  L::store(last, work(L::load(last_x), L::load(last)));
+  for (Index i = whole; i < n; ++i) found[i] = last[i - whole];
+}
 
 // found = x / found, 1 where x is missing.
 template <class T>
 INLINE void divide(const T* x, T* found, Index n) {
-  for (Index i = 0; i < n; ++i) {
-    const T quotient = x[i] / larger(found[i], Numbers<T>::lowest);
-    found[i] = x[i] == x[i] ? quotient : T(1);
-  }
+  using V = typename Lanes<T>::Vector;
+  for_pairs(x, found, n, [](V x, V found) __attribute__((always_inline)) { return quotients_of<T>(x, found); });
 }
 
-// x log q − x of an entry; what to take from the sum of F H if it is missing.
-template <class T>
-INLINE double entry_loss(T x, T quotient, double found) {
-  if (x != x) return -found;
-  return x > 0 && quotient > 0 ? double(x) * (std::log(double(quotient)) - 1.0) : 0.0;  // which may underflow
-}
-
-// Σ x log q − x + F H over what is there; `sum` is that of F H.
-template <class T>
-INLINE double divergence(const T* x, const T* quotients, Index n, double sum) {
-  for (Index i = 0; i < n; ++i)
-    if (x[i] > 0) sum += entry_loss(x[i], quotients[i], 0);
-  return sum;
-}
-
-// Sum of F H over the entries that are there.
-template <class T>
-INLINE double sum_there(const T* x, const T* found, Index n) {
-  double total = 0;
-  for (Index i = 0; i < n; ++i) total += x[i] == x[i] ? double(found[i]) : 0.0;
-  return total;
-}
-
-template <class T>
-double dense_quotients(const Part<T>& part, const T* x, T* found, const bool* absent, Bounds bounds,
-                       const double* alpha, bool with_loss) {
-  double loss = 0;
-  for_blocks(bounds, part, [&](Index block, Index start, Index stop) {
-    const Index n = stop - start;
-    if (absent[block]) {
-      for (Index i = start; i < stop; ++i) found[i] = 0;
-      return;
-    }
-    const double sum = with_loss ? sum_there(x + start, found + start, n) : 0;
-    divide(x + start, found + start, n);
-    if (with_loss) loss += alpha[block] * divergence(x + start, found + start, n, sum);
+// The same; return Σ x log q − x, and F H with `sign` over the entries that are there (1), or those that are not (−1).
+template <class T, int SIGN>
+INLINE double divide_and_sum(const T* x, T* found, Index n) {
+  using V = typename Lanes<T>::Vector;
+  WideSums<T> sums;
+  for_pairs(x, found, n, [&](V x, V found) __attribute__((always_inline)) {
+    const V quotient = quotients_of<T>(x, found), none = {};
+    sums.add(losses_of<T>(x, quotient) + (SIGN > 0 ? (x == x ? found : none) : (x == x ? none : -found)));
+    return quotient;
   });
-  return loss;
-}
-
-template <class T>
-double stored_quotients(const Part<T>& part, Index row, T* found, const bool* absent, Bounds bounds, const T* f,
-                        const Divisors<T>& by, bool with_loss) {
-  const Index k = by.H.n_rows;
-  const Entries<T> x = entries_of(part, row);
-  double loss = 0;
-  for (Index e = 0, block = 0; e < x.size; ++e) {
-    const T* h = by.Ht[x.column(e)];
-    T value = 0;
-    for (Index j = 0; j < k; ++j) value += f[j] * h[j];
-    const bool missing = x.data[e] != x.data[e];
-    if (missing || with_loss) block = bounds.block_of(x.column(e), block);
-    if (missing && absent[block]) {
-      found[e] = 0;
-      continue;
-    }
-    found[e] = missing ? T(1) : x.data[e] / larger(value, Numbers<T>::lowest);
-    if (with_loss) loss += by.alpha[block] * entry_loss(x.data[e], found[e], double(value));
-  }
-  if (with_loss)
-    for_blocks(bounds, part, [&](Index block, Index, Index) {
-      if (!absent[block])
-        for (Index j = 0; j < k; ++j) loss += by.alpha[block] * double(f[j]) * by.sums[block][j];
-    });
-  return loss;
-}
-
-// Set the small tile to x / (F H) over some rows, 0 in absent blocks; return 2 Σ w α D, if asked for.
-template <class T>
-double fill_quotients(Tile<T> tile, const Small<T>& small, Span<const Index> some, const bool* absent, Bounds bounds,
-                      Rows<T> panel, const Divisors<T>& by, Span<const double> weights, bool with_loss) {
-  const Upright<T> f(panel, some.size);
-  double loss = 0;
-  for (Index p = 0; p < tile.n_parts; ++p) {
-    const Part<T>& part = tile[p];
-    if (!part.is_sparse()) fill_with_products(small, p, f, by.H);
-    for (Index lane = 0; lane < some.size; ++lane) {
-      T* found = small.row(p, lane);
-      const double own = part.is_sparse()
-                             ? stored_quotients(part, some[lane], found, absent, bounds, f.row(lane), by, with_loss)
-                             : dense_quotients(part, part.row(some[lane]), found, absent, bounds, by.alpha, with_loss);
-      loss += 2 * weight_of(weights, some[lane]) * own;
-    }
-  }
-  return loss;
+  const Index beyond = (Lanes<T>::COUNT - n % Lanes<T>::COUNT) % Lanes<T>::COUNT;  // where 1 was counted
+  return sums.total() - (SIGN > 0 ? double(beyond) : 0.0);
 }
 
 // Σ α_b of the blocks' sums (n_blocks, k), over those that are there.
@@ -111,58 +75,137 @@ INLINE void sums_there(Rows<const double> sums, const bool* absent, const double
       for (Index j = 0; j < sums.n_columns; ++j) out[j] += alpha[block] * sums[block][j];
 }
 
-// The multiplicative update: the v with v (sums + l1 + l2 v) = V cross, where a bound above J is least.
-//
-// With l2 = 0 it is V cross / (sums + l1). To divide by sums + l1 + l2 V instead steps too far: J may rise.
+// What the quotients of a tile are made of, and room for a chunk of them.
 template <class T>
-void divide_by_sums(Rows<T> panel, Rows<T> cross, const double* sums, T l1, T l2, Index height) {
-  for (Index j = 0; j < panel.n_rows; ++j)
-    for (Index lane = 0; lane < height; ++lane) {
-      T divisor = T(sums[j]) + l1;
-      if (l2 > 0) divisor = T(moves::mean_root(double(divisor), double(l2) * double(panel[j][lane]) * double(cross[j][lane])));
-      panel[j][lane] = moves::multiplied(panel[j][lane], cross[j][lane] / larger(divisor, Numbers<T>::smallest), Numbers<T>::smallest);
-    }
-}
+class Quotients {
+ public:
+  INLINE Quotients(Tile<T> tile, Bounds bounds, const Divisors<T>& by, Rows<const T> R)
+      : tile_(tile), bounds_(bounds), by_(by), R_(R), turned_(tile, by.H), f_(by.H.n_rows), chunk_(CHUNK_ROOM),
+        row_(longest_row(tile)), sums_(f_.stride) {}
 
-// Move the rows F of a tile in place by multiplicative updates, and sum what H's move needs.
-//
-// FtQ (k, n_features) becomes Fᵀ(X / F H), each row times its weight, Fsums (n_blocks, k) the sums of F over the rows
-// that have the block; `extras` (2,) 2 Σ w α D at the new F, and what l1 and l2 add. R is α⊙H.
-template <class T>
-void move_divergence_tile(int n_sweeps, Tile<T> tile, Bounds bounds, Span<const Index> order, Rows<const bool> absent,
-                          const Divisors<T>& by, Rows<const T> R, T l1, T l2, Span<const double> weights, Rows<T> F,
-                          Rows<T> FtQ, Rows<double> Fsums, double* extras) {
-  const Index k = F.n_columns;
-  const Panel<T> panel(k), cross(k), scaled(k);
-  const Turned<T> turned(tile, R), moments(tile, k);
-  const Room<double> there(k);
-  double room[PANEL];
-  set_zero(FtQ);
-  set_zero(Fsums);
-  extras[0] = extras[1] = 0;
-  const Gaps gaps{absent, {nullptr, 0}};  // other gaps cost nothing here
-  for_panels(order, gaps, [&](Span<const Index> some) {
-    const bool* lacks = absent[some[0]];
-    take_listed(F, some, panel.view());
-    const Small<T> small(tile, some);
-    sums_there(by.sums, lacks, by.alpha, there.data());
-    for (int sweep = 0; sweep < n_sweeps; ++sweep) {
-      fill_quotients(tile, small, some, lacks, bounds, panel.view(), by, weights, false);
-      cross_of(small.tile(), R, turned, 0, some.size, cross.view());
-      divide_by_sums(panel.view(), cross.view(), there.data(), l1, l2, some.size);
+  INLINE void begin(Span<const Index> some, const bool* absent) { some_ = some, absent_ = absent; }
+
+  // cross = R quotientsᵀ, for F in a panel.
+  INLINE void multiply(Rows<T> panel, Rows<T> cross) const {
+    set_zero(cross);
+    f_.take(panel, some_.size);
+    each_chunk([&](const Part<T>& part, Index start, Index n) {
+      quotients_of_chunk<false>(part, start, n, {nullptr, 0});
+      const T* r = R_.data + part.first + start;
+      add_dots<T>(chunk_.data(), CHUNK_STRIDE, some_.size, n, r, R_.stride, R_.n_rows, cross.data, cross.stride);
+    });
+    each_row([&](const Part<T>& part, Index lane, Index place) {
+      const Stored<T> x = quotients_of_row<false>(part, lane, place, nullptr);
+      for (Index e = 0, block = 0; e < x.size; ++e) {
+        block = bounds_.block_of(part.first + x.columns[e], block);
+        row_[e] *= T(by_.alpha[block]);
+      }
+      add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
+    });
+  }
+
+  // FtQ += weighted quotients, for F in a panel; return 2 Σ w α D.
+  INLINE double add_moments(Rows<T> panel, Rows<T> weighted, Span<const double> weights, Rows<T> FtQ,
+                            const Turned<T>& moments) const {
+    double loss = 0;
+    f_.take(panel, some_.size);
+    each_chunk([&](const Part<T>& part, Index start, Index n) {
+      loss += quotients_of_chunk<true>(part, start, n, weights);
+      add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, chunk_.data(), CHUNK_STRIDE, some_.size, n,
+                    FtQ.data + part.first + start, FtQ.stride);
+    });
+    each_row([&](const Part<T>& part, Index lane, Index place) {
+      double own = 0;
+      const Stored<T> x = quotients_of_row<true>(part, lane, place, &own);
+      loss += 2 * weight_of(weights, lane) * own;
+      add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
+    });
+    return loss;
+  }
+
+ private:
+  template <class Work>
+  INLINE void each_chunk(Work work) const {
+    for (Index p = 0; p < tile_.n_parts; ++p)
+      if (!tile_[p].is_sparse())
+        for_chunks(bounds_, tile_[p], absent_, [&](Index start, Index n) { work(tile_[p], start, n); });
+  }
+
+  // `work` gets each row of the sparse parts: the part, the row's lane, and where the part is in turned factors.
+  template <class Work>
+  INLINE void each_row(Work work) const {
+    for (Index p = 0, place = 0; p < tile_.n_parts; ++p) {
+      if (!tile_[p].is_sparse()) continue;
+      for (Index lane = 0; lane < some_.size; ++lane) work(tile_[p], lane, place);
+      place += tile_[p].width * turned_.stride;
     }
-    put_listed(panel.view(), F, some);
-    extras[0] += fill_quotients(tile, small, some, lacks, bounds, panel.view(), by, weights, true);
-    const Panel<T>& weighted = weights.size ? scaled : panel;
-    if (weights.size) weigh(panel.view(), listed_weights(weights, some, room).data, some.size, scaled.view());
-    extras[1] += penalty_of(weighted.view(), panel.view(), some.size, l1, l2);
-    add_moments(small.tile(), weighted.view(), 0, some.size, FtQ, moments);
-    for (Index block = 0; block < Fsums.n_rows; ++block)
-      if (!lacks[block])
-        for (Index j = 0; j < k; ++j)
-          for (Index lane = 0; lane < some.size; ++lane) Fsums[block][j] += double(weighted.row(j)[lane]);
-  });
-  moments.put_back(FtQ);
-}
+  }
+
+  // Make the chunk's quotients, 0 in absent blocks; return 2 Σ w α D, if asked for.
+  template <bool WITH_LOSS>
+  double quotients_of_chunk(const Part<T>& part, Index start, Index n, Span<const double> weights) const {
+    double loss = 0;
+    multiply_chunk(f_, by_.H, part.first + start, n, some_.size, chunk_.data());
+    for (Index lane = 0; lane < some_.size; ++lane)
+      for_blocks_of(bounds_, part, start, n, [&](Index block, Index first, Index last) {
+        const T* x = part.row(some_[lane]) + first;
+        T* found = chunk_.data() + lane * CHUNK_STRIDE + first - start;
+        if (absent_[block])
+          for (Index i = 0; i < last - first; ++i) found[i] = 0;
+        else if (WITH_LOSS)
+          loss += 2 * weight_of(weights, lane) * by_.alpha[block] * divide_and_sum<T, 1>(x, found, last - first);
+        else
+          divide(x, found, last - first);
+      });
+    return loss;
+  }
+
+  // Make a row's quotients, 0 in absent blocks; `loss` becomes Σ α D, if asked for.
+  template <bool WITH_LOSS>
+  Stored<T> quotients_of_row(const Part<T>& part, Index lane, Index place, double* loss) const {
+    const Stored<T> x = stored_row(part, some_[lane]);
+    const T *f = f_.row(lane), *Ht = turned_.data() + place;
+    for (Index e = 0; e < x.size; e += Lanes<T>::COUNT) {
+      const Index last = x.size - 1;
+      const auto found = dots_of<T>(
+          f_.stride, [&](int) { return f; }, [&](int i) { return Ht + x.columns[smaller(e + i, last)] * f_.stride; });
+      if (e + Lanes<T>::COUNT <= x.size) {
+        Lanes<T>::store(row_.data() + e, found);
+        continue;
+      }
+      alignas(LINE) T rest[Lanes<T>::COUNT];
+      Lanes<T>::store(rest, found);
+      for (Index i = e; i < x.size; ++i) row_[i] = rest[i - e];
+    }
+    for (Index e = 0; e < x.size;) {  // a block's entries lie together
+      const Index block = bounds_.block_of(part.first + x.columns[e], 0), first = e;
+      if (bounds_[block + 1] >= part.first + part.width)
+        e = x.size;
+      else
+        while (e < x.size && part.first + x.columns[e] < bounds_[block + 1]) ++e;
+      if (WITH_LOSS && !absent_[block])
+        *loss += by_.alpha[block] * divide_and_sum<T, -1>(x.data + first, row_.data() + first, e - first);
+      else
+        divide(x.data + first, row_.data() + first, e - first);
+      for (Index i = first; absent_[block] && i < e; ++i) row_[i] = 0;
+    }
+    if (WITH_LOSS)
+      for_blocks(bounds_, part, [&](Index block, Index, Index) {
+        for (Index j = 0; !absent_[block] && j < f_.k; ++j)
+          *loss += by_.alpha[block] * double(f[j]) * by_.sums[block][j];
+      });
+    return {row_.data(), x.columns, x.size};
+  }
+
+  const Tile<T> tile_;
+  const Bounds bounds_;
+  const Divisors<T>& by_;
+  const Rows<const T> R_;
+  const Turned<T> turned_;
+  const Upright<T> f_;
+  const Room<T> chunk_, row_, sums_;
+  Span<const Index> some_{nullptr, 0};
+  const bool* absent_ = nullptr;
+};
 
 }  // namespace coupled_nmf::INSTRUCTIONS

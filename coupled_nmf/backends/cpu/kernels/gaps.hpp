@@ -1,173 +1,143 @@
 // Tiles with missing entries.
 //
-// A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that lack
-// the same blocks are gathered in panels of their own, and copied, with their gaps filled, into a small tile: the rest is
-// as for a whole one. What gaps are filled by is made for all entries of a panel, which costs less than to look for gaps.
+// A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that
+// lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the rest
+// is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled.
 #pragma once
-#include "look.hpp"
-#include "move_tile.hpp"
+#include "chunks.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-// `work` gets panels of rows that lack the same blocks, at most PANEL: `order` puts such rows together.
-template <class Work>
-INLINE void for_panels(Span<const Index> order, const Gaps& gaps, Work work) {
-  for (Index start = 0; start < order.size;) {
-    Index stop = start + 1;
-    while (stop < order.size && stop < start + PANEL && gaps.alike(order[start], order[stop])) ++stop;
-    work(Span<const Index>{order.data + start, stop - start});
-    start = stop;
-  }
+constexpr Index KEPT_BYTES = 1 << 21;  // of a panel that is copied once: more would leave the caches meanwhile
+
+// `work` gets every chunk of the dense parts over panels of rows with gaps, in the order of their lists: the part, the
+// rows, where the chunk begins, its length.
+template <class T, class Work>
+INLINE void for_gappy_chunks(Tile<T> tile, Bounds bounds, Span<const Index> order, const Gaps& gaps, Work work) {
+  for_panels(order, gaps, [&](Span<const Index> some) {
+    if (!gaps.is_scattered(some[0])) return;
+    for (Index p = 0; p < tile.n_parts; ++p)
+      if (!tile[p].is_sparse())
+        for_chunks(bounds, tile[p], gaps.absent[some[0]], [&](Index start, Index n) { work(tile[p], some, start, n); });
+  });
 }
 
-// A small tile with the shape of some rows, its entries not set.
+// List the gaps of a tile's dense parts: where each chunk's list `ends`, and the `places` of gaps in the chunk, as far
+// as there is room for them. Return how many lists there are.
 template <class T>
-class Small {
+Index list_gaps(Tile<T> tile, Bounds bounds, Span<const Index> order, const Gaps& gaps, Span<std::int64_t> ends,
+                Span<std::uint16_t> places) {
+  Index n_lists = 0, found = 0;
+  for_gappy_chunks(tile, bounds, order, gaps, [&](const Part<T>& part, Span<const Index> some, Index start, Index n) {
+    if (n_lists++ >= ends.size) return;
+    for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
+      if (gaps.absent[some[0]][block]) return;
+      for (Index i = first; i < last; ++i)  // column by column: what is written side by side then shares cache lines
+        for (Index lane = 0; lane < some.size; ++lane) {
+          const T x = part.row(some[lane])[i];
+          if (x == x) continue;
+          if (found < places.size) places[found] = std::uint16_t(lane * CHUNK + i - start);
+          ++found;
+        }
+    });
+    ends[n_lists - 1] = found;
+  });
+  return n_lists;
+}
+
+// Lists of gaps, taken one after the other.
+class GapLists {
  public:
-  INLINE Small(Tile<T> tile, Span<const Index> some)
-      : parts_(tile.n_parts), dense_(some.size * dense_width(tile)), data_(n_stored(tile, some)), indices_(data_.size()),
-        indptr_(tile.n_parts * (some.size + 1)), n_rows_(some.size) {
-    const Index width = dense_width(tile);
-    Index at = 0, column = 0;
-    for (Index p = 0; p < tile.n_parts; ++p) {
-      const Part<T>& part = tile[p];
-      parts_[p] = part;
-      if (!part.is_sparse()) {
-        parts_[p].data = dense_.data() + column;
-        parts_[p].stride = width;
-        column += part.width;
-        continue;
-      }
-      std::int64_t* indptr = indptr_.data() + p * (some.size + 1);
-      parts_[p].data = data_.data(), parts_[p].indices = indices_.data(), parts_[p].indptr = indptr;
-      indptr[0] = at;
-      for (Index lane = 0; lane < some.size; ++lane) {
-        const Stored<T> stored = stored_row(part, some[lane]);
-        for (Index e = 0; e < stored.size; ++e) indices_[at++] = stored.columns[e];
-        indptr[lane + 1] = at;
-      }
-    }
-  }
+  INLINE explicit GapLists(const GapPlaces& all) : all_(all), next_(0) {}
 
-  INLINE Tile<T> tile() const { return {parts_.data(), parts_.size(), n_rows_}; }
-
-  // A row of a part, to be written: its numbers, or those of its stored entries.
-  INLINE T* row(Index p, Index lane) const {
-    const Part<T>& part = parts_[p];
-    if (part.is_sparse()) return data_.data() + part.indptr[lane];
-    return const_cast<T*>(part.row(lane));  // which lies in dense_
+  INLINE Span<const std::uint16_t> take() {
+    if (next_ >= all_.ends.size) return {nullptr, 0};
+    const Index begin = next_ ? all_.ends[next_ - 1] : 0;
+    return {all_.places.data + begin, all_.ends[next_++] - begin};
   }
+  INLINE Index tell() const { return next_; }
+  INLINE void go_to(Index list) { next_ = list; }
 
  private:
-  static INLINE Index dense_width(Tile<T> tile) {
-    Index width = 0;
-    for (Index p = 0; p < tile.n_parts; ++p) width += tile[p].is_sparse() ? 0 : tile[p].width;
-    return width;
-  }
-
-  static INLINE Index n_stored(Tile<T> tile, Span<const Index> some) {
-    Index n = 0;
-    for (Index p = 0; p < tile.n_parts; ++p)
-      if (tile[p].is_sparse())
-        for (const Index row : some) n += stored_row(tile[p], row).size;
-    return n;
-  }
-
-  Room<Part<T>> parts_;
-  Room<T> dense_, data_;
-  Room<std::int32_t> indices_;
-  Room<std::int64_t> indptr_;
-  Index n_rows_;
+  const GapPlaces all_;
+  Index next_;
 };
 
-// The first lanes of a panel as rows: (lanes, k), contiguous.
-template <class T>
-class Upright : public Room<T> {
- public:
-  INLINE Upright(Rows<T> panel, Index height) : Room<T>(panel.n_rows * height), k(panel.n_rows) {
-    for (Index lane = 0; lane < height; ++lane)
-      for (Index j = 0; j < k; ++j) (*this)[lane * k + j] = panel[j][lane];
-  }
-  INLINE const T* row(Index lane) const { return this->data() + lane * k; }
-  const Index k;
-};
-
-// out[lane] = f H over the columns of a part, for all lanes of a small tile.
-template <class T>
-void fill_with_products(const Small<T>& small, Index p, const Upright<T>& f, Rows<const T> H) {
-  const Part<T>& part = small.tile()[p];
-  for (Index lane = 0; lane < small.tile().n_rows; ++lane)
-    for (Index i = 0; i < part.width; ++i) small.row(p, lane)[i] = 0;
-  add_outers<T>(f.data(), f.k, small.tile().n_rows, H.data + part.first, H.stride, f.k, part.width, small.row(p, 0), part.stride);
-}
-
-// `found` stays where x is missing, elsewhere it becomes x; return the sum of the squares of what stays.
-template <class T>
-INLINE double blend(const T* x, T* found, Index n) {
-  double total = 0;
-  for (Index i = 0; i < n; ++i) {
-    const bool missing = x[i] != x[i];
-    const double value = missing ? double(found[i]) : 0.0;
-    total += value * value;
-    found[i] = missing ? found[i] : x[i];
-  }
-  return total;
-}
-
-// Where X is filled: what the squares of each block count (α), and those of each row (none: all 1).
+// What squares of filled gaps count: α of each column (all alike, if they are of one block), and each lane's weight
+// (none: all 1).
 struct Counts {
   const double* alpha;
+  bool is_one_block;
   Span<const double> weights;
 };
 
-template <class T>
-double gather_stored(const Part<T>& part, const Small<T>& small, Index p, Span<const Index> some, const bool* absent,
-                     Bounds bounds, const Upright<T>& f, Rows<const T> H, const Counts& counts) {
-  double total = 0;
-  for (Index lane = 0, block = 0; lane < some.size; ++lane) {
-    const Entries<T> x = entries_of(part, some[lane]);
-    T* row = small.row(p, lane);
-    for (Index e = 0; e < x.size; ++e) {
-      row[e] = x.data[e];
-      if (row[e] == row[e]) continue;
-      block = bounds.block_of(x.column(e), block);
-      const double found = absent[block] ? 0 : product(f.row(lane), H, x.column(e));
-      row[e] = T(found);
-      total += weight_of(counts.weights, some[lane]) * counts.alpha[block] * found * found;
+// Set the listed places of a chunk to F H; return Σ w α x² over them, if asked for. `Ht` is H turned, from the chunk's
+// first column on.
+template <class T, bool WITH_SQUARES>
+double fill_gaps(Span<const std::uint16_t> places, const Upright<T>& f, const T* Ht, const Counts& counts, T* chunk) {
+  using L = Lanes<T>;
+  static_assert(PANEL * CHUNK <= 1 << 16, "a place in a chunk has 16 bits");
+  const bool is_plain = counts.is_one_block && counts.weights.size == 0;
+  WideSums<T> squares;
+  for (Index e = 0; e < places.size; e += L::COUNT) {
+    std::uint16_t own[L::COUNT] = {};
+    const std::uint16_t* some = places.data + e;
+    const Index n = smaller<Index>(L::COUNT, places.size - e);
+    if (n < L::COUNT) {
+      for (Index i = 0; i < n; ++i) own[i] = some[i];
+      some = own;
     }
+    alignas(LINE) T found[L::COUNT];
+    L::store(found, dots_of<T>(f.stride, [&](int i) __attribute__((always_inline)) { return f.row(some[i] / CHUNK); },
+                               [&](int i) __attribute__((always_inline)) { return Ht + some[i] % CHUNK * f.stride; }));
+    for (Index i = n; i < L::COUNT; ++i) found[i] = 0;
+    const volatile T* one = found;  // or GCC scatters, which is slower
+    for (Index i = 0; i < n; ++i) chunk[some[i] / CHUNK * CHUNK_STRIDE + some[i] % CHUNK] = one[i];
+    if (!WITH_SQUARES) continue;
+    if (!is_plain)
+      for (Index i = 0; i < n; ++i) {
+        const double count = counts.alpha[some[i] % CHUNK] * weight_of(counts.weights, some[i] / CHUNK);
+        found[i] *= T(std::sqrt(count));
+      }
+    squares.add(L::load(found) * L::load(found));
   }
-  return total;
+  return squares.total() * (is_plain ? counts.alpha[0] : 1.0);
 }
 
-// Copy some rows, which lack the `absent` blocks, into a small tile: absent blocks become zero; if the rows are
-// `scattered` with gaps, these become F H, for F in a panel. Return Σ w α x² over them.
+// Copy n numbers, and ask for those that are copied next but one.
 template <class T>
-double gather(Tile<T> tile, const Small<T>& small, Span<const Index> some, const bool* absent, bool scattered,
-              Bounds bounds, Rows<T> panel, Rows<const T> H, const Counts& counts) {
-  double total = 0;
-  const Upright<T> f(panel, some.size);
-  for (Index p = 0; p < tile.n_parts; ++p) {
-    const Part<T>& part = tile[p];
-    if (part.is_sparse()) {
-      total += gather_stored(part, small, p, some, absent, bounds, f, H, counts);
-      continue;
-    }
-    if (scattered) fill_with_products(small, p, f, H);
-    for (Index lane = 0; lane < some.size; ++lane) {
-      const T* x = part.row(some[lane]);
-      T* row = small.row(p, lane);
-      const double weight = weight_of(counts.weights, some[lane]);
-      for_blocks(bounds, part, [&](Index block, Index start, Index stop) {
-        if (absent[block])
-          for (Index i = start; i < stop; ++i) row[i] = 0;
-        else if (!scattered)
-          for (Index i = start; i < stop; ++i) row[i] = x[i];
-        else
-          total += weight * counts.alpha[block] * blend(x + start, row + start, stop - start);
-      });
-    }
+INLINE void copy_numbers(const T* x, const T* later, Index n, T* out) {
+  using L = Lanes<T>;
+  const Index whole = n / L::COUNT * L::COUNT;
+  for (Index i = 0; i < whole; i += L::COUNT) {
+    __builtin_prefetch(later + i, 0, 2);
+    L::store(out + i, L::load(x + i));
   }
-  return total;
+  for (Index i = whole; i < n; ++i) out[i] = x[i];
+}
+
+// Copy a chunk of some rows; absent blocks become zero.
+template <class T>
+void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
+                T* chunk) {
+  for (Index lane = 0; lane < some.size; ++lane) {
+    const T *x = part.row(some[lane]), *later = part.row(some[smaller(lane + 2, some.size - 1)]);
+    T* out = chunk + lane * CHUNK_STRIDE - start;
+    for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
+      if (absent[block])
+        for (Index i = first; i < last; ++i) out[i] = 0;
+      else
+        copy_numbers(x + first, later + first, last - first, out + first);
+    });
+  }
+}
+
+// A row of a sparse part, in `room`; what is missing becomes `filling(column)`.
+template <class T, class Filling>
+INLINE Stored<T> filled_row(const Part<T>& part, Index row, T* room, Filling filling) {
+  const Stored<T> x = stored_row(part, row);
+  for (Index e = 0; e < x.size; ++e) room[e] = x.data[e] == x.data[e] ? x.data[e] : filling(part.first + x.columns[e]);
+  return {room, x.columns, x.size};
 }
 
 // Gram of rows that lack the `absent` blocks: the sum over the others, and the L2 penalty.
@@ -181,58 +151,105 @@ void gram_of(Stack<const T> grams, const bool* absent, T l2, Rows<T> gram) {
   for (Index j = 0; j < gram.n_rows; ++j) gram[j][j] += l2;
 }
 
-// The weights of listed rows, side by side; none, if all are 1.
-INLINE Span<const double> listed_weights(Span<const double> weights, Span<const Index> some, double* room) {
-  if (weights.size == 0) return weights;
-  for (Index lane = 0; lane < some.size; ++lane) room[lane] = weights[some[lane]];
-  return {room, some.size};
-}
-
-// As `move_tile`, for rows with gaps, in an `order` that puts those together that lack the same blocks.
-//
-// `grams` and FtFs (n_blocks, k, k) are those of each block. Gaps are filled by F H for the move, and once more after it,
-// for the sums. `extras` (2,) becomes Σ w α x² over the gaps so filled, and what l1 and l2 add to J.
+// What a tile with gaps is multiplied by, and room for that.
 template <class T>
-void move_gappy_tile(const Rule& rule, Tile<T> tile, Bounds bounds, Span<const Index> order, const Gaps& gaps,
-                     Rows<const T> R, Rows<const T> H, const double* alpha, Stack<const T> grams, T l1, T l2, Rows<T> F,
-                     Rows<T> other, T beta, T next_beta, Span<const double> weights, Rows<T> FtX, Stack<T> FtFs,
-                     double* extras) {
-  const Index k = F.n_columns;
-  const Panel<T> panel(k), before(k), cross(k);
-  const Room<T> own(k * k), gram(k * k);
-  const Turned<T> turned(tile, R), moments(tile, k);
-  set_zero(FtX);
-  for (Index i = 0; i < FtFs.n * k * k; ++i) FtFs.data[i] = 0;
-  extras[0] = extras[1] = 0;
-  for_panels(order, gaps, [&](Span<const Index> some) {
-    const bool* lacks = gaps.absent[some[0]];
-    const bool gappy = gaps.is_scattered(some[0]);
-    take_listed(F, some, panel.view());
-    if (beta > 0) {
-      take_listed(other, some, before.view());
-      extrapolate(panel.view(), before.view(), beta);
+class GappyTile {
+ public:
+  INLINE GappyTile(Tile<T> tile, Bounds bounds, Rows<const T> R, Rows<const T> H, const double* alpha,
+                   const GapPlaces& gaps)
+      : tile_(tile), bounds_(bounds), R_(R), H_(H), turned_(tile, R), f_(R.n_rows),
+        Ht_(gaps.places.size ? H.n_columns * f_.stride : 0), alpha_(H.n_columns),
+        is_kept_(chunks_of_dense(tile) * CHUNK_ROOM * Index(sizeof(T)) <= KEPT_BYTES),
+        chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)), row_(longest_row(tile)),
+        sums_(f_.stride), lists_(gaps) {
+    if (gaps.places.size) turn(H, 0, H.n_columns, Ht_.data(), f_.stride);
+    for (Index block = 0; block < bounds.n_blocks(); ++block)
+      for (Index i = bounds[block]; i < bounds[block + 1]; ++i) alpha_[i] = alpha[block];
+  }
+
+  // Begin with some rows, whose gaps are filled if they are `scattered`.
+  INLINE void begin(Span<const Index> some, const bool* absent, bool scattered) {
+    some_ = some, absent_ = absent, scattered_ = scattered, first_list_ = lists_.tell();
+  }
+
+  // cross = R xᵀ, gaps filled by the panel.
+  INLINE void multiply(Rows<T> panel, Rows<T> cross) {
+    set_zero(cross);
+    visit<true>(panel, {nullptr, 0}, [&](const Part<T>& part, const T* chunk, Index start, Index n) {
+      const Index first = part.first + start;
+      add_dots<T>(chunk, CHUNK_STRIDE, some_.size, n, R_.data + first, R_.stride, R_.n_rows, cross.data, cross.stride);
+    }, [&](const Stored<T>& x, Index lane, Index place) {
+      add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
+    });
+  }
+
+  // FtX += weighted x, gaps filled by the panel; return Σ w α x² over them.
+  INLINE double add_moments(Rows<T> panel, Rows<T> weighted, Span<const double> weights, Rows<T> FtX,
+                            const Turned<T>& moments) {
+    return visit<false>(panel, weights, [&](const Part<T>& part, const T* chunk, Index start, Index n) {
+      add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, chunk, CHUNK_STRIDE, some_.size, n,
+                    FtX.data + part.first + start, FtX.stride);
+    }, [&](const Stored<T>& x, Index lane, Index place) {
+      add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
+    });
+  }
+
+ private:
+  static INLINE Index chunks_of_dense(Tile<T> tile) {
+    Index chunks = 0;
+    for (Index p = 0; p < tile.n_parts; ++p) chunks += tile[p].is_sparse() ? 0 : chunks_of(tile[p].width);
+    return chunks;
+  }
+
+  // `dense` gets each chunk, filled, `sparse` each row of a sparse part, its lane, and where the part is in turned
+  // factors.
+  template <bool IS_FIRST, class Dense, class Sparse>
+  INLINE double visit(Rows<T> panel, Span<const double> weights, Dense dense, Sparse sparse) {
+    double total = 0;
+    T* chunk = chunks_.data();
+    lists_.go_to(first_list_);
+    f_.take(panel, some_.size);
+    for (Index p = 0, place = 0; p < tile_.n_parts; ++p) {
+      const Part<T>& part = tile_[p];
+      if (part.is_sparse()) {
+        for (Index lane = 0; lane < some_.size; ++lane) {
+          const Stored<T> x = filled_row(part, some_[lane], row_.data(), [&](Index column) {
+            const double found = absent_[bounds_.block_of(column, 0)] ? 0 : product(f_.row(lane), H_, column);
+            total += weight_of(weights, lane) * alpha_[column] * found * found;
+            return T(found);
+          });
+          sparse(x, lane, place);
+        }
+        place += part.width * f_.stride;
+        continue;
+      }
+      for_chunks(bounds_, part, absent_, [&](Index start, Index n) {
+        const Index first = part.first + start;
+        if (IS_FIRST || !is_kept_) copy_chunk(part, some_, start, n, absent_, bounds_, chunk);
+        const Counts counts{alpha_.data() + first, bounds_.n_blocks() == 1, weights};
+        const T* Ht = Ht_.data() + first * f_.stride;
+        if (scattered_) total += fill_gaps<T, !IS_FIRST>(lists_.take(), f_, Ht, counts, chunk);
+        dense(part, chunk, start, n);
+        chunk += is_kept_ ? CHUNK_ROOM : 0;
+      });
     }
-    const Small<T> small(tile, some);
-    gather(tile, small, some, lacks, gappy, bounds, panel.view(), H, {alpha, weights});
-    cross_of(small.tile(), R, turned, 0, some.size, cross.view());
-    gram_of(grams, lacks, l2, gram.rows(k));
-    Mover<T>(rule, {gram.data(), k, k, k}, l1).move(panel.view(), cross.view());
-    if (next_beta > 0) take_listed(F, some, before.view());
-    put_listed(panel.view(), other, some);
-    if (next_beta > 0) extrapolate(panel.view(), before.view(), next_beta);
-    if (gappy) extras[0] += gather(tile, small, some, lacks, gappy, bounds, panel.view(), H, {alpha, weights});
-    const Panel<T>& weighted = weights.size ? before : panel;
-    double room[PANEL];
-    if (weights.size) weigh(panel.view(), listed_weights(weights, some, room).data, some.size, before.view());
-    extras[1] += penalty_of(weighted.view(), panel.view(), some.size, l1, l2);
-    add_moments(small.tile(), weighted.view(), 0, some.size, FtX, moments);
-    set_zero(own.rows(k));
-    add_gram(weighted.view(), panel.view(), some.size, own.rows(k));
-    for (Index block = 0; block < FtFs.n; ++block)
-      if (!lacks[block])
-        for (Index i = 0; i < k * k; ++i) FtFs.data[block * k * k + i] += own[i];
-  });
-  moments.put_back(FtX);
-}
+    return total;
+  }
+
+  const Tile<T> tile_;
+  const Bounds bounds_;
+  const Rows<const T> R_, H_;
+  const Turned<T> turned_;
+  const Upright<T> f_;
+  const Room<T> Ht_;
+  const Room<double> alpha_;
+  const bool is_kept_;  // a panel's chunks, from one product to the other
+  const Room<T> chunks_, row_, sums_;
+  GapLists lists_;
+  Span<const Index> some_{nullptr, 0};
+  const bool* absent_ = nullptr;
+  bool scattered_ = false;
+  Index first_list_ = 0;
+};
 
 }  // namespace coupled_nmf::INSTRUCTIONS

@@ -4,6 +4,8 @@
 #include "divergence_rows.hpp"
 #include "gappy_rows.hpp"
 #include "move_columns.hpp"
+#include "move_divergence_tile.hpp"
+#include "move_gappy_tile.hpp"
 #include "table.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
@@ -26,6 +28,7 @@ constexpr Kernels<T> KERNELS = {
     .solve_divergence_tile = solve_divergence_tile<T>,
     .scan_tile = scan_tile<T>,
     .find_gaps = find_gaps<T>,
+    .list_gaps = list_gaps<T>,
     .residual_tile = residual_tile<T>,
     .gappy_residual_tile = gappy_residual_tile<T>,
     .dot_columns = DOT_COLUMNS,

@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "choice.hpp"
+#include "memory.hpp"
 #include "numbers.hpp"
 
 namespace coupled_nmf {

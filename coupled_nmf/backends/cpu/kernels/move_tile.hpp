@@ -16,7 +16,7 @@ void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index star
     const Part<T>& part = tile[p];
     if (part.is_sparse()) {
       add_sparse_dots(part, place, start, height, out);
-      place += part.width * H.n_rows;
+      place += part.width * turned.stride;
     } else {
       add_dots<T>(part.row(start), part.stride, height, part.width, H.data + part.first, H.stride, H.n_rows, out.data, out.stride);
     }
@@ -31,7 +31,7 @@ void add_moments(Tile<T> tile, Rows<T> panel, Index start, Index height, Rows<T>
     const Part<T>& part = tile[p];
     if (part.is_sparse()) {
       add_sparse_outers(part, panel, start, height, place);
-      place += part.width * panel.n_rows;
+      place += part.width * turned.stride;
     } else {
       add_outers<T>(panel.data, panel.stride, panel.n_rows, part.row(start), part.stride, height, part.width, FtX.data + part.first, FtX.stride);
     }

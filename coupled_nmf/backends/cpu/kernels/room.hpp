@@ -1,12 +1,13 @@
 // Memory for as long as a kernel runs: whole cache lines, not set unless it is asked for.
 #pragma once
-#include <new>
-
 #include "views.hpp"
 
 namespace coupled_nmf {
 
-[[noreturn]] void out_of_memory();  // in module.cpp, compiled for any processor
+// in module.cpp and memory.hpp, compiled for any processor
+[[noreturn]] void out_of_memory();
+void* take_room(std::size_t bytes);
+void give_room(void* data, std::size_t bytes);
 
 constexpr std::size_t LINE = 64;
 
@@ -14,14 +15,12 @@ template <class T>
 class Room {
  public:
   INLINE explicit Room(Index size) : size_(size) {
-    const std::size_t bytes = (static_cast<std::size_t>(size) * sizeof(T) + LINE) / LINE * LINE;
-    data_ = static_cast<T*>(::operator new(bytes, std::align_val_t(LINE), std::nothrow));
-    if (data_ == nullptr) out_of_memory();
+    data_ = static_cast<T*>(take_room(bytes()));
   }
   INLINE Room(Index size, T value) : Room(size) {
     for (Index i = 0; i < size; ++i) data_[i] = value;
   }
-  INLINE ~Room() { ::operator delete(data_, std::align_val_t(LINE)); }
+  INLINE ~Room() { give_room(data_, bytes()); }
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 
@@ -32,6 +31,8 @@ class Room {
   INLINE Rows<T> rows(Index n_rows) const { return {data_, n_rows, n_rows ? size_ / n_rows : 0, n_rows ? size_ / n_rows : 0}; }
 
  private:
+  INLINE std::size_t bytes() const { return (static_cast<std::size_t>(size_) * sizeof(T) + LINE) / LINE * LINE; }
+
   T* data_;
   Index size_;
 };

@@ -1,10 +1,21 @@
 // The products of sparse parts: their cost grows with the stored entries.
 //
-// A factor is held turned, (width, k), while a tile is worked on: what an entry touches then lies together.
+// A factor is held turned, (width, k), while a tile is worked on: what an entry touches then lies together, in whole
+// vectors, and the sums of a row stay in registers.
 #pragma once
+#include "lanes.hpp"
 #include "room.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
+
+constexpr int MOST_VECTORS = 6;  // of a row of a turned factor that are worked on at once
+constexpr Index AHEAD_BY = 12;   // entries: what they touch is asked for before its turn
+
+// k, rounded up to whole vectors.
+template <class T>
+INLINE Index padded(Index k) {
+  return (k + Lanes<T>::COUNT - 1) / Lanes<T>::COUNT * Lanes<T>::COUNT;
+}
 
 // Columns of the sparse parts together.
 template <class T>
@@ -14,68 +25,153 @@ Index sparse_width(Tile<T> tile) {
   return width;
 }
 
-// The columns of H (k, n_features) that sparse parts meet, turned: (sparse width, k), one part below another.
+// Rows of `turned` (n, stride) become columns of H, and zeros after them.
+template <class T>
+void turn(Rows<const T> H, Index first, Index n, T* turned, Index stride) {
+  for (Index i = 0; i < n; i += Lanes<T>::COUNT) {  // so many columns of H that their rows stay in the first cache
+    const Index some = smaller<Index>(Lanes<T>::COUNT, n - i);
+    for (Index j = 0; j < H.n_rows; ++j) {
+      const T* h = H[j] + first + i;
+      for (Index c = 0; c < some; ++c) turned[(i + c) * stride + j] = h[c];
+    }
+    for (Index c = 0; c < some; ++c)
+      for (Index j = H.n_rows; j < stride; ++j) turned[(i + c) * stride + j] = 0;
+  }
+}
+
+// The columns of H (k, n_features) that sparse parts meet, turned: (sparse width, stride), one part below another.
 template <class T>
 class Turned : public Room<T> {
  public:
-  INLINE Turned(Tile<T> tile, Index k) : Room<T>(sparse_width(tile) * k, T(0)), tile_(tile), k(k) {}
+  INLINE Turned(Tile<T> tile, Index k)
+      : Room<T>(sparse_width(tile) * padded<T>(k), T(0)), tile_(tile), k(k), stride(padded<T>(k)) {}
 
-  INLINE Turned(Tile<T> tile, Rows<const T> H) : Room<T>(sparse_width(tile) * H.n_rows), tile_(tile), k(H.n_rows) {
-    each([&](Index place, Index j, Index column) { (*this)[place] = H[j][column]; });
+  INLINE Turned(Tile<T> tile, Rows<const T> H)
+      : Room<T>(sparse_width(tile) * padded<T>(H.n_rows)), tile_(tile), k(H.n_rows), stride(padded<T>(k)) {
+    T* place = this->data();
+    for (Index p = 0; p < tile.n_parts; ++p) {
+      if (!tile[p].is_sparse()) continue;
+      turn(H, tile[p].first, tile[p].width, place, stride);
+      place += tile[p].width * stride;
+    }
   }
 
   // Put what is held into H.
   INLINE void put_back(Rows<T> H) const {
-    each([&](Index place, Index j, Index column) { H[j][column] = (*this)[place]; });
+    const T* place = this->data();
+    for (Index p = 0; p < tile_.n_parts; ++p) {
+      const Part<T>& part = tile_[p];
+      if (!part.is_sparse()) continue;
+      for (Index i = 0; i < part.width; i += Lanes<T>::COUNT) {
+        const Index end = smaller<Index>(i + Lanes<T>::COUNT, part.width);
+        for (Index j = 0; j < k; ++j)
+          for (Index c = i; c < end; ++c) H[j][part.first + c] = place[c * stride + j];
+      }
+      place += part.width * stride;
+    }
   }
 
  private:
-  template <class Work>
-  INLINE void each(Work work) const {
-    Index place = 0;
-    for (Index p = 0; p < tile_.n_parts; ++p)
-      if (tile_[p].is_sparse())
-        for (Index i = 0; i < tile_[p].width; ++i)
-          for (Index j = 0; j < k; ++j) work(place++, j, tile_[p].first + i);
-  }
-
   const Tile<T> tile_;
 
  public:
-  const Index k;
+  const Index k, stride;
 };
 
-// out[:, lane] += x[start + lane] turned: turned (width, k), out (k, lanes).
-template <class T>
-void add_sparse_dots(const Part<T>& part, const T* turned, Index start, Index height, Rows<T> out) {
-  const Index k = out.n_rows;
-  const Room<T> sums(k);
-  for (Index lane = 0; lane < height; ++lane) {
-    const Stored<T> x = stored_row(part, start + lane);
-    for (Index j = 0; j < k; ++j) sums[j] = 0;
-    for (Index e = 0; e < x.size; ++e) {
-      const T value = x.data[e];
-      const T* h = turned + x.columns[e] * k;
-      for (Index j = 0; j < k; ++j) sums[j] += value * h[j];
+// `work` gets the first of some vectors of a row of a turned factor, and their number as a type.
+template <class T, class Work>
+INLINE void for_vectors(Index stride, Work work) {
+  for (Index first = 0; first < stride; first += MOST_VECTORS * Lanes<T>::COUNT)
+    for_count<MOST_VECTORS>(smaller<Index>(MOST_VECTORS, (stride - first) / Lanes<T>::COUNT),
+                            [&](auto vectors) __attribute__((always_inline)) { work(first, vectors); });
+}
+
+template <class T, int V>
+INLINE void ask_for(const T* turned) {
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) __builtin_prefetch(turned + v * Lanes<T>::COUNT, 0, 3);
+}
+
+// sums += x turned: V vectors of a row of entries, two entries at a time, since sums wait for each other.
+template <class T, int V>
+INLINE void add_row_dots(const Stored<T>& x, const T* turned, Index stride, T* sums) {
+  using L = Lanes<T>;
+  typename L::Vector even[V], odd[V] = {};
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) even[v] = L::load(sums + v * L::COUNT);
+  Index e = 0;
+  for (; e + 1 < x.size; e += 2) {
+    const T *h = turned + x.columns[e] * stride, *next = turned + x.columns[e + 1] * stride;
+    const Index later = smaller<Index>(e + AHEAD_BY, x.size - 2);
+    ask_for<T, V>(turned + x.columns[later] * stride);
+    ask_for<T, V>(turned + x.columns[later + 1] * stride);
+    const typename L::Vector value = L::splat(x.data[e]), next_value = L::splat(x.data[e + 1]);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      even[v] += value * L::load(h + v * L::COUNT);
+      odd[v] += next_value * L::load(next + v * L::COUNT);
     }
-    for (Index j = 0; j < k; ++j) out[j][lane] += sums[j];
+  }
+  if (e < x.size) {
+    const typename L::Vector value = L::splat(x.data[e]);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) even[v] += value * L::load(turned + x.columns[e] * stride + v * L::COUNT);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) L::store(sums + v * L::COUNT, even[v] + odd[v]);
+}
+
+// turned += xᵀ f: V vectors of a row of entries.
+template <class T, int V>
+INLINE void add_row_outers(const Stored<T>& x, const T* f, T* turned, Index stride) {
+  using L = Lanes<T>;
+  typename L::Vector own[V];
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) own[v] = L::load(f + v * L::COUNT);
+  for (Index e = 0; e < x.size; ++e) {
+    T* h = turned + x.columns[e] * stride;
+    ask_for<T, V>(turned + x.columns[smaller<Index>(e + AHEAD_BY, x.size - 1)] * stride);
+    const typename L::Vector value = L::splat(x.data[e]);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) L::store(h + v * L::COUNT, L::load(h + v * L::COUNT) + value * own[v]);
   }
 }
 
-// turned += xᵀ panelᵀ over rows `start` to `start + height` of x: panel (k, lanes), turned (width, k).
+// out[:, lane] += x turned, for one row x: turned (width, stride), out (k, lanes), `room` for a row of turned.
+template <class T>
+INLINE void add_dots_of(const Stored<T>& x, const T* turned, Index stride, Rows<T> out, Index lane, T* room) {
+  for (Index j = 0; j < stride; ++j) room[j] = 0;
+  for_vectors<T>(stride, [&](Index first, auto vectors) __attribute__((always_inline)) {
+    add_row_dots<T, decltype(vectors)::value>(x, turned + first, stride, room + first);
+  });
+  for (Index j = 0; j < out.n_rows; ++j) out[j][lane] += room[j];
+}
+
+// turned += xᵀ of one row x times a column of a panel.
+template <class T>
+INLINE void add_outers_of(const Stored<T>& x, Rows<T> panel, Index lane, T* turned, Index stride, T* room) {
+  for (Index j = 0; j < stride; ++j) room[j] = j < panel.n_rows ? panel[j][lane] : 0;
+  for_vectors<T>(stride, [&](Index first, auto vectors) __attribute__((always_inline)) {
+    add_row_outers<T, decltype(vectors)::value>(x, room + first, turned + first, stride);
+  });
+}
+
+// out[:, lane] += x[start + lane] turned.
+template <class T>
+void add_sparse_dots(const Part<T>& part, const T* turned, Index start, Index height, Rows<T> out) {
+  const Index stride = padded<T>(out.n_rows);
+  const Room<T> room(stride);
+  for (Index lane = 0; lane < height; ++lane)
+    add_dots_of(stored_row(part, start + lane), turned, stride, out, lane, room.data());
+}
+
+// turned += xᵀ panelᵀ over rows `start` to `start + height` of x: panel (k, lanes).
 template <class T>
 void add_sparse_outers(const Part<T>& part, Rows<T> panel, Index start, Index height, T* turned) {
-  const Index k = panel.n_rows;
-  const Room<T> f(k);
-  for (Index lane = 0; lane < height; ++lane) {
-    const Stored<T> x = stored_row(part, start + lane);
-    for (Index j = 0; j < k; ++j) f[j] = panel[j][lane];
-    for (Index e = 0; e < x.size; ++e) {
-      const T value = x.data[e];
-      T* h = turned + x.columns[e] * k;
-      for (Index j = 0; j < k; ++j) h[j] += value * f[j];
-    }
-  }
+  const Index stride = padded<T>(panel.n_rows);
+  const Room<T> room(stride);
+  for (Index lane = 0; lane < height; ++lane)
+    add_outers_of(stored_row(part, start + lane), panel, lane, turned, stride, room.data());
 }
 
 }  // namespace coupled_nmf::INSTRUCTIONS
