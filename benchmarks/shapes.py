@@ -5,11 +5,11 @@ is factored by the Kullback–Leibler loss; pictures are patches of the two phot
 tf-idf of the docstrings of NumPy, SciPy and scikit-learn, MNIST comes with both layers. Each peer runs with its own
 defaults and stops by itself, on data in the form that it takes, made beforehand. Ours is given the fewest iterations
 whose fit ends at the peer's loss or below, found beforehand by doubling and halving; if no default fit does, the same
-with tol 0 and up to 1,000 iterations, which then counts, and is named. Losses are recomputed from X in float64. All
-take turns; each figure is the median of the rounds with its range, and a ratio is of one round. A first pass, which
-warms up and finds refusals, counts only where there is no time for another. The floor of an exact HALS iteration is
-max(bytes of X / read bandwidth, flops of all products / sgemm rate): both products with X, three sweeps of each factor
-over its gram, and half of each symmetric gram.
+with tol 0 and up to 1,000 iterations, or half a minute, which then counts, and is named. A peer has a minute. Losses
+are recomputed from X in float64. All take turns; each figure is the median of the rounds with its range, and a ratio is
+of one round. A first pass, which warms up and finds refusals, counts only where there is no time for another. The floor
+of an exact HALS iteration is max(bytes of X / read bandwidth, flops of all products / sgemm rate): both products with
+X, three sweeps of each factor over its gram, and half of each symmetric gram.
 """
 
 import os
@@ -36,27 +36,27 @@ def measure(only=None):
     if unknown := set(names) - {*SHAPES, FLOORS}:
         raise SystemExit(f"no shape {', '.join(sorted(unknown))}; there are {'; '.join((*SHAPES, FLOORS))}")
     warnings.simplefilter("ignore")
+    made = stamp()  # of the code as it was loaded, whatever is committed meanwhile
     before = kept("shapes") or {"shapes": {}}
     found, shapes = before["shapes"], {}
     for name, shape in SHAPES.items():
         if name in names:
-            found[name] = measured(lambda shape=shape: measure_shape(shape))
+            found[name] = measured(lambda shape=shape: measure_shape(shape), made)
             print(name, found[name], flush=True)
         if name in found:
             shapes[name] = found[name]
     figures = summarize(shapes) | {"shapes": shapes}
     if FLOORS in names:
-        figures[FLOORS] = measured(lambda: floors(max(1, ROUNDS)))
+        figures[FLOORS] = measured(lambda: floors(max(1, ROUNDS)), made)
     elif FLOORS in before:
         figures[FLOORS] = before[FLOORS]
     return figures
 
 
-def measured(call):
+def measured(call, made):
     """What the call finds, when, of which commit and versions, and how quiet it was."""
     quiet = Quiet()
-    found = call()
-    return found | stamp() | {"quiet": quiet.figures()}
+    return call() | made | {"quiet": quiet.figures()}
 
 
 def measure_shape(shape):
