@@ -21,11 +21,11 @@ def means(figures: dict[str, Any]) -> Lines:
     lines.append("| --- " * 5 + "|")
     rows = {"scikit-learn's defaults": figures["to_loss_of_the_reference"]} | figures["to_loss"]
     for name, found in (rows | {"defaults against scikit-learn's defaults": figures["defaults"]}).items():
-        notes = [f"by tol 0: {', '.join(found['by_a_smaller_tol'])}"] if found["by_a_smaller_tol"] else []
-        notes += [f"not reached: {', '.join(found['missed'])}"] if found["missed"] else []
-        slower = ", ".join(found["slower"]) or "–"
-        lines.append(f"| {name} | {mean(found)} | {found['shapes']} | {slower} | {'; '.join(notes) or '–'} |")
-    return lines
+        notes = [f"by tol 0: {'; '.join(found['by_a_smaller_tol'])}"] if found["by_a_smaller_tol"] else []
+        notes += [f"not reached: {'; '.join(found['missed'])}"] if found["missed"] else []
+        slower = "; ".join(found["slower"]) or "–"
+        lines.append(f"| {name} | {mean(found)} | {found['shapes']} | {slower} | {'. '.join(notes) or '–'} |")
+    return [*lines, "", "A loss that is not reached is in no mean, nor is a peer that refuses or does not end."]
 
 
 def mean(found: dict[str, Any]) -> str:
