@@ -7,8 +7,8 @@ import sys
 from benchmarks.record import write_record
 
 NAMES = (
-    "to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers", "recording", "label_noise",
-    "checkpoints", "training_seeds", "use", "page",
+    "to_loss", "path", "iteration", "mu", "memory", "growth", "planted", "sparse", "peers", "shapes", "first_fit",
+    "recording", "label_noise", "checkpoints", "training_seeds", "use", "page",
 )  # fmt: skip
 ON_REQUEST = {"gpu": "make gpu"}  # what needs more than most machines have, and what sets it up
 
@@ -16,14 +16,17 @@ parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc_
 parser.add_argument(
     "names", nargs="*", metavar="name", help=f"of {', '.join((*NAMES, *ON_REQUEST))} (default: {', '.join(NAMES)})"
 )
+parser.add_argument("--only", action="append", metavar="part", help="a part of shapes; may be given again")
 args = parser.parse_args()
+if args.only and args.names != ["shapes"]:
+    parser.error("--only is for shapes alone: python -m benchmarks shapes --only text --only cells")
 if unknown := set(args.names) - {*NAMES, *ON_REQUEST}:
     parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *ON_REQUEST))}")
 for name in args.names or NAMES:
     try:
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"{name}: {module.__doc__.splitlines()[0]}")
-        figures = module.measure()
+        figures = module.measure(**({"only": args.only} if args.only else {}))
     except ModuleNotFoundError as error:
         target = ON_REQUEST.get(name, "make benchmarks")
         sys.exit(f"{name} needs {error.name}: '{target}' installs it and runs the benchmark.")

@@ -17,7 +17,8 @@ from coupled_nmf import atomic_open
 RESULTS = Path(__file__).parent / "results"
 MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
 PACKAGES = (
-    "numpy", "scipy", "scikit-learn", "torch", "torchnmf", "pyplanc", "imml", "cupy-cuda13x", "cupy-cuda12x"
+    "numpy", "scipy", "scikit-learn", "torch", "torchnmf", "nmf-torch", "pyplanc", "imml", "cupy-cuda13x",
+    "cupy-cuda12x",
 )  # fmt: skip
 
 
@@ -26,11 +27,8 @@ def write_record(name, what, figures, device=None):
     record = {
         "benchmark": name,
         "what": " ".join(what.split()),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", *MEASURED) else ""),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
-        | ({"device": device} if device else {}),
-        "versions": {"python": platform.python_version()} | installed(),
+        **stamp(),
+        "machine": machine() | ({"device": device} if device else {}),
         "blas": sorted(
             {f"{pool['internal_api']} {pool['version']} {pool.get('architecture')}" for pool in blas_pools()}
         ),
@@ -42,6 +40,32 @@ def write_record(name, what, figures, device=None):
     with atomic_open(path) as file:
         file.write(f"{json.dumps(record, indent=1)}\n".encode())
     return path
+
+
+def stamp():
+    """When it is, of which commit, by which versions."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", *MEASURED) else ""),
+        "versions": {"python": platform.python_version()} | installed(),
+    }
+
+
+def machine():
+    """What computes."""
+    return {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
+
+
+def kept(name):
+    """Figures of the last record, for a benchmark that measures a part again; None without one of this machine."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text())
+    if record["machine"] != machine():
+        print(f"{path.name} is of another machine: nothing of it is kept.")
+        return None
+    return record["figures"]
 
 
 def git(*arguments):

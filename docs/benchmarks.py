@@ -10,6 +10,7 @@ from typing import Any
 from gpu_tables import gpu
 from probe_tables import checkpoints, label_noise, recording, training_seeds, use
 from probe_tables import page as page_table
+from shape_tables import first_fit, shapes
 
 from coupled_nmf import atomic_open
 
@@ -174,6 +175,8 @@ def sparse(figures: dict[str, Any]) -> Lines:
 
 TABLES = {
     "to_loss": to_loss,
+    "shapes": shapes,
+    "first_fit": first_fit,
     "path": path,
     "peers": peers,
     "iteration": iteration,

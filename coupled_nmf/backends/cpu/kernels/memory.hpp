@@ -7,7 +7,11 @@
 
 namespace coupled_nmf {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t LARGE_ROOM = -1;  // none is: what is written beside a room would not be seen
+#else
 constexpr std::size_t LARGE_ROOM = 1 << 16;  // bytes; smaller ones the allocator keeps itself
+#endif
 constexpr std::size_t MOST_KEPT = 1 << 25;   // bytes, of a thread
 constexpr int MOST_ROOMS = 8;
 
