@@ -17,7 +17,7 @@ from coupled_nmf.problem.contracts import Sums
 
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
-SOLVE_SWEEPS = {"f": 400, "d": 2000}  # then by active sets
+SOLVE_SWEEPS = {"f": 160, "d": 2000}  # then by active sets
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}

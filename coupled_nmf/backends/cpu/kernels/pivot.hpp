@@ -33,9 +33,45 @@ INLINE void eliminate(Rows<double> A, double* b) {
   }
 }
 
+// Solve A x = b for a symmetric A whose lower half is overwritten by its Cholesky factor; x is left in b. Return
+// whether A was positive definite: if not, its lower half and b are spoilt.
+INLINE bool solve_definite(Rows<double> A, double* b) {
+  const Index n = A.n_rows;
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j <= i; ++j) {
+      double left = A[i][j];
+      for (Index c = 0; c < j; ++c) left -= A[i][c] * A[j][c];
+      if (j < i)
+        A[i][j] = left / A[j][j];
+      else if (left > 0)
+        A[i][i] = std::sqrt(left);
+      else
+        return false;
+    }
+    double left = b[i];
+    for (Index c = 0; c < i; ++c) left -= A[i][c] * b[c];
+    b[i] = left / A[i][i];
+  }
+  for (Index i = n - 1; i >= 0; --i) {
+    b[i] /= A[i][i];
+    for (Index c = 0; c < i; ++c) b[c] -= A[i][c] * b[i];
+  }
+  return true;
+}
+
 // Room for `pivot`, made once for many rows.
 struct Pivots {
   INLINE explicit Pivots(Index k) : k(k), some(k * k), found(k), gradient(k), inside(k), wrong(k) {}
+
+  // The gram and the cross of the first n entries that are listed in `inside`.
+  INLINE void take(Index n, Rows<const double> gram, const double* cross, double ridge) {
+    for (Index i = 0; i < n; ++i) {
+      for (Index j = 0; j < n; ++j) some[i * n + j] = gram[inside[i]][inside[j]];
+      some[i * n + i] += ridge;
+      found[i] = cross[inside[i]];
+    }
+  }
+
   const Index k;
   Room<double> some, found, gradient;
   Room<Index> inside;
@@ -58,12 +94,11 @@ INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gra
       v[j] = 0;
       if (passive[j]) room.inside[n++] = j;
     }
-    for (Index i = 0; i < n; ++i) {
-      for (Index j = 0; j < n; ++j) room.some[i * n + j] = gram[room.inside[i]][room.inside[j]];
-      room.some[i * n + i] += ridge;
-      room.found[i] = cross[room.inside[i]];
+    room.take(n, gram, cross, ridge);
+    if (!solve_definite({room.some.data(), n, n, n}, room.found.data())) {  // by rounding, where components are alike
+      room.take(n, gram, cross, ridge);
+      eliminate({room.some.data(), n, n, n}, room.found.data());
     }
-    eliminate({room.some.data(), n, n, n}, room.found.data());
     for (Index i = 0; i < n; ++i) v[room.inside[i]] = room.found[i];
     double most = 0;
     for (Index j = 0; j < k; ++j) {
