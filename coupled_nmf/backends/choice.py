@@ -1,19 +1,28 @@
 """Which backend, by name and by where X is."""
 
+import importlib
 from collections.abc import Callable
 
 import numpy as np
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cuda.backend import CupyBackend
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.system.blas import BLAS
 
+
+def _cupy_backend(X: TiledMatrix, rank: int, precision: str, n_jobs: int | None) -> Backend:
+    """The backend of the GPU, loaded where it is asked for."""
+    opened: Backend = importlib.import_module("coupled_nmf.backends.cuda.backend").CupyBackend(
+        X, rank, precision, n_jobs
+    )
+    return opened
+
+
 # By its name, what opens a backend for X, and fits of a rank, in a precision, with so many threads.
 BACKENDS: dict[str, Callable[[TiledMatrix, int, str, int | None], Backend]] = {
     "numpy": lambda X, rank, precision, n_jobs: NumpyBackend(n_jobs),
-    "cupy": CupyBackend,
+    "cupy": _cupy_backend,
 }
 PRECISIONS = ("full", "tf32")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ Part = NDArray[Any] | SparseRows
 Tile = list[Part]
 
 
+class KeptTile(list[Part]):
+    """A tile that is kept for the next sweep, and with it what a backend makes of it."""
+
+    held: Any = None
+
+
 class TiledMatrix:
     """X as the backends read it: arrays side by side, a tile of rows at a time.
 
@@ -73,7 +80,7 @@ class TiledMatrix:
         self.shape = (int(parts[0].shape[0]), layout.n_features)
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         # All that is read later is held against these, and they against the layout, by which compiled code goes.
-        if edges[-1] != layout.n_features or not np.isin(edges, layout.bounds).all():
+        if edges[-1] != layout.n_features or not set(edges.tolist()) <= set(layout.bounds.tolist()):
             raise ValueError(
                 f"X has parts of {np.diff(edges).tolist()} columns, and its blocks are of {list(layout.sizes)}: it has "
                 "changed; leave it as it is while it is read, and make its Blocks anew."
@@ -107,7 +114,7 @@ class TiledMatrix:
         first, last = np.searchsorted(bounds, [columns.start, columns.stop - 1], side="right") - 1
         return "X" if first < last or len(self.layout.names) == 1 else f"Block {self.layout.names[first]!r}"
 
-    @property
+    @cached_property
     def chunk_rows(self) -> int:
         """Rows that the parts outside memory give at once (the largest chunk), 1 where none says so."""
         chunks = (getattr(part, "chunks", None) for part in self.parts)
@@ -116,7 +123,7 @@ class TiledMatrix:
             (int(height) for height in heights if isinstance(height, (int, np.integer)) and height > 0), default=1
         )
 
-    @property
+    @cached_property
     def in_memory(self) -> bool:
         """Whether every part is an array, sparse or a memory map, whose tiles cost no reading of their own."""
         return all(isinstance(part, (np.ndarray, SparseRows)) for part in self.parts)
@@ -133,13 +140,13 @@ class TiledMatrix:
             absent[:, np.searchsorted(self.layout.bounds, self.part_columns[number].start)] = lacks
         return absent
 
-    @property
+    @cached_property
     def dense_width(self) -> int:
         """Columns of the parts that are not sparse."""
         columns = zip(self.parts, self.part_columns, strict=True)
         return sum(own.stop - own.start for part, own in columns if not isinstance(part, SparseRows))
 
-    @property
+    @cached_property
     def stored(self) -> int:
         """Entries that are stored in the sparse parts."""
         return sum(len(part.data) for part in self.parts if isinstance(part, SparseRows))
@@ -153,6 +160,26 @@ class TiledMatrix:
     def n_entries(self) -> int:
         """Entries to be read: all of the dense parts, the stored ones of the sparse."""
         return self.shape[0] * self.dense_width + self.stored
+
+    @cached_property
+    def _kept(self) -> dict[int, list[KeptTile]] | None:
+        """The tiles that were made so far, by their height; None where a tile is not a view, and costs memory."""
+
+        def is_view(part: Any) -> bool:
+            return isinstance(part, SparseRows) or (part.dtype == self.dtype and _is_plain(part))
+
+        return {} if self.in_memory and all(map(is_view, self.parts)) else None
+
+    def tiles(self, height: int) -> list[KeptTile] | None:
+        """All tiles of as many rows, made once, where X is in memory as it is read; else None."""
+        kept = self._kept
+        if kept is None:
+            return None
+        if height not in kept:
+            starts = range(0, self.shape[0], height)
+            rows = (slice(start, min(start + height, self.shape[0])) for start in starts)
+            kept[height] = [KeptTile(self.tile(some)) for some in rows]
+        return kept[height]
 
     def tile(self, rows: slice) -> Tile:
         """Those rows of every part, contiguous along a row, in ``dtype``; a view where the part allows it."""

@@ -136,7 +136,7 @@ class Alternation:
                 self._iterate(state, judge, first_rule if first_rule and iteration == 1 else self.rule)
                 if callbacks or iteration % judge.patience == 0 or iteration == max_iter:
                     verdict = judge.look()
-                    stopped = self._tell(callbacks, state, verdict, began)
+                    stopped = bool(callbacks) and self._tell(callbacks, state, verdict, began)
                     if stopped or verdict.settled:
                         break
         except KeyboardInterrupt:

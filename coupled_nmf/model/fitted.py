@@ -22,7 +22,6 @@ from coupled_nmf.fit.batches import Stream
 from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import learned_from
 from coupled_nmf.model.learning import Learning, learned_components
-from coupled_nmf.model.persistence import load_model, save_model
 from coupled_nmf.model.sessions import parameters_of, session_of
 from coupled_nmf.model.sklearn_callbacks import CallbackSupportMixin
 from coupled_nmf.problem.contracts import Solution
@@ -214,7 +213,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         """
         model = self._now()
         check_is_fitted(model, "components_")
-        save_model(model, path)
+        _persistence().save_model(model, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Any:
@@ -239,7 +238,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         OSError
             If the file is not there, or cannot be read.
         """
-        return load_model(cls, path)
+        return _persistence().load_model(cls, path)
 
     @property
     def block_components_(self) -> dict[str, NDArray[Any]]:
@@ -292,3 +291,8 @@ class Transformed(NamedTuple):
     solution: Solution
     alpha: NDArray[np.float64]
     rounding: float
+
+
+def _persistence() -> Any:
+    """What reads and writes models, loaded where it is asked for: most processes only fit."""
+    return importlib.import_module("coupled_nmf.model.persistence")

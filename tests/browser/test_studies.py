@@ -84,7 +84,10 @@ def test_every_line_is_told_by_dash_and_mark_too(opened, made):
         entries = page.locator(f"#{study['id']} .legend li")
         assert entries.count() == len(study["conditions"])
         looks = [
-            (line.get_attribute("stroke-dasharray"), mark.evaluate("(one) => one.tagName + one.getAttribute('d')"))
+            (
+                line.get_attribute("stroke-dasharray"),
+                mark.evaluate("(one) => one.parentNode.getAttribute('class') + one.tagName + one.getAttribute('d')"),
+            )
             for line, mark in zip(
                 page.locator(f"#{study['id']} .legend .line").all(),
                 page.locator(f"#{study['id']} .legend .marks > *").all(),

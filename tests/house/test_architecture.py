@@ -144,3 +144,26 @@ def test_importing_the_estimator_imports_nothing_optional():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+SELDOM = ("backends.cuda", "model_selection", "plotting", "model.persistence")
+
+
+@pytest.mark.parametrize(
+    ("code", "late"),
+    [("import coupled_nmf", ("",)), ("from coupled_nmf import CoupledNMF", SELDOM)],
+)
+def test_an_import_loads_what_it_needs(code, late):
+    """What is public is loaded when it is asked for, the backend of a GPU when it is opened."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    for folder in late:
+        assert not [name for name in loaded if name.startswith(f"coupled_nmf.{folder}")], folder
+
+
+def test_all_that_is_public_is_there():
+    assert {"__version__", *coupled_nmf.__all__} <= set(dir(coupled_nmf))
+    for name in coupled_nmf.__all__:
+        assert getattr(coupled_nmf, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = coupled_nmf.nothing_of_the_kind

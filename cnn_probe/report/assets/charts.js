@@ -18,6 +18,7 @@ const MARKS = [
 const colourOf = (look) => `c${look % STYLED}`;
 const dashOf = (look) => DASHES[Math.floor(look / MARKS.length) % DASHES.length]; // so that dash and mark alone tell 16 apart
 const markOf = (look) => MARKS[look % MARKS.length];
+const marksOf = (look) => (Math.floor(look / (MARKS.length * DASHES.length)) % 2 ? "marks hollow" : "marks"); // and 32 with this
 
 // Mean and range of rows of numbers, one a seed; what is not known is left out.
 export function spreadOf(rows) {
@@ -79,13 +80,13 @@ function lineOf(one, x, y, log) {
     one.n > 1 && edge.length > 0 && s("path", { class: "band", d: `M${edge.map(([a, b]) => `${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}Z` }),
     s("path", { class: "line", d: pathOf(one, one.mean, x, y, log), "stroke-dasharray": dashOf(one.look) }),
     one.floor && s("path", { class: "floor", d: pathOf(one, one.floor, x, y, log) }),
-    one.x.length <= 12 && s("g", { class: "marks" }, known.map((i) => markOf(one.look)(x(one.x[i]), y(one.mean[i])))));
+    one.x.length <= 12 && s("g", { class: marksOf(one.look) }, known.map((i) => markOf(one.look)(x(one.x[i]), y(one.mean[i])))));
 }
 
 export function legend(entries, note = "") {
   return h("div", { class: "legend" }, h("ul", null, entries.map(({ label, look }) => h("li", null,
     s("svg", { viewBox: "0 0 34 12", width: 34, height: 12, "aria-hidden": "true", class: colourOf(look) },
-      s("path", { class: "line", d: "M0 6H34", "stroke-dasharray": dashOf(look) }), s("g", { class: "marks" }, markOf(look)(17, 6))), " ", label))), note && h("p", { class: "note" }, note));
+      s("path", { class: "line", d: "M0 6H34", "stroke-dasharray": dashOf(look) }), s("g", { class: marksOf(look) }, markOf(look)(17, 6))), " ", label))), note && h("p", { class: "note" }, note));
 }
 
 export function numbersOf(title, xLabel, series, form) {

@@ -10,7 +10,7 @@ export function comparisonView(scene) {
   const { factors, counts } = found;
   return h("div", null,
     h("p", { class: "lead" }, "Beside ", name(found.with), ": the same inputs, probed in the same way. Patterns of the two are matched one to one by how alike they are over the inputs (cosine, 0 to 1). ", ofInputs(scene.part), "."),
-    h("p", null, `${counts.matched} matched, ${counts.changed} changed, ${counts.lost} lost, ${counts.new} new, ${counts.unmatched} without a match that say nothing. `,
+    h("p", null, `${counts.matched} matched, ${counts.changed} changed, ${counts.lost} lost (here alone), ${counts.new} new (there alone), ${counts.unmatched} without a match that say nothing. `,
       `Lost and new are beyond the spread of ${found.n_own} other starts of each network; were the networks one, about ${number(found.by_chance, 2)} would be by chance.`),
     h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "whether a pattern that is lost or new matters for the outputs."),
     plainTable("Patterns of both networks", ["here", "its pixels here", "there", "its pixels and inputs there", "alike", "own starts", "other network", "verdict"],

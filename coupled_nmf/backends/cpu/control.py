@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from coupled_nmf.problem.control import WINDOW, Momentum, Terms, Verdict
 
@@ -26,7 +26,7 @@ class HostJudge:
         ValueError
             If J is not finite.
         """
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             raise self.terms.overflow()
         history, momentum, restart = self.history, self._momentum, self._rejected
         # J belongs to an extrapolated F, and may lie below that of the F that is held: the plain step after a
@@ -50,7 +50,7 @@ class HostJudge:
             return False
         if history[-1] <= terms.floor:
             return True
-        fall = history[-1 - terms.span] - history[-1] if len(history) > terms.span else np.inf
+        fall = history[-1 - terms.span] - history[-1] if len(history) > terms.span else math.inf
         return bool(fall * WINDOW <= terms.tol * history[-1] * terms.span)
 
     def look(self) -> Verdict:

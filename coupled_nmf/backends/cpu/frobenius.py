@@ -37,6 +37,8 @@ class Frobenius(HostObjective):
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
         self._orders, self._gap_lists = Orders(), GapLists()
+        dtype = problem.X.dtype
+        self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
@@ -47,7 +49,8 @@ class Frobenius(HostObjective):
     def _point(self, R: NDArray[Any], H: NDArray[Any], products: NDArray[Any]) -> Point:
         if self.problem.gaps is not None:
             return Point(R, products.astype(R.dtype), H)
-        return Point(R, products.sum(axis=0).astype(R.dtype), H)
+        summed = products[0] if len(products) == 1 else products.sum(axis=0)
+        return Point(R, summed.astype(R.dtype), H)
 
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
@@ -75,11 +78,12 @@ class Frobenius(HostObjective):
         FtX, FtFs, extras = sums
         edges = self._edges if FtFs.ndim == 2 else self.problem.X.layout.bounds
         n_groups = len(edges) - 1
-        FtFs = np.broadcast_to(FtFs, (n_groups, *FtFs.shape[-2:])).copy()
         value = self.weighted_squares + float(extras.sum())
-        l1s = self._l1_H[:n_groups].astype(H.dtype)
-        FtFs += self._l2_H[:n_groups, None, None] * np.eye(len(H))
-        R = np.empty_like(H)
+        if FtFs.ndim == 2:
+            FtFs = FtFs[None] if n_groups == 1 else np.repeat(FtFs[None], n_groups, axis=0)
+        if self._has_l2:
+            FtFs = FtFs + self._l2_H[:n_groups, None, None] * np.eye(len(H))
+        R, l1s = np.empty_like(H), self._l1s[:n_groups]
         step = MoveH(rule, FtX, FtFs.astype(H.dtype), l1s, edges, H, other, *betas, self._alpha, R)
         products, energy = self.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)

@@ -22,7 +22,15 @@ from coupled_nmf.system.interrupts import INTERRUPTS
 
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
-ALONE = 1_500_000  # multiplications that one thread has done before a second has begun
+ALONE = 3_000_000  # multiplications that one thread has done before a second would pay
+
+
+def _add(totals: Sums, sums: Sums) -> None:
+    """Add a tile's sums to float64 totals."""
+    for total, part in zip(totals, sums, strict=True):
+        if total.shape != part.shape:
+            raise ValueError("a tile's sums do not have the shapes that its step promised")
+        compiled.add_to(total.reshape(-1), part.reshape(-1))  # NumPy's add of two dtypes goes through buffers
 
 
 class _OrderedSums:
@@ -43,10 +51,7 @@ class _OrderedSums:
         while self._next in self._waiting and self._adding.acquire(blocking=False):
             try:
                 while (ready := self._waiting.pop(self._next, None)) is not None:
-                    for total, part in zip(self.totals, ready, strict=True):
-                        if total.shape != part.shape:
-                            raise ValueError("a tile's sums do not have the shapes that its step promised")
-                        compiled.add_to(total.ravel(), part.ravel())  # NumPy's add of two dtypes goes through buffers
+                    _add(self.totals, ready)
                     self._recycle(ready)
                     self._next += 1
             finally:
@@ -145,8 +150,11 @@ class Sweeper:
             height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
 
         def run(rows: slice, tile: Tile) -> Sums:
-            return step(tile, rows, *(array[rows] for array in by_row))
+            return step(tile, rows, *[array[rows] for array in by_row])
 
+        kept = X.tiles(height)
+        if kept is not None:
+            return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, kept[rows.start // height]))
         if X.in_memory:
             return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, X.tile(rows)))
         with _ReadAhead(X, height, self.n_threads) as tiles:
@@ -160,13 +168,31 @@ class Sweeper:
         self, n: int, height: int, work: int, step: TileStep | MoveH, run: Callable[[slice], Sums]
     ) -> tuple[NDArray[np.float64], ...]:
         starts = range(0, n, height)
+        n_threads = min(self.n_threads if work > ALONE else 1, len(starts))
+        if n_threads == 1:
+            return self._sum_alone(n, height, step, run)
         sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
 
         def run_one(index: int) -> None:
             sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
 
-        self._for_each(run_one, len(starts), sums.fail, self.n_threads if work > ALONE else 1)
+        self._for_each(run_one, len(starts), sums.fail, n_threads)
         return sums.totals
+
+    def _sum_alone(
+        self, n: int, height: int, step: TileStep | MoveH, run: Callable[[slice], Sums]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """The same in this thread, without what threads need: a small sweep is done before that would be there."""
+        if height >= n > 0:
+            INTERRUPTS.check()
+            return tuple([part.astype(np.float64, copy=False) for part in run(slice(0, n))])
+        totals = tuple([np.zeros(shape) for shape in step.shapes])
+        for start in range(0, n, height):
+            INTERRUPTS.check()
+            sums = run(slice(start, min(start + height, n)))
+            _add(totals, sums)
+            step.recycle(sums)
+        return totals
 
     def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
         """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.
@@ -188,7 +214,7 @@ class Sweeper:
         helpers: list[Future[None]] = []
         try:
             if self._pool is not None:
-                helpers += (self._pool.submit(work) for _ in range(min(n_threads, n) - 1))
+                helpers += (self._pool.submit(work) for _ in range(n_threads - 1))
             work()
         except BaseException:
             failed.set()  # also when it came before this thread's work began

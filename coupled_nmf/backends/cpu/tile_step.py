@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
-from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
+from coupled_nmf.data.tiled_matrix import KeptTile, SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.solvers import Rule
 
@@ -20,13 +20,22 @@ TILES = {"f": compiled.SingleTile, "d": compiled.DoubleTile}
 def gate(X: TiledMatrix, tile: Tile) -> Any:
     """The tile as compiled code takes it: its parts, side by side, each of X's dtype and as many rows.
 
-    Where the column numbers of sparse rows point was checked when they were copied.
+    Of a tile that is kept it is made once. Where the column numbers of sparse rows point was checked when they were
+    copied.
 
     Raises
     ------
     RuntimeError
         If the tile is not what X says: a fault of this package's.
     """
+    if isinstance(tile, KeptTile):
+        if tile.held is None:
+            tile.held = _hold(X, tile)
+        return tile.held
+    return _hold(X, tile)
+
+
+def _hold(X: TiledMatrix, tile: Tile) -> Any:
     held = TILES[X.dtype.char](rows_in(tile))
     try:
         for part, columns in zip(tile, X.part_columns, strict=True):
