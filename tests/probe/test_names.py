@@ -170,5 +170,6 @@ def test_a_study_of_class_folders_with_any_names_ends_in_a_page(tmp_path):
     assert cli.main(arguments) == 0
     found = document_in(tmp_path / "out" / "index.html")
     assert all(study["conditions"] for study in found["studies"])
-    drawn = {f"figures/{path.name}" for path in (tmp_path / "out" / "figures").iterdir()}
+    drawn = {f"figures/{path.name}" for path in (tmp_path / "out" / "figures").glob("*.png")}
+    assert drawn
     assert drawn == {file for file in found["about"]["files"] if file.startswith("figures/")}
