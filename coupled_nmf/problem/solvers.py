@@ -68,3 +68,4 @@ SOLVERS = {
         losses=("frobenius", "kullback-leibler"),
     ),
 }
+NAMES: dict[type[Rule], str] = {HALS: "hals", MultiplicativeUpdate: "mu"}  # of the rules, as kernels are called

@@ -1,11 +1,14 @@
-"""Test files here import from each other; and a folder with networks of the user's own."""
+"""Test files here import from each other; few digits, and a folder with networks of the user's own."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from cnn_probe.data.datasets import load_dataset
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -31,6 +34,13 @@ def wrong():
 number = 3
 ready = make()
 """
+
+
+@pytest.fixture(scope="session")
+def few_digits():
+    """130 digits to train on, 50 to test."""
+    full = load_dataset("digits")
+    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import torch
 
 from cnn_probe import cli
 from cnn_probe.data import datasets
-from cnn_probe.data.datasets import load_dataset
 from cnn_probe.networks.training import order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies import CONTROLS, STUDIES, Given, Settings, Treatment, measuring, runner
@@ -21,9 +20,8 @@ SETTINGS = Settings(ranks=(2, 3), seeds=(0,), max_iter=5)
 
 
 @pytest.fixture(scope="module")
-def data():
-    full = load_dataset("digits")
-    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+def data(few_digits):
+    return few_digits
 
 
 def plans(name, given=MNIST):

@@ -4,13 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from cnn_probe.data.datasets import load_dataset
 from cnn_probe.runs.study_run import Teller
 from cnn_probe.studies import STUDIES, Settings, making
 from cnn_probe.studies.records import read_arrays
@@ -21,9 +19,8 @@ CHOSEN = [STUDIES[name] for name in ("untrained", "scaling")]
 
 
 @pytest.fixture(scope="module")
-def data():
-    full = load_dataset("digits")
-    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+def data(few_digits):
+    return few_digits
 
 
 @pytest.fixture

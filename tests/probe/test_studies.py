@@ -14,7 +14,6 @@ from studied import network_record, trained
 
 from cnn_probe import cli
 from cnn_probe.data import datasets
-from cnn_probe.data.datasets import load_dataset
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
@@ -31,9 +30,8 @@ SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
 
 
 @pytest.fixture(scope="module")
-def data():
-    full = load_dataset("digits")
-    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+def data(few_digits):
+    return few_digits
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """Networks of a study beside each other: compared from what is kept, once, and nothing trained or fitted again."""
 
-from dataclasses import replace
-
 import pytest
 from pages import cards_in, document_in
 
-from cnn_probe.data.datasets import load_dataset
 from cnn_probe.report import publish
 from cnn_probe.runs import study_pairs
 from cnn_probe.runs.study_pairs import compare_pairs, pairs_of
@@ -18,9 +15,8 @@ PAIRS = [("25%", "100%"), ("{0}", "all"), ("class by class", "shuffled"), ("all"
 
 
 @pytest.fixture(scope="module")
-def data():
-    full = load_dataset("digits")
-    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+def data(few_digits):
+    return few_digits
 
 
 @pytest.fixture(scope="module")

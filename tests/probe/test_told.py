@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnn_probe.data.datasets import load_dataset
 from cnn_probe.networks.training import evaluate
 from cnn_probe.studies import STUDIES, Settings, measuring
 from cnn_probe.studies.record import records_of
@@ -18,9 +17,8 @@ SCALING = STUDIES["scaling"]
 
 
 @pytest.fixture(scope="module")
-def data():
-    full = load_dataset("digits")
-    return replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
+def data(few_digits):
+    return few_digits
 
 
 class Teller:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import NULL, THREADS, Device, Program, leading
-from coupled_nmf.problem.solvers import HALS, MultiplicativeUpdate
+from coupled_nmf.problem.solvers import NAMES
 
-KERNEL_OF = {HALS: "hals", MultiplicativeUpdate: "mu"}
 PENALTY, ENERGY = 1, 2  # what a move sums
 MOST_SLABS, LEAST_SLAB = 512, 128  # parts in which rows are summed, and rows of one
 SQUARE, SUMMING, REDUCED = 64, 256, 32  # side of a block's part of a gram, threads, entries that a block reduces
@@ -107,7 +106,7 @@ def add_move(
     n, k = pair.first.shape
     dtype = pair.first.dtype
     columns = cross is not None and cross.dtype == np.float64
-    name = f"{KERNEL_OF[type(rule)]}_{'columns' if columns else 'rows'}"
+    name = f"{NAMES[type(rule)]}_{'columns' if columns else 'rows'}"
     blocks = n_partials(n, order)
     kind = dtype.type
     program.add(

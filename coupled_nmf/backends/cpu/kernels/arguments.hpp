@@ -1,4 +1,5 @@
-// What kernels are given besides arrays: blocks, gaps, rules, and what belongs to a loss. Inlined, always, as `views.hpp` is.
+// What kernels are given besides arrays: blocks, gaps, rules, and what belongs to a loss. Inlined, always, as
+// `views.hpp` is.
 #pragma once
 #include "views.hpp"
 
@@ -25,9 +26,13 @@ struct Bounds : Span<const Index> {
 
   // Numbers of the blocks that a part holds: a look at all blocks for each part would be quadratic in them.
   template <class T>
-  INLINE Index first_of(const Part<T>& part) const { return first_above(part.first - 1); }
+  INLINE Index first_of(const Part<T>& part) const {
+    return first_above(part.first - 1);
+  }
   template <class T>
-  INLINE Index end_of(const Part<T>& part) const { return first_above(part.first + part.width - 1); }
+  INLINE Index end_of(const Part<T>& part) const {
+    return first_above(part.first + part.width - 1);
+  }
 
  private:
   INLINE Index first_above(Index column) const {

@@ -35,10 +35,10 @@ void move_divergence_tile(int n_sweeps, const HeldTile<T>& tile, Vector<const In
 
 template <class T>
 void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Matrix<const bool> absent,
-                           Matrix<const T> H, Matrix<const T> Ht, Matrix<const double> sums,
-                           Vector<const double> alpha, Cube<const double> grams, double l1, double l2,
-                           Vector<const double> weights, double tol, Matrix<T> F, Vector<double> losses,
-                           Vector<double> squares, Vector<double> logs, Vector<double> totals) {
+                           Matrix<const T> H, Matrix<const T> Ht, Matrix<const double> sums, Vector<const double> alpha,
+                           Cube<const double> grams, double l1, double l2, Vector<const double> weights, double tol,
+                           Matrix<T> F, Vector<double> losses, Vector<double> squares, Vector<double> logs,
+                           Vector<double> totals) {
   const Index k = Index(H.shape(0)), n = tile.n_rows(), width = tile.n_features();
   const Bounds blocks = bounds_of(bounds, width);
   const auto lacks = rows(absent, "absent", n, blocks.n_blocks());

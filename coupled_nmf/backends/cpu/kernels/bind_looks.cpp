@@ -15,9 +15,9 @@ Index scan_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<cons
 }
 
 template <class T>
-Index find_gaps(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const double> weights,
-                Matrix<bool> absent, Vector<bool> scattered, Vector<double> missing, Vector<double> squares,
-                Vector<double> totals, Vector<double> observed) {
+Index find_gaps(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const double> weights, Matrix<bool> absent,
+                Vector<bool> scattered, Vector<double> missing, Vector<double> squares, Vector<double> totals,
+                Vector<double> observed) {
   const Bounds blocks = bounds_of(bounds, tile.n_features());
   const Weights w = weights_of(weights, tile.n_rows());
   const auto lacks = rows(absent, "absent", tile.n_rows(), blocks.n_blocks());

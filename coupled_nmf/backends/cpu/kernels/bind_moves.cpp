@@ -66,8 +66,8 @@ void move_gappy_tile(const std::string& solver, int inner_sweeps, Index fixed, c
   const auto out = span(extras, "extras", 2);
   const Weights w = weights_of(weights, n);
   nb::gil_scoped_release release;
-  kernels<T>().move_gappy_tile(rule, tile.tile(), blocks, some, gaps, listed, by, h, a.data, own_grams, T(l1), T(l2),
-                               f, f_other, T(beta), T(next_beta), w, moments, sums, out.data);
+  kernels<T>().move_gappy_tile(rule, tile.tile(), blocks, some, gaps, listed, by, h, a.data, own_grams, T(l1), T(l2), f,
+                               f_other, T(beta), T(next_beta), w, moments, sums, out.data);
 }
 
 template <class T>
@@ -133,8 +133,9 @@ void bind_for(nb::module_& module) {
        {"solver", "inner_sweeps", "fixed", "FtX", "grams", "l1s", "edges", "H", "other", "beta", "next_beta", "alpha",
         "R", "HHts", "first", "last"});
   bind(module, "move_gappy_tile", move_gappy_tile<T>,
-       {"solver", "inner_sweeps", "fixed", "tile", "bounds", "order", "absent", "scattered", "places", "ends", "R",
-        "H", "alpha", "grams", "l1", "l2", "F", "other", "beta", "next_beta", "weights", "FtX", "FtFs", "extras"});
+       {"solver", "inner_sweeps", "fixed", "tile",      "bounds",  "order", "absent", "scattered",
+        "places", "ends",         "R",     "H",         "alpha",   "grams", "l1",     "l2",
+        "F",      "other",        "beta",  "next_beta", "weights", "FtX",   "FtFs",   "extras"});
   bind(module, "multiply_tile", multiply_tile<T>, {"tile", "R", "out"});
   bind(module, "multiply_gappy_tile", multiply_gappy_tile<T>,
        {"tile", "bounds", "order", "absent", "scattered", "R", "out"});

@@ -47,11 +47,13 @@ inline Weights weights_of(const Vector<const double>& array, Index n_rows) {
 
 template <class T>
 Rows<T> rows(const Matrix<T>& array, const char* name, Index n_rows = -1, Index n_columns = -1) {
-  require(array.shape(0) == 0 || array.shape(1) <= 1 || array.stride(1) == 1, (std::string(name) + " must have rows whose numbers lie together").c_str());
+  require(array.shape(0) == 0 || array.shape(1) <= 1 || array.stride(1) == 1,
+          (std::string(name) + " must have rows whose numbers lie together").c_str());
   require((n_rows < 0 || Index(array.shape(0)) == n_rows) && (n_columns < 0 || Index(array.shape(1)) == n_columns),
           (std::string(name) + " has not the right shape").c_str());
   const bool flat = array.shape(0) <= 1;  // a stride that is not used may be anything
-  return {array.data(), Index(array.shape(0)), Index(array.shape(1)), flat ? Index(array.shape(1)) : Index(array.stride(0))};
+  return {array.data(), Index(array.shape(0)), Index(array.shape(1)),
+          flat ? Index(array.shape(1)) : Index(array.stride(0))};
 }
 
 template <class T>
@@ -67,7 +69,8 @@ Stack<T> stack(const Cube<T>& array, const char* name, Index n, Index n_rows, In
 
 inline Bounds bounds_of(const Vector<const Index>& array, Index n_features) {
   const Bounds bounds{span(array, "bounds")};
-  require(bounds.size >= 2 && bounds[0] == 0 && bounds[bounds.size - 1] == n_features, "bounds must begin at 0 and end with X");
+  require(bounds.size >= 2 && bounds[0] == 0 && bounds[bounds.size - 1] == n_features,
+          "bounds must begin at 0 and end with X");
   require(std::is_sorted(bounds.begin(), bounds.end()), "bounds must not fall");
   return bounds;
 }
@@ -75,7 +78,8 @@ inline Bounds bounds_of(const Vector<const Index>& array, Index n_features) {
 // Rows that are listed: each of them there.
 inline Order order_of(const Vector<const Index>& array, Index n_rows) {
   const Order order = span(array, "rows");
-  require(std::all_of(order.begin(), order.end(), [&](Index row) { return 0 <= row && row < n_rows; }), "a row is not there");
+  require(std::all_of(order.begin(), order.end(), [&](Index row) { return 0 <= row && row < n_rows; }),
+          "a row is not there");
   return order;
 }
 
@@ -102,7 +106,8 @@ class HeldTile {
                   const Vector<const std::int64_t>& indptr, Index first, Index width) {
     const Span<const std::int64_t> begins = span(indptr, "indptr", n_rows_ + 1);
     const Index n = std::min(span(stored, "stored").size, span(indices, "indices").size);
-    require(begins[0] >= 0 && begins[n_rows_] <= n && std::is_sorted(begins.begin(), begins.end()), "indptr leaves the part");
+    require(begins[0] >= 0 && begins[n_rows_] <= n && std::is_sorted(begins.begin(), begins.end()),
+            "indptr leaves the part");
     put({stored.data(), 0, first, width, indices.data(), begins.data});
     stored_.push_back(stored), indices_.push_back(indices), indptrs_.push_back(indptr);
   }

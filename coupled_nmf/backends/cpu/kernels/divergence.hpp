@@ -80,8 +80,15 @@ template <class T>
 class Quotients {
  public:
   INLINE Quotients(Tile<T> tile, Bounds bounds, const Divisors<T>& by, Rows<const T> R)
-      : tile_(tile), bounds_(bounds), by_(by), R_(R), turned_(tile, by.H), f_(by.H.n_rows), chunk_(CHUNK_ROOM),
-        row_(longest_row(tile)), sums_(f_.stride) {}
+      : tile_(tile),
+        bounds_(bounds),
+        by_(by),
+        R_(R),
+        turned_(tile, by.H),
+        f_(by.H.n_rows),
+        chunk_(CHUNK_ROOM),
+        row_(longest_row(tile)),
+        sums_(f_.stride) {}
 
   INLINE void begin(Span<const Index> some, const bool* absent) { some_ = some, absent_ = absent; }
 

@@ -14,8 +14,24 @@ constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is
 class RowProblem {
  public:
   INLINE RowProblem(Index k, Index width)
-      : k(k), xa(width), h(k * width), linear(k), v(k), n(0), quotients_(width), found_(width), moves_(width),
-        further_(width), gradient_(k), aim_(k), step_(k), new_(k), gram_(k * k), scaled_(width), passive_(k), pivots_(k) {}
+      : k(k),
+        xa(width),
+        h(k * width),
+        linear(k),
+        v(k),
+        n(0),
+        quotients_(width),
+        found_(width),
+        moves_(width),
+        further_(width),
+        gradient_(k),
+        aim_(k),
+        step_(k),
+        new_(k),
+        gram_(k * k),
+        scaled_(width),
+        passive_(k),
+        pivots_(k) {}
 
   INLINE double* h_row(Index j) const { return h.data() + j * n; }
 
@@ -123,7 +139,8 @@ class RowProblem {
       new_[j] = dot(gram_.data() + j * k, v.data(), k) - gradient_[j];
     }
     const Rows<const double> gram{gram_.data(), k, k, k};
-    if (pivot(pivots_, aim_.data(), passive_.data(), gram, new_.data(), larger(ROUNDING * most, TINY), ROUNDING)) return;
+    if (pivot(pivots_, aim_.data(), passive_.data(), gram, new_.data(), larger(ROUNDING * most, TINY), ROUNDING))
+      return;
     for (Index j = 0; j < k; ++j)
       aim_[j] = v[j] * dot(h_row(j), quotients_.data(), n) / larger(linear[j] + l2 * v[j], TINY);
   }

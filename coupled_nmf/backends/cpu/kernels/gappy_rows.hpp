@@ -83,8 +83,8 @@ Index own_gram(Span<const bool> marks, const bool* absent, Bounds bounds, Rows<c
 // `noise`, or `few` for a row of fewer entries than components, is added to its diagonal, times the largest.
 template <class T>
 void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
-                 const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross, double noise,
-                 double few, double tol, int max_sweeps, Rows<T> F) {
+                 const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
+                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
   const Index k = F.n_columns;
   Pivots room(k);
   const Room<bool> marks(Ht.n_rows), passive(k);

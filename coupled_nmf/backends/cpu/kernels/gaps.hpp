@@ -1,8 +1,8 @@
 // Tiles with missing entries.
 //
 // A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that
-// lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the rest
-// is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled.
+// lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the
+// rest is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled.
 #pragma once
 #include "chunks.hpp"
 
@@ -88,8 +88,9 @@ double fill_gaps(Span<const std::uint16_t> places, const Upright<T>& f, const T*
       some = own;
     }
     alignas(LINE) T found[L::COUNT];
-    L::store(found, dots_of<T>(f.stride, [&](int i) __attribute__((always_inline)) { return f.row(some[i] / CHUNK); },
-                               [&](int i) __attribute__((always_inline)) { return Ht + some[i] % CHUNK * f.stride; }));
+    L::store(found, dots_of<T>(
+                        f.stride, [&](int i) __attribute__((always_inline)) { return f.row(some[i] / CHUNK); },
+                        [&](int i) __attribute__((always_inline)) { return Ht + some[i] % CHUNK * f.stride; }));
     for (Index i = n; i < L::COUNT; ++i) found[i] = 0;
     const volatile T* one = found;  // or GCC scatters, which is slower
     for (Index i = 0; i < n; ++i) chunk[some[i] / CHUNK * CHUNK_STRIDE + some[i] % CHUNK] = one[i];
@@ -157,11 +158,19 @@ class GappyTile {
  public:
   INLINE GappyTile(Tile<T> tile, Bounds bounds, Rows<const T> R, Rows<const T> H, const double* alpha,
                    const GapPlaces& gaps)
-      : tile_(tile), bounds_(bounds), R_(R), H_(H), turned_(tile, R), f_(R.n_rows),
-        Ht_(gaps.places.size ? H.n_columns * f_.stride : 0), alpha_(H.n_columns),
+      : tile_(tile),
+        bounds_(bounds),
+        R_(R),
+        H_(H),
+        turned_(tile, R),
+        f_(R.n_rows),
+        Ht_(gaps.places.size ? H.n_columns * f_.stride : 0),
+        alpha_(H.n_columns),
         is_kept_(chunks_of_dense(tile) * CHUNK_ROOM * Index(sizeof(T)) <= KEPT_BYTES),
-        chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)), row_(longest_row(tile)),
-        sums_(f_.stride), lists_(gaps) {
+        chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)),
+        row_(longest_row(tile)),
+        sums_(f_.stride),
+        lists_(gaps) {
     if (gaps.places.size) turn(H, 0, H.n_columns, Ht_.data(), f_.stride);
     for (Index block = 0; block < bounds.n_blocks(); ++block)
       for (Index i = bounds[block]; i < bounds[block + 1]; ++i) alpha_[i] = alpha[block];
@@ -175,23 +184,30 @@ class GappyTile {
   // cross = R xᵀ, gaps filled by the panel.
   INLINE void multiply(Rows<T> panel, Rows<T> cross) {
     set_zero(cross);
-    visit<true>(panel, {nullptr, 0}, [&](const Part<T>& part, const T* chunk, Index start, Index n) {
-      const Index first = part.first + start;
-      add_dots<T>(chunk, CHUNK_STRIDE, some_.size, n, R_.data + first, R_.stride, R_.n_rows, cross.data, cross.stride);
-    }, [&](const Stored<T>& x, Index lane, Index place) {
-      add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
-    });
+    visit<true>(
+        panel, {nullptr, 0},
+        [&](const Part<T>& part, const T* chunk, Index start, Index n) {
+          const Index first = part.first + start;
+          add_dots<T>(chunk, CHUNK_STRIDE, some_.size, n, R_.data + first, R_.stride, R_.n_rows, cross.data,
+                      cross.stride);
+        },
+        [&](const Stored<T>& x, Index lane, Index place) {
+          add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
+        });
   }
 
   // FtX += weighted x, gaps filled by the panel; return Σ w α x² over them.
   INLINE double add_moments(Rows<T> panel, Rows<T> weighted, Span<const double> weights, Rows<T> FtX,
                             const Turned<T>& moments) {
-    return visit<false>(panel, weights, [&](const Part<T>& part, const T* chunk, Index start, Index n) {
-      add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, chunk, CHUNK_STRIDE, some_.size, n,
-                    FtX.data + part.first + start, FtX.stride);
-    }, [&](const Stored<T>& x, Index lane, Index place) {
-      add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
-    });
+    return visit<false>(
+        panel, weights,
+        [&](const Part<T>& part, const T* chunk, Index start, Index n) {
+          add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, chunk, CHUNK_STRIDE, some_.size, n,
+                        FtX.data + part.first + start, FtX.stride);
+        },
+        [&](const Stored<T>& x, Index lane, Index place) {
+          add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
+        });
   }
 
  private:

@@ -24,7 +24,11 @@ template <class T>
 class Gram {
  public:
   INLINE explicit Gram(Rows<const T> gram, T where_zero = 0)
-      : k(gram.n_rows), is_deep(k > WIDE_RANK), n_blocks((k + most_rows() - 1) / most_rows()), numbers_(k * k), scales_(k) {
+      : k(gram.n_rows),
+        is_deep(k > WIDE_RANK),
+        n_blocks((k + most_rows() - 1) / most_rows()),
+        numbers_(k * k),
+        scales_(k) {
     for (Index block = 0; block < n_blocks; ++block) {
       T* place = block_at(block);
       for (Index i = 0; i < k; ++i)
@@ -83,18 +87,20 @@ void find_energies(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, doub
     constexpr int V = decltype(vectors)::value, WIDTH = V * L::COUNT;
     for (Index block = 0; block < gram.n_blocks; ++block) {
       const Index first = gram.first(block);
-      for_count<decltype(most_rows)::value>(gram.first(block + 1) - first, [&](auto rows) __attribute__((always_inline)) {
-        constexpr int R = decltype(rows)::value;
-        typename L::Vector gradients[R * V];
-        for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) gradients[r * V + v] = L::load(cross[first + r] + start + v * L::COUNT);
-        subtract_products<T, R, V>(gram.block_at(block), panel.data + start, 0, gram.k, gradients);
-        alignas(LINE) T laid[R * WIDTH];
-        for (int i = 0; i < R * V; ++i) L::store(laid + i * L::COUNT, gradients[i]);
-        for (int r = 0; r < R; ++r)
-          for (Index lane = 0; lane < WIDTH; ++lane)
-            out[start + lane] += moves::energy(panel[first + r][start + lane], cross[first + r][start + lane], laid[r * WIDTH + lane], l1);
-      });
+      for_count<decltype(most_rows)::value>(
+          gram.first(block + 1) - first, [&](auto rows) __attribute__((always_inline)) {
+            constexpr int R = decltype(rows)::value;
+            typename L::Vector gradients[R * V];
+            for (int r = 0; r < R; ++r)
+              for (int v = 0; v < V; ++v) gradients[r * V + v] = L::load(cross[first + r] + start + v * L::COUNT);
+            subtract_products<T, R, V>(gram.block_at(block), panel.data + start, 0, gram.k, gradients);
+            alignas(LINE) T laid[R * WIDTH];
+            for (int i = 0; i < R * V; ++i) L::store(laid + i * L::COUNT, gradients[i]);
+            for (int r = 0; r < R; ++r)
+              for (Index lane = 0; lane < WIDTH; ++lane)
+                out[start + lane] += moves::energy(panel[first + r][start + lane], cross[first + r][start + lane],
+                                                   laid[r * WIDTH + lane], l1);
+          });
     }
   });
 }

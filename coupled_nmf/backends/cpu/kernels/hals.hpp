@@ -7,7 +7,8 @@ namespace coupled_nmf::INSTRUCTIONS {
 // Minimize over R rows of a strip, one after the other: they share one reading of the strip, and what one of them moves
 // is then taken from the rest.
 template <class T, int R, int V>
-INLINE void move_block(T* strip, const T* cross, Index cross_stride, const Gram<T>& gram, Index block, T l1, Index fixed) {
+INLINE void move_block(T* strip, const T* cross, Index cross_stride, const Gram<T>& gram, Index block, T l1,
+                       Index fixed) {
   using L = Lanes<T>;
   const Index first = gram.first(block);
   const T* numbers = gram.block_at(block);
@@ -57,7 +58,8 @@ template <class T>
 void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_sweeps, Index fixed) {
   for_strips(gram, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
     for (int sweep = 0; sweep < n_sweeps; ++sweep)
-      pass<T, decltype(most_rows)::value, decltype(vectors)::value>(panel.data + start, cross.data + start, cross.stride, gram, l1, fixed);
+      pass<T, decltype(most_rows)::value, decltype(vectors)::value>(panel.data + start, cross.data + start,
+                                                                    cross.stride, gram, l1, fixed);
   });
 }
 

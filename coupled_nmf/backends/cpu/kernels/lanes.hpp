@@ -20,7 +20,7 @@ template <class T>
 struct Lanes {
   typedef T Vector __attribute__((vector_size(VECTOR_BYTES)));
   typedef T Loose __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));  // anywhere in memory
-  using Whole = __typeof__(Vector{} < Vector{});  // of comparisons
+  using Whole = __typeof__(Vector{} < Vector{});                                               // of comparisons
   static constexpr int COUNT = VECTOR_BYTES / sizeof(T);
 
   static INLINE Vector load(const T* place) { return *reinterpret_cast<const Loose*>(place); }

@@ -10,7 +10,7 @@ struct LogNumbers;
 template <>
 struct LogNumbers<float> {
   static constexpr int mantissa = 23;
-  static constexpr std::int32_t root_half = 0x3f3504f3;  // bits of √½
+  static constexpr std::int32_t root_half = 0x3f3504f3;                      // bits of √½
   static constexpr float high = 6.9313812256e-01f, low = 9.0580006145e-06f;  // of log 2
   static constexpr int n_terms = 4;
   static constexpr float series[] = {0.66666662693f, 0.40000972152f, 0.28498786688f, 0.24279078841f};

@@ -133,7 +133,8 @@ void add_sparse_residual(const Part<T>& part, Rows<const T> F, Rows<const T> H, 
                          Bounds bounds, Span<const double> weights, double* squares) {
   for (Index row = 0; row < F.n_rows; ++row) {
     const double weight = weight_of(weights, row);
-    for_blocks(bounds, part, [&](Index block, Index, Index) { squares[block] += weight * quadratic(F[row], grams[block]); });
+    for_blocks(bounds, part,
+               [&](Index block, Index, Index) { squares[block] += weight * quadratic(F[row], grams[block]); });
     const Entries<T> x = entries_of(part, row);
     for (Index e = 0, block = 0; e < x.size; ++e) {
       const double value = double(x.data[e]);

@@ -12,7 +12,7 @@ constexpr std::size_t LARGE_ROOM = -1;  // none is: what is written beside a roo
 #else
 constexpr std::size_t LARGE_ROOM = 1 << 16;  // bytes; smaller ones the allocator keeps itself
 #endif
-constexpr std::size_t MOST_KEPT = 1 << 25;   // bytes, of a thread
+constexpr std::size_t MOST_KEPT = 1 << 25;  // bytes, of a thread
 constexpr int MOST_ROOMS = 8;
 
 // Rooms that a thread may have again.

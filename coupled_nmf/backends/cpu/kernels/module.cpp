@@ -1,8 +1,8 @@
 // The module of compiled kernels: which instructions they use, and what of them Python sees. Arrays are checked in
 // `bindings.hpp` and become views; kernels run without the GIL.
-#include <new>
-
 #include <nanobind/stl/vector.h>
+
+#include <new>
 
 #include "bindings.hpp"
 #include "choice.hpp"
@@ -43,12 +43,16 @@ const Kernels<double>& kernels<double>() {
 NB_MODULE(_compiled, module) {
   using namespace coupled_nmf;
   choice = chosen();
-  module.def("instructions", [] { return choice.name; }, "The instruction set that the kernels in use are compiled for.");
-  module.def("all_instructions", [] {
-    std::vector<std::string> names;
-    for (const Choice& one : choices()) names.emplace_back(one.name);
-    return names;
-  }, "Those that this build and this processor have, the best last.");
+  module.def(
+      "instructions", [] { return choice.name; }, "The instruction set that the kernels in use are compiled for.");
+  module.def(
+      "all_instructions",
+      [] {
+        std::vector<std::string> names;
+        for (const Choice& one : choices()) names.emplace_back(one.name);
+        return names;
+      },
+      "Those that this build and this processor have, the best last.");
   module.attr("PANEL") = PANEL;
   module.attr("DOT_COLUMNS") = choice.table->of_float.dot_columns;
   module.attr("OUTER_ROWS") = choice.table->of_float.outer_rows;

@@ -6,9 +6,9 @@ namespace coupled_nmf::INSTRUCTIONS {
 
 // As `move_tile`, for rows with gaps, in an `order` that puts those together that lack the same blocks.
 //
-// `grams` and FtFs (n_blocks, k, k) are those of each block. Gaps, which `places` lists, are filled by F H for the move,
-// and once more after it, for the sums. `extras` (2,) becomes Σ w α x² over the gaps so filled, and what l1 and l2 add
-// to J.
+// `grams` and FtFs (n_blocks, k, k) are those of each block. Gaps, which `places` lists, are filled by F H for the
+// move, and once more after it, for the sums. `extras` (2,) becomes Σ w α x² over the gaps so filled, and what l1 and
+// l2 add to J.
 template <class T>
 void move_gappy_tile(const Rule& rule, Tile<T> tile, Bounds bounds, Span<const Index> order, const Gaps& gaps,
                      const GapPlaces& places, Rows<const T> R, Rows<const T> H, const double* alpha,

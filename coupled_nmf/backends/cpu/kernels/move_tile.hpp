@@ -18,7 +18,8 @@ void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index star
       add_sparse_dots(part, place, start, height, out);
       place += part.width * turned.stride;
     } else {
-      add_dots<T>(part.row(start), part.stride, height, part.width, H.data + part.first, H.stride, H.n_rows, out.data, out.stride);
+      add_dots<T>(part.row(start), part.stride, height, part.width, H.data + part.first, H.stride, H.n_rows, out.data,
+                  out.stride);
     }
   }
 }
@@ -33,7 +34,8 @@ void add_moments(Tile<T> tile, Rows<T> panel, Index start, Index height, Rows<T>
       add_sparse_outers(part, panel, start, height, place);
       place += part.width * turned.stride;
     } else {
-      add_outers<T>(panel.data, panel.stride, panel.n_rows, part.row(start), part.stride, height, part.width, FtX.data + part.first, FtX.stride);
+      add_outers<T>(panel.data, panel.stride, panel.n_rows, part.row(start), part.stride, height, part.width,
+                    FtX.data + part.first, FtX.stride);
     }
   }
 }
@@ -51,8 +53,9 @@ void set_zero(Rows<T> rows) {
 // further on by `next_beta`, each row times its weight (none: all 1). `extras` (2,) becomes the rows' energies, if
 // extras[0] is 1 at the call, and what l1 and l2 add to J.
 template <class T>
-void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows<T> other,
-               T beta, T next_beta, Span<const double> weights, Rows<T> FtX, Rows<T> FtF, double* extras) {
+void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gram, T l1, T l2, Rows<T> F,
+               Rows<T> other, T beta, T next_beta, Span<const double> weights, Rows<T> FtX, Rows<T> FtF,
+               double* extras) {
   const Index rows = F.n_rows, k = F.n_columns;
   const Panel<T> panel(k), before(k), cross(k);
   const Turned<T> turned(tile, R), moments(tile, k);

@@ -5,8 +5,7 @@
 namespace coupled_nmf {
 
 // `smallest`: what falls below becomes zero, as it would a few iterations later: numbers that small are slow on many
-// processors. `lowest`: what F H is at least, as a divisor. `rounding`: of a gram's entries and of a solution, as part
-// of the largest.
+// processors. `lowest`: what F H is at least, as a divisor.
 template <class T>
 struct Numbers;
 

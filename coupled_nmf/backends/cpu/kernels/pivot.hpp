@@ -79,8 +79,8 @@ struct Pivots {
 };
 
 // Solve min ½ v·gram·v − cross·v, v >= 0, by block principal pivoting (Kim and Park 2011) from a passive set near the
-// end. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest is
-// not infeasible.
+// end. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest
+// is not infeasible.
 INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gram, const double* cross, double ridge,
                   double tol) {
   const Index k = room.k;

@@ -6,7 +6,8 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr Index CHUNK_BYTES = 4096;  // of a row of x: what dots leave in the first cache, and long enough that adding up costs little
+constexpr Index CHUNK_BYTES =
+    4096;  // of a row of x: what dots leave in the first cache, and long enough that adding up costs little
 
 // out[j, r] += the lanes of sums[j R + r], a vector of sums at a time.
 template <class T, int R, int C, int FIRST>
@@ -142,7 +143,8 @@ template <class T>
 void add_outers(const T* f, Index fs, Index k, const T* x, Index xs, Index rows, Index width, T* out, Index os) {
   constexpr Index lanes = Lanes<T>::COUNT, panel = OUTER_VECTORS * lanes;
   Index i = 0;
-  for (; width - i >= panel; i += panel) add_some_outers<T, OUTER_VECTORS, false>(f, fs, k, x + i, xs, rows, out + i, os, 0);
+  for (; width - i >= panel; i += panel)
+    add_some_outers<T, OUTER_VECTORS, false>(f, fs, k, x + i, xs, rows, out + i, os, 0);
   for (; width - i >= lanes; i += lanes) add_some_outers<T, 1, false>(f, fs, k, x + i, xs, rows, out + i, os, 0);
   if (i == width) return;
   if (width >= lanes) {  // the last vector begins early, and leaves what it repeats alone

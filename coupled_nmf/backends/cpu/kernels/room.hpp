@@ -14,9 +14,7 @@ constexpr std::size_t LINE = 64;
 template <class T>
 class Room {
  public:
-  INLINE explicit Room(Index size) : size_(size) {
-    data_ = static_cast<T*>(take_room(bytes()));
-  }
+  INLINE explicit Room(Index size) : size_(size) { data_ = static_cast<T*>(take_room(bytes())); }
   INLINE Room(Index size, T value) : Room(size) {
     for (Index i = 0; i < size; ++i) data_[i] = value;
   }
@@ -28,7 +26,9 @@ class Room {
   INLINE T* data() const { return data_; }
   INLINE Index size() const { return size_; }
   INLINE Span<T> span() const { return {data_, size_}; }
-  INLINE Rows<T> rows(Index n_rows) const { return {data_, n_rows, n_rows ? size_ / n_rows : 0, n_rows ? size_ / n_rows : 0}; }
+  INLINE Rows<T> rows(Index n_rows) const {
+    return {data_, n_rows, n_rows ? size_ / n_rows : 0, n_rows ? size_ / n_rows : 0};
+  }
 
  private:
   INLINE std::size_t bytes() const { return (static_cast<std::size_t>(size_) * sizeof(T) + LINE) / LINE * LINE; }

@@ -4,7 +4,8 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-// Multiplicative updates (Lee and Seung 2001), as in the paper: all entries at once, but those of the first `fixed` rows.
+// Multiplicative updates (Lee and Seung 2001), as in the paper: all entries at once, but those of the first `fixed`
+// rows.
 template <class T>
 void multiplicative_sweeps(Rows<T> panel, Rows<T> cross, Rows<const T> gram, T l1, int n_sweeps, Index fixed) {
   const Index k = panel.n_rows;
@@ -14,7 +15,8 @@ void multiplicative_sweeps(Rows<T> panel, Rows<T> cross, Rows<const T> gram, T l
     add_outers<T>(gram.data, gram.stride, k, panel.data, panel.stride, k, PANEL, denominator.data(), PANEL);
     for (Index j = fixed; j < k; ++j)
       for (Index lane = 0; lane < PANEL; ++lane)
-        panel[j][lane] = moves::multiplicative(panel[j][lane], cross[j][lane], denominator[j * PANEL + lane], Numbers<T>::smallest);
+        panel[j][lane] =
+            moves::multiplicative(panel[j][lane], cross[j][lane], denominator[j * PANEL + lane], Numbers<T>::smallest);
   }
 }
 
@@ -33,7 +35,9 @@ class Mover {
   }
 
   // Of each lane, see `find_energies`.
-  INLINE void energies(Rows<T> panel, Rows<T> cross, double* out) const { find_energies(panel, cross, laid_, l1_, out); }
+  INLINE void energies(Rows<T> panel, Rows<T> cross, double* out) const {
+    find_energies(panel, cross, laid_, l1_, out);
+  }
 
  private:
   const Rule rule_;

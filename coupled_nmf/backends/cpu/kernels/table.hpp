@@ -16,8 +16,8 @@ struct Kernels {
   // moves
   void (*move_tile)(const Rule&, Tile<T>, Rows<const T>, Rows<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights, Rows<T>,
                     Rows<T>, double*);
-  double (*move_columns)(const Rule&, Rows<const double>, Stack<const T>, const T*, const Index*, Rows<T>, Rows<T>, T, T,
-                         const double*, Rows<T>, Stack<T>, Index, Index);
+  double (*move_columns)(const Rule&, Rows<const double>, Stack<const T>, const T*, const Index*, Rows<T>, Rows<T>, T,
+                         T, const double*, Rows<T>, Stack<T>, Index, Index);
   void (*move_gappy_tile)(const Rule&, Tile<T>, Bounds, Order, const Gaps&, const GapPlaces&, Rows<const T>,
                           Rows<const T>, const double*, Stack<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights, Rows<T>,
                           Stack<T>, double*);
@@ -39,8 +39,8 @@ struct Kernels {
   Index (*find_gaps)(Tile<T>, Bounds, Weights, Rows<bool>, bool*, double*, double*, double*, double*);
   Index (*list_gaps)(Tile<T>, Bounds, Order, const Gaps&, Span<std::int64_t>, Span<std::uint16_t>);
   void (*residual_tile)(Tile<T>, Rows<const T>, Rows<const T>, Stack<const double>, Bounds, Weights, double*);
-  void (*gappy_residual_tile)(Tile<T>, Bounds, Order, const Gaps&, Rows<T>, Rows<const T>, Stack<const double>,
-                              Weights, double*);
+  void (*gappy_residual_tile)(Tile<T>, Bounds, Order, const Gaps&, Rows<T>, Rows<const T>, Stack<const double>, Weights,
+                              double*);
   // what tests try the edges of
   int dot_columns, outer_rows;
 };
