@@ -231,7 +231,7 @@ def comparison_card(found: Mapping[str, Any]) -> Card:
     return card(
         "What differs from the other network?",
         f"{counts['lost']} lost, {counts['new']} new",
-        f"patterns: lost are here alone, new in {found['with']} alone; {counts['matched']} matched, "
+        f"patterns: lost are only here, new only in {found['with']}; {counts['matched']} matched, "
         f"{counts['changed']} changed, "
         f"{counts['unmatched']} without a match that say nothing.",
         f"Beyond the spread of {found['n_own']} starts of each; by chance about {found['by_chance']:.1f} would be.",
