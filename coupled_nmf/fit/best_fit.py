@@ -15,11 +15,8 @@ from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.fit.starts import Start, find_start, shared_stand_in, start_from
 from coupled_nmf.problem.contracts import Factor, Objective, Solution
-from coupled_nmf.problem.control import WINDOW
 from coupled_nmf.problem.solvers import SOLVERS
 from coupled_nmf.system.interrupts import INTERRUPTS
-
-WARM_WINDOW = 2  # iterations over which the fall of J is looked at after a compressed start
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,6 @@ def fit_from(session: Session, parameters: Parameters, limits: Limits, start: St
         tol=limits.tol,
         callbacks=limits.callbacks,
         first_rule=SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
-        window=WARM_WINDOW if start.kind == "warm" else WINDOW,
         interruptible=limits.interruptible,
     )
     H = session.backend.host(loop.H)

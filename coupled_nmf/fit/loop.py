@@ -117,16 +117,15 @@ class Alternation:
         tol: float,
         callbacks: Sequence[Callback] = (),
         first_rule: Rule | None = None,
-        window: int = WINDOW,
         interruptible: bool = False,
     ) -> LoopResult:
         """Iterate from F and H (both overwritten, F may be None for zeros); ``first_rule`` makes F's first move.
 
-        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations, judged by the last
-        ``window`` of them; if ``interruptible``, also at Ctrl-C, once an iteration is done.
+        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations; if
+        ``interruptible``, also at Ctrl-C, once an iteration is done.
         """
         began = time.perf_counter()
-        judge, state = self._judge(max_iter, tol, window), self._begin(F, H)
+        judge, state = self._judge(max_iter, tol), self._begin(F, H)
         del F, H  # or arrays that were moved to a device would stay
         stopped = interrupted = False
         verdict = judge.look()
@@ -148,9 +147,9 @@ class Alternation:
         converged = verdict.settled and not (stopped or interrupted)
         return LoopResult(*state.held(verdict), history, len(history), converged, stopped, interrupted)
 
-    def _judge(self, max_iter: int, tol: float, window: int) -> Judge:
+    def _judge(self, max_iter: int, tol: float) -> Judge:
         dtype = self.objective.tiles.dtype
-        terms = Terms(self.extrapolated, tol, window, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
+        terms = Terms(self.extrapolated, tol, WINDOW, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
         return self.objective.backend.judge(terms, max_iter)
 
     def _begin(self, F: Any, H: Any) -> _State:

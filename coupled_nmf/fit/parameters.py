@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from coupled_nmf.fit.stand_in import stand_in_width
+from coupled_nmf.fit.costs import Costs, stand_in_width
+from coupled_nmf.fit.stand_in import sweeps_on_stand_in
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import SOLVERS, Rule
@@ -92,16 +93,22 @@ class Parameters:
         """Whether the solver needs H alone."""
         return SOLVERS[self.solver].starts_from_h
 
+    def costs(self, problem: Problem) -> Costs:
+        """What iterations on X cost, and on a stand-in for it."""
+        X, rule = problem.X, self.rule
+        return Costs(X.shape, X.n_entries, self.k, rule.inner_sweeps, sweeps_on_stand_in(rule))
+
     def resolve(self, problem: Problem) -> str:
         """``init``, with what 'auto' means for this X; X of zeros has no stand-in."""
         if self.init in FROM_STAND_IN and problem.weighted_squares == 0:
             return "random"
         if self.init != "auto":
             return self.init
-        width = stand_in_width(self.k)
-        tall = 2 * width <= min(problem.X.shape) and problem.X.n_entries >= LARGE
-        full = problem.X.n_entries >= 2 * width * problem.X.shape[0]  # or the stand-in is no smaller than X
-        serves = self.from_h and tall and full and problem.gaps is None and not self.penalties(problem).any
+        width, costs = stand_in_width(self.k), self.costs(problem)
+        large = width < min(problem.X.shape) and problem.X.n_entries >= LARGE
+        full = problem.X.n_entries >= width * problem.X.shape[0]  # or the stand-in is no smaller than X
+        serves = self.from_h and problem.gaps is None and not self.penalties(problem).any
+        serves = serves and large and full and costs.stand_in_pays
         serves = serves and not self.n_fixed  # the stand-in's components are all free
         return "compressed" if serves and problem.weighted_squares > 0 else "random"
 

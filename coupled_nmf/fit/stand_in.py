@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 from typing import Any
 
@@ -9,28 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.fit.costs import N_STARTS, SCREENING, rows_of_part, share_of_rows, stand_in_width
 from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, LoopResult
 from coupled_nmf.problem.contracts import Alternated, Backend, Factor
 from coupled_nmf.problem.solvers import Rule
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
-OVERSAMPLING = 8
 MEAN_OF = 20  # samples whose mean is a component's start
-N_STARTS, SCREENING = 3, 6  # starts, and the iterations after which the best is kept
 INNER_SWEEPS = 4  # at least: a cross costs little here
-PART_ROWS = 2500
-PART_TOL, ALL_TOL = 3e-3, 2e-4
+PART_TOL, ALL_TOL = 3e-3, 1e-3  # of J on X: below, its own iterations bring more, that know all of X
 MOST_ITERATIONS = 200
 
 
 class StandIn:
     """√α⊙X ≈ scale Y B with Y (n_samples, l), where the backend holds it, and orthonormal rows B (l, n_features).
 
-    ``scale`` is the root mean square of √α⊙X, so that nothing overflows or drowns.
+    ``scale`` is the root mean square of √α⊙X, so that nothing overflows or drowns. ``squares`` are those of √α⊙X over
+    the square of ``scale``, if they are known: J is then about that of X, to which tolerances belong, with what the
+    stand-in lacks.
     """
 
-    def __init__(self, Y: Factor, Bt: NDArray[Any], scale: float, backend: Backend) -> None:
-        self.Y, self.Bt, self.scale, self.backend = Y, Bt, scale, backend
+    def __init__(self, Y: Factor, Bt: NDArray[Any], scale: float, backend: Backend, squares: float = 0.0) -> None:
+        self.Y, self.Bt, self.scale, self.backend, self.squares = Y, Bt, scale, backend, squares
 
     @cached_property
     def row_squares(self) -> NDArray[np.float64]:
@@ -44,7 +45,7 @@ class StandIn:
 
     def objective(self) -> Alternated:
         """What `Alternation` alternates on: Y B."""
-        return self.backend.stand_in_objective(self.Y, self.Bt, float(self.row_squares.sum()))
+        return self.backend.stand_in_objective(self.Y, self.Bt, max(self.squares, float(self.row_squares.sum())))
 
     def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
@@ -58,11 +59,12 @@ class StandIn:
         """Stand-in by the leading directions alone, as one made for a smaller rank would be; views."""
         if width >= self.Y.shape[1]:
             return self
-        return StandIn(self.Y[:, :width], self.Bt[:, :width], self.scale, self.backend)
+        return StandIn(self.Y[:, :width], self.Bt[:, :width], self.scale, self.backend, self.squares)
 
     def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
         """Stand-in for those rows alone."""
-        return StandIn(self.backend.take(self.Y, rows), self.Bt, self.scale, self.backend)
+        squares = self.squares * float(self.row_squares[rows].sum() / self.row_squares.sum())
+        return StandIn(self.backend.take(self.Y, rows), self.Bt, self.scale, self.backend, squares)
 
     def weigh(self, root: NDArray[np.float64]) -> None:
         """Multiply each row of X by a number."""
@@ -77,35 +79,44 @@ class StandIn:
         return np.maximum(self.Bt @ means.T, 0)
 
 
+def sweeps_on_stand_in(rule: Rule) -> int:
+    """Inner sweeps on a stand-in."""
+    return max(rule.inner_sweeps, INNER_SWEEPS)
+
+
 def start_on_stand_in(
-    stand_in: StandIn, rule: Rule, k: int, rng: np.random.RandomState, *, extrapolated: bool
+    stand_in: StandIn, rule: Rule, k: int, rng: np.random.RandomState, *, extrapolated: bool, n_starts: int = N_STARTS
 ) -> LoopResult:
-    """Find F and H on the stand-in: the best of several starts, on a part of its rows and then on all.
+    """Find F and H on the stand-in: the best of ``n_starts``, on a part of its rows where that is cheap, then on all.
 
     A part of the rows finds H nearly as well as all do, in a fraction of the time; and a few iterations tell a bad
     start from a good one.
     """
-    rule = rule._replace(inner_sweeps=max(rule.inner_sweeps, INNER_SWEEPS))
+    rule = rule._replace(inner_sweeps=sweeps_on_stand_in(rule))
+    part = _part_of(stand_in, rng)
 
     def run(some: StandIn, H: Any, max_iter: int, tol: float, F: Any = None) -> LoopResult:
         first = rule._replace(inner_sweeps=FIRST_SWEEPS) if F is None else None
         loop = Alternation(some.objective(), rule, extrapolated=extrapolated)
         return loop.run(F, H, max_iter=max_iter, tol=tol, first_rule=first)
 
-    def best_of_part() -> Any:
-        alive, part = stand_in.alive, stand_in  # rows of zeros say nothing
-        if len(alive) >= 2 * PART_ROWS or len(alive) < stand_in.Y.shape[0] // 2:
-            part = stand_in.some_rows(np.sort(rng.permutation(alive)[:PART_ROWS]))
-        starts = (run(part, part.draw_components(k, rng), SCREENING, 0.0) for _ in range(N_STARTS))
-        best = min(starts, key=lambda found: found.history[-1])
-        return run(part, best.H, MOST_ITERATIONS, PART_TOL, best.F).H
+    H, F = part.draw_components(k, rng), None
+    if n_starts > 1:
+        drawn = itertools.chain([H], (part.draw_components(k, rng) for _ in range(n_starts - 1)))
+        best = min((run(part, H, SCREENING, 0.0) for H in drawn), key=lambda found: found.history[-1])
+        H, F = best.H, best.F
+    if part is not stand_in:
+        H, F = run(part, H, MOST_ITERATIONS, PART_TOL, F).H, None
+    return run(stand_in, H, MOST_ITERATIONS, ALL_TOL, F)
 
-    return run(stand_in, best_of_part(), MOST_ITERATIONS, ALL_TOL)
 
-
-def stand_in_width(k: int) -> int:
-    """Width of the stand-in for ranks up to k."""
-    return k + k // 2 + OVERSAMPLING
+def _part_of(stand_in: StandIn, rng: np.random.RandomState) -> StandIn:
+    """Some of its rows, where that is cheap; rows of zeros say nothing."""
+    alive, (n_samples, n_features) = stand_in.alive, (stand_in.Y.shape[0], stand_in.Bt.shape[0])
+    n_rows = rows_of_part(len(alive), n_features)
+    if n_rows < len(alive) or len(alive) < n_samples // 2:
+        return stand_in.some_rows(np.sort(rng.permutation(alive)[:n_rows]))
+    return stand_in
 
 
 def find_stand_in(
@@ -115,6 +126,7 @@ def find_stand_in(
     scale: float,
     k: int,
     rng: np.random.RandomState,
+    squares: float = 0.0,
 ) -> StandIn | None:
     """Stand-in that serves ranks up to k; ``scale`` is the root mean square of √α⊙X.
 
@@ -128,14 +140,14 @@ def find_stand_in(
     if len(basis) == 0:
         return None
     Y = backend.project(X, np.ascontiguousarray(basis * root, dtype=X.dtype))
-    return StandIn(Y, np.ascontiguousarray(basis.T), scale, backend)
+    return StandIn(Y, np.ascontiguousarray(basis.T), scale, backend, squares)
 
 
 def _row_space(
     X: TiledMatrix, backend: Backend, root: NDArray[np.float64], width: int, rng: np.random.RandomState
 ) -> NDArray[Any]:
     """Orthonormal rows that nearly span the rows of X times ``root``; none if those looked at are all zero."""
-    n_chosen = X.shape[0] // int(np.clip(X.shape[0] // (8 * width), 1, 8))
+    n_chosen = X.shape[0] // share_of_rows(X.shape[0], width)
     chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
     basis = rng.standard_normal((width, X.shape[1]))
     for _ in range(2):

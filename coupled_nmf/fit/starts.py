@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.fit.costs import stand_in_width
 from coupled_nmf.fit.initial_factors import check_custom, draw_components, draw_uniform, lift_zeros, nndsvd
 from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
 from coupled_nmf.fit.session import Session
-from coupled_nmf.fit.stand_in import StandIn, find_stand_in, stand_in_width, start_on_stand_in, unweigh
+from coupled_nmf.fit.stand_in import StandIn, find_stand_in, start_on_stand_in, unweigh
 from coupled_nmf.problem.contracts import Factor
 
 
@@ -34,7 +35,8 @@ def shared_stand_in(session: Session, parameters: Parameters, rng: np.random.Ran
     if parameters.resolve(problem) not in FROM_STAND_IN:
         return None
     scale = float(np.sqrt(problem.weighted_squares / problem.entries.sum()))
-    stand_in = find_stand_in(problem.X, session.backend, problem.column_weights, scale, parameters.k, rng)
+    squares = problem.weighted_squares / scale**2
+    stand_in = find_stand_in(problem.X, session.backend, problem.column_weights, scale, parameters.k, rng, squares)
     if stand_in is not None and problem.weights.size:
         stand_in.weigh(np.sqrt(problem.weights))
     return stand_in
@@ -77,7 +79,14 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
         return _cold(session, parameters, H * X.dtype.type(parameters.balance(problem)))
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(parameters.k))  # it may serve larger ranks
-        found = start_on_stand_in(stand_in, parameters.rule, parameters.k, rng, extrapolated=parameters.extrapolated)
+        found = start_on_stand_in(
+            stand_in,
+            parameters.rule,
+            parameters.k,
+            rng,
+            extrapolated=parameters.extrapolated,
+            n_starts=parameters.costs(problem).n_starts,
+        )
         share, backend = np.sqrt(stand_in.scale), session.backend
         backend.scale(found.F, share)
         if problem.weights.size:

@@ -61,8 +61,8 @@ class CoupledNMF(FittedModel):
         'random': H is half-normal, in the scale of X, and F is found from it. 'uniform': [0, 1), as in the paper.
         'nndsvd': from the leading singular vectors of X, with zeros where they have the wrong sign; 'nndsvda': with
         the mean of X there (X of too small a rank starts at 'random'). 'custom': ``F`` and ``H`` given to
-        `fit_transform`. 'auto': 'compressed' for 'hals' on large X without gaps or penalties, else 'random'. HALS
-        starts from H alone, unless F is given.
+        `fit_transform`. 'auto': 'compressed' for 'hals' on large X without gaps or penalties whose shape promises that
+        it pays, else 'random'. HALS starts from H alone, unless F is given.
     fixed_components : array-like of shape (n_fixed, n_features), mapping of str to array-like, or None, default=None
         Components that are known, one array, or one of shape (n_fixed, n_features_b) for each block: they are the first
         of ``components_``, in X's dtype but else just as given, while the others are learned beside them. DataFrames
@@ -74,8 +74,7 @@ class CoupledNMF(FittedModel):
     max_iter : int, default=200
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
-        Stop when J falls by less than this part of itself in five iterations, for every solver. Judged by the last
-        five; after a compressed start, which ends near the bottom, by the last two. 0: never stop early.
+        Stop when J falls by less than this part of itself in five iterations, for every solver. 0: never stop early.
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True

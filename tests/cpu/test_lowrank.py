@@ -8,6 +8,7 @@ from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit import stand_in as on_stand_in
+from coupled_nmf.fit.costs import N_STARTS, Costs
 from coupled_nmf.fit.loop import Alternation
 from coupled_nmf.fit.stand_in import find_stand_in, start_on_stand_in, unweigh
 from coupled_nmf.problem.penalties import Penalties
@@ -104,12 +105,36 @@ def test_the_best_of_several_starts_goes_on(X, backend, monkeypatch):
     monkeypatch.setattr(on_stand_in, "MOST_ITERATIONS", 1)
 
     def objective(seed, n_starts):
-        monkeypatch.setattr(on_stand_in, "N_STARTS", n_starts)
         rng = np.random.RandomState(seed)
-        return start_on_stand_in(stand_in, HALS(3), 6, rng, extrapolated=True).history[-1]
+        return start_on_stand_in(stand_in, HALS(3), 6, rng, extrapolated=True, n_starts=n_starts).history[-1]
 
-    alone, several = (np.array([objective(seed, n) for seed in range(8)]) for n in (1, on_stand_in.N_STARTS))
+    alone, several = (np.array([objective(seed, n) for seed in range(8)]) for n in (1, N_STARTS))
     assert several.mean() < alone.mean()
+
+
+def test_j_on_the_stand_in_is_about_that_of_x(X, backend):
+    """With what the stand-in lacks: tolerances are parts of it. So it is on some of the rows, and of fewer columns."""
+    weights = np.ones(X.shape[1])
+    squares = np.sum(X.to_array() ** 2) / SCALE**2
+    rng = np.random.RandomState(0)
+    whole = find_stand_in(matrix(X), backend, weights, SCALE, 20, rng, squares)
+    for stand_in in (whole, whole.first(17)):
+        found = start_on_stand_in(stand_in, HALS(3), 6, rng, extrapolated=True)
+        J = np.sum((X.to_array() / SCALE - found.F @ found.H.T) ** 2)
+        assert found.history[-1] == pytest.approx(J, rel=0.02)
+    some = whole.some_rows(np.arange(0, len(X), 2))
+    assert some.objective().weighted_squares == pytest.approx(squares / 2, rel=0.05)
+
+
+def test_a_stand_in_pays_by_shapes():
+    def costs(n, m, k):
+        return Costs((n, m), n * m, k, 3, 4)
+
+    shapes = [(400, 4096, 40), (300, 50_000, 20), (500_000, 30, 8), (5000, 3000, 30), (5000, 2000, 200)]
+    assert all(costs(*shape).stand_in_pays for shape in shapes)
+    assert not costs(2000, 500, 120).stand_in_pays, "moves are what costs"
+    assert costs(10_000, 2544, 50).n_starts == N_STARTS
+    assert costs(400, 4096, 40).n_starts == 1, "an iteration on it is half of one on X"
 
 
 def test_an_exact_fit_in_float32_settles():

@@ -1,0 +1,83 @@
+"""What iterations cost, by shapes alone: where a start on a stand-in pays, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OVERSAMPLING = 8
+PART_ROWS = 2500
+MOVE = 3  # times a product's time for a multiplication of a move, which goes through one component after the other
+# Iterations, about: from a start at random to where one on a stand-in ends, on X or on it; on all of its rows after a
+# part of them; and on X, to make up for what it lacks.
+FROM_RANDOM, AFTER_PART, AFTER_STAND_IN = 40, 8, 5
+N_STARTS, SCREENING = 3, 6  # starts, where they cost little, and the iterations after which the best is kept
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What iterations cost, in multiplications of a product: clocks would have seeded fits differ.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Samples and features of X.
+    n_entries : int
+        Entries of X that are read.
+    k : int
+        The rank.
+    sweeps, sweeps_on_it : int
+        Inner sweeps on X, and on a stand-in.
+    """
+
+    shape: tuple[int, int]
+    n_entries: int
+    k: int
+    sweeps: int
+    sweeps_on_it: int
+
+    @property
+    def on_x(self) -> float:
+        """An iteration on X."""
+        return 2.0 * self.n_entries * self.k + MOVE * self.sweeps * sum(self.shape) * self.k**2
+
+    def on_stand_in(self, n_samples: int) -> float:
+        """An iteration on so many rows of a stand-in."""
+        size = n_samples + self.shape[1]
+        return 2.0 * size * stand_in_width(self.k) * self.k + MOVE * self.sweeps_on_it * size * self.k**2
+
+    @property
+    def of_finding(self) -> float:
+        """Passes over X, their orthonormalization, and the projection."""
+        width = stand_in_width(self.k)
+        passes = 4 / share_of_rows(self.shape[0], width) + 1
+        return passes * self.n_entries * width + 4.0 * self.shape[1] * width**2
+
+    @property
+    def stand_in_pays(self) -> bool:
+        """Whether to find a stand-in and to iterate on it costs less than the iterations on X that it saves."""
+        part = rows_of_part(*self.shape)
+        cost = self.of_finding + FROM_RANDOM * self.on_stand_in(part)
+        if part < self.shape[0]:
+            cost += AFTER_PART * self.on_stand_in(self.shape[0])
+        return cost < (FROM_RANDOM - AFTER_STAND_IN) * self.on_x
+
+    @property
+    def n_starts(self) -> int:
+        """Starts on a stand-in: several, if screening them costs no more than an iteration on X."""
+        screening = (N_STARTS - 1) * SCREENING * self.on_stand_in(rows_of_part(*self.shape))
+        return N_STARTS if screening <= self.on_x else 1
+
+
+def stand_in_width(k: int) -> int:
+    """Width of the stand-in for ranks up to k."""
+    return k + k // 2 + OVERSAMPLING
+
+
+def share_of_rows(n_samples: int, width: int) -> int:
+    """One row of how many the passes look at that find a stand-in: as good, where there are many."""
+    return min(max(n_samples // (8 * width), 1), 8)
+
+
+def rows_of_part(n_samples: int, n_features: int) -> int:
+    """Rows of a part of a stand-in on which an iteration costs at most half of one on all; or all."""
+    return PART_ROWS if n_samples >= 2 * PART_ROWS + n_features else n_samples
