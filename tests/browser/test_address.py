@@ -45,6 +45,33 @@ def test_a_click_selects_and_changes_the_address(opened):
     assert page.locator(".selected, .lit").count() == 0
 
 
+def test_what_is_clicked_is_marked_where_it_is_and_what_is_typed_is_gone_to(opened):
+    page = opened("full", "#inputs")
+    page.wait_for_timeout(600)
+    place = page.evaluate("scrollY")
+    page.locator("#inputs td a[data-thing^=factor-]").first.evaluate("(one) => one.click()")
+    assert selected(page).startswith("Pattern")
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == pytest.approx(place, abs=2)
+    page.evaluate("location.hash = '#unit-relu1-2'")
+    until(page, "document.activeElement.closest('section')?.id === 'units'")
+    assert selected(page) == "channel 2 of relu1"
+    typed = page.evaluate("scrollY")
+    page.go_back()
+    assert selected(page).startswith("Pattern")
+    assert page.evaluate("document.activeElement.closest('section')?.id") != "patterns", "one goes back, not to a view"
+    assert typed < place
+
+
+def test_the_list_of_views_shows_the_current_one(opened):
+    page = opened("full", "#about", viewport={"width": 375, "height": 800})
+    until(page, "document.querySelector('#views a[aria-current]')?.dataset.view === 'about'")
+    box = page.evaluate(
+        "(({ left, right }) => [left, right])(document.querySelector('#views a[aria-current]').getBoundingClientRect())"
+    )
+    assert 0 <= box[0] < box[1] <= 375
+
+
 def test_back_and_forward(opened):
     page = opened("full", "#factor-1")
     page.locator("#patterns h3 a").nth(1).click()

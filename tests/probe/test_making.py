@@ -1,14 +1,18 @@
 """Networks made by several processes at once: the same to the bit, resumed, and ended with the process that asked."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
+from cnn_probe import cli
 from cnn_probe.runs.study_run import Teller
 from cnn_probe.studies import STUDIES, Settings, making
 from cnn_probe.studies.records import read_arrays
@@ -27,7 +31,8 @@ def data(few_digits):
 def one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 
@@ -60,6 +65,29 @@ def test_two_processes_make_what_one_makes_and_what_is_there_is_taken(data, tmp_
     assert without_seconds(again["studies"]) == without_seconds(alone["studies"])
     assert len(heard) == 1, "a process says what it found"
     assert "is damaged" in heard[0]
+
+
+def test_what_is_killed_goes_on_from_what_was_finished(tmp_path, one_thread, capsys):
+    """Both processes are at work when all are killed; what they had finished is not made again."""
+    out = tmp_path / "killed"
+    asked = ["study", "scaling", "--data", "digits", "--ranks", "3", "--seeds", "0,1", "--max-iter", "5"]
+    command = [sys.executable, "-m", "cnn_probe.cli", *asked, "--jobs", "2", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
+        while not (finished := sorted((out / "networks").glob("*.json"))) and asking.poll() is None:
+            time.sleep(0.02)
+        asking.kill()
+        asking.communicate(timeout=60)  # until no process of it is left
+    finished = {path: path.read_bytes() for path in sorted((out / "networks").glob("*.json"))}
+    assert 1 <= len(finished) < 6, "killed in the middle"
+    assert not (out / "index.html").exists()
+    assert cli.main([*asked, "--jobs", "2", "--resume", "--out", str(out)]) == 0
+    assert len(list((out / "networks").glob("*.json"))) == 6
+    for path, content in finished.items():
+        assert json.loads(path.read_bytes())["seconds"] == json.loads(content)["seconds"], "not measured again"
+    assert cli.main([*asked, "--out", str(tmp_path / "alone")]) == 0
+    both = [json.loads((folder / "results.json").read_bytes())["studies"] for folder in (out, tmp_path / "alone")]
+    assert without_seconds(both[0]) == without_seconds(both[1])
+    assert (out / "index.html").exists()
 
 
 def test_processes_end_with_the_one_that_asked(tmp_path):

@@ -8,13 +8,14 @@ import { thingOf } from "./state.js";
 export function inputsView(scene) {
   const { part } = scene;
   const { inputs } = part;
+  const { files } = scene.document.about;
   return h("div", null,
-    h("p", { class: "lead" }, inputs.n_all === inputs.number.length ? `All ${count(inputs.n_all)} inputs are on this page. ` : `${count(inputs.number.length)} of ${count(inputs.n_all)} inputs are on this page: those that something is said of, and others from all over. All are in the CSV files beside it. `,
+    h("p", { class: "lead" }, inputs.n_all === inputs.number.length ? `All ${count(inputs.n_all)} inputs are on this page. ` : `${count(inputs.number.length)} of ${count(inputs.n_all)} inputs are on this page: those that something is said of, and others from all over. ${files.some((file) => /residuals[.]csv$/.test(file)) ? "All are in the CSV files beside it. " : ""}`,
       "Inputs are counted from 0, in the order they were given."),
     h("h3", null, "Least explained"),
     h("p", null, "Of these inputs most is left that no pattern explains, in parts of their squares, weighted as in the fit; of the median input ", percent(inputs.median_residual), " is left. Rare inputs, mistaken labels and inputs from elsewhere look alike here."),
     h("ol", { class: "tiles large" }, Array.from(part.worst, (place) => h("li", null, scene.input(place, null, `#${inputs.number[place]} · ${percent(inputs.residual[place])} left`)))),
-    part.suspects.length > 0 && h("h3", null, "Labels that look wrong"),
+    inputs.label && [h("h3", null, "Labels that look wrong"), part.suspects.length === 0 && h("p", null, "Not told here: cnn-probe run and probe look for them with --full.")],
     part.suspects.map((found) => suspectsOf(scene, found)),
     part.decisions.length > 0 && [h("h3", null, "Single decisions, taken apart"), h("p", null, "What each pattern adds to the first output over the second, through the linear layer that follows; with what no pattern explains (rest) and the bias, it adds up to the margin."),
       h("div", { class: "decisions" }, part.decisions.map((one) => decision(scene, one)))],

@@ -2,7 +2,7 @@
 
 import { h, name } from "./dom.js";
 import { readDocument } from "./data.js";
-import { VIEWS, addressOf, homeOf, readAddress } from "./state.js";
+import { VIEWS, addressOf, asked, go, homeOf, readAddress } from "./state.js";
 import { drawAll, forgetDrawings, paintMosaic } from "./pictures.js";
 import { Scene } from "./scene.js";
 import { inspectorOf, unfold } from "./inspector.js";
@@ -45,8 +45,10 @@ class Page {
     if (this.picker) document.getElementById("picker").append(this.picker);
     this.shown = null;
     this.keepClear();
+    history.replaceState(true, "");
     this.follow(true);
-    addEventListener("hashchange", () => this.follow(false));
+    addEventListener("hashchange", () => this.follow(this.typed()));
+    addEventListener("click", (event) => { asked.hash = event.target.closest?.("a")?.hash ?? asked.hash; });
     document.querySelector("a.skip").addEventListener("click", (event) => { // else it would take the selection's address
       event.preventDefault();
       this.main.scrollIntoView();
@@ -69,7 +71,7 @@ class Page {
   }
 
   pickerOf() {
-    const choose = (event) => { location.hash = addressOf({ result: event.target.selectedIndex, thing: this.thing?.kind === "factor" ? this.thing.key : "all" }, this.results); };
+    const choose = (event) => go(addressOf({ result: event.target.selectedIndex, thing: this.thing?.kind === "factor" ? this.thing.key : "all" }, this.results));
     return h("label", null, "Network shown ", h("select", { id: "result", onchange: choose }, this.results.map((one) => h("option", null, one.label))));
   }
 
@@ -87,14 +89,21 @@ class Page {
     measured.observe(this.inspector);
   }
 
-  follow(first) {
+  // Whether somebody typed the address: nothing here asked for it, and it has not been here before.
+  typed() {
+    const typed = !history.state && location.hash !== asked.hash;
+    history.replaceState(true, "");
+    return typed;
+  }
+
+  follow(toThing) {
     const { view, result, thing } = readAddress(location.hash, this.results);
     if (result !== this.shown) this.draw(result);
     this.thing = this.scene?.exists(thing) ? thing : null;
     this.light();
     this.inspect(thing);
     for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
-    const goal = view ?? (first && this.thing ? homeOf(this.thing) : null);
+    const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : null);
     if (goal) this.show(goal);
     this.toTop = false;
   }
@@ -118,10 +127,15 @@ class Page {
     this.observer?.disconnect();
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
-        if (isIntersecting) for (const link of this.views.querySelectorAll("a")) current(link, link.dataset.view === target.id);
+        if (isIntersecting) for (const link of this.views.querySelectorAll("a")) this.mark(link, link.dataset.view === target.id);
       }
     }, { rootMargin: "-30% 0px -60% 0px" });
     for (const section of this.main.children) this.observer.observe(section);
+  }
+
+  mark(link, is) {
+    current(link, is);
+    if (is) this.views.scrollLeft = link.offsetLeft - this.views.offsetLeft - this.views.clientWidth / 3; // where it is one line
   }
 
   // A link in the list of views keeps what is selected, and goes to the view's beginning.
@@ -205,7 +219,7 @@ class Page {
   }
 
   hear(event) {
-    if (event.key === "Escape" && this.thing && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) location.hash = addressOf({ result: this.shown, thing: "all" }, this.results);
+    if (event.key === "Escape" && this.thing && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) go(addressOf({ result: this.shown, thing: "all" }, this.results));
   }
 
   printed() {

@@ -48,4 +48,12 @@ export function addressOf({ view = null, result = 0, thing = null }, results) {
   return `#${parts.filter(Boolean).join("/")}`;
 }
 
+// What the page itself asks for, by a link or by this, is only marked; an address that somebody types is gone to.
+export const asked = { hash: null };
+
+export function go(hash) {
+  asked.hash = hash;
+  location.hash = hash;
+}
+
 export const homeOf = (thing) => HOMES[thing.kind];

@@ -12,7 +12,7 @@ export function studiesView(document) {
   return h("div", { class: "studies show-raw" },
     h("p", { class: "lead" }, "Each condition is a way to train the network; each line is the mean over networks (seeds), its band their range. A verdict counts networks, not ranks of one network: reproduced, or in part, where the same comes by chance in 5% of the cases or fewer; not, where what speaks against it does; undecided otherwise. Chances are of each claim by itself: of 20 without an effect about one comes out either way."),
     h("fieldset", { class: "switch" }, h("legend", null, "Show errors and spectra"),
-      [["raw", "raw, as in the paper"], ["free", "free of scale"]].map(([kind, said], i) => h("label", null,
+      [["raw", "raw, as in the paper"], ["free", "free of scale, of another fit: each block weighs the same"]].map(([kind, said], i) => h("label", null,
         h("input", { type: "radio", name: "scale", value: kind, checked: i === 0, onchange: (event) => switchTo(event.target, kind) }), ` ${said} `))),
     contentsOf(document),
     quality && qualityTable(quality),
@@ -47,7 +47,7 @@ function studyOf(study) {
     study.claims.length > 0 && claimsTable(study), conditionsTable(study),
     legend(study.conditions.map((one) => ({ label: name(one.label), look: one.look }))),
     h("h4", null, "Errors by rank"), h("div", { class: "charts raw" }, errorChart(study, study.errors.filter((one) => !one.free))),
-    h("p", { class: "note free" }, "Dotted: the least error that any factorization of this rank can have (SVD). Of a fit in which each block weighs the same."),
+    h("p", { class: "note free" }, "Dotted: the least error that any factorization of this rank can have (SVD)."),
     h("div", { class: "charts free" }, errorChart(study, study.errors.filter((one) => one.free))),
     study.spectra.length > 0 && [h("h4", null, "Singular values"),
       h("div", { class: "charts raw" }, study.spectra.map((one) => spectrumChart(study, one, false))),
@@ -115,11 +115,11 @@ function measuresTable(study) {
 }
 
 // What all networks say together: for each measure whether it goes with accuracy, and whether it moves with scale.
-function qualityTable({ finding, evidence, rows, factors, scaling }) {
+function qualityTable({ finding, evidence, rule, rows, factors, scaling }) {
   const said = finding.indexOf(":") + 1 || finding.length; // what follows says why
   return h("article", { class: "study", id: "study-finding", "aria-labelledby": "title-study-finding" },
     h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding.slice(0, said)), finding.slice(said)),
-    evidence.length > 0 && plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for it" : "against it", one.text])),
+    evidence.length > 0 && [plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for it" : "against it", one.text])), h("p", { class: "note" }, rule)],
     rows.length > 0 && details("Which measures go with accuracy, over all networks", () => plainTable("Rank correlation (Spearman) with accuracy on test images, within a seed; mean over the seeds (range)",
       ["measure", "all networks", "chance", "the paper's studies", "chance", "free of scale"], rows.map((one) => [one.measure, ...correlation(one.all), ...correlation(one.paper), one.scale_free === null ? "–" : one.scale_free ? "yes" : "no"]))),
     scaling.length > 0 && details("Which measures are free of scale", () => plainTable("How far each measure moves where the first layer is multiplied and the next divided, so that the network computes the same",

@@ -4,7 +4,7 @@ import { bar, details, h, name, percent, plainTable, signed } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mapUnder, mosaicOf } from "./pictures.js";
 import { ofInputs } from "./scene.js";
-import { thingOf } from "./state.js";
+import { go, thingOf } from "./state.js";
 
 const ACROSS = 5;
 const ENDS = 3; // outputs that are named at either end
@@ -64,7 +64,7 @@ function mapsOf(scene, at, i, out) {
   if (tiles && scene.sameUnits(at)) {
     canvas.addEventListener("click", (event) => {
       const tile = mapUnder(canvas, event);
-      if (tile >= 0) location.hash = scene.address({ thing: keyOf(tile) });
+      if (tile >= 0) go(scene.address({ thing: keyOf(tile) }));
     });
     canvas.addEventListener("pointermove", (event) => {
       const tile = mapUnder(canvas, event);

@@ -20,6 +20,13 @@ PAIRS = {
 }
 GOES = 0.5  # the least rank correlation of which it is said that a measure goes with accuracy
 CONTROLS = ("scaling", "memorised", *PAIRS)
+RULE = (
+    "It is a sign if no check speaks against it. One does where the same function, scaled, has an RMSE that moves by "
+    f"1% or more; where a layer's error without scale does not go with accuracy (a rank correlation of {GOES} or more, "
+    "and above 0 in every seed); where for any seed networks that learned random labels by heart have no lower an RMSE "
+    "than others; or where for any seed the better network has the higher RMSE in half of the pairs or less. With one "
+    "seed, one network decides."
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,7 @@ def finding(
 ) -> tuple[str, list[Evidence]]:
     """Say whether RMSE is a sign of training quality.
 
-    It is, if no control speaks against it. One does if the same function, scaled, has an RMSE that moves by 1% or
-    more; if a layer's error without scale does not go with accuracy (a rank correlation of 0.5 or more, and above 0 in
-    every seed); if networks that memorised random labels have the RMSE of others or more, in any seed; or if in any
-    seed the network that is better on the test images has the higher RMSE in no more than half of a control's pairs.
+    By `RULE`, which is said beside the evidence.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from cnn_probe.report.document.cards import card
 from cnn_probe.report.document.studies.of_classes import classes_part
 from cnn_probe.report.figures.styles import Styles
 from cnn_probe.studies.claims import layer_error, rmse
+from cnn_probe.studies.findings.sentence import RULE
 from cnn_probe.studies.record import NetworkRecord, Records, records_of
 from cnn_probe.system.names import file_name, shown_all
 
@@ -232,6 +233,7 @@ def quality_part(results: Results) -> Part:
     return {
         "finding": results["finding"],
         "evidence": [dict(one) for one in results["evidence"]],
+        "rule": RULE,
         "rows": [dict(row) for row in results["quality"]],
         "factors": factors,
         "scaling": [dict(row) for row in results["scaling"]],
