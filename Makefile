@@ -13,6 +13,7 @@ OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting 
 
 # What the compiled module is made of; it lies beside its sources.
 KERNELS := coupled_nmf/backends/cpu/kernels
+MODULE := $(KERNELS)/_compiled*.so $(KERNELS)/_compiled*.pyd
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
   $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
@@ -103,7 +104,7 @@ $(VENV)/.build: $(VENV)/.python pyproject.toml build_hook/requirements.py build_
 	$(BIN)/pip install --quiet -r $(VENV)/requirements.txt
 	touch $@
 
-$(VENV)/.compiled: $(VENV)/.build $(SOURCES) $(if $(wildcard $(KERNELS)/_compiled.*),,missing)
+$(VENV)/.compiled: $(VENV)/.build $(SOURCES) $(if $(wildcard $(MODULE)),,missing)
 	@echo "Compiling the kernels ..."
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	touch $@
@@ -141,4 +142,4 @@ reproduce: $(VENV)/.probe
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(VENV)-sanitize $(VENV)-wheel \
 	  build $(OUT)
-	rm -f $(KERNELS)/_compiled.*
+	rm -f $(MODULE)

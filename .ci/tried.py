@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import scipy.sparse
 
 import coupled_nmf
 from coupled_nmf.backends.cpu.kernels import compiled
@@ -29,8 +30,12 @@ def try_one(instructions):
         x, h, out = rng.random((97, 33), dtype), rng.random((5, 33), dtype), np.zeros((5, 97), dtype)
         compiled.add_dots(x, h, out)
         np.testing.assert_allclose(out, h @ x.T, rtol=1e-5)
-    model = coupled_nmf.CoupledNMF(3, random_state=0).fit(rng.random((60, 20)))
-    assert np.isfinite(model.components_).all()
+    X = rng.random((60, 20))
+    gappy = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    kl = {"solver": "mu", "beta_loss": "kullback-leibler"}
+    for given, options in [(X, {}), (gappy, {}), (X, kl), (gappy, kl), (scipy.sparse.csr_array(X), kl)]:
+        model = coupled_nmf.CoupledNMF(3, random_state=0, **options).fit(given)
+        assert np.isfinite(model.components_).all()
     print(instructions, "fits")
 
 

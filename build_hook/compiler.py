@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -18,13 +19,16 @@ from pathlib import Path
 ZIG = "ziglang>=0.13"
 NEEDED = "GCC 12 or newer, or Clang"
 ON_WINDOWS = sys.platform == "win32"
+MACHINE = platform.machine().replace("arm64", "aarch64")
 USUAL = ("clang-cl",) if ON_WINDOWS else ("c++", "g++", "clang++")
 SHARED = ("/std:c++20", "/LD") if ON_WINDOWS else ("-std=c++20", "-shared", "-fPIC", "-o", "tried.so")
 TRIED = """
-#if !defined(__clang__) && (!defined(__GNUC__) || __GNUC__ < 12)
+#if defined(__INTEL_LLVM_COMPILER) || (!defined(__clang__) && (!defined(__GNUC__) || __GNUC__ < 12))
 #error
 #endif
 #include <vector>
+typedef float Four __attribute__((vector_size(16)));
+Four some(Four a, Four b) { return __builtin_shufflevector(a < b ? a : b, b, 0, 1, 2, 3); }
 int size() { return int(std::vector<int>(3).size()); }
 """
 
@@ -46,8 +50,9 @@ def compiles(command: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "tried.cpp")
         source.write_text(TRIED, encoding="utf-8")
+        words = [command] if Path(command).is_file() else shlex.split(command, posix=not ON_WINDOWS)
         try:
-            done = subprocess.run([*shlex.split(command), *SHARED, str(source)], cwd=folder, capture_output=True)
+            done = subprocess.run([*words, *SHARED, str(source)], cwd=folder, capture_output=True)
         except OSError:
             return False
         return done.returncode == 0
@@ -63,6 +68,10 @@ def use_zig() -> tuple[str, dict[str, str]]:
         instead = " (clang-cl)" if ON_WINDOWS else ", or with pip ziglang"
         raise SystemExit(f"No C++ compiler was found that compiles coupled-nmf. Install {NEEDED}{instead}.")
     target = os.environ.get("ZIG_TARGET") or "native"
+    if target != "native" and target.split("-")[0] != MACHINE:
+        raise SystemExit(
+            f"ZIG_TARGET is '{target}', but Python here is for {MACHINE}: the wheel would be named for that."
+        )
     folder = Path("build", f"zig-{target}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     # baseline: or Zig would take every instruction of this machine for granted

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coupled_nmf.problem.contracts import Alternated, Factor, Judge
-from coupled_nmf.problem.control import NOISE, WINDOW, Terms, Verdict
+from coupled_nmf.problem.control import NOISE, Terms, Verdict
 from coupled_nmf.problem.solvers import Rule
 from coupled_nmf.system.interrupts import INTERRUPTS
 
@@ -149,7 +149,7 @@ class Alternation:
 
     def _judge(self, max_iter: int, tol: float) -> Judge:
         dtype = self.objective.tiles.dtype
-        terms = Terms(self.extrapolated, tol, WINDOW, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
+        terms = Terms(self.extrapolated, tol, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
         return self.objective.backend.judge(terms, max_iter)
 
     def _begin(self, F: Any, H: Any) -> _State:

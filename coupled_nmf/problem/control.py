@@ -21,8 +21,6 @@ class Terms:
         Whether both factors are extrapolated.
     tol : float
         Stop when J falls by less than this part of itself in ``WINDOW`` iterations; 0: never.
-    span : int
-        Iterations by which that is judged.
     floor : float
         J below this is rounding.
     dtype : dtype
@@ -31,7 +29,6 @@ class Terms:
 
     extrapolated: bool
     tol: float
-    span: int
     floor: float
     dtype: np.dtype[np.floating]
 

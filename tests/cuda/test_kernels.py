@@ -304,7 +304,7 @@ def decide_control(terms):
     return control_of(
         BETA=momentum.beta, CEILING=momentum.ceiling, GOOD=momentum.good, EXTRAPOLATED=terms.extrapolated,
         GROWTH=momentum.growth, CEILING_GROWTH=momentum.ceiling_growth, CUT=momentum.cut, TOL=terms.tol,
-        SPAN=terms.span, WINDOW=WINDOW, FLOOR=terms.floor,
+        WINDOW=WINDOW, FLOOR=terms.floor,
     )  # fmt: skip
 
 
@@ -328,9 +328,9 @@ def test_decides_as_the_host_does():
     ends = {"settled": 0, "stopped by max_iter": 0, "not finite": 0, "rejected": 0}
     for course in range(2000):
         values, extrapolated = random_course(rng), bool(rng.integers(0, 2))
-        tol, span = float(rng.choice([0, 1e-6, 1e-3, 0.1])), int(rng.choice([1, 3, 5]))
+        tol = float(rng.choice([0, 1e-6, 1e-3, 0.1]))
         floor = NOISE["d"] * float(rng.choice([0.0, 1e-3, 1.0])) * 10.0 ** rng.integers(-12, 20)
-        terms = Terms(extrapolated, tol, span, floor, np.dtype(np.float64))
+        terms = Terms(extrapolated, tol, floor, np.dtype(np.float64))
         expected = judge_course(values, terms)
         control = Guarded(decide_control(terms))
         history, state = Guarded(np.full(len(values) + 1, -1.0)), control.array
@@ -363,7 +363,7 @@ def test_decide_sums_its_parts():
         arguments = []
         for n, part in zip(sizes, parts, strict=True):
             arguments += [part if n else None, np.int32(n), np.int32(part.shape[1])]
-        control = decide_control(Terms(False, 0.0, 5, 0.0, np.dtype(np.float64)))
+        control = decide_control(Terms(False, 0.0, 0.0, np.dtype(np.float64)))
         left = launch(decide, 1, 256, control, np.zeros(1), np.float64(2e4), *arguments)
         expected = 2e4 + sum(part[:n, 0].sum() for n, part in zip(sizes, parts, strict=True))
         assert left[1][0] == pytest.approx(expected, rel=1e-14)
@@ -372,7 +372,7 @@ def test_decide_sums_its_parts():
 
 
 def test_decides_nothing_once_done():
-    control = decide_control(Terms(True, 1e-3, 5, 0.0, np.dtype(np.float64)))
+    control = decide_control(Terms(True, 1e-3, 0.0, np.dtype(np.float64)))
     control[CONTROL["DONE"]] = 1
     left = launch(
         kernel("decide", np.float64),

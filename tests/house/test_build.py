@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
-OBJECTS = sorted(BUILD.glob("editable-*/CMakeFiles/kernels_*.dir/**/kernels.cpp.o*"))
+OBJECTS = sorted(BUILD.glob("*-*/CMakeFiles/kernels_*.dir/**/kernels.cpp.o*"))
 
 
 @pytest.mark.skipif(not OBJECTS, reason="nothing was compiled in build/ of this checkout")

@@ -50,8 +50,8 @@ class HostJudge:
             return False
         if history[-1] <= terms.floor:
             return True
-        fall = history[-1 - terms.span] - history[-1] if len(history) > terms.span else math.inf
-        return bool(fall * WINDOW <= terms.tol * history[-1] * terms.span)
+        fall = history[-1 - WINDOW] - history[-1] if len(history) > WINDOW else math.inf
+        return bool(fall <= terms.tol * history[-1])
 
     def look(self) -> Verdict:
         """What was decided so far."""

@@ -25,11 +25,10 @@ ROUNDING = 1e-13  # of the sums of logarithms, in float64, whatever the dtype of
 
 @dataclass(frozen=True)
 class Point:
-    """What F's move needs of an H: H, α⊙H, H turned, and the sums of each H_b (n_blocks, k)."""
+    """What F's move needs of an H: H, α⊙H, and the sums of each H_b (n_blocks, k)."""
 
     H: NDArray[Any]
     R: NDArray[Any]
-    Ht: NDArray[Any]
     sums: NDArray[np.float64]
 
 
@@ -59,11 +58,15 @@ class MoveF(TileStep):
     ) -> Sums:
         """Move one tile's rows of F."""
         X, point = self.X, self.point
-        order = self.orders.of(rows, absent, absent[:, 0]) if len(absent) else np.arange(len(F))
+        order = (
+            self.orders.of(rows, absent, np.zeros(len(absent), bool))
+            if len(absent)
+            else np.arange(len(F), dtype=np.int64)
+        )
         absent = _whole(absent, len(F))
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
         compiled.move_divergence_tile(
-            self.n_sweeps, gate(X, tile), X.layout.bounds, order, absent, point.H, point.R, point.Ht, point.sums,
+            self.n_sweeps, gate(X, tile), X.layout.bounds, order, absent, point.H, point.R, point.sums,
             self.alpha, self.penalties.l1_F, self.penalties.l2_F, weights, F, *sums,
         )  # fmt: skip
         return sums
@@ -96,7 +99,7 @@ class SolveF(TileStep):
         """Solve for one tile's rows of F."""
         X, sums = self.X, tuple(np.zeros(shape) for shape in self.shapes)
         compiled.solve_divergence_tile(
-            gate(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, np.ascontiguousarray(self.H.T), self.sums,
+            gate(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, self.sums,
             self.alpha, self.grams, self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F,
             *sums,
         )  # fmt: skip
@@ -138,9 +141,7 @@ class KullbackLeibler(HostObjective):
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
-        return Point(
-            H, (H * self.problem.column_weights).astype(H.dtype), np.ascontiguousarray(H.T), self._block_sums(H)
-        )
+        return Point(H, (H * self.problem.column_weights).astype(H.dtype), self._block_sums(H))
 
     def _block_sums(self, H: NDArray[Any]) -> NDArray[np.float64]:
         return np.stack([H_b.sum(axis=1, dtype=np.float64) for H_b in self.problem.X.layout.split(H).values()])

@@ -33,10 +33,13 @@ def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dty
 def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
     """Solve for rows where sweeps crawl, since components are alike: by active sets, from what V holds."""
     gram64, noise = gram.astype(np.float64), ROUNDING[V.dtype.char]
-    for row in compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise):
-        values, vectors = np.linalg.eigh(gram64)
-        kept = values > noise * values[-1]
-        root = np.sqrt(values[kept])[:, None]
+    unsolved = compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise)
+    if not len(unsolved):
+        return
+    values, vectors = np.linalg.eigh(gram64)
+    kept = values > noise * values[-1]
+    root = np.sqrt(values[kept])[:, None]
+    for row in unsolved:
         with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
             V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
 

@@ -48,7 +48,7 @@ class DeviceJudge:
         state = {
             "BETA": momentum.beta, "CEILING": momentum.ceiling, "GOOD": momentum.good,
             "EXTRAPOLATED": terms.extrapolated, "GROWTH": momentum.growth, "CEILING_GROWTH": momentum.ceiling_growth,
-            "CUT": momentum.cut, "TOL": terms.tol, "SPAN": terms.span, "WINDOW": WINDOW, "FLOOR": terms.floor,
+            "CUT": momentum.cut, "TOL": terms.tol, "WINDOW": WINDOW, "FLOOR": terms.floor,
         }  # fmt: skip
         control = np.zeros(CONTROL["N_CONTROL"])
         for name, value in state.items():

@@ -88,10 +88,10 @@ struct GapPlaces {
   Span<const std::int64_t> ends;
 };
 
-// What the quotients need of an H: itself, turned, and the sums of each H_b (n_blocks, k), unweighted.
+// What the quotients need of an H: itself, and the sums of each H_b (n_blocks, k), unweighted.
 template <class T>
 struct Divisors {
-  Rows<const T> H, Ht;
+  Rows<const T> H;
   Rows<const double> sums;
   const double* alpha;
 };

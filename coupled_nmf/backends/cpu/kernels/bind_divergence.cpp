@@ -5,24 +5,22 @@ namespace coupled_nmf {
 namespace {
 
 template <class T>
-Divisors<T> divisors(const Matrix<const T>& H, const Matrix<const T>& Ht, const Matrix<const double>& sums,
-                     const Vector<const double>& alpha, Index width, Index n_blocks) {
+Divisors<T> divisors(const Matrix<const T>& H, const Matrix<const double>& sums, const Vector<const double>& alpha,
+                     Index width, Index n_blocks) {
   const Index k = Index(H.shape(0));
-  return {rows(H, "H", k, width), rows(Ht, "Ht", width, k), rows(sums, "sums", n_blocks, k),
-          span(alpha, "alpha", n_blocks).data};
+  return {rows(H, "H", k, width), rows(sums, "sums", n_blocks, k), span(alpha, "alpha", n_blocks).data};
 }
 
 template <class T>
 void move_divergence_tile(int n_sweeps, const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> order,
-                          Matrix<const bool> absent, Matrix<const T> H, Matrix<const T> R, Matrix<const T> Ht,
-                          Matrix<const double> sums, Vector<const double> alpha, double l1, double l2,
-                          Vector<const double> weights, Matrix<T> F, Matrix<T> FtQ, Matrix<double> Fsums,
-                          Vector<double> extras) {
+                          Matrix<const bool> absent, Matrix<const T> H, Matrix<const T> R, Matrix<const double> sums,
+                          Vector<const double> alpha, double l1, double l2, Vector<const double> weights, Matrix<T> F,
+                          Matrix<T> FtQ, Matrix<double> Fsums, Vector<double> extras) {
   const Index k = Index(H.shape(0)), n = tile.n_rows(), width = tile.n_features();
   const Bounds blocks = bounds_of(bounds, width);
   const Order some = order_of(order, n);
   const auto lacks = rows(absent, "absent", n, blocks.n_blocks());
-  const Divisors<T> by = divisors<T>(H, Ht, sums, alpha, width, blocks.n_blocks());
+  const Divisors<T> by = divisors<T>(H, sums, alpha, width, blocks.n_blocks());
   const auto r = rows(R, "R", k, width);
   const Weights w = weights_of(weights, n);
   const auto f = rows(F, "F", n, k), moments = rows(FtQ, "FtQ", k, width);
@@ -35,14 +33,14 @@ void move_divergence_tile(int n_sweeps, const HeldTile<T>& tile, Vector<const In
 
 template <class T>
 void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Matrix<const bool> absent,
-                           Matrix<const T> H, Matrix<const T> Ht, Matrix<const double> sums, Vector<const double> alpha,
+                           Matrix<const T> H, Matrix<const double> sums, Vector<const double> alpha,
                            Cube<const double> grams, double l1, double l2, Vector<const double> weights, double tol,
                            Matrix<T> F, Vector<double> losses, Vector<double> squares, Vector<double> logs,
                            Vector<double> totals) {
   const Index k = Index(H.shape(0)), n = tile.n_rows(), width = tile.n_features();
   const Bounds blocks = bounds_of(bounds, width);
   const auto lacks = rows(absent, "absent", n, blocks.n_blocks());
-  const Divisors<T> by = divisors<T>(H, Ht, sums, alpha, width, blocks.n_blocks());
+  const Divisors<T> by = divisors<T>(H, sums, alpha, width, blocks.n_blocks());
   const auto own_grams = stack(grams, "grams", blocks.n_blocks(), k, k);
   const Weights w = weights_of(weights, n);
   const auto f = rows(F, "F", n, k);
@@ -56,10 +54,10 @@ void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, 
 template <class T>
 void bind_for(nb::module_& module) {
   bind(module, "move_divergence_tile", move_divergence_tile<T>,
-       {"n_sweeps", "tile", "bounds", "order", "absent", "H", "R", "Ht", "sums", "alpha", "l1", "l2", "weights", "F",
-        "FtQ", "Fsums", "extras"});
+       {"n_sweeps", "tile", "bounds", "order", "absent", "H", "R", "sums", "alpha", "l1", "l2", "weights", "F", "FtQ",
+        "Fsums", "extras"});
   bind(module, "solve_divergence_tile", solve_divergence_tile<T>,
-       {"tile", "bounds", "absent", "H", "Ht", "sums", "alpha", "grams", "l1", "l2", "weights", "tol", "F", "losses",
+       {"tile", "bounds", "absent", "H", "sums", "alpha", "grams", "l1", "l2", "weights", "tol", "F", "losses",
         "squares", "logs", "totals"});
 }
 

@@ -55,6 +55,7 @@ void move_gappy_tile(const std::string& solver, int inner_sweeps, Index fixed, c
   const Gaps gaps{rows(absent, "absent", n, blocks.n_blocks()), span(scattered, "scattered", n)};
   const GapPlaces listed{span(places, "places"), span(ends, "ends")};
   require(std::is_sorted(listed.ends.begin(), listed.ends.end()), "lists of gaps must not fall");
+  require(listed.ends.size == 0 || listed.ends[0] >= 0, "lists of gaps must begin at 0");
   const Index end = listed.ends.size ? listed.ends[listed.ends.size - 1] : 0;
   require(end == listed.places.size, "lists of gaps must end with them");
   const auto by = rows(R, "R", k, width), h = rows(H, "H", k, width);
@@ -95,9 +96,10 @@ void multiply_gappy_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Ve
 template <class T>
 void power_tile(const HeldTile<T>& tile, Matrix<const T> R, Matrix<T> out) {
   const Index k = Index(R.shape(0));
-  const auto by = rows(R, "R", k, tile.n_features()), found = rows(Matrix<const T>(out), "out", k, tile.n_features());
+  const auto by = rows(R, "R", k, tile.n_features());
+  const auto found = rows(out, "out", k, tile.n_features());
   nb::gil_scoped_release release;
-  kernels<T>().power_tile(tile.tile(), by, {out.data(), found.n_rows, found.n_columns, found.stride});
+  kernels<T>().power_tile(tile.tile(), by, found);
 }
 
 template <class T>

@@ -119,6 +119,15 @@ Index longest_row(Tile<T> tile) {
   return longest;
 }
 
+// Entries of a row of a tile, at most.
+template <class T>
+Index most_entries(Tile<T> tile) {
+  Index most = 0;
+  for (Index p = 0; p < tile.n_parts; ++p)
+    most += tile[p].is_sparse() ? longest_row<T>({&tile[p], 1, tile.n_rows}) : tile[p].width;
+  return most;
+}
+
 // The weights of listed rows, side by side; none, if all are 1.
 INLINE Span<const double> listed_weights(Span<const double> weights, Span<const Index> some, double* room) {
   if (weights.size == 0) return weights;

@@ -10,26 +10,26 @@ constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
 
-// Minimize linear·v + ½ l2 v·v − Σ xa log(v h) over v >= 0: xa (n,), h (k, n); n is at most the width of X.
+// Minimize linear·v + ½ l2 v·v − Σ xa log(v h) over v >= 0: xa (n,), h (k, n); n is at most `most`.
 class RowProblem {
  public:
-  INLINE RowProblem(Index k, Index width)
+  INLINE RowProblem(Index k, Index most)
       : k(k),
-        xa(width),
-        h(k * width),
+        xa(most),
+        h(k * most),
         linear(k),
         v(k),
         n(0),
-        quotients_(width),
-        found_(width),
-        moves_(width),
-        further_(width),
+        quotients_(most),
+        found_(most),
+        moves_(most),
+        further_(most),
         gradient_(k),
         aim_(k),
         step_(k),
         new_(k),
         gram_(k * k),
-        scaled_(width),
+        scaled_(most),
         passive_(k),
         pivots_(k) {}
 
@@ -154,7 +154,7 @@ class RowProblem {
 // The entries above zero of a row, and their columns of X.
 template <class T>
 struct Positive {
-  INLINE explicit Positive(Index width) : x(width), columns(width), n(0) {}
+  INLINE explicit Positive(Index most) : x(most), columns(most), n(0) {}
   Room<T> x;
   Room<Index> columns;
   Index n;
@@ -236,9 +236,9 @@ template <class T>
 void solve_divergence_tile(Tile<T> tile, Bounds bounds, Rows<const bool> absent, const Divisors<T>& by,
                            Stack<const double> grams, double l1, double l2, Span<const double> weights, double tol,
                            Rows<T> F, const BlockSums& out) {
-  const Index k = by.H.n_rows, width = by.H.n_columns;
-  RowProblem problem(k, width);
-  Positive<T> positive(width);
+  const Index k = by.H.n_rows, width = by.H.n_columns, most = most_entries(tile);
+  RowProblem problem(k, most);
+  Positive<T> positive(most);
   const Room<Index> places(width);
   const Room<bool> reached(width, false);
   for (Index j = 0; j < k; ++j)

@@ -63,7 +63,7 @@ void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_
   });
 }
 
-// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `unsolved` gets the rows that are not solved,
+// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `waiting` gets the rows that are not solved,
 // and how many there are is returned.
 //
 // A row is done when no entry moves by more than `tol` of its largest in the last of eight passes. Rows that are done

@@ -7,6 +7,11 @@
 
 namespace coupled_nmf {
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1  // as GCC defines it
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t LARGE_ROOM = -1;  // none is: what is written beside a room would not be seen
 #else
@@ -27,8 +32,7 @@ class KeptRooms {
     for (int i = 0; i < n_; ++i)
       if (rooms_[i].bytes == bytes) {
         void* data = rooms_[i].data;
-        rooms_[i] = rooms_[--n_];
-        kept_ -= bytes;
+        leave_out(i);
         return data;
       }
     return nullptr;
@@ -38,9 +42,7 @@ class KeptRooms {
   void keep(void* data, std::size_t bytes) {
     while (n_ && (n_ == MOST_ROOMS || kept_ + bytes > MOST_KEPT)) {
       ::operator delete(rooms_[0].data, std::align_val_t(LINE));
-      kept_ -= rooms_[0].bytes;
-      for (int i = 1; i < n_; ++i) rooms_[i - 1] = rooms_[i];
-      --n_;
+      leave_out(0);
     }
     rooms_[n_++] = {data, bytes};
     kept_ += bytes;
@@ -51,6 +53,13 @@ class KeptRooms {
     void* data;
     std::size_t bytes;
   };
+
+  void leave_out(int place) {
+    kept_ -= rooms_[place].bytes;
+    for (int i = place + 1; i < n_; ++i) rooms_[i - 1] = rooms_[i];
+    --n_;
+  }
+
   Kept rooms_[MOST_ROOMS] = {};
   int n_ = 0;
   std::size_t kept_ = 0;
@@ -66,7 +75,7 @@ void* take_room(std::size_t bytes) {
   return data;
 }
 
-void give_room(void* data, std::size_t bytes) {
+void give_room(void* data, std::size_t bytes) noexcept {
   if (bytes >= LARGE_ROOM && bytes <= MOST_KEPT)
     kept_rooms.keep(data, bytes);
   else

@@ -42,6 +42,7 @@ const Kernels<double>& kernels<double>() {
 
 NB_MODULE(_compiled, module) {
   using namespace coupled_nmf;
+  nb::set_leak_warnings(false);  // a tile that lives when Python ends is no leak
   choice = chosen();
   module.def(
       "instructions", [] { return choice.name; }, "The instruction set that the kernels in use are compiled for.");

@@ -18,7 +18,7 @@ inline Processor this_processor() {
 #if defined(__x86_64__)
   unsigned a, b, c, d, kept, high;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return found;
-  __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));  // the registers that the operating system keeps
+  __asm__ volatile("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));  // the registers that the operating system keeps
   const bool has_fma = c & bit_FMA;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
   constexpr unsigned ALL = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;

@@ -95,7 +95,7 @@ void add_dots(const T* x, Index xs, Index rows, Index width, const T* h, Index h
   }
 }
 
-// out[j, i] += SIGN Σ_r f[j, r] x[r, i] for j < R, r < n, i of V vectors, the first `repeated` lanes of whose first one
+// out[j, i] += Σ_r f[j, r] x[r, i] for j < R, r < n, i of V vectors, the first `repeated` lanes of whose first one
 // are left alone.
 template <class T, int R, int V, bool REPEATS>
 INLINE void add_outer_block(const T* f, Index fs, const T* x, Index xs, Index n, T* out, Index os, Index repeated) {

@@ -7,7 +7,7 @@ namespace coupled_nmf {
 // in module.cpp and memory.hpp, compiled for any processor
 [[noreturn]] void out_of_memory();
 void* take_room(std::size_t bytes);
-void give_room(void* data, std::size_t bytes);
+void give_room(void* data, std::size_t bytes) noexcept;
 
 constexpr std::size_t LINE = 64;
 

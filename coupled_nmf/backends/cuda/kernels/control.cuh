@@ -17,10 +17,9 @@ enum Control {
   CEILING_GROWTH = 11,
   CUT = 12,
   TOL = 13,
-  SPAN = 14,
-  WINDOW = 15,
-  FLOOR = 16,
-  N_CONTROL = 17,
+  WINDOW = 14,
+  FLOOR = 15,
+  N_CONTROL = 16,
 };
 
 // Without control there is one iteration: the first factor of a pair is held, and nothing is extrapolated.

@@ -15,9 +15,8 @@ __device__ __forceinline__ double sum_of(const double* terms, int n, int stride)
 __device__ __forceinline__ bool is_settled(const double* control, const double* history, int n, double value) {
   if (control[TOL] <= 0) return false;
   if (value <= control[FLOOR]) return true;
-  const int span = int(control[SPAN]);
-  if (n < span) return false;
-  return (history[n - span] - value) * control[WINDOW] <= control[TOL] * value * control[SPAN];
+  const int window = int(control[WINDOW]);
+  return n >= window && history[n - window] - value <= control[TOL] * value;
 }
 
 __device__ __forceinline__ void decide_by(double value, double* control, double* history) {
