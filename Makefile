@@ -130,7 +130,7 @@ $(VENV)/.weights: $(VENV)/.dev
 	touch $@
 
 # The paper's studies with all controls, 138 networks of five seeds, as many at once as there are cores; with JOBS=1 one
-# after the other. Stopped, it goes on where it was.
+# after the other. 35 minutes on two cores; stopped, it goes on where it was.
 reproduce: $(VENV)/.probe
 	$(BIN)/cnn-probe study all $(ON_MNIST) --seeds 0,1,2,3,4 --out runs/mnist
 	$(BIN)/cnn-probe study fraction $(ON_MNIST) --seeds 0 --starts 3 --out runs/mnist-starts
