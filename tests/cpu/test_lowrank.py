@@ -198,3 +198,14 @@ def test_blocks_of_zeros_beside_blocks_of_weight_zero(X):
     assert model.reconstruction_err_ == 0
     with pytest.raises(ValueError, match=r"\['b'\], whose block_weights are all 0"):
         model.transform(mixed.select(["b"]))
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_rows_that_are_alike_are_fitted(others):
+    """Components of a start are alike then, and all but one fade: their squares fall below the range of float32."""
+    rng = np.random.RandomState(5)
+    X = np.vstack([np.tile(rng.rand(500), (3000 - others, 1)), rng.rand(others, 500)]).astype(np.float32)
+    for seed in range(6):
+        model = CoupledNMF(8, init="compressed", random_state=seed).fit(X)
+        assert np.isfinite(model.components_).all()
+        assert model.objective_history_[-1] < 2e-3 * np.square(X, dtype=np.float64).sum()

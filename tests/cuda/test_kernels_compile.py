@@ -66,5 +66,5 @@ def test_the_least_width_that_holds_a_rank():
 
 def test_places_in_control_are_read_from_the_header():
     assert CONTROL["COUNT"] == 0
-    assert CONTROL["FLOOR"] == 16
+    assert CONTROL["FLOOR"] == 15
     assert sorted(CONTROL.values()) == list(range(CONTROL["N_CONTROL"] + 1))

@@ -17,10 +17,11 @@ namespace moves {
 using std::sqrt;
 #endif
 
-// What a step of coordinate descent is multiplied by: 1 / diagonal, or where that is zero another number.
+// What a step of coordinate descent is multiplied by: 1 / diagonal, or where that is zero, or so near that its inverse
+// would be none, another number.
 template <class Real>
 EVERYWHERE Real scale_of(Real diagonal, Real where_zero) {
-  return diagonal > 0 ? 1 / diagonal : where_zero;
+  return diagonal >= (sizeof(Real) == 4 ? Real(1e-37) : Real(1e-300)) ? 1 / diagonal : where_zero;
 }
 
 // HALS (Cichocki et al. 2007): the least of a parabola along one entry; `residual` is cross − l1 − gram·v.
