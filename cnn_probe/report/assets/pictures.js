@@ -45,8 +45,12 @@ function canvasOf(width, height, label, paint, props = {}) {
 const penOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 
 const sheets = new WeakMap();
-function imageOf(sheet) {
-  if (!sheets.has(sheet)) sheets.set(sheet, Object.assign(new Image(), { src: sheet.source }));
+function decodedSheet(sheet) {
+  if (!sheets.has(sheet)) {
+    const image = new Image();
+    image.src = sheet.source;
+    sheets.set(sheet, image.decode().then(() => image));
+  }
   return sheets.get(sheet);
 }
 
@@ -54,9 +58,8 @@ function imageOf(sheet) {
 export function pictureOf(sheet, at, label, heat = null) {
   const scale = Math.max(1, Math.ceil(72 / Math.max(sheet.width, sheet.height)));
   const [width, height] = [sheet.width * scale, sheet.height * scale];
-  const image = imageOf(sheet); // on its way, or what is printed at once would have no pictures
   return canvasOf(width, height, label, async (canvas) => {
-    if (!image.complete) await image.decode();
+    const image = await decodedSheet(sheet);
     const pen = penOf(canvas);
     pen.imageSmoothingEnabled = false;
     const [left, top] = [(at % sheet.columns) * sheet.width, Math.floor(at / sheet.columns) * sheet.height];
