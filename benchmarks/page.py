@@ -29,9 +29,10 @@ STUDIED = ("#factor-2", "#class-3", "#input-7", "#study-3", "#condition-4/factor
 ADDRESSES = {"page": SELECTED, "studies": STUDIED}
 OPENED = """() => new Promise((done) => { const look = () => document.cnnProbe
     ? requestAnimationFrame(() => setTimeout(() => done(performance.now()))) : setTimeout(look, 2); look(); })"""
-SELECTING = """(hash) => new Promise((done) => { const began = performance.now(); location.hash = hash;
-    addEventListener("hashchange", () => requestAnimationFrame(() => setTimeout(() => done(performance.now() - began))),
-      { once: true }); })"""
+SELECTING = """(hash) => new Promise((done) => { addEventListener("hashchange",
+      () => requestAnimationFrame(() => setTimeout(() => done(performance.now() - began))), { once: true });
+    const link = document.body.appendChild(Object.assign(document.createElement("a"), { href: hash }));
+    const began = performance.now(); link.click(); link.remove(); })"""
 
 
 def measure():

@@ -84,6 +84,9 @@ def effective_rank_of_energies(values: NDArray[np.float64]) -> float:
     return effective_rank(values**2)
 
 
+RESOLVED = 1e-6  # of the first: smaller singular values of float32 activations are rounding
+
+
 def svd_floor(values: NDArray[np.float64], rank: int) -> float:
     """The least relative error ‖X − X_k‖²/‖X‖² that any factorization of this rank can have."""
     energy = values**2

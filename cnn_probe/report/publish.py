@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,10 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
     """What the page says besides the patterns of single networks; ``out`` is the folder that holds their arrays."""
     origin = results["provenance"]
     settings = origin["settings"]
-    runs = {run["key"] for study in results["studies"].values() for some in study["records"].values() for run in some}
+    runs = [run for study in results["studies"].values() for some in study["records"].values() for run in some]
     lead = [
         in_short(results),
-        f"The paper: {PAPER}. Data {origin['dataset']}: {len(runs)} networks of its kind, seeds "
+        f"The paper: {PAPER}. Data {origin['dataset']}: {counted(runs)}, seeds "
         f"{', '.join(map(str, settings['seeds']))}, ranks {', '.join(map(str, settings['ranks']))}, "
         f"{origin['test_images']:,} test images.",
     ]
@@ -106,6 +106,14 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
         more={"quality": quality_part(results)},
         files=files or (),
     )
+
+
+def counted(runs: Sequence[Results]) -> str:
+    """How many networks were trained, and how many there are with those that were treated otherwise afterwards."""
+    trained = {json.dumps(run["training"]["plan"], sort_keys=True) for run in runs}
+    n_all = len({run["key"] for run in runs})
+    more = f", {n_all} with those that were scaled, or factored otherwise" if n_all > len(trained) else ""
+    return f"{len(trained)} networks trained{more}"
 
 
 def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:

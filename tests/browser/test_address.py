@@ -126,3 +126,41 @@ def test_any_address_opens(opened, address):
 def test_the_view_that_is_read_is_marked(opened):
     page = opened("full", "#walk")
     until(page, "document.querySelector('#views [aria-current]')?.dataset.view === 'walk'")
+
+
+def test_an_address_finds_what_lies_beyond_the_rows_that_are_shown(opened, made):
+    number = int(made("large").document["results"][0]["inputs"]["number"][-1])
+    page = opened("large", f"#input-{number}")
+    until(page, f"document.activeElement.closest('#inputs tr')?.dataset.row === 'input-{number}'")
+    assert page.locator(f"#inputs tr.selected[data-row='input-{number}']").count() == 1
+
+
+def test_another_network_is_shown_in_the_same_view(opened):
+    page = opened("several", "#inputs")
+    until(page, "document.querySelector('#views a[aria-current]')?.dataset.view === 'inputs'")
+    page.locator("#result").select_option("3 patterns")
+    until(page, "document.querySelectorAll('#patterns article').length === 3")
+    page.wait_for_timeout(1700)
+    top = page.evaluate("document.getElementById('inputs').getBoundingClientRect().top")
+    assert 0 <= top < 120
+    assert page.locator("#views a[aria-current]").inner_text() == "inputs"
+
+
+def test_a_link_to_where_one_is_goes_there_again(opened):
+    page = opened("full", "#walk/factor-1")
+    page.wait_for_timeout(1700)
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#selected .ways a", has_text="walk").click()
+    until(page, "scrollY > 500")
+    row = page.evaluate("document.querySelector('#walk tr.selected').getBoundingClientRect().top")
+    assert 0 < row < 900
+
+
+def test_a_link_to_a_study_keeps_the_network_that_is_shown(opened, made):
+    page = opened("studies")
+    label = made("studies").document["results"][1]["label"]
+    page.locator("#result").select_option(index=1)
+    until(page, "document.getElementById('result').selectedIndex === 1")
+    page.locator(".contents a").nth(1).click()
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.getElementById('result').selectedOptions[0].text") == label

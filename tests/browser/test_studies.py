@@ -10,9 +10,7 @@ def test_each_card_leads_to_what_it_stands_on(opened, made):
         page.goto(page.url.partition("#")[0] + "#verdicts")
         page.get_by_role("link", name=f"Show me: {card['question']}").first.click()
         assert page.url.endswith(f"#{card['show']}")
-        assert card["show"] in page.evaluate(
-            "[document.activeElement.id, document.activeElement.closest('article').id]"
-        )
+        until(page, f"document.activeElement.closest('#{card['show']}')")
 
 
 def test_each_claim_leads_to_a_chart_that_is_then_shown(opened, made):
@@ -55,7 +53,8 @@ def test_classes_are_drawn_when_they_are_opened_and_have_their_numbers_beside(op
     assert "seed 0" in firing.locator("summary").inner_text()
     row = firing.locator("table").nth(1).locator("tbody tr").nth(3)
     assert row.locator("td").all_inner_texts()[:2] == [str(found["firing"][of][1][3]) for of in ("counts", "own")]
-    until(page, "document.querySelector('#chart-order-groups canvas').painted")
+    row.scroll_into_view_if_needed()
+    until(page, "document.querySelectorAll('#chart-order-groups table')[1].rows[4].querySelector('canvas').painted")
     drawn = row.locator("canvas").evaluate(
         "(one) => new Set(one.getContext('2d').getImageData(0, 0, one.width, one.height).data).size"
     )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cnn_probe.arguments import told_command
 from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.diagnostics import RESOLVED
 from cnn_probe.report.document import fitting, shell
 from cnn_probe.report.document.fitting import KEPT, fitted
 from cnn_probe.report.document.packing import as_file, as_script, from_file
@@ -225,7 +226,12 @@ def test_a_page_asks_nothing_of_others_and_is_small():
 
 def test_what_marks_is_said_once():
     """By Python, in the document, from where the script has it: figures and the page mark the same."""
-    assert document_in(page_of())["thresholds"] == {"above": ABOVE, "worth": WORTH, "level": LEVEL}
+    assert document_in(page_of())["thresholds"] == {
+        "above": ABOVE,
+        "worth": WORTH,
+        "level": LEVEL,
+        "resolved": RESOLVED,
+    }
     for value in (ABOVE, WORTH, LEVEL):
         assert not re.findall(rf"(?<![\d.]){re.escape(str(value))}(?!\d)", bundled())
 

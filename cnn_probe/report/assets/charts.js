@@ -45,7 +45,7 @@ export function chart({ title, xLabel, yLabel, series, log = false, said = "" })
   const x = (value) => EDGE.left + ((value - left) / (right - left || 1)) * (WIDTH - EDGE.left - EDGE.right);
   const y = (value) => HEIGHT - EDGE.bottom - ((on(value) - on(bottom)) / (on(top) - on(bottom) || 1)) * (HEIGHT - EDGE.top - EDGE.bottom);
   return h("figure", { class: "chart" }, h("figcaption", null, h("b", null, title), said && ` ${said}`),
-    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${yLabel} against ${xLabel}; the numbers are in the table below` },
+    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${yLabel} against ${xLabel}; the numbers are in the tables below` },
       axes({ x, y, xLabel, yLabel, xTicks: series[0].x.length <= 12 ? series[0].x : ticksOf(left, right, false), yTicks: ticksOf(bottom, top, log) }),
       series.map((one) => lineOf(one, x, y, log))));
 }
@@ -83,10 +83,10 @@ function lineOf(one, x, y, log) {
     one.x.length <= 12 && s("g", { class: marksOf(one.look) }, known.map((i) => markOf(one.look)(x(one.x[i]), y(one.mean[i])))));
 }
 
-export function legend(entries, note = "") {
+export function legend(entries) {
   return h("div", { class: "legend" }, h("ul", null, entries.map(({ label, look }) => h("li", null,
     s("svg", { viewBox: "0 0 34 12", width: 34, height: 12, "aria-hidden": "true", class: colourOf(look) },
-      s("path", { class: "line", d: "M0 6H34", "stroke-dasharray": dashOf(look) }), s("g", { class: marksOf(look) }, markOf(look)(17, 6))), " ", label))), note && h("p", { class: "note" }, note));
+      s("path", { class: "line", d: "M0 6H34", "stroke-dasharray": dashOf(look) }), s("g", { class: marksOf(look) }, markOf(look)(17, 6))), " ", label))));
 }
 
 export function numbersOf(title, xLabel, series, form) {

@@ -1,8 +1,10 @@
 // The classes of a study: which neurons fire for each, which they share, which classes are recognized.
 
 import { bar, h, name, percent, plainTable } from "./dom.js";
-import { row } from "./data.js";
+import { largestFirst, row } from "./data.js";
 import { mosaicOf } from "./pictures.js";
+
+const MOST = 12; // neurons that are named
 
 export function classDetails({ charts, conditions, classes }, folded) {
   const { names, firing, overlap, recognized } = classes;
@@ -10,12 +12,22 @@ export function classDetails({ charts, conditions, classes }, folded) {
     plainTable(`Trained on ${label}: ${said}`, ["class", ...heads], names.map((one, i) => [name(one), ...cells(c, i, one)])))));
   const strip = (maps, label) => mosaicOf(maps, maps.shape[0], label);
   const counted = (n) => [bar(n / firing.neurons), n];
+  const most = (rates, keep, told) => { // what a strip shows, in numbers
+    const found = largestFirst(rates).filter((at) => keep(rates[at]));
+    return found.length ? `${found.slice(0, MOST).map(told).join(", ")}${found.length > MOST ? `, and ${found.length - MOST} more` : ""}` : "none";
+  };
   return [
     firing && [
       told("groups", `Groups of neurons that fire for a class, ${firing.of}`, `active in more than half of a class's images, of ${firing.neurons}; a field a channel, brighter for fewer classes`,
-        ["neurons", "for no other class", "which"], (c, i, one) => [counted(firing.counts[c][i]), counted(firing.own[c][i]), strip(row(firing.groups[c], i), `Neurons that fire for ${one}`)]),
+        ["neurons", "for no other class", "where", "which, those of fewest classes first"], (c, i, one) => {
+          const own = row(firing.groups[c], i);
+          return [counted(firing.counts[c][i]), counted(firing.own[c][i]), strip(own, `Neurons that fire for ${one}`), most(own, (value) => value > 0, String)];
+        }),
       told("firing", `How often neurons fire, ${firing.of}`, "part of a class's images that activate each; a field a channel",
-        ["neurons"], (c, i, one) => [strip(row(firing.rates[c], i), `How often each fires for ${one}`)])],
+        ["where", "most often"], (c, i, one) => {
+          const own = row(firing.rates[c], i);
+          return [strip(own, `How often each fires for ${one}`), most(own, (value) => value > 0, (at) => `${at} (${percent(own[at] / 255)})`)];
+        })],
     overlap && told("overlap", "Neurons that classes share, all seeds", "of the neurons of either class, the part of both (Jaccard), mean over the seeds", ["at a glance", ...names], (c, i, one) => {
       const shared = row(overlap[c], i);
       const cells = Object.assign(Uint8Array.from(shared, (part) => 255 * part), { shape: [names.length, 1, 1] });

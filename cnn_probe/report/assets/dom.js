@@ -58,6 +58,8 @@ export function plainTable(caption, heads, rows) {
         i === 0 ? h("th", { scope: "row" }, cell) : h("td", null, cell)))))));
 }
 
+export const joined = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
+
 export function download(file, text, type) {
   const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: file });
   link.click();

@@ -59,7 +59,7 @@ function allInputs(scene) {
     filters: [{ name: "all on the page", keep: () => true }, { name: "least explained", keep: (one) => worst.has(one.place) },
       ...(comparable ? [{ name: "predicted otherwise than labelled", keep: (one) => inputs.label[one.place] !== inputs.predicted[one.place] }] : []),
       ...(suspected.size ? [{ name: "labels that look wrong", keep: (one) => suspected.has(one.place) }] : []),
-      ...indices(scene.k).map((i) => ({ name: `mostly pattern ${i + 1}`, keep: (one) => one.first === i }))],
+      ...indices(scene.k).map((i) => ({ name: `strongest: pattern ${i + 1}`, keep: (one) => one.first === i }))],
     columns: [{ head: "input", value: (one) => one.number, cell: (one) => scene.input(one.place) },
       ...(inputs.names ? [{ head: "name", value: (one) => inputs.names[one.place], cell: (one) => name(inputs.names[one.place]) }] : []),
       ...(inputs.label ? [{ head: "label", value: (one) => one.label, cell: (one) => name(one.label) }] : []),

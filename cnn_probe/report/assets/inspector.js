@@ -1,6 +1,6 @@
 // What is selected, in short, with ways to all views of it.
 
-import { h, name, percent, plural, points } from "./dom.js";
+import { h, joined, name, percent, plural, points } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mosaicOf } from "./pictures.js";
 import { inWords, partOfBlocks } from "./scene.js";
@@ -33,7 +33,7 @@ function copier() {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(location.href);
-      button.textContent = "copied";
+      button.textContent = "copied: send the file, too";
     } catch {
       take();
     }
@@ -42,21 +42,19 @@ function copier() {
   return h("span", { class: "copy", role: "status" }, button, " ", typed);
 }
 
-const list = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
-
 function aboutFactor(scene, { index: i }) {
   const { part } = scene;
   const units = part.layers.flatMap((layer, at) => (scene.sameUnits(at) ? scene.standingOut(at, i).slice(0, 3).map((c) => scene.unit(at, c)) : []));
-  const classes = scene.factorsOfClass && part.classes.names.map((_, c) => c).filter((c) => scene.factorsOfClass(c).includes(i));
+  const classes = part.classes.names.map((_, c) => c).filter((c) => scene.factorsOfClass(c).includes(i));
   const [ablated, stable] = [part.ablation, part.stability];
   const at = ablated ? ablated.factors.indexOf(i) : -1;
   return [`Pattern ${i + 1}`, scene.latent(i), [
-    list(partOfBlocks(part, i).slice(0, 4).map(inWords)),
-    classes.length > 0 && ["goes with ", list(classes.sort((a, b) => scene.classParts(i)[b] - scene.classParts(i)[a]).slice(0, 4).map((c) => [scene.klass(c), ` (${percent(scene.classParts(i)[c])})`]).flatMap((x) => [x]))],
-    units.length > 0 && ["stands out in ", list(units.slice(0, 6))],
+    joined(partOfBlocks(part, i).slice(0, 4).map(inWords)),
+    classes.length > 0 && ["goes with ", joined(classes.sort((a, b) => scene.classParts(i)[b] - scene.classParts(i)[a]).slice(0, 4).map((c) => [scene.klass(c), ` (${percent(scene.classParts(i)[c])})`]))],
+    units.length > 0 && ["stands out in ", joined(units.slice(0, 6))],
     at >= 0 && ["taken out of ", name(ablated.layer), `: ${points(row(ablated.change, at)[ablated.hit[at]])} points of class `, name(ablated.classes[ablated.hit[at]]), `; ${ablated.verdicts[at]}`],
     stable && `${stable.verdicts[i]}: ${stable.counts[i]}`,
-    ["most in ", list(Array.from(row(part.factors.top, i)).slice(0, 3).map((place) => scene.link(`input-${part.inputs.number[place]}`, `#${part.inputs.number[place]}`)))]]];
+    ["most in ", joined(Array.from(row(part.factors.top, i)).slice(0, 3).map((place) => scene.link(`input-${part.inputs.number[place]}`, `#${part.inputs.number[place]}`)))]]];
 }
 
 function aboutClass(scene, { index: c }) {
@@ -64,9 +62,9 @@ function aboutClass(scene, { index: c }) {
   const factors = scene.factorsOfClass(c).sort((a, b) => scene.classParts(b)[c] - scene.classParts(a)[c]);
   const units = scene.unitsOfClass(c).map(([layer, unit]) => scene.unit(layer, unit));
   return [["Class ", name(part.classes.names[c])], null, [
-    `${plural(part.classes.counts[c], "input")} of ${part.n} (${part.classes.of.split(" ")[0]})`,
-    factors.length ? ["patterns: ", list(factors.slice(0, 5).map((i) => [scene.factor(i), ` (${percent(scene.classParts(i)[c])})`]))] : "no pattern goes with it more than with others",
-    units.length > 0 && ["units of this class alone: ", list(units.slice(0, 6))]]];
+    `${plural(part.classes.counts[c], "input")} of ${part.n}, by ${part.classes.of.split(" ")[0] === "label" ? "label" : "prediction"}`,
+    factors.length ? ["patterns: ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (${percent(scene.classParts(i)[c])})`]))] : "no pattern goes with it more than with others",
+    units.length > 0 && ["units of this class alone: ", joined(units.slice(0, 6))]]];
 }
 
 function aboutInput(scene, { index }) {
@@ -77,8 +75,8 @@ function aboutInput(scene, { index }) {
   const suspected = part.suspects.filter((found) => found.input.includes(place));
   return [["Input ", scene.inputName(place)], part.inputs.pictures && scene.input(place), [
     (label !== null || predicted !== null) && [label !== null && ["label ", name(label), "; "], predicted !== null && ["predicted ", name(predicted)]],
-    `${percent(part.inputs.residual[place], 1)} of it is left unexplained (more than of ${percent(part.inputs.quantile[place])} of the inputs)`,
-    ["patterns: ", list(largestFirst(shares).slice(0, 4).filter((i) => shares[i] > 0).map((i) => [scene.factor(i), ` (${percent(shares[i])})`]))],
+    `${percent(part.inputs.residual[place], 1)} of it is left unexplained (${percent(part.inputs.quantile[place])} of the inputs have as much, or less)`,
+    ["patterns: ", joined(largestFirst(shares).slice(0, 4).filter((i) => shares[i] > 0).map((i) => [scene.factor(i), ` (${percent(shares[i])})`]))],
     suspected.length > 0 && `its label looks wrong by the ${suspected.map((found) => found.source).join(" and the ")}`]];
 }
 
@@ -94,6 +92,6 @@ function aboutUnit(scene, { layer, index }) {
   return [[`${units.kind} ${index} of `, name(units.block)], own && mosaicOf(own, 1, `Where ${units.kind} ${index} is active`), [
     units.rate[index] === 0 ? "dead: active for none of these inputs" : `active for ${percent(units.rate[index], 1)} of the inputs; ${percent(units.energy[index], 1)} of the layer's squares`,
     known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most in class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])})`],
-    alike.length > 0 && ["redundant with ", list(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
-    factors.length > 0 ? ["stands out in ", list(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern has it ${thresholds.above} times as much as the others`]];
+    alike.length > 0 && ["redundant with ", joined(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
+    factors.length > 0 ? ["stands out in ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern of which it is ${percent(thresholds.worth)} or more has it ${thresholds.above} times its mean share`]];
 }

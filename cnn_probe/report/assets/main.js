@@ -27,7 +27,9 @@ const DRAW = {
   about: aboutView,
 };
 
-const HELD = 20; // frames that what is scrolled to is held
+const elsewhere = (event) => event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // into another tab or window
+
+const HELD = 1500; // milliseconds that what is scrolled to is held
 
 function current(element, is) {
   if (is) element.setAttribute("aria-current", "true");
@@ -41,14 +43,19 @@ class Page {
     this.main = document.getElementById("main");
     this.inspector = document.getElementById("selected");
     this.views = document.getElementById("views");
+    this.status = h("p", { class: "unseen", role: "status" });
+    document.body.append(this.status);
     this.picker = this.results.length > 1 ? this.pickerOf() : null;
     if (this.picker) document.getElementById("picker").append(this.picker);
     this.shown = null;
     this.keepClear();
-    history.replaceState(true, "");
-    this.follow(true);
     addEventListener("hashchange", () => this.follow(this.typed()));
-    addEventListener("click", (event) => { asked.hash = event.target.closest?.("a")?.hash ?? asked.hash; });
+    addEventListener("click", (event) => {
+      const hash = event.target.closest?.("a")?.hash;
+      if (!hash || event.defaultPrevented || elsewhere(event)) return;
+      asked.hash = hash;
+      if (hash === location.hash) this.follow(false); // which the browser takes for no change
+    });
     document.querySelector("a.skip").addEventListener("click", (event) => { // else it would take the selection's address
       event.preventDefault();
       this.main.scrollIntoView();
@@ -59,19 +66,29 @@ class Page {
     addEventListener("beforeprint", () => this.printed());
     addEventListener("afterprint", () => {
       for (const one of this.opened ?? []) one.open = false;
-      this.opened = null;
+      for (const one of this.tables ?? []) one.showAll(false);
+      this.opened = this.tables = null;
+    });
+    this.main.addEventListener("pointed", ({ detail: { from, to } }) => { // at a map, which is no element
+      this.point(from, false);
+      this.point(to, true);
     });
     this.main.addEventListener("drawn", () => {
       this.places = null;
       this.light();
     });
+    history.replaceState(true, "");
+    this.follow(true);
     for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
-      this.main.addEventListener(kind, (event) => this.point(event.target.closest?.("[data-thing]"), on));
+      this.main.addEventListener(kind, (event) => this.point(event.target.closest?.("[data-thing]")?.dataset.thing, on));
     }
   }
 
   pickerOf() {
-    const choose = (event) => go(addressOf({ result: event.target.selectedIndex, thing: this.thing?.kind === "factor" ? this.thing.key : "all" }, this.results));
+    const choose = ({ target: { selectedIndex: result } }) => { // patterns of networks have nothing but their numbers in common
+      const kept = this.thing && this.thing.kind !== "factor" && new Scene(this.document, result).exists(this.thing);
+      go(addressOf({ result, thing: kept ? this.thing.key : "all" }, this.results));
+    };
     return h("label", null, "Network shown ", h("select", { id: "result", onchange: choose }, this.results.map((one) => h("option", null, one.label))));
   }
 
@@ -92,19 +109,23 @@ class Page {
   // Whether somebody typed the address: nothing here asked for it, and it has not been here before.
   typed() {
     const typed = !history.state && location.hash !== asked.hash;
+    asked.hash = null;
     history.replaceState(true, "");
     return typed;
   }
 
   follow(toThing) {
-    const { view, result, thing } = readAddress(location.hash, this.results);
+    const { view, result: named, thing } = readAddress(location.hash, this.results);
+    const here = this.views.querySelector("[aria-current]")?.dataset.view;
+    const result = named ?? (/^(study|chart)-/.test(view ?? "") && this.shown || 0); // a study is of no network
+    const other = this.shown !== null && result !== this.shown;
     if (result !== this.shown) this.draw(result);
     this.thing = this.scene?.exists(thing) ? thing : null;
     this.light();
     this.inspect(thing);
     for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
-    const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : null);
-    if (goal) this.show(goal);
+    const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : other ? here : null); // another network, in the same view
+    if (goal) this.show(goal, view || toThing);
     this.toTop = false;
   }
 
@@ -118,7 +139,7 @@ class Page {
     const drawn = VIEWS.map((view) => [view, view === "studies" ? this.studies : DRAW[view](this.scene, this.document)]).filter(([, content]) => content);
     this.main.replaceChildren(...drawn.map(([view, content]) => h("section", { id: view, "aria-labelledby": `title-${view}`, class: "view" },
       h("h2", { id: `title-${view}`, tabindex: "-1" }, TITLES[view]), content)));
-    this.views.replaceChildren(...drawn.map(([view]) => h("li", null, h("a", { "data-view": view, onclick: (event) => this.leave(view, event.currentTarget) }, view))));
+    this.views.replaceChildren(...drawn.map(([view]) => h("li", null, h("a", { "data-view": view, onclick: (event) => { this.toTop = !elsewhere(event); } }, view))));
     this.watch();
   }
 
@@ -138,35 +159,33 @@ class Page {
     if (is) this.views.scrollLeft = link.offsetLeft - this.views.offsetLeft - this.views.clientWidth / 3; // where it is one line
   }
 
-  // A link in the list of views keeps what is selected, and goes to the view's beginning.
-  leave(view, link) {
-    this.toTop = true;
-    if (link.hash !== location.hash) return; // to be followed
-    this.show(view);
-    this.toTop = false;
-  }
-
-  show(view) {
+  // A link in the list of views keeps what is selected, and goes to the view's beginning (`toTop`).
+  show(view, focused) {
     const section = document.getElementById(view);
     if (!section) return;
     section.show?.();
+    if (this.thing && !this.toTop) for (const table of section.querySelectorAll(".datatable")) table.reveal(this.thing.key);
     const own = this.thing && !this.toTop && section.querySelector(`[data-row="${CSS.escape(this.thing.key)}"], [data-thing="${CSS.escape(this.thing.key)}"]`);
     const goal = own || section;
     goal.scrollIntoView({ block: own ? "center" : "start" });
     this.hold(goal);
-    (own ? own.closest("[data-thing]") ?? own.querySelector("[data-thing]") ?? own : section.querySelector("[tabindex='-1']") ?? section).focus({ preventScroll: true });
+    if (focused) (own ? own.closest("[data-thing]") ?? own.querySelector("[data-thing]") ?? own : section.querySelector("[tabindex='-1']") ?? section).focus({ preventScroll: true });
   }
 
   // What is scrolled to stays where it is while views above it come to their sizes, unless somebody scrolls on.
   hold(goal) {
     const { top } = goal.getBoundingClientRect();
+    const placed = () => [scrollY, document.documentElement.scrollHeight];
+    let [at, height] = placed();
     this.held = goal;
-    let frames = 0;
+    const began = performance.now();
     const again = () => {
-      if (this.held !== goal) return;
-      scrollBy(0, goal.getBoundingClientRect().top - top);
-      frames += 1;
-      if (frames < HELD) requestAnimationFrame(again);
+      const off = goal.getBoundingClientRect().top - top;
+      const [now, high] = placed();
+      if (this.held !== goal || (Math.abs(off) > 2 && Math.abs(off + now - at) < 2 && high === height)) return; // scrolled by somebody
+      scrollBy(0, off);
+      [at, height] = placed();
+      if (performance.now() - began < HELD) requestAnimationFrame(again);
     };
     requestAnimationFrame(again);
   }
@@ -204,18 +223,21 @@ class Page {
     this.said = this.thing ? `${related.filter((one) => one.matches("a")).length} places that belong to it are marked.` : "";
   }
 
-  inspect(asked) {
-    this.inspector.hidden = !asked;
-    if (!asked) return;
-    const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(asked.key), ". ", h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
-    this.inspector.replaceChildren(...link, h("p", { class: "unseen", role: "status" }, this.said));
+  inspect(named) {
+    const within = this.inspector.contains(document.activeElement);
+    this.inspector.hidden = !named;
+    this.status.textContent = this.said;
+    if (!named) return;
+    const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(named.key), ". ", named.kind === "input" && this.scene && `${this.scene.placeOf.size} of its ${this.scene.part.inputs.n_all} inputs are on it. `, h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
+    this.inspector.replaceChildren(...link);
+    if (within) this.inspector.querySelector("h2")?.focus();
     const more = this.inspector.querySelector(".more");
     if (more) unfold(more, this.inspector.classList.contains("unfolded"));
   }
 
   // Where else on the page the thing under the pointer is; what belongs to it shows when it is selected.
-  point(element, on) {
-    for (const one of this.placesOf(element?.dataset.thing)) one.classList.toggle("pointed", on);
+  point(key, on) {
+    for (const one of this.placesOf(key)) one.classList.toggle("pointed", on);
   }
 
   hear(event) {
@@ -223,7 +245,8 @@ class Page {
   }
 
   printed() {
-    for (const one of this.main.querySelectorAll(".datatable")) one.showAll();
+    this.tables = [...this.main.querySelectorAll(".datatable")];
+    for (const one of this.tables) one.showAll(true);
     this.opened = [...this.main.querySelectorAll("details:not([open])")];
     for (const one of this.opened) one.show();
     drawAll();
@@ -235,8 +258,8 @@ async function start() {
   try {
     const found = await readDocument(element);
     document.documentElement.classList.add("live");
-    document.getElementById("summary").remove();
     document.cnnProbe = new Page(found);
+    document.getElementById("summary").remove();
   } catch (error) {
     document.getElementById("failed").hidden = false;
     document.getElementById("failed").append(` (${error.message})`);

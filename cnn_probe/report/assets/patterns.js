@@ -12,7 +12,7 @@ export function patternsView(scene) {
   const { heat_layer: layer } = part.factors;
   return h("div", null,
     h("p", { class: "lead" }, "A pattern is a factor: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. ",
-      "The strongest comes first. In Python and in the CSV files they are counted from 0, here from 1. ", ofInputs(part), "."),
+      "The strongest comes first. In Python and in its files they are counted from 0, here from 1. ", ofInputs(part), "."),
     layer && part.inputs.pictures && h("label", { class: "switch" },
       h("input", { type: "checkbox", checked: true, onchange: (event) => event.target.closest("section").classList.toggle("plain", !event.target.checked) }),
       " Orange: where in each input the pattern is, by ", name(layer)),
@@ -27,7 +27,7 @@ function patternCard(scene, i) {
     h("div", { class: "heads" },
       part.factors.latent && h("figure", null, scene.latent(i), h("figcaption", null, "its pixels")),
       h("dl", { class: "shares" }, partOfBlocks(part, i).map(({ block, share }) => [
-        h("dt", null, name(block)), h("dd", null, bar(share), percent(share, 1), h("span", { class: "unseen" }, " of its squares"))]))),
+        h("dt", null, name(block)), h("dd", null, bar(share), percent(share, 1), " of its squares")]))),
     inputsOf(scene, i), classesOf(scene, i), causedBy(scene, i), againOf(part, i));
 }
 
@@ -38,7 +38,7 @@ function inputsOf(scene, i) {
   const heat = factors.heat && row(factors.heat, i);
   const tiles = (hot) => h("ol", { class: `tiles ${hot ? "hot" : "cold"}` }, Array.from(places, (place, j) =>
     h("li", null, scene.input(place, hot ? row(heat, j) : null, `#${inputs.number[place]} · ${percent(shares[j])}`))));
-  return [h("h4", null, "Inputs that are mostly this pattern"), heat && inputs.pictures ? [tiles(true), tiles(false)] : tiles(false)];
+  return [h("h4", null, "Inputs with the largest part of it"), heat && inputs.pictures ? [tiles(true), tiles(false)] : tiles(false)];
 }
 
 function classesOf(scene, i) {

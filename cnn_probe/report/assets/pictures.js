@@ -45,12 +45,8 @@ function canvasOf(width, height, label, paint, props = {}) {
 const penOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 
 const sheets = new WeakMap();
-function decodedSheet(sheet) {
-  if (!sheets.has(sheet)) {
-    const image = new Image();
-    image.src = sheet.source;
-    sheets.set(sheet, image.decode().then(() => image));
-  }
+function imageOf(sheet) {
+  if (!sheets.has(sheet)) sheets.set(sheet, Object.assign(new Image(), { src: sheet.source }));
   return sheets.get(sheet);
 }
 
@@ -58,8 +54,9 @@ function decodedSheet(sheet) {
 export function pictureOf(sheet, at, label, heat = null) {
   const scale = Math.max(1, Math.ceil(72 / Math.max(sheet.width, sheet.height)));
   const [width, height] = [sheet.width * scale, sheet.height * scale];
+  const image = imageOf(sheet); // on its way, or what is printed at once would have no pictures
   return canvasOf(width, height, label, async (canvas) => {
-    const image = await decodedSheet(sheet);
+    if (!image.complete) await image.decode();
     const pen = penOf(canvas);
     pen.imageSmoothingEnabled = false;
     const [left, top] = [(at % sheet.columns) * sheet.width, Math.floor(at / sheet.columns) * sheet.height];

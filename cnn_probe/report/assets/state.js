@@ -33,7 +33,7 @@ function thingIn(part) {
 }
 
 export function readAddress(hash, results) {
-  const found = { view: null, result: 0, thing: null };
+  const found = { view: null, result: null, thing: null };
   for (const part of hash.replace(/^#/, "").split("/")) {
     const at = results.findIndex((one) => one.id === decoded(part));
     if (VIEWS.includes(part) || /^(study|chart)-/.test(part)) found.view = part;

@@ -5,8 +5,6 @@ import { indices, row, thresholds } from "./data.js";
 import { classDetails } from "./classes.js";
 import { chart, legend, numbersOf, spreadOf } from "./charts.js";
 
-const WORDS = { reproduced: "reproduced", partly: "partly reproduced", not: "not reproduced", undecided: "undecided" };
-
 export function studiesView(document) {
   const { quality, studies } = document;
   return h("div", { class: "studies show-raw" },
@@ -52,7 +50,8 @@ function studyOf(study) {
     study.spectra.length > 0 && [h("h4", null, "Singular values"),
       h("div", { class: "charts raw" }, study.spectra.map((one) => spectrumChart(study, one, false))),
       h("div", { class: "charts free" }, study.spectra.map((one) => spectrumChart(study, one, true)))],
-    details("In numbers", () => h("div", null, study.errors.map((one) => numbersOf(`${one.title}, mean over the seeds (range)`, "rank", seriesOf(study, one), (value) => number(value, 3))))),
+    details("In numbers", () => h("div", null, study.errors.map((one) => numbersOf(`${one.title}, mean over the seeds (range)`, "rank", withFloors(seriesOf(study, one)), (value) => number(value, 3))),
+      study.spectra.map((one) => numbersOf(`Singular values of ${one.layer}, mean over the seeds (range)`, "which", spectrumOf(study, one, false), (value) => number(value, 3))))),
     study.measures.length > 0 && folded(`${study.charts}-measures`, "Effective ranks, zeros, dead neurons", () => measuresTable(study)),
     study.classes && classDetails(study, folded));
 }
@@ -69,22 +68,32 @@ function errorChart(study, errors) {
   return errors.map((one) => charted(one.id, one.free ? "free" : "raw", chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` })));
 }
 
-function spectrumChart(study, { layer, values, reference }, over) {
-  const scaled = (curve) => curve.map((value) => (value > 1e-4 * curve[0] ? value / (over ? curve[0] : 1) : NaN)); // below is rounding
+// Floors as lines of their own, for a table.
+const withFloors = (series) => series.flatMap((one) => [one, ...(one.floor ? [{ label: `${one.label}: the least (SVD)`, x: one.x, mean: one.floor, n: 1 }] : [])]);
+
+function spectrumOf(study, { values, reference }, over) {
+  const scaled = (curve) => curve.map((value) => (value > thresholds.resolved * curve[0] ? value / (over ? curve[0] : 1) : NaN)); // below is rounding
   const lines = study.conditions.map((condition, c) => {
     const own = row(values, c);
     const spread = spreadOf(indices(own.shape[0]).map((seed) => scaled(Array.from(row(own, seed)))));
     return { ...spread, label: condition.label, look: condition.look, x: indices(spread.mean.length).map((i) => i + 1) };
   });
   const floor = reference && spreadOf(indices(reference.shape[0]).map((seed) => scaled(Array.from(row(reference, seed))))).mean;
-  if (floor) lines.push({ label: "untrained", look: 1, x: indices(floor.length).map((i) => i + 1), mean: floor.map(() => NaN), low: floor, high: floor, floor, n: 1 });
-  return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "number", yLabel: over ? "part of the first" : "singular value", series: lines, log: true, said: floor ? "Dotted: untrained networks." : "" });
+  if (floor) lines.push({ label: "untrained", look: 1, x: indices(floor.length).map((i) => i + 1), mean: over ? floor.map(() => NaN) : floor, low: floor, high: floor, floor, n: 1 });
+  return lines;
+}
+
+function spectrumChart(study, one, over) {
+  const { layer, values, reference, n_all: all } = one;
+  const n = values.shape.at(-1);
+  const said = `n = ${plural(study.seeds, "network")} a condition.${all > n ? ` The first ${n} of ${all}.` : ""}${reference ? " Dotted: untrained networks." : ""}`;
+  return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "which singular value", yLabel: over ? "part of the first" : "singular value", series: spectrumOf(study, one, over), log: true, said });
 }
 
 function claimsTable(study) {
   const heads = ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"];
   const table = plainTable("Claims, held against the networks", heads,
-    study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, WORDS[one.verdict] ?? one.verdict),
+    study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, one.word),
       `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), probability(one.against ?? null), one.test ?? "–"]));
   // In a narrow window each row is a card, whose cells say what they are.
   for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
@@ -119,7 +128,7 @@ function qualityTable({ finding, evidence, rule, rows, factors, scaling }) {
   const said = finding.indexOf(":") + 1 || finding.length; // what follows says why
   return h("article", { class: "study", id: "study-finding", "aria-labelledby": "title-study-finding" },
     h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding.slice(0, said)), finding.slice(said)),
-    evidence.length > 0 && [plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for it" : "against it", one.text])), h("p", { class: "note" }, rule)],
+    evidence.length > 0 && [plainTable("What each control says", ["control", "speaks", "what was found"], evidence.map((one) => [one.control, one.speaks_for ? "for" : "against", one.text])), h("p", { class: "note" }, rule)],
     rows.length > 0 && details("Which measures go with accuracy, over all networks", () => plainTable("Rank correlation (Spearman) with accuracy on test images, within a seed; mean over the seeds (range)",
       ["measure", "all networks", "chance", "the paper's studies", "chance", "free of scale"], rows.map((one) => [one.measure, ...correlation(one.all), ...correlation(one.paper), one.scale_free === null ? "–" : one.scale_free ? "yes" : "no"]))),
     scaling.length > 0 && details("Which measures are free of scale", () => plainTable("How far each measure moves where the first layer is multiplied and the next divided, so that the network computes the same",

@@ -60,7 +60,24 @@ export function dataTable({ caption, columns, rows, file, filters = [], words = 
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
       h("table", null, h("caption", null, caption), h("thead", null, h("tr", null, heads)), body)),
     said, more);
-  element.showAll = () => { state.shown = rows.length; draw(); };
+  let before = ROWS; // rows that were shown when all were asked for
+  element.showAll = (on) => {
+    if (on) before = state.shown;
+    state.shown = on ? rows.length : before;
+    draw();
+  };
+  // Show the row of that key, whatever is chosen.
+  element.reveal = (key) => {
+    const at = () => chosen().findIndex((one) => attributes(one)["data-row"] === key);
+    if (!rows.some((one) => attributes(one)["data-row"] === key)) return;
+    if (at() < 0) {
+      Object.assign(state, { filter: 0, text: "" });
+      for (const one of tools.querySelectorAll("select")) one.selectedIndex = 0;
+      for (const one of tools.querySelectorAll("input")) one.value = "";
+    }
+    state.shown = Math.max(state.shown, at() + 1);
+    draw();
+  };
   draw();
   return element;
 }

@@ -12,7 +12,7 @@ export function unitsView(scene) {
   const dead = part.units[0]?.bound ?? 0;
   return h("div", null,
     h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
-      h("b", null, "Redundant"), ": as active as another in every input, but for its scale. ",
+      h("b", null, "Redundant"), ": as active as another in every input, nearly, but for its scale (a cosine of 0.99 or more). ",
       labelled && [h("b", null, "Of one class"), ": nine tenths of its activation and more lies in inputs of one class, beyond chance. "],
       "A map is where the channel is active, on average over the inputs, on a scale of its own. What holds of these inputs need not hold of others."),
     summary(part, labelled),

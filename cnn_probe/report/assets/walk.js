@@ -1,6 +1,6 @@
 // The walk of each pattern: a row from the pixels through the layers to the outputs.
 
-import { bar, details, h, name, percent, plainTable, signed } from "./dom.js";
+import { bar, details, h, joined, name, percent, plainTable, signed } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mapUnder, mosaicOf } from "./pictures.js";
 import { ofInputs } from "./scene.js";
@@ -66,15 +66,20 @@ function mapsOf(scene, at, i, out) {
       const tile = mapUnder(canvas, event);
       if (tile >= 0) go(scene.address({ thing: keyOf(tile) }));
     });
+    let before = null;
+    const point = (to) => {
+      if (to !== before) canvas.dispatchEvent(new CustomEvent("pointed", { bubbles: true, detail: { from: before, to } }));
+      before = to;
+    };
+    canvas.addEventListener("pointerleave", () => point(null));
     canvas.addEventListener("pointermove", (event) => {
       const tile = mapUnder(canvas, event);
+      point(tile < 0 ? null : keyOf(tile));
       canvas.title = tile < 0 ? "" : `channel ${tiles[tile]}: ${percent(row(layer.shares, i)[tiles[tile]], 1)} of the pattern here, ×${row(layer.lift, i)[tiles[tile]].toFixed(2)} its mean`;
     });
   }
   return canvas;
 }
-
-const joined = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
 
 function outputsOf(added, i) {
   const values = row(added.values, i);

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.diagnostics import RESOLVED
 from cnn_probe.report.document.fitting import fitted
 from cnn_probe.report.document.packing import as_script
 from cnn_probe.report.plots.grid import WORTH
@@ -22,7 +23,8 @@ from cnn_probe.system.names import shown
 WIDEST = 300  # characters of a text from outside
 MODULE = re.compile(r'^import \{[^}]*\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
 START = "main"
-THRESHOLDS = {"above": ABOVE, "worth": WORTH, "level": LEVEL}  # by which the page's script marks, as figures do
+# By which the page's script marks and draws, as figures do.
+THRESHOLDS = {"above": ABOVE, "worth": WORTH, "level": LEVEL, "resolved": RESOLVED}
 OWN = ("about", "cards", "quality", "studies")  # parts of a document that are sentences, which are told whole
 
 
@@ -41,7 +43,7 @@ def render(document: dict[str, Any], *, mark: str, links: str = "") -> str:
     """
     own = {name: _readable(document[name], None) for name in OWN if name in document}
     page = {**fitted({**_readable(document), **own}), "thresholds": THRESHOLDS}
-    style, script = _asset("page.css"), bundled()
+    style, script = _tight(_asset("page.css")), bundled()
     policy = (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -104,6 +106,11 @@ def _top_level(source: str) -> list[str]:
 
 def _asset(name: str) -> str:
     return (files("cnn_probe") / "report" / "assets" / name).read_text(encoding="utf-8")
+
+
+def _tight(style: str) -> str:
+    """A style sheet without its comments, and without space where none is needed."""
+    return re.sub(r"\s*([{};])\s*", r"\1", re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)).strip()
 
 
 def _digest(text: str) -> str:

@@ -11,17 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from cnn_probe.measures.diagnostics import svd_floor
+from cnn_probe.measures.diagnostics import RESOLVED, svd_floor
 from cnn_probe.report.figures.styles import UNTRAINED, Style, Styles
 from cnn_probe.report.lettering import add_legend, entitle
 from cnn_probe.report.plots.grid import chosen, open_axes
-from cnn_probe.studies.claims import layer_error, rmse
+from cnn_probe.studies.claims import layer_error, least_rmse, rmse
 from cnn_probe.studies.record import NetworkRecord, Records
 from cnn_probe.system.names import shown
 
 Floats = NDArray[np.float64]
 ACROSS = 3  # panels
-RESOLVED = 1e-6  # of the first: smaller singular values of float32 activations are rounding
 FLOOR = "least of any factors (SVD)"
 
 
@@ -57,10 +56,8 @@ def _errors(run: NetworkRecord, rank: int, layers: Sequence[str]) -> list[float]
 
 
 def _floors(run: NetworkRecord, rank: int, layers: Sequence[str]) -> list[float]:
-    """What no factorization can be below; the RMSE goes with the root of the relative error."""
-    fit = run.fits[rank]
-    part = run.svd_floor[rank] / fit.relative_error if fit.relative_error > 0 else 0.0
-    return [fit.rmse * part**0.5, *(svd_floor(np.array(run.singular_values[layer]), rank) for layer in layers)]
+    """What no factorization can be below."""
+    return [least_rmse(run, rank), *(svd_floor(np.array(run.singular_values[layer]), rank) for layer in layers)]
 
 
 def spectrum(

@@ -3,7 +3,7 @@
 from cnn_probe.studies.claims.claim import Chart, Claim, Levels, Tally
 from cnn_probe.studies.claims.labels import fires, recognizes
 from cnn_probe.studies.claims.levels import falls, rises
-from cnn_probe.studies.claims.numbers import QUALITY_CLAIMS, USE_CLAIMS, layer_error, rmse
+from cnn_probe.studies.claims.numbers import QUALITY_CLAIMS, USE_CLAIMS, layer_error, least_rmse, rmse
 
 __all__ = [
     "QUALITY_CLAIMS",
@@ -15,6 +15,7 @@ __all__ = [
     "falls",
     "fires",
     "layer_error",
+    "least_rmse",
     "recognizes",
     "rises",
     "rmse",

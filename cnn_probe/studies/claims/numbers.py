@@ -20,6 +20,13 @@ def rmse(record: NetworkRecord, rank: int) -> float:
     return record.fits[rank].rmse
 
 
+def least_rmse(record: NetworkRecord, rank: int) -> float:
+    """Return the RMSE below which no factorization of that rank can be: it goes with the root of the relative error."""
+    fit = record.fits[rank]
+    part = record.svd_floor[rank] / fit.relative_error if fit.relative_error > 0 else 0.0
+    return float(fit.rmse * part**0.5)
+
+
 def layer_error(record: NetworkRecord, rank: int, layer: str) -> float:
     """‖X_b − F H_b‖²/‖X_b‖² of one layer, in a fit in which every block weighs the same: free of scale."""
     return record.balanced[rank].block_relative_error[layer]

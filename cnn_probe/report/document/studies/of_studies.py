@@ -14,7 +14,7 @@ from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.report.document.cards import card
 from cnn_probe.report.document.studies.of_classes import classes_part
 from cnn_probe.report.figures.styles import Styles
-from cnn_probe.studies.claims import layer_error, rmse
+from cnn_probe.studies.claims import layer_error, least_rmse, rmse
 from cnn_probe.studies.findings.sentence import RULE
 from cnn_probe.studies.record import NetworkRecord, Records, records_of
 from cnn_probe.system.names import file_name, shown_all
@@ -49,6 +49,7 @@ def chart_id(study: str, *of: str) -> str:
 
 def _claim(name: str, claim: Results, layers: Sequence[str]) -> Part:
     """A claim, and in ``show`` the address of what it can be seen in; of an earlier version, that of its study."""
+    claim = {**claim, "word": WORDS.get(claim["verdict"], claim["verdict"])}
     if "chart" not in claim:
         return {**claim, "show": study_id(name)}
     kind, place = claim["chart"]["kind"], claim["chart"]["place"]
@@ -64,7 +65,7 @@ def study_cards(results: Results) -> list[Part]:
         cards.append(
             card(
                 "Is RMSE a sign of how well a network was trained?",
-                "no" if against else "yes",
+                "no" if against else "not refuted",
                 f"{in_short(results)} {len(against)} of {len(evidence)} checks speak against it: "
                 f"{', '.join(against) or 'none'}.",
                 "A check speaks against it as soon as it fails in one seed; there is no interval.",
@@ -81,17 +82,17 @@ def in_short(results: Results) -> str:
 
 
 def _study_card(name: str, study: Results) -> Part:
-    verdicts = study["verdicts"]
+    verdicts, held = study["verdicts"], "hold here, too" if study.get("control") else "are reproduced"
     counts = {word: sum(one["verdict"] == word for one in verdicts) for word in WORDS}
     others = ", ".join(f"{counts[word]} {WORDS[word]}" for word in ("partly", "not", "undecided") if counts[word])
-    first = verdicts[0]
+    first, number = verdicts[0], f"{counts['reproduced']} of {len(verdicts)}"
     networks, least = sum(map(len, study["records"].values())), min(one["least_chance"] for one in verdicts)
     few = "" if least <= LEVEL else f" With so few, chance cannot fall below {least:.0%}, and nothing can be decided."
     return card(
         study.get("question") or study["title"],
-        f"{counts['reproduced']} of {len(verdicts)}",
-        f"claims are reproduced{f'; {others}' if others else ''}. {first['claim'][0].upper()}{first['claim'][1:]}: "
-        f"{WORDS.get(first['verdict'], first['verdict'])}.",
+        "undecided" if few else number,
+        f"{f'{number} ' if few else ''}of the paper's claims {held}{f'; {others}' if others else ''}. "
+        f"{first['claim'][0].upper()}{first['claim'][1:]}: {WORDS.get(first['verdict'], first['verdict'])}.",
         f"{networks} networks. A claim is decided where chance gives as much, or what speaks against it, in 5% of the "
         f"cases or fewer, each way.{few}",
         "Whether it holds of other networks, data or training than these.",
@@ -155,7 +156,7 @@ def _errors(name: str, records: Records, ranks: Sequence[int], layers: Sequence[
             "unit": "RMSE (units of the activations)",
             "free": False,
             "values": _by_rank(records, ranks, rmse),
-            "floor": None,
+            "floor": _by_rank(records, ranks, least_rmse),
         }
     ]
     for layer in layers:
@@ -199,7 +200,8 @@ def _spectrum(records: Records, layer: str, untrained: Sequence[NetworkRecord]) 
         for s, run in enumerate(runs):
             values[c, s] = run.singular_values[layer][:n]
     beside = np.array([run.singular_values[layer][:n] for run in untrained if layer in run.singular_values], np.float32)
-    return {"layer": layer, "values": values, "reference": beside if beside.size else None}
+    n_all = min(len(run.singular_values[layer]) for runs in records.values() for run in runs)
+    return {"layer": layer, "values": values, "reference": beside if beside.size else None, "n_all": n_all}
 
 
 def _untrained(results: Results) -> list[NetworkRecord]:
