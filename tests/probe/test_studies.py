@@ -14,11 +14,12 @@ from studied import network_record, trained
 
 from cnn_probe import cli
 from cnn_probe.data import datasets
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.report import draw_figures, publish
-from cnn_probe.report.document.studies.of_studies import chart_id, quality_part, studies_part
+from cnn_probe.report.document.studies.of_studies import WORDS, chart_id, quality_part, studies_part
 from cnn_probe.report.study_figures import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, making
 from cnn_probe.studies.measuring import train_network
@@ -106,12 +107,15 @@ def test_the_page_has_every_number_of_the_studies(finished, data):
     for name, study in results["studies"].items():
         part, records = parts[name], list(study["records"].values())
         assert [one["label"] for one in part["conditions"]] == list(study["records"])
-        assert [{key: one[key] for key in one if key != "show"} for one in part["claims"]] == study["verdicts"]
+        told = [{key: one[key] for key in one if key not in ("show", "word")} for one in part["claims"]]
+        assert told == study["verdicts"]
+        assert [one["word"] for one in part["claims"]] == [WORDS[one["verdict"]] for one in study["verdicts"]]
         rmse, *layers = part["errors"]
         for c, runs in enumerate(records):
             assert part["conditions"][c]["accuracy"] == [run["accuracy"] for run in runs]
             for s, run in enumerate(runs):
                 assert rmse["values"][c, s].tolist() == pytest.approx([run["fits"][r]["rmse"] for r in ("2", "3")])
+                assert (rmse["floor"][c, s] <= rmse["values"][c, s] + 1e-6).all(), "no fit is below the SVD"
                 for layer, found in zip(("relu1", "relu2"), layers, strict=True):
                     balanced = [run["balanced"][r]["block_relative_error"][layer] for r in ("2", "3")]
                     assert found["values"][c, s].tolist() == pytest.approx(balanced)
@@ -139,8 +143,10 @@ def test_verdicts_come_first_and_lead_to_their_studies(finished):
         if study["verdicts"]
     ]
     for card, study in zip(others, (one for one in results["studies"].values() if one["verdicts"]), strict=True):
-        reproduced = sum(one["verdict"] == "reproduced" for one in study["verdicts"])
-        assert card["number"] == f"{reproduced} of {len(study['verdicts'])}"
+        number = f"{sum(one['verdict'] == 'reproduced' for one in study['verdicts'])} of {len(study['verdicts'])}"
+        few = min(one["least_chance"] for one in study["verdicts"]) > LEVEL
+        assert card["number"] == ("undecided" if few else number)
+        assert not few or card["answer"].startswith(f"{number} of the paper's claims")
 
 
 def test_a_fourth_study_is_a_study_and_a_line(data, tmp_path, monkeypatch):

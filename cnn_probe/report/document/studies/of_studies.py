@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.diagnostics import svd_floor
 from cnn_probe.report.document.cards import card
 from cnn_probe.report.document.studies.of_classes import classes_part
 from cnn_probe.report.figures.styles import Styles
@@ -174,9 +175,7 @@ def _errors(name: str, records: Records, ranks: Sequence[int], layers: Sequence[
 
 
 def _floor(run: NetworkRecord, rank: int, layer: str) -> float:
-    """The least relative error of a layer that any factorization of a rank has."""
-    energy = np.square(run.singular_values[layer], dtype=np.float64)
-    return float(energy[rank:].sum() / max(energy.sum(), 1e-300))
+    return svd_floor(np.array(run.singular_values[layer]), rank)
 
 
 def _by_rank(
