@@ -52,6 +52,7 @@ def test_classes_are_drawn_when_they_are_opened_and_have_their_numbers_beside(op
     firing.locator("summary").click()
     assert "seed 0" in firing.locator("summary").inner_text()
     row = firing.locator("table").nth(1).locator("tbody tr").nth(3)
+    row.wait_for()  # what unfolds is told of a moment after the click
     assert row.locator("td").all_inner_texts()[:2] == [str(found["firing"][of][1][3]) for of in ("counts", "own")]
     row.scroll_into_view_if_needed()
     until(page, "document.querySelectorAll('#chart-order-groups table')[1].rows[4].querySelector('canvas').painted")
@@ -61,6 +62,7 @@ def test_classes_are_drawn_when_they_are_opened_and_have_their_numbers_beside(op
     assert drawn > 2, "not one colour alone"
     page.locator("#chart-order-overlap > summary").click()
     table = page.locator("#chart-order-overlap table").first
+    table.wait_for()
     assert table.locator("thead th").all_inner_texts() == ["class", "at a glance", *found["names"]]
     assert table.locator("tbody tr").nth(2).locator("td").nth(5).inner_text() == f"{found['overlap'][0][2][4]:.2f}"
 
@@ -101,6 +103,7 @@ def test_a_chart_has_its_numbers_in_a_table(opened, made):
     study = made("studies").document["studies"][0]
     page.locator(f"#{study['id']}").get_by_text("In numbers", exact=True).click()
     table = page.locator(f"#{study['id']} details[open] table").first
+    table.wait_for()
     text = table.inner_text()
     mean = study["errors"][0]["values"][0, :, 0].mean()
     assert f"{mean:.3g}".rstrip("0") in text
