@@ -18,7 +18,6 @@ from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
-SAME = 0.99  # cosine from which on two units are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +163,7 @@ def measure_units(
     labels: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     H: ArrayLike | None = None,
-    same: float | None = SAME,
+    same: float | None = 0.99,
     own_class: float = 0.9,
     n_permutations: int = 200,
     seed: int = 0,

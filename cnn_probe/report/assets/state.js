@@ -33,17 +33,14 @@ function thingIn(part) {
 }
 
 export function readAddress(hash, results) {
-  const found = { view: null, result: null, thing: null, unknown: null };
+  const found = { view: null, result: null, thing: null };
   for (const part of hash.replace(/^#/, "").split("/")) {
     const at = results.findIndex((one) => one.id === decoded(part));
     if (VIEWS.includes(part) || /^(study|chart)-/.test(part)) found.view = part;
     else if (at >= 0) found.result = at;
-    else if (part && part !== "all") {
-      found.thing = thingIn(part);
-      if (!found.thing) found.unknown = decoded(part);
-    }
+    else found.thing = thingIn(part) ?? found.thing;
   }
-  return found.unknown === null ? found : { ...found, thing: null }; // of a network that is not here, say
+  return found;
 }
 
 export function addressOf({ view = null, result = 0, thing = null }, results) {
