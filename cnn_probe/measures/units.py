@@ -18,6 +18,7 @@ from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
+SAME = 0.99  # cosine from which on two units are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,7 @@ def measure_units(
     labels: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     H: ArrayLike | None = None,
-    same: float | None = 0.99,
+    same: float | None = SAME,
     own_class: float = 0.9,
     n_permutations: int = 200,
     seed: int = 0,

@@ -20,10 +20,8 @@ CONCEPTS = (
     "Whether a pattern is a concept of the network's. It is what occurs together in these inputs; only patterns that "
     "come again at other ranks and from other starts deserve a name."
 )
-LEARNED = (
-    "Whether a pattern was learned. An untrained network of the same shape has patterns, too, and neat ones; hold one "
-    "against it (cnn-probe probe --against random)."
-)
+LEARNED = "Whether a pattern was learned. An untrained network of the same shape has patterns, too, and neat ones; {}."
+HOLD_ONE = "hold one against it (cnn-probe probe --against random)"
 CAUSES = "What causes an output: nothing was changed in the network. --ablate, or cnn_probe.ablate, does that."
 UNSETTLED = "What more iterations would change: the factorization stopped at their limit (--max-iter) before it settled"
 
@@ -67,6 +65,8 @@ class Telling:
         Of studies.
     limits : sequence of str
         What it cannot tell, beside what holds of all pages.
+    untrained : str
+        Where an untrained network stands beside this, or how one comes to.
     notes : sequence of str
         What was left out of it.
     more : mapping
@@ -82,6 +82,7 @@ class Telling:
     cards: Sequence[Part] = ()
     studies: Sequence[Part] = ()
     limits: Sequence[str] = ()
+    untrained: str = HOLD_ONE
     notes: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
     files: Sequence[str] = ()
@@ -97,9 +98,8 @@ def document_of(shown: Sequence[Shown], told: Telling) -> Part:
         **told.more,
         "about": {
             "lead": list(told.lead),
-            "facts": [list(fact) for one in shown for fact in _facts_of(one, len(shown) > 1)]
-            + list(map(list, told.facts)),
-            "limits": [*_limits(shown), *told.limits],
+            "facts": [list(fact) for fact in (*told.facts, *_facts(shown, told))],
+            "limits": [*_limits(shown, told.untrained), *told.limits],
             "notes": list(told.notes),
             "command": told.command,
             "files": [*told.files, *(file for one in shown for file in one.files)],
@@ -175,10 +175,23 @@ def save_page(
     return Path(path)
 
 
-def _facts_of(one: Shown, several: bool) -> list[tuple[str, str]]:
+def _facts(shown: Sequence[Shown], told: Telling) -> list[tuple[str, str]]:
+    """What is said of each result; what holds of all of them once, and what is told already not again."""
+    facts = [(one.label, _facts_of(one)) for one in shown]
+    known = dict(told.facts)
+    common = [fact for fact in (facts[0][1] if facts else {}).items() if all(fact in of.items() for _, of in facts)]
+    own = [
+        (f"{label}: {what}" if len(shown) > 1 else what, said)
+        for label, of in facts
+        for what, said in of.items()
+        if (what, said) not in common and known.get(what) != said
+    ]
+    return [fact for fact in common if known.get(fact[0]) != fact[1]] + own
+
+
+def _facts_of(one: Shown) -> dict[str, str]:
     """Fingerprints, versions, seed and durations of a result, from its provenance."""
     origin = one.part["provenance"]
-    of = f"{one.label}: " if several else ""
     versions = ", ".join(f"{name} {version}" for name, version in origin.get("versions", {}).items())
     parameters = ", ".join(f"{name} {value}" for name, value in origin.get("parameters", {}).items())
     seconds = one.part.get("seconds", {})
@@ -191,14 +204,14 @@ def _facts_of(one: Shown, several: bool) -> list[tuple[str, str]]:
         "device": origin.get("device"),
         "durations": ", ".join(f"{what} {time:.1f} s" for what, time in seconds.items()),
     }
-    return [(f"{of}{what}", str(said)) for what, said in found.items() if said not in (None, "")]
+    return {what: str(said) for what, said in found.items() if said not in (None, "")}
 
 
-def _limits(shown: Sequence[Shown]) -> list[str]:
+def _limits(shown: Sequence[Shown], untrained: str) -> list[str]:
     if not shown:
         return []
     sizes = sorted({one.part["n"] for one in shown})
-    limits = [CONCEPTS, LEARNED]
+    limits = [CONCEPTS, LEARNED.format(untrained)]
     limits += [] if any(one.part["ablation"] for one in shown) else [CAUSES]
     limits += [f"{UNSETTLED} ({one.label})." for one in shown if not one.part["settled"]]
     unknown = dict.fromkeys(one.part["no_accuracy"] for one in shown if one.part["no_accuracy"])

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.report.document.packing import from_file
-from cnn_probe.report.document.studies.of_studies import in_short, quality_part, studies_part, study_cards
+from cnn_probe.report.document.studies.of_studies import (
+    in_short,
+    network_name,
+    quality_part,
+    studies_part,
+    study_cards,
+)
 from cnn_probe.report.pages import Shown, Telling, put_results
 from cnn_probe.report.standing import Mark, pages, remove_others
 from cnn_probe.report.study_figures import draw_figures, refuse_figures
@@ -22,6 +28,8 @@ RESULTS = "results.json"
 PAPER = (
     "A Peek Into the Hidden Layers of a Convolutional Neural Network Through a Factorization Lens (Saini and others)"
 )
+BESIDE = "some stand beside it here: choose one to be shown, and see the studies"
+TRAIN_NONE = "cnn-probe study untrained measures some"
 LIMITS = (
     "What holds of other networks, data and training than these. Chances are of each claim by itself, not of all of "
     "them together.",
@@ -69,9 +77,8 @@ def publish(
     with atomic_open(out / RESULTS) as file:
         file.write(json.dumps(results, allow_nan=False).encode())
     files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
-    return put_results(
-        out, list(_shown(results, out, images=images)), telling_of(results, out, command, files), mark, notice
-    )
+    networks = list(_shown(results, out, images=images))
+    return put_results(out, networks, telling_of(results, out, command, files), mark, notice)
 
 
 def mark_of_study(results: Results) -> Mark:
@@ -86,14 +93,14 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
     runs = [run for study in results["studies"].values() for some in study["records"].values() for run in some]
     lead = [
         in_short(results),
-        f"The paper: {PAPER}. Data {origin['dataset']}: {counted(runs)}, seeds "
-        f"{', '.join(map(str, settings['seeds']))}, ranks {', '.join(map(str, settings['ranks']))}, "
-        f"{origin['test_images']:,} test images.",
+        f"The paper: {PAPER}. Data {origin['dataset']}: {counted(runs)}, {_listed('seed', settings['seeds'])}, "
+        f"{_listed('rank', settings['ranks'])}, {origin['test_images']:,} test images.",
     ]
     facts = [
         ("data", f"{origin['dataset']}, {origin['data']}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
         ("versions", ", ".join(f"{name} {version}" for name, version in origin["versions"].items())),
+        ("durations", _durations(runs)),
     ]
     return Telling(
         "What the paper claims, and what holds",
@@ -103,6 +110,7 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
         cards=study_cards(results),
         studies=studies_part(results, out),
         limits=LIMITS,
+        untrained=BESIDE if any(run["training"]["plan"].get("max_steps") == 0 for run in runs) else TRAIN_NONE,
         more={"quality": quality_part(results)},
         files=files or (),
     )
@@ -114,6 +122,17 @@ def counted(runs: Sequence[Results]) -> str:
     n_all = len({run["key"] for run in runs})
     more = f", {n_all} with those that were scaled, or factored otherwise" if n_all > len(trained) else ""
     return f"{len(trained)} networks trained{more}"
+
+
+def _listed(what: str, values: Sequence[Any]) -> str:
+    return f"{what}{'' if len(values) == 1 else 's'} {', '.join(map(str, values))}"
+
+
+def _durations(runs: Sequence[Results]) -> str:
+    """What training, factoring and measuring the networks took; each network once, in whichever session it was."""
+    seconds = list({run["key"]: run["seconds"] for run in runs}.values())
+    each = "" if len(seconds) == 1 else f", from {min(seconds):.1f} to {max(seconds):.1f} s a network"
+    return f"networks, trained and measured: {sum(seconds):,.0f} s together{each}"
 
 
 def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
@@ -138,12 +157,6 @@ def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
                 taken[run.key] = (not run.saw_everything, network_name(run, label), part)
     for _, label, part in sorted(taken.values(), key=lambda one: one[0]):
         yield Shown(file_name(label), label, part)
-
-
-def network_name(run: NetworkRecord, label: str) -> str:
-    """What a network of a study is called, of a condition."""
-    what = "untrained" if run.untrained else f"trained on {label}"
-    return f"{what}, seed {run.training['plan']['seed']}"
 
 
 def _with_comparison(part: dict[str, Any], out: Path, run: NetworkRecord, *, images: bool) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Against:
     name: str
     model: Model
 
+    @property
+    def untrained(self) -> bool:
+        """Whether its weights are random."""
+        return self.what == "random" or self.what.endswith("=random")
+
     def subject(self, plan: ProbePlan, progress: Progress, say: Callable[[str], None]) -> Subject:
         """Prepare it as the first was; what takes out factors or needs further fits is asked of the first alone."""
         plan, called = replace(plan, ablate=None, full=False), f", against {shown(self.what, None)}"

@@ -12,7 +12,7 @@ from typing import Any
 from cnn_probe.networks.zoo import Model
 from cnn_probe.probing.probe import Progress, factor
 from cnn_probe.probing.result import ProbeResult
-from cnn_probe.report.pages import Shown, Telling, put_results
+from cnn_probe.report.pages import HOLD_ONE, Shown, Telling, put_results
 from cnn_probe.report.standing import Mark, remove_others
 from cnn_probe.runs.against_run import Against, compare_rank, read_compared
 from cnn_probe.runs.finished import REQUEST, add, finish, read_finished, request_of
@@ -167,7 +167,14 @@ def _telling(subject: Subject, against: Against | None, command: str | None) -> 
         "What the pictures cause in the layers was factored together with the pictures. Labels took no part; where "
         "they are named, they were looked at afterwards."
     )
-    return Telling(f"Inside {plan.model}, pattern by pattern", [lead, what], [], command=command)
+    untrained = against is not None and against.untrained
+    return Telling(
+        f"Inside {plan.model}, pattern by pattern",
+        [lead, what],
+        [],
+        command=command,
+        untrained="one stands beside it, in the comparison" if untrained else HOLD_ONE,
+    )
 
 
 def _finished(

@@ -16,7 +16,7 @@ from cnn_probe.probing.probe import Progress
 from cnn_probe.report.document.cards import comparison_card
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.packing import as_file, from_file
-from cnn_probe.report.publish import network_name
+from cnn_probe.report.document.studies.of_studies import network_name
 from cnn_probe.runs.against_run import STARTS
 from cnn_probe.runs.saying import FORMAT
 from cnn_probe.runs.study_run import asked_of

@@ -29,16 +29,17 @@ def test_full(opened, address, width, scheme):
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("name", ["several", "bare", "hostile", "large", "studies"])
+@pytest.mark.parametrize("name", ["several", "bare", "hostile", "large", "studies", "hostile studies"])
 @pytest.mark.parametrize("width", [320, 1400])
 def test_others(opened, name, width):
     page = opened(name, "#factor-2", color_scheme="dark", viewport={"width": width, "height": 800})
     assert violations(page) == []
 
 
+@pytest.mark.parametrize("width", [320, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_studies_raw_and_free_of_scale(opened, scheme):
-    page = opened("studies", "#studies", color_scheme=scheme)
+def test_studies_raw_and_free_of_scale(opened, scheme, width):
+    page = opened("studies", "#studies", color_scheme=scheme, viewport={"width": width, "height": 800})
     for kind in ("raw", "free"):
         page.locator(f"input[value={kind}]").check()
         page.evaluate("for (const one of document.querySelectorAll('details')) one.show?.()")
@@ -56,7 +57,7 @@ def test_without_a_script(chromium, made, scheme):
     context.close()
 
 
-@pytest.mark.parametrize("name", ["full", "several", "bare", "hostile", "large", "studies"])
+@pytest.mark.parametrize("name", ["full", "several", "bare", "hostile", "large", "studies", "hostile studies"])
 @pytest.mark.parametrize("address", ["", "#factor-1", "#input-0"])
 def test_a_narrow_window_scrolls_one_way(opened, name, address):
     page = opened(name, address, viewport={"width": 320, "height": 800})

@@ -164,3 +164,22 @@ def test_a_link_to_a_study_keeps_the_network_that_is_shown(opened, made):
     page.locator(".contents a").nth(1).click()
     page.wait_for_timeout(200)
     assert page.evaluate("document.getElementById('result').selectedOptions[0].text") == label
+
+
+@pytest.mark.parametrize("address", ["#nonsense", "#comparison", "#rank-99/factor-1", "#walk/%E2%98%83", "#study-none"])
+def test_an_address_of_nothing_that_is_here_says_so(opened, address):
+    page = opened("bare", address)
+    said = page.locator("#selected").inner_text()
+    assert "What the address names is not on this page" in said
+    assert said.count(re.sub("#|walk/|/factor-1", "", address).replace("%E2%98%83", "\u2603")) == 1
+    assert page.locator(".selected, .lit").count() == 0
+    page.locator("#selected").get_by_role("link", name="clear").click()
+    page.wait_for_selector("#selected", state="hidden")
+
+
+@pytest.mark.parametrize("address", ["", "#all", "#/factor-1", "#walk", "#result-0/factor-1"])
+def test_addresses_that_links_have_or_had_are_known(opened, made, address):
+    result = made("bare").document["results"][0]["id"]
+    page = opened("bare", address.replace("result-0", result))
+    page.wait_for_timeout(60)
+    assert page.get_by_text("What the address names").count() == 0

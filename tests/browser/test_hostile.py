@@ -3,13 +3,16 @@
 import pytest
 from browsing import opened_all
 
-ADDRESSES = ("", "#factor-1", "#class-0", "#input-1", "#units", "#patterns/rank-1/factor-2")
+PAGES = ("hostile", "hostile studies")
+ADDRESSES = ("", "#factor-1", "#class-0", "#input-1", "#units", "#patterns/rank-1/factor-2", "#comparison", "#studies")
 INJECTED = "img:not([src^='data:']), svg[onload], script:not(#document):not([type=module]), iframe, [onerror], [onload]"
 
 
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_names_stay_text(opened, address):
-    page = opened("hostile", address)
+def test_names_stay_text(opened, name, address):
+    page = opened(name, address)
+    assert page.locator("#comparison" if name == "hostile" else "#studies article").count() > 0
     opened_all(page)
     for canvas in page.locator(".walk canvas.mosaic").all()[:3]:
         canvas.hover(force=True)
@@ -21,8 +24,9 @@ def test_names_stay_text(opened, address):
     assert "</script><script>" in text
 
 
-def test_names_stay_text_without_a_script(opened):
-    page = opened("hostile", java_script_enabled=False)
+@pytest.mark.parametrize("name", PAGES)
+def test_names_stay_text_without_a_script(opened, name):
+    page = opened(name, java_script_enabled=False)
     assert page.locator(INJECTED).count() == 0
     assert "</script><script>window.hit=1</script>" in page.locator("h1").inner_text()
 

@@ -118,3 +118,41 @@ def test_a_table_and_a_detail_are_reached_and_scrolled(opened):
     tab_to(page, "#walk summary")
     page.keyboard.press("Enter")
     page.wait_for_selector("#walk details[open] table")
+
+
+def test_s_leads_to_what_is_selected_and_back(opened):
+    page = opened("full")
+    link = "#walk a[data-thing='factor-2']"
+    page.locator(link).first.focus()
+    page.keyboard.press("s")
+    assert page.evaluate("document.activeElement.closest('#walk') !== null"), "nothing is selected"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#selected h2")
+    page.keyboard.press("s")
+    assert page.evaluate("document.activeElement.textContent") == "Pattern 2"
+    assert page.evaluate("document.activeElement.closest('#selected') !== null")
+    page.keyboard.press("S")
+    assert page.evaluate("(link) => document.activeElement.matches(link)", link)
+    page.keyboard.press("s")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#selected", state="hidden")
+    assert page.evaluate("(link) => document.activeElement.matches(link)", link), "not lost with what was hidden"
+
+
+def test_s_is_a_letter_where_one_types(opened):
+    page = opened("full", "#factor-1")
+    page.locator("#units input[type=search]").focus()
+    page.keyboard.press("s")
+    assert page.locator("#units input[type=search]").input_value() == "s"
+    assert page.evaluate("document.activeElement.type") == "search"
+
+
+def test_what_is_selected_is_skipped_to(opened):
+    page = opened("full")
+    assert page.locator("a.skip").nth(1).is_hidden()
+    page.evaluate("location.hash = '#input-7'")
+    page.wait_for_selector("#selected h2")
+    page.locator("a.skip").nth(1).focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Input #7"
+    assert page.url.endswith("#input-7"), "it is still selected"

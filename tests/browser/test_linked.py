@@ -186,3 +186,17 @@ def test_classes_of_one_name_are_told_apart(of_one_name, made):
             if units["of_class"]["place"][i] == c
         }
         assert lit(page, "units", "unit") == expected & there(page, "units", "unit")
+
+
+@pytest.mark.parametrize(
+    ("address", "of"), [("#factor-2", "Pixels of pattern 2"), ("#unit-relu1-2", "Where channel 2")]
+)
+def test_what_is_drawn_of_a_selection_has_its_numbers(opened, part, address, of):
+    page = opened("full", address)
+    page.locator("#selected summary").click()
+    table = page.get_by_role("region", name=of).locator("table")
+    table.wait_for()
+    drawn = part["factors"]["latent"][1][0] if address == "#factor-2" else part["units"][0]["maps"][2]
+    rows = [[int(cell) for cell in row.locator("td").all_inner_texts()] for row in table.locator("tbody tr").all()]
+    assert np.abs(np.array(rows) - np.asarray(drawn) / 2.55).max() <= 0.51
+    assert np.max(rows) == 100

@@ -10,7 +10,7 @@ def test_paper_has_all_that_is_drawn_and_open(opened):
     opened_all(page)
     waiting = page.evaluate("[...document.querySelectorAll('canvas')].filter((one) => !one.painted).length")
     assert waiting == 0
-    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("main details:not([open])").count() == 0
     assert page.locator("#bar").is_hidden()
     assert page.locator("#selected").is_hidden()
     rows = page.locator("#inputs .datatable tbody tr").count()
@@ -96,3 +96,16 @@ def test_a_link_to_what_is_selected_is_copied_or_can_be_taken(opened):
     page.locator("#selected .copy button").click()
     until(page, "document.activeElement.value?.endsWith('#factor-2')")
     assert page.evaluate("getSelection().toString()").endswith("#factor-2")
+
+
+@pytest.mark.parametrize("name", ["full", "several", "bare", "hostile", "large", "studies", "hostile studies"])
+def test_nothing_is_wider_than_paper(opened, name):
+    """A4 between margins of a centimetre, at 96 dots an inch."""
+    page = opened(name, viewport={"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    opened_all(page)
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > 719
+             && !one.closest(".unseen, .skip")).map((one) => one.outerHTML.slice(0, 120))"""
+    )
+    assert outside == []

@@ -138,3 +138,29 @@ def test_charts_have_room(opened, width):
     widths = page.evaluate("[...document.querySelectorAll('.chart svg')].map((one) => one.clientWidth).filter(Boolean)")
     assert widths
     assert min(widths) >= 240
+
+
+def test_all_networks_are_ranked_and_lead_to_their_patterns(opened, made):
+    page = opened("studies", "#study-finding")
+    document = made("studies").document
+    found = document["quality"]["networks"]
+    assert found["accuracy"] == sorted(found["accuracy"], reverse=True)
+    assert len(set(found["names"])) == len(found["names"])
+    page.locator("#study-finding summary").filter(has_text="networks as they were trained").click()
+    table = page.get_by_role("region", name="Networks", exact=True)
+    table.wait_for()
+    rows = table.locator("tbody tr")
+    assert rows.count() == len(found["names"])
+    assert rows.first.locator("th").inner_text() == found["names"][0]
+    shown = [one["label"] for one in document["results"]]
+    links = table.get_by_role("link")
+    assert links.count() == len(shown)
+    label = links.last.get_attribute("aria-label").removeprefix("Patterns of ")
+    links.last.click()
+    until(page, "document.activeElement.closest('section')?.id === 'patterns'")
+    assert page.locator("#result").input_value() == label
+
+
+def test_conditions_of_some_classes_or_an_order_say_which(opened):
+    text = opened("studies", "#study-order").locator("#study-order").inner_text()
+    assert "(images of 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, one class after the other)" in text

@@ -14,6 +14,7 @@ from PIL import Image
 from cnn_probe.arguments import told_command
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import RESOLVED
+from cnn_probe.measures.units import SAME
 from cnn_probe.report.document import fitting, shell
 from cnn_probe.report.document.fitting import KEPT, fitted
 from cnn_probe.report.document.packing import as_file, as_script, from_file
@@ -228,11 +229,12 @@ def test_what_marks_is_said_once():
     """By Python, in the document, from where the script has it: figures and the page mark the same."""
     assert document_in(page_of())["thresholds"] == {
         "above": ABOVE,
+        "same": SAME,
         "worth": WORTH,
         "level": LEVEL,
         "resolved": RESOLVED,
     }
-    for value in (ABOVE, WORTH, LEVEL):
+    for value in (ABOVE, SAME, WORTH, LEVEL):
         assert not re.findall(rf"(?<![\d.]){re.escape(str(value))}(?!\d)", bundled())
 
 
@@ -259,13 +261,13 @@ def test_a_script_whose_modules_give_one_name_twice_is_refused(monkeypatch):
     files["b.js"] += "async function helper() {}\n"
     with pytest.raises(ValueError, match="give one name to several things: helper"):
         bundled.__wrapped__()
-    files["b.js"] = "  // a remark\n\n  const two = `not // one`; // nor this\n"
-    assert bundled.__wrapped__().splitlines()[2:] == [
-        "const two = `not // one`; // nor this",
-        *bundle.splitlines()[-1:],
-    ]
-    files["b.js"] = "const two = `\n  // no remark\n`;\n"
-    with pytest.raises(ValueError, match="a text between backticks has to end on its line"):
+    files["b.js"] = "  // a remark\n\n  const two = `not // ${1 + 1}  one`; // nor this\n"
+    bundle = bundled.__wrapped__()
+    assert "const two=`not // ${1 + 1}  one`;" in bundle
+    assert "remark" not in bundle
+    assert "nor" not in bundle
+    files["b.js"] = "const two = `a ${1 ? `, b  c` : 0}`;\n"
+    with pytest.raises(ValueError, match="a text between backticks may not be within another"):
         bundled.__wrapped__()
 
 

@@ -42,7 +42,7 @@ def shows(out):
     if not page.exists():
         return None
     seeds = json.loads((out / "results.json").read_text())["provenance"]["settings"]["seeds"]
-    assert f"seeds {seeds[0]}," in page.read_text()
+    assert f"seed {seeds[0]}," in page.read_text()
     for stem in ("first", f"last-{seeds[0]}"):
         content = (out / "figures" / f"fraction-{stem}.png").read_bytes()
         assert int.from_bytes(content[16:20], "big") == seeds[0], "a figure of another run"

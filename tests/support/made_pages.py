@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from cnn_probe import Answers, PictureFolder, ask, compare, probe, refits
+from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.report.document.shell import render
 from cnn_probe.report.pages import Shown, Telling, document_of
@@ -100,10 +101,15 @@ def answers(k: int = 4, *, seed: int = 0, labelled: bool = True, wrong: int = 3,
 def everything(k: int = 4) -> dict[str, Any]:
     """A result's part with all that a page can say of one."""
     first, second = answers(k), answers(k, seed=1)
+    compared = compared_with(first, second, "the same network, other weights")
+    return result_part(first, full=True, ablation=first.causes(), comparison=compared)
+
+
+def compared_with(first: Answers, second: Answers, name: str) -> tuple[Comparison, Answers, str]:
+    """A result beside a second one, which is called ``name``, each with three other starts."""
     starts = [refits(one.X, one.result.model, 3, random_state=i) for i, one in enumerate((first, second))]
     both = compare(first.result, second.result, starts_a=starts[0], starts_b=starts[1], X_a=first.X, X_b=second.X)
-    compared = (both, second, "the same network, other weights")
-    return result_part(first, full=True, ablation=first.causes(), comparison=compared)
+    return both, second, name
 
 
 def bare() -> Made:
@@ -129,7 +135,11 @@ def hostile(folder: Path) -> Made:
     given, labels = torch.stack([data[i][0] for i in range(len(data))]), np.array(data.labels)
     network = trained(given, labels, names=layers)
     asked = ask(probe(network, data, n_components=3, max_iter=60), data, labels=labels, class_names=HOSTILE[:3])
-    parts = {HOSTILE[0]: result_part(asked, full=True, ablation=asked.causes()), HOSTILE[4]: result_part(asked)}
+    other = trained(given, labels, names=layers, seed=1)
+    second = ask(probe(other, data, n_components=3, max_iter=60), data, labels=labels, class_names=HOSTILE[:3])
+    compared = compared_with(asked, second, HOSTILE[0])
+    first = result_part(asked, full=True, ablation=asked.causes(), comparison=compared)
+    parts = {HOSTILE[0]: first, HOSTILE[4]: result_part(asked)}
     told = {"command": HOSTILE[1], "notes": HOSTILE, "limits": HOSTILE}
     return page(_spoiled(parts), title=HOSTILE[0] + HOSTILE[4], **told)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from made_pages import Made
+from made_pages import HOSTILE, Made
 from pages import document_in
 
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.report import publish
+from cnn_probe.report.document.shell import render
 from cnn_probe.runs.study_pairs import compare_pairs
 from cnn_probe.runs.study_run import Teller
 from cnn_probe.studies import STUDIES, Settings
@@ -29,3 +33,35 @@ def studies(folder: Path) -> Made:
     compare_pairs(results, data, settings, folder, images=True, progress=teller.progress)
     page = publish(json.loads(json.dumps(results)), folder, command="cnn-probe study all")
     return Made(page.read_text(encoding="utf-8"), document_in(page))
+
+
+def spoiled(document: dict[str, Any]) -> Made:
+    """The same page with names that would be markup, were they not text, wherever a study has a text."""
+    document = copy.deepcopy(document)
+    names = itertools.cycle(HOSTILE)
+    for study in document["studies"]:
+        study |= {"title": next(names), "question": next(names)}
+        for one in study["conditions"]:
+            one |= {"label": next(names), "recognized": next(names), "saw": next(names)}
+        for one in study["claims"]:
+            one |= {name: next(names) for name in ("claim", "word", "counted", "test")}
+        for one in study["errors"] + study["measures"]:
+            one["title"] = next(names)
+        for one in study["spectra"]:
+            one["layer"] = next(names)
+        for found in filter(None, [study["classes"]]):
+            found["names"] = [next(names) for _ in found["names"]]
+    quality = document["quality"]
+    quality |= {"finding": f"{HOSTILE[0]}: {HOSTILE[1]}", "rule": HOSTILE[2]}
+    quality["networks"]["names"] = [next(names) for _ in quality["networks"]["names"]]
+    for one in quality["evidence"]:
+        one |= {"control": next(names), "text": next(names)}
+    for one in quality["rows"] + quality["scaling"]:
+        one["measure"] = next(names)
+    for one in document["cards"]:
+        one |= {name: next(names) for name in ("question", "number", "answer", "sure", "cannot")}
+    for result in document["results"]:
+        result |= {"label": next(names), "comparison": None, "inputs": {**result["inputs"], "pictures": None}}
+    document["title"] = HOSTILE[0]
+    document["about"] |= {"lead": list(HOSTILE), "files": [f"figures/{name}.png" for name in HOSTILE[:3]]}
+    return Made(render(document, mark="own"), document)

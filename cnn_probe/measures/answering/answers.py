@@ -26,7 +26,7 @@ from cnn_probe.measures.patterns.concepts import Alignment, Overlap
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
 from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
-from cnn_probe.measures.units import LayerUnits, measure_units
+from cnn_probe.measures.units import SAME, LayerUnits, measure_units
 from cnn_probe.measures.use import NetworkUse, network_use
 from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.recording import Recorded
@@ -136,7 +136,7 @@ class Answers:
                 labels=self.labels,
                 classes=self.class_names,
                 H=self.result.model.block_components_[block.name],
-                same=0.99 if self.X[block.name].shape[1] <= MOST_UNITS else None,
+                same=SAME if self.X[block.name].shape[1] <= MOST_UNITS else None,
                 seed=self.seed,
             )
         return found
@@ -261,18 +261,19 @@ class Answers:
 
         Fits to halves need twice as many inputs as factors, and labels of one class tell nothing.
         """
-        if answer in self._not_there:
+        if answer in self.not_there:
             return None
         try:
             return getattr(self, answer)
         except ValueError as error:
-            self._not_there.add(answer)
+            self.not_there[answer] = str(error)
             warnings.warn(f"there is no {answer} of these inputs: {error}", stacklevel=2)
             return None
 
     @cached_property
-    def _not_there(self) -> set[str]:
-        return set()
+    def not_there(self) -> dict[str, str]:
+        """Answers that were `tried` and cannot be had of these inputs, and why."""
+        return {}
 
     def concepts(self, concepts: Any, names: Sequence[str] | None = None, **how: Any) -> Aligned[Alignment]:
         """How well factors, and the units of each layer, tell the inputs that have a concept from the others.

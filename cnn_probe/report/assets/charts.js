@@ -77,7 +77,7 @@ function lineOf(one, x, y, log) {
   const known = indices(one.x.length).filter((i) => Number.isFinite(one.mean[i]) && (!log || one.low[i] > 0));
   const edge = [...known.map((i) => [one.x[i], one.high[i]]), ...known.reverse().map((i) => [one.x[i], one.low[i]])];
   return s("g", { class: colourOf(one.look) }, s("title", null, one.label),
-    one.n > 1 && edge.length > 0 && s("path", { class: "band", d: `M${edge.map(([a, b]) => `${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}Z` }),
+    one.n > 1 && edge.length > 0 && s("path", { class: "band", d: `M${edge.map(([a, b]) => [x(a).toFixed(1), y(b).toFixed(1)].join(" ")).join("L")}Z` }),
     s("path", { class: "line", d: pathOf(one, one.mean, x, y, log), "stroke-dasharray": dashOf(one.look) }),
     one.floor && s("path", { class: "floor", d: pathOf(one, one.floor, x, y, log) }),
     one.x.length <= 12 && s("g", { class: marksOf(one.look) }, known.map((i) => markOf(one.look)(x(one.x[i]), y(one.mean[i])))));
@@ -89,7 +89,9 @@ export function legend(entries) {
       s("path", { class: "line", d: "M0 6H34", "stroke-dasharray": dashOf(look) }), s("g", { class: marksOf(look) }, markOf(look)(17, 6))), " ", label))));
 }
 
+export const ranged = (mean, low, high, n, form) => form(mean) + (n > 1 ? ` (${form(low)} to ${form(high)})` : "");
+
 export function numbersOf(title, xLabel, series, form) {
   return plainTable(title, [xLabel, ...series.map((one) => one.label)], indices(series[0].x.length).map((i) => [String(series[0].x[i]),
-    ...series.map((one) => (Number.isFinite(one.mean[i]) ? `${form(one.mean[i])}${one.n > 1 ? ` (${form(one.low[i])} to ${form(one.high[i])})` : ""}` : "–"))]));
+    ...series.map((one) => (Number.isFinite(one.mean[i]) ? ranged(one.mean[i], one.low?.[i], one.high?.[i], one.n, form) : "–"))]));
 }

@@ -14,7 +14,7 @@ export function classDetails({ charts, conditions, classes }, folded) {
   const counted = (n) => [bar(n / firing.neurons), n];
   const most = (rates, keep, told) => { // what a strip shows, in numbers
     const found = largestFirst(rates).filter((at) => keep(rates[at]));
-    return found.length ? `${found.slice(0, MOST).map(told).join(", ")}${found.length > MOST ? `, and ${found.length - MOST} more` : ""}` : "none";
+    return found.length ? found.slice(0, MOST).map(told).join(", ") + (found.length > MOST ? `, and ${found.length - MOST} more` : "") : "none";
   };
   return [
     firing && [

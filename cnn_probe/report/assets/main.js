@@ -56,11 +56,14 @@ class Page {
       asked.hash = hash;
       if (hash === location.hash) this.follow(false); // which the browser takes for no change
     });
-    document.querySelector("a.skip").addEventListener("click", (event) => { // else it would take the selection's address
-      event.preventDefault();
-      this.main.scrollIntoView();
-      this.main.focus();
-    });
+    const [toMain, toSelected] = document.querySelectorAll("a.skip");
+    this.toSelected = toSelected;
+    for (const [link, go_] of [[toMain, () => { this.main.scrollIntoView(); this.main.focus(); }], [toSelected, () => this.toInspector()]]) {
+      link.addEventListener("click", (event) => { // else it would take the selection's address
+        event.preventDefault();
+        go_();
+      });
+    }
     addEventListener("keydown", (event) => this.hear(event));
     for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, () => { this.held = null; }, { passive: true });
     addEventListener("beforeprint", () => this.printed());
@@ -115,14 +118,14 @@ class Page {
   }
 
   follow(toThing) {
-    const { view, result: named, thing } = readAddress(location.hash, this.results);
+    const { view, result: named, thing, unknown } = readAddress(location.hash, this.results);
     const here = this.views.querySelector("[aria-current]")?.dataset.view;
     const result = named ?? (/^(study|chart)-/.test(view ?? "") && this.shown || 0); // a study is of no network
     const other = this.shown !== null && result !== this.shown;
     if (result !== this.shown) this.draw(result);
     this.thing = this.scene?.exists(thing) ? thing : null;
     this.light();
-    this.inspect(thing);
+    this.inspect(thing, unknown ?? (view && !document.getElementById(view) ? view : null));
     for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
     const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : other ? here : null); // another network, in the same view
     if (goal) this.show(goal, view || toThing);
@@ -223,10 +226,12 @@ class Page {
     this.said = this.thing ? `${related.filter((one) => one.matches("a")).length} places that belong to it are marked.` : "";
   }
 
-  inspect(named) {
+  inspect(thing, unknown) {
     const within = this.inspector.contains(document.activeElement);
-    this.inspector.hidden = !named;
+    const named = thing ?? (unknown === null ? null : { key: unknown });
+    this.inspector.hidden = this.toSelected.hidden = !named;
     this.status.textContent = this.said;
+    if (!named && within) this.cameFrom().focus({ preventScroll: true });
     if (!named) return;
     const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(named.key), ". ", named.kind === "input" && this.scene && `${this.scene.placeOf.size} of its ${this.scene.part.inputs.n_all} inputs are on it. `, h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
     this.inspector.replaceChildren(...link);
@@ -240,8 +245,22 @@ class Page {
     for (const one of this.placesOf(key)) one.classList.toggle("pointed", on);
   }
 
+  // By keyboard: Escape clears; S, on a thing, goes to what is selected, and from there back.
   hear(event) {
-    if (event.key === "Escape" && this.thing && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) go(addressOf({ result: this.shown, thing: "all" }, this.results));
+    if (!this.thing || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (event.key === "Escape") go(addressOf({ result: this.shown, thing: "all" }, this.results));
+    if (event.key.toLowerCase() !== "s" || elsewhere(event)) return;
+    if (this.inspector.contains(event.target)) this.cameFrom().focus();
+    else if (event.target.closest("[data-thing]")) this.toInspector();
+  }
+
+  toInspector() {
+    this.from = document.activeElement;
+    (this.inspector.querySelector("h2") ?? this.inspector.querySelector("a"))?.focus();
+  }
+
+  cameFrom() {
+    return this.from?.isConnected && this.from.closest("main") ? this.from : this.main;
   }
 
   printed() {

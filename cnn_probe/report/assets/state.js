@@ -33,14 +33,17 @@ function thingIn(part) {
 }
 
 export function readAddress(hash, results) {
-  const found = { view: null, result: null, thing: null };
+  const found = { view: null, result: null, thing: null, unknown: null };
   for (const part of hash.replace(/^#/, "").split("/")) {
     const at = results.findIndex((one) => one.id === decoded(part));
     if (VIEWS.includes(part) || /^(study|chart)-/.test(part)) found.view = part;
     else if (at >= 0) found.result = at;
-    else found.thing = thingIn(part) ?? found.thing;
+    else if (part && part !== "all") {
+      found.thing = thingIn(part);
+      if (!found.thing) found.unknown = decoded(part);
+    }
   }
-  return found;
+  return found.unknown === null ? found : { ...found, thing: null }; // of a network that is not here, say
 }
 
 export function addressOf({ view = null, result = 0, thing = null }, results) {

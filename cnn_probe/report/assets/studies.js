@@ -3,7 +3,9 @@
 import { bar, details, h, name, number, percent, plainTable, plural, probability, signed } from "./dom.js";
 import { indices, row, thresholds } from "./data.js";
 import { classDetails } from "./classes.js";
-import { chart, legend, numbersOf, spreadOf } from "./charts.js";
+import { dataTable } from "./table.js";
+import { addressOf } from "./state.js";
+import { chart, legend, numbersOf, ranged, spreadOf } from "./charts.js";
 
 export function studiesView(document) {
   const { quality, studies } = document;
@@ -13,7 +15,7 @@ export function studiesView(document) {
       [["raw", "raw, as in the paper"], ["free", "free of scale, of another fit: each block weighs the same"]].map(([kind, said], i) => h("label", null,
         h("input", { type: "radio", name: "scale", value: kind, checked: i === 0, onchange: (event) => switchTo(event.target, kind) }), ` ${said} `))),
     contentsOf(document),
-    quality && qualityTable(quality),
+    quality && qualityTable(document),
     studies.map((study) => studyOf(study)));
 }
 
@@ -86,7 +88,7 @@ function spectrumOf(study, { values, reference }, over) {
 function spectrumChart(study, one, over) {
   const { layer, values, reference, n_all: all } = one;
   const n = values.shape.at(-1);
-  const said = `n = ${plural(study.seeds, "network")} a condition.${all > n ? ` The first ${n} of ${all}.` : ""}${reference ? " Dotted: untrained networks." : ""}`;
+  const said = `n = ${plural(study.seeds, "network")} a condition.${all > n ? " The first " + n + " of " + all + "." : ""}${reference ? " Dotted: untrained networks." : ""}`;
   return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "which singular value", yLabel: over ? "part of the first" : "singular value", series: spectrumOf(study, one, over), log: true, said });
 }
 
@@ -110,7 +112,7 @@ function chanceOf({ chance, least_chance: least, networks }) {
 function conditionsTable(study) {
   const each = (values, digits = 1) => (values.length === 1 ? percent(values[0], digits) : `${percent(values.reduce((a, b) => a + b, 0) / values.length, digits)} (${percent(Math.min(...values), digits)} to ${percent(Math.max(...values), digits)})`);
   return plainTable("Conditions: mean over the networks (range)", ["trained on", "networks", "accuracy, paper", "accuracy on test images", "on what they were trained on", "classes recognized"],
-    study.conditions.map((one) => [name(one.label), String(one.accuracy.length), one.paper === null ? "–" : `${one.paper.toFixed(0)}%`,
+    study.conditions.map((one) => [[name(one.label), one.saw && h("span", { class: "note" }, ` (${one.saw})`)], String(one.accuracy.length), one.paper === null ? "–" : `${one.paper.toFixed(0)}%`,
       [each(one.accuracy), one.little > 0 && h("span", { class: "note" }, ` ${one.little} of them learned little`)], one.train_accuracy.length ? each(one.train_accuracy) : "–", one.recognized]));
 }
 
@@ -119,12 +121,12 @@ function measuresTable(study) {
     study.measures.map((one) => {
       const found = one.values.map((values) => spreadOf(values.map((value) => [value])));
       const most = Math.max(...found.map(({ mean }) => mean[0]), 1e-12);
-      return [one.title, ...found.map(({ mean, low, high, n }) => [bar(mean[0] / most), `${number(mean[0], 3)}${n > 1 ? ` (${number(low[0], 3)} to ${number(high[0], 3)})` : ""}`])];
+      return [one.title, ...found.map(({ mean, low, high, n }) => [bar(mean[0] / most), ranged(mean[0], low[0], high[0], n, number)])];
     }));
 }
 
 // What all networks say together: for each measure whether it goes with accuracy, and whether it moves with scale.
-function qualityTable({ finding, evidence, rule, rows, factors, scaling }) {
+function qualityTable({ quality: { finding, evidence, rule, rows, factors, scaling, networks }, results }) {
   const said = finding.indexOf(":") + 1 || finding.length; // what follows says why
   return h("article", { class: "study", id: "study-finding", "aria-labelledby": "title-study-finding" },
     h("h3", { id: "title-study-finding", tabindex: "-1" }, "Is RMSE a sign of how well a network was trained?"), h("p", null, h("strong", null, finding.slice(0, said)), finding.slice(said)),
@@ -133,8 +135,17 @@ function qualityTable({ finding, evidence, rule, rows, factors, scaling }) {
       ["measure", "all networks", "chance", "the paper's studies", "chance", "free of scale"], rows.map((one) => [one.measure, ...correlation(one.all), ...correlation(one.paper), one.scale_free === null ? "–" : one.scale_free ? "yes" : "no"]))),
     scaling.length > 0 && details("Which measures are free of scale", () => plainTable("How far each measure moves where the first layer is multiplied and the next divided, so that the network computes the same",
       ["measure", ...factors.map((factor) => `layer × ${factor}`), "at most", "free of scale (below 1%)"],
-      scaling.map((one) => [one.measure, ...factors.map((factor) => moved(one.moves[factor])), moved(one.most), one.scale_free ? "yes" : "no"]))));
+      scaling.map((one) => [one.measure, ...factors.map((factor) => moved(one.moves[factor])), moved(one.most), one.scale_free ? "yes" : "no"]))),
+    details(`All ${plural(networks.names.length, "network")} as they were trained, the most accurate first`, () => networksTable(networks, results)));
+}
+
+function networksTable({ names, accuracy, train_accuracy: train, rmse, rank }, results) {
+  const rows = names.map((called, i) => ({ called, accuracy: accuracy[i], train: train[i], rmse: rmse[i], at: results.findIndex((one) => one.label === called) }));
+  return dataTable({ caption: "Networks", file: "networks.csv", rows, sortBy: 1, falling: true, words: (one) => one.called, filters: [{ name: "all networks", keep: () => true }, { name: "those that this page shows", keep: (one) => one.at >= 0 }],
+    columns: [{ head: "network", value: (one) => one.called, cell: (one) => name(one.called) }, { head: "accuracy on test images", value: (one) => one.accuracy, cell: (one) => percent(one.accuracy, 1) },
+      { head: "on what it was trained on", value: (one) => one.train, cell: (one) => percent(one.train, 1) }, { head: `RMSE, rank ${rank}`, value: (one) => one.rmse, cell: (one) => number(one.rmse) },
+      { head: "its patterns", cell: (one) => (one.at < 0 ? "–" : h("a", { href: addressOf({ view: "patterns", result: one.at, thing: "all" }, results), "aria-label": `Patterns of ${one.called}` }, "patterns")) }] });
 }
 
 const moved = (move) => (move === null || move === undefined ? "from nothing" : `${signed(move, 2)}%`);
-const correlation = (found) => (found ? [`${signed(found.correlation)} (${signed(found.low)} to ${signed(found.high)}; n = ${found.networks} networks, ${found.seeds} seeds)`, probability(found.chance)] : ["–", "–"]);
+const correlation = (found) => (found ? [`${signed(found.correlation)} (${found.seeds > 1 ? signed(found.low) + " to " + signed(found.high) + "; " : ""}n = ${plural(found.networks, "network")}, ${plural(found.seeds, "seed")})`, probability(found.chance)] : ["–", "–"]);

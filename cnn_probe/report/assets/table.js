@@ -37,7 +37,7 @@ export function dataTable({ caption, columns, rows, file, filters = [], words = 
     heads.forEach((head, i) => head.setAttribute("aria-sort", i === state.by ? (state.falling ? "descending" : "ascending") : "none"));
     body.replaceChildren(...found.slice(0, state.shown).map((one) => h("tr", attributes(one), columns.map((column, i) =>
       h(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : null, column.cell ? column.cell(one) : String(column.value(one) ?? "–"))))));
-    said.textContent = `${count(Math.min(found.length, state.shown))} of ${count(found.length)} rows shown${found.length < rows.length ? `, of ${count(rows.length)} in all` : ""}.`;
+    said.textContent = `${count(Math.min(found.length, state.shown))} of ${count(found.length)} rows shown${found.length < rows.length ? ", of " + count(rows.length) + " in all" : ""}.`;
     more.hidden = found.length <= state.shown;
     element.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
   }

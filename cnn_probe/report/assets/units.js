@@ -1,19 +1,19 @@
 // Units: which are dead, redundant, of one class; each with its map.
 
 import { count, h, name, number, percent, plainTable } from "./dom.js";
-import { indices, row } from "./data.js";
+import { indices, row, thresholds } from "./data.js";
 import { mosaicOf } from "./pictures.js";
 import { dataTable } from "./table.js";
 
 export function unitsView(scene) {
   const { part } = scene;
   const rows = part.units.flatMap((units, layer) => indices(units.n).map((unit) => unitRow(units, layer, unit)));
-  const labelled = part.units.some((units) => units.of_class);
+  const labelled = part.units.find((units) => units.of_class);
   const dead = part.units[0]?.bound ?? 0;
   return h("div", null,
     h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
-      h("b", null, "Redundant"), ": as active as another in every input, nearly, but for its scale (a cosine of 0.99 or more). ",
-      labelled && [h("b", null, "Of one class"), ": nine tenths of its activation and more lies in inputs of one class, beyond chance. "],
+      h("b", null, "Redundant"), ": as active as another in every input, nearly, but for its scale (a cosine of ", number(thresholds.same), " or more). ",
+      labelled && [h("b", null, "Of one class"), `: ${percent(labelled.of_class.least)} of its activation or more lies in inputs of one class, beyond chance. `],
       "A map is where the channel is active, on average over the inputs, on a scale of its own. What holds of these inputs need not hold of others."),
     summary(part, labelled),
     dataTable({
@@ -42,7 +42,7 @@ function columnsOf(scene, labelled) {
     { head: "layer", value: (one) => one.layer, cell: (one) => name(one.block), plain: (one) => one.block },
     { head: "where", cell: (one) => mapOf(scene, one) },
     { head: "verdict", value: (one) => one.marks.join(", "), cell: (one) => (one.marks.length ? one.marks.map((mark) => h("span", { class: `mark ${mark.replaceAll(" ", "-")}` }, mark)) : "used") },
-    { head: "active for", value: (one) => one.rate, cell: (one) => `${percent(one.rate, 1)}${one.dead ? ` (below ${percent(one.high, 2)})` : ""}` },
+    { head: "active for", value: (one) => one.rate, cell: (one) => percent(one.rate, 1) + (one.dead ? ` (below ${percent(one.high, 2)})` : "") },
     { head: "part of the layer's squares", value: (one) => one.energy, cell: (one) => percent(one.energy, 2) },
     ...(labelled ? [
       { head: "class with most of it", value: (one) => one.klass ?? "", cell: (one) => (one.klass === null ? "–" : name(one.klass)) },

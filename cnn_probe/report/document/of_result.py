@@ -87,6 +87,7 @@ def result_part(
         "inputs": inputs.part,
         "worst": inputs.worst,
         "suspects": inputs.suspects,
+        "no_suspects": asked.not_there.get("label_errors"),
         "decisions": inputs.decisions,
         "use": None if use is None else columns_of(use.table()),
         "agreement": columns_of(asked.head_agreement.table()) if full and asked.head_agreement is not None else None,

@@ -9,11 +9,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import rcssmin
+import rjsmin
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import RESOLVED
+from cnn_probe.measures.units import SAME
 from cnn_probe.report.document.fitting import fitted
 from cnn_probe.report.document.packing import as_script
 from cnn_probe.report.plots.grid import WORTH
@@ -24,7 +27,7 @@ WIDEST = 300  # characters of a text from outside
 MODULE = re.compile(r'^import \{[^}]*\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
 START = "main"
 # By which the page's script marks and draws, as figures do.
-THRESHOLDS = {"above": ABOVE, "worth": WORTH, "level": LEVEL, "resolved": RESOLVED}
+THRESHOLDS = {"above": ABOVE, "same": SAME, "worth": WORTH, "level": LEVEL, "resolved": RESOLVED}
 OWN = ("about", "cards", "quality", "studies")  # parts of a document that are sentences, which are told whole
 
 
@@ -43,7 +46,7 @@ def render(document: dict[str, Any], *, mark: str, links: str = "") -> str:
     """
     own = {name: _readable(document[name], None) for name in OWN if name in document}
     page = {**fitted({**_readable(document), **own}), "thresholds": THRESHOLDS}
-    style, script = _tight(_asset("page.css")), bundled()
+    style, script = rcssmin.cssmin(_asset("page.css")), bundled()
     policy = (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -67,7 +70,7 @@ def bundled() -> str:
     Raises
     ------
     ValueError
-        If two of them give one name to different things, or one has a text of several lines.
+        If two of them give one name to different things, or a text between backticks is within another.
     """
     ordered: list[str] = []
 
@@ -82,22 +85,12 @@ def bundled() -> str:
     twice = {one for one in given if given.count(one) > 1}
     if twice:
         raise ValueError(f"modules of the page give one name to several things: {', '.join(sorted(twice))}")
-    return "\n".join(
-        _bare(re.sub(r"^export ", "", MODULE.sub("", _asset(f"{name}.js")), flags=re.MULTILINE)) for name in ordered
+    for text in (text for name in ordered for text in re.findall("`[^`]*`", _asset(f"{name}.js"))):
+        if text.count("${") > text.count("}"):  # what makes the script small would take its spaces for those of code
+            raise ValueError(f"a text between backticks may not be within another: {text}")
+    return rjsmin.jsmin(
+        "\n".join(re.sub(r"^export ", "", MODULE.sub("", _asset(f"{name}.js")), flags=re.MULTILINE) for name in ordered)
     )
-
-
-def _bare(source: str) -> str:
-    """A module without lines that are comments, and without indentation: a page has these for nobody.
-
-    Both could stand in a text between backticks, so each such text has to end on its line.
-    """
-    lines = [line.strip() for line in source.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("//")]
-    torn = next((line for line in lines if line.count("`") % 2), None)
-    if torn is not None:
-        raise ValueError(f"a text between backticks has to end on its line: {torn}")
-    return "\n".join(lines)
 
 
 def _top_level(source: str) -> list[str]:
@@ -106,11 +99,6 @@ def _top_level(source: str) -> list[str]:
 
 def _asset(name: str) -> str:
     return (files("cnn_probe") / "report" / "assets" / name).read_text(encoding="utf-8")
-
-
-def _tight(style: str) -> str:
-    """A style sheet without its comments, and without space where none is needed."""
-    return re.sub(r"\s*([{};])\s*", r"\1", re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)).strip()
 
 
 def _digest(text: str) -> str:

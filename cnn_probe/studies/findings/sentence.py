@@ -157,7 +157,8 @@ def _pairs(name: str, what: str, records: Records, rank: int) -> list[Evidence]:
     unfair = sum(2 * sum(agree) <= len(agree) for agree in seeds)
     text = f"of {what}, the one that is better on the test images has the higher RMSE in {held} of {n_pairs} pairs"
     if unfair and 2 * held > n_pairs:
-        text += f", but in no more than half of those of {unfair} of {len(seeds)} seeds"
+        which = f"{unfair} of {len(seeds)} seeds" if len(seeds) > 1 else "the only seed"
+        text += f", but in no more than half of those of {which}"
     return [Evidence(name, text, not unfair)]
 
 

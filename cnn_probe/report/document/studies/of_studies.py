@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,24 @@ def study_cards(results: Results) -> list[Part]:
 
 def in_short(results: Results) -> str:
     """The finding's first clause, as a sentence."""
-    return f"{str(results['finding']).partition(': ')[0].rstrip('.')}."
+    return f"{in_signs(str(results['finding'])).partition(': ')[0].rstrip('.')}."
+
+
+def in_signs(text: str) -> str:
+    """A sentence with a minus before numbers below zero, as all else on a page has it.
+
+    Examples
+    --------
+    >>> in_signs("from -0.2 to 3-4 of rank-3")
+    'from −0.2 to 3-4 of rank-3'
+    """
+    return re.sub(r"(?<![\w)\]-])-(?=\d)", "−", text)
+
+
+def network_name(run: NetworkRecord, label: str) -> str:
+    """What a network of a study is called, of a condition."""
+    what = "untrained" if run.untrained else f"trained on {label}"
+    return f"{what}, seed {run.training['plan']['seed']}"
 
 
 def _study_card(name: str, study: Results) -> Part:
@@ -139,6 +157,7 @@ def _condition(
 ) -> Part:
     return {
         "label": label,
+        "saw": _saw(runs[0].training["plan"], classes),
         "look": styles.number(runs),
         "paper": paper,
         "accuracy": [run.accuracy for run in runs],
@@ -146,6 +165,17 @@ def _condition(
         "recognized": recognized(list(runs), classes),
         "little": sum(run.learned_little for run in runs),
     }
+
+
+def _saw(plan: Mapping[str, Any], classes: Sequence[str] | None) -> str | None:
+    """Which classes a network was trained on, and in which order, where these are not all and any."""
+    names = None if classes is None else shown_all(classes)
+    order = None if plan.get("order", "shuffled") == "shuffled" else plan["order"]
+    chosen = plan.get("classes") if order is None else order
+    if chosen is None:
+        return None
+    said = ", ".join(str(label) if names is None else names[label] for label in chosen)
+    return f"images of {said} alone" if order is None else f"images of {said}, one class after the other"
 
 
 def _errors(name: str, records: Records, ranks: Sequence[int], layers: Sequence[str]) -> list[Part]:
@@ -232,10 +262,30 @@ def quality_part(results: Results) -> Part:
     """What all networks say together: the finding, whether each measure goes with accuracy, and moves with scale."""
     factors = list(dict.fromkeys(factor for row in results["scaling"] for factor in row["moves"]))
     return {
-        "finding": results["finding"],
-        "evidence": [dict(one) for one in results["evidence"]],
+        "finding": in_signs(results["finding"]),
+        "evidence": [{**one, "text": in_signs(one["text"])} for one in results["evidence"]],
+        "networks": _networks(results),
         "rule": RULE,
         "rows": [dict(row) for row in results["quality"]],
         "factors": factors,
         "scaling": [dict(row) for row in results["scaling"]],
+    }
+
+
+def _networks(results: Results) -> Part:
+    """Every network as it was trained, once, the most accurate first."""
+    named: dict[str, tuple[str, NetworkRecord]] = {}
+    for study in results["studies"].values():
+        for label, runs in records_of(study).items():
+            named.update(
+                {run.key: (network_name(run, label), run) for run in runs if run.as_trained and run.key not in named}
+            )
+    found = sorted(named.values(), key=lambda one: -one[1].accuracy)
+    rank = min(results["provenance"]["settings"]["ranks"])
+    return {
+        "rank": rank,
+        "names": [name for name, _ in found],
+        "accuracy": [run.accuracy for _, run in found],
+        "train_accuracy": [run.train_accuracy for _, run in found],
+        "rmse": [run.fits[rank].rmse for _, run in found],
     }
