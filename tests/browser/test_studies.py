@@ -2,6 +2,7 @@
 
 import pytest
 from browsing import until
+from large_studies import large_studies
 
 
 def test_each_card_leads_to_what_it_stands_on(opened, made):
@@ -164,3 +165,19 @@ def test_all_networks_are_ranked_and_lead_to_their_patterns(opened, made):
 def test_conditions_of_some_classes_or_an_order_say_which(opened):
     text = opened("studies", "#study-order").locator("#study-order").inner_text()
     assert "(images of 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, one class after the other)" in text
+
+
+@pytest.mark.parametrize("part", ["studies", "quality"])
+def test_the_studies_that_benchmarks_make_up_have_all_that_real_ones_have(made, part):
+    real, made_up = (_places(document[part]) for document in (made("studies").document, large_studies(studies=1)))
+    assert len(real) > 10
+    assert made_up >= real
+
+
+def _places(value, at=""):
+    """Where there is something in nested values, by names alone."""
+    if isinstance(value, list):
+        return set().union(*(_places(one, at) for one in value))
+    if not isinstance(value, dict) or "atlas" in value:
+        return {at}
+    return set().union({at}, *(_places(one, f"{at}.{name}") for name, one in value.items()))

@@ -82,7 +82,7 @@ def test_a_study_of_other_settings_takes_the_page_that_was_put_aside_away(tmp_pa
     assert "held a page of other settings" in heard[0]
     assert "what it was is run.html" in heard[1]
     assert names(tmp_path) == ["index.html", "run.html"], "study.html would show figures of another study"
-    assert "seeds 30," in index.read_text()
+    assert "seed 30," in index.read_text()
 
 
 def test_pages_of_others_are_kept_under_a_free_name(tmp_path):

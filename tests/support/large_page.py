@@ -1,4 +1,4 @@
-"""Documents larger than most, drawn at random: 16 layers, 20 factors, 1,000 pictures; studies of 10 conditions."""
+"""A document larger than most, drawn at random: 16 layers, 20 factors, 1,000 pictures."""
 
 from __future__ import annotations
 
@@ -105,32 +105,3 @@ def _inputs(rng: np.random.Generator, n: int, factors: int, blocks: list[str]) -
             "by_block": rng.random((n, len(blocks)), np.float32), "quantile": rng.random(n, np.float32),
             "median_residual": 0.3, "pictures": (pictures + rng.normal(0, 12, pictures.shape)).clip(0, 255).astype(np.uint8),
             "pictured": None}  # fmt: skip
-
-
-def large_studies(*, studies: int = 4, conditions: int = 10, ranks: int = 5, seeds: int = 5) -> dict[str, Any]:
-    """As of `document_of`: studies, and a result of a network of each condition, smaller than that above."""
-    rng = np.random.default_rng(0)
-    document = large_document(n=200, layers=3, factors=10)
-    (result,) = document["results"]
-    results = [{**result, "id": f"condition-{c}", "label": f"condition {c}"} for c in range(conditions)]
-    told = [_study(rng, i, conditions, [10 * (rank + 1) for rank in range(ranks)], seeds) for i in range(studies)]
-    return {**document, "title": "Large studies", "results": results, "studies": told}
-
-
-def _study(rng: np.random.Generator, i: int, conditions: int, ranks: list[int], seeds: int) -> dict[str, Any]:
-    errors = np.sort(rng.random((3, conditions, seeds, len(ranks)), np.float32))[..., ::-1]
-    spectra = np.sort(rng.lognormal(0, 2, (2, conditions, seeds, 400)).astype(np.float32))[..., ::-1]
-    names = ["Error of images and layers", "Error of relu1", "Error of relu2"]
-    claim = {"claim": "more is less", "verdict": "undecided", "holds": 3, "comparisons": 5, "counted": "networks",
-             "chance": 0.3, "least_chance": 0.03, "networks": seeds, "against": 0.5, "test": "sign test"}  # fmt: skip
-    return {
-        "id": f"study-{i}", "title": f"Study {i}", "question": "Is more less?", "ranks": ranks, "seeds": seeds,
-        "conditions": [{"label": f"condition {c}", "look": c, "paper": 90.0, "accuracy": rng.random(seeds).tolist(),
-                        "train_accuracy": rng.random(seeds).tolist(), "recognized": "all", "little": 0}
-                       for c in range(conditions)],
-        "claims": [claim] * 6,
-        "errors": [{"title": name, "unit": "error", "free": j > 0, "values": errors[j],
-                    "floor": 0.5 * errors[j] if j else None} for j, name in enumerate(names)],
-        "spectra": [{"layer": f"relu{j + 1}", "values": spectra[j], "reference": None} for j in range(2)],
-        "measures": [{"title": f"measure {m}", "values": rng.random((conditions, seeds)).tolist()} for m in range(10)],
-    }  # fmt: skip

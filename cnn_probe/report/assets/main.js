@@ -58,12 +58,15 @@ class Page {
     });
     const [toMain, toSelected] = document.querySelectorAll("a.skip");
     this.toSelected = toSelected;
-    for (const [link, go_] of [[toMain, () => { this.main.scrollIntoView(); this.main.focus(); }], [toSelected, () => this.toInspector()]]) {
-      link.addEventListener("click", (event) => { // else it would take the selection's address
-        event.preventDefault();
-        go_();
-      });
-    }
+    const skip = (link, to) => link.addEventListener("click", (event) => { // else it would take the selection's address
+      event.preventDefault();
+      to();
+    });
+    skip(toMain, () => {
+      this.main.scrollIntoView();
+      this.main.focus();
+    });
+    skip(toSelected, () => this.toInspector());
     addEventListener("keydown", (event) => this.hear(event));
     for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, () => { this.held = null; }, { passive: true });
     addEventListener("beforeprint", () => this.printed());
@@ -125,7 +128,7 @@ class Page {
     if (result !== this.shown) this.draw(result);
     this.thing = this.scene?.exists(thing) ? thing : null;
     this.light();
-    this.inspect(thing, unknown ?? (view && !document.getElementById(view) ? view : null));
+    this.inspect(thing && !this.thing ? thing.key : unknown ?? (view && !document.getElementById(view) ? view : null));
     for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
     const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : other ? here : null); // another network, in the same view
     if (goal) this.show(goal, view || toThing);
@@ -226,18 +229,23 @@ class Page {
     this.said = this.thing ? `${related.filter((one) => one.matches("a")).length} places that belong to it are marked.` : "";
   }
 
-  inspect(thing, unknown) {
+  // What is selected; or else what the address names, which is not here.
+  inspect(missing) {
     const within = this.inspector.contains(document.activeElement);
-    const named = thing ?? (unknown === null ? null : { key: unknown });
-    this.inspector.hidden = this.toSelected.hidden = !named;
+    const nothing = !this.thing && missing === null;
+    this.inspector.hidden = this.toSelected.hidden = nothing;
     this.status.textContent = this.said;
-    if (!named && within) this.cameFrom().focus({ preventScroll: true });
-    if (!named) return;
-    const link = this.thing ? inspectorOf(this.scene, this.thing) : [h("p", null, "What the address names is not on this page: ", name(named.key), ". ", named.kind === "input" && this.scene && `${this.scene.placeOf.size} of its ${this.scene.part.inputs.n_all} inputs are on it. `, h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"))];
-    this.inspector.replaceChildren(...link);
+    if (nothing && within) this.cameFrom().focus({ preventScroll: true });
+    if (nothing) return;
+    this.inspector.replaceChildren(...(this.thing ? inspectorOf(this.scene, this.thing) : [this.missed(missing)]));
     if (within) this.inspector.querySelector("h2")?.focus();
     const more = this.inspector.querySelector(".more");
     if (more) unfold(more, this.inspector.classList.contains("unfolded"));
+  }
+
+  missed(named) {
+    const few = /^input-\d+$/.test(named) && this.scene && `${this.scene.placeOf.size} of its ${this.scene.part.inputs.n_all} inputs are on it. `;
+    return h("p", null, "What the address names is not on this page: ", name(named), ". ", few, h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"));
   }
 
   // Where else on the page the thing under the pointer is; what belongs to it shows when it is selected.
