@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 ROUNDS = 5
 SELECTED = ("#factor-2", "#factor-7", "#class-3", "#input-7", "#unit-layer1.0.relu-4", "#walk/factor-9", "#all")
-STUDIED = ("#factor-2", "#class-3", "#input-7", "#study-3", "#chart-2-error-relu2", "#condition-4/factor-2", "#condition-4")
+STUDIED = ("#factor-2", "#class-3", "#input-7", "#study-3", "#chart-2-error-relu2", "#condition-4/factor-2")
 ADDRESSES = {"page": SELECTED, "studies": STUDIED}
 OPENED = """() => new Promise((done) => { const look = () => document.cnnProbe
     ? requestAnimationFrame(() => setTimeout(() => done(performance.now()))) : setTimeout(look, 2); look(); })"""

@@ -1,4 +1,4 @@
-"""Studies larger than most, drawn at random: 4 of 10 conditions, 5 ranks and 5 seeds, with all that a page says of them."""
+"""Studies larger than most, drawn at random: 4 of 10 conditions, 5 ranks, 5 seeds, and all that a page says of them."""
 
 from __future__ import annotations
 
