@@ -50,10 +50,10 @@ def compiles(command: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "tried.cpp")
         source.write_text(TRIED, encoding="utf-8")
-        words = [command] if Path(command).is_file() else shlex.split(command, posix=not ON_WINDOWS)
         try:
+            words = [command] if Path(command).is_file() else shlex.split(command, posix=not ON_WINDOWS)
             done = subprocess.run([*words, *SHARED, str(source)], cwd=folder, capture_output=True)
-        except OSError:
+        except (OSError, ValueError):  # no such command; or a quotation mark that is not closed
             return False
         return done.returncode == 0
 
@@ -68,7 +68,7 @@ def use_zig() -> tuple[str, dict[str, str]]:
         instead = " (clang-cl)" if ON_WINDOWS else ", or with pip ziglang"
         raise SystemExit(f"No C++ compiler was found that compiles coupled-nmf. Install {NEEDED}{instead}.")
     target = os.environ.get("ZIG_TARGET") or "native"
-    if target != "native" and target.split("-")[0] != MACHINE:
+    if target.split("-")[0] not in ("native", MACHINE):
         raise SystemExit(
             f"ZIG_TARGET is '{target}', but Python here is for {MACHINE}: the wheel would be named for that."
         )

@@ -31,9 +31,10 @@ def found_with(**environment):
     return subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)
 
 
-def test_a_compiler_that_does_not_do_is_refused_in_one_line():
-    told = found_with(CXX=sys.executable).stderr
-    assert told.startswith(f"CXX is '{sys.executable}', which does not compile")
+@pytest.mark.parametrize("named", [sys.executable, 'g++ "-O2'])
+def test_a_compiler_that_does_not_do_is_refused_in_one_line(named):
+    told = found_with(CXX=named).stderr
+    assert told.startswith(f"CXX is '{named}', which does not compile")
     assert told.count("\n") == 1
 
 
