@@ -11,7 +11,7 @@ def test_what_an_odd_address_names_is_marked(opened, typed):
 
 def test_the_skip_link_keeps_network_and_selection(opened):
     page = opened("several", "#rank-1/factor-2")
-    page.locator("a.skip").focus()
+    page.get_by_role("link", name="Skip to the page").focus()
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#rank-1/factor-2"
     assert page.evaluate("document.activeElement.id") == "main"

@@ -20,7 +20,7 @@ def test_each_claim_leads_to_a_chart_that_is_then_shown(opened, made):
         for i, claim in enumerate(study["claims"]):
             page.locator("input[value=raw]").check()
             page.locator(f"#{study['id']} .stacked tbody tr").nth(i).get_by_role("link").click()
-            assert page.evaluate("document.activeElement.id") == claim["show"]
+            until(page, f"document.activeElement.id === '{claim['show']}'")
             assert page.locator(f"#{claim['show']} :is(svg, table)").first.is_visible(), "whatever was shown before"
             kinds.add(claim["show"].removeprefix(study["charts"]))
     assert kinds == {"-rmse", "-error-relu1", "-error-relu2", "-measures", "-recognized", "-overlap"}
@@ -32,7 +32,7 @@ def test_the_contents_lead_to_every_study(opened, made):
     assert links.count() == 1 + len(made("studies").document["studies"])
     for link in links.all():
         link.click()
-        assert page.evaluate("document.activeElement.closest('article').id") == link.get_attribute("href")[1:]
+        until(page, f"document.activeElement.closest('article')?.id === '{link.get_attribute('href')[1:]}'")
 
 
 def test_claims_are_cards_where_the_window_is_narrow(opened):

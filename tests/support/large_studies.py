@@ -28,7 +28,9 @@ def _study(rng: np.random.Generator, i: int, conditions: int, ranks: list[int], 
     kinds = {"rmse": "Error of images and layers", "error-relu1": "Error of relu1", "error-relu2": "Error of relu2"}
     claim = {"claim": "more is less", "verdict": "undecided", "word": "undecided", "show": f"{charts}-rmse", "holds": 3,
              "comparisons": 5, "counted": "networks", "chance": 0.3, "least_chance": 0.03, "networks": seeds,
-             "against": 0.5, "test": "sign test"}  # fmt: skip
+             "seeds": seeds, "against": 0.5, "test": "sign test", "chart": {"kind": "rmse", "place": None}, "little": 0,
+             "parts": [{"pair": "layers", "order": 1, "holds": 3, "comparisons": 5, "chance": 0.3}] * 2,
+             "ranks": len(ranks), "same_ranks": 3}  # fmt: skip
     return {
         "id": f"study-{i}", "charts": charts, "title": f"Study {i}", "question": "Is more less?", "ranks": ranks,
         "seeds": seeds, "claims": [claim] * 6,
