@@ -158,7 +158,9 @@ def told_command(argv: Sequence[str] | None) -> str:
 
 
 def _last_part(path: str) -> str:
-    """A path without its folders; what is none stays."""
+    """A path without its folders, if it leads out of the one that the command is given in; what is none stays."""
+    if not re.match(r"[/\\~]|[A-Za-z]:[/\\]", path) and ".." not in re.split(r"[/\\]", path):
+        return path.rstrip("/\\")
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path[:1]
 
 

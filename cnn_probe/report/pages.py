@@ -90,6 +90,7 @@ class Telling:
 
 def document_of(shown: Sequence[Shown], told: Telling) -> Part:
     """Return the document of a page, for `render`."""
+    files = [*told.files, *(file for one in shown for file in one.files)]
     return {
         "title": told.title,
         "cards": list(told.cards),
@@ -102,7 +103,9 @@ def document_of(shown: Sequence[Shown], told: Telling) -> Part:
             "limits": [*_limits(shown, told.untrained), *told.limits],
             "notes": list(told.notes),
             "command": told.command,
-            "files": [*told.files, *(file for one in shown for file in one.files)],
+            "full": _in_full(told.command),
+            "files": files,
+            "vectors": any(file.endswith(".png") for file in files),
         },
     }
 
@@ -186,7 +189,8 @@ def _facts(shown: Sequence[Shown], told: Telling) -> list[tuple[str, str]]:
         for what, said in of.items()
         if (what, said) not in common and known.get(what) != said
     ]
-    return [fact for fact in common if known.get(fact[0]) != fact[1]] + own
+    of_all = "each network shown: " if known and len(shown) > 1 else ""
+    return [(f"{of_all}{what}", said) for what, said in common if known.get(what) != said] + own
 
 
 def _facts_of(one: Shown) -> dict[str, str]:
@@ -198,13 +202,21 @@ def _facts_of(one: Shown) -> dict[str, str]:
     found = {
         "network": origin.get("network"),
         "data": origin.get("data"),
-        "seed": origin.get("seed"),
+        "seed of the factorization": origin.get("seed"),
         "factorization": parameters,
         "versions": versions,
         "device": origin.get("device"),
         "durations": ", ".join(f"{what} {time:.1f} s" for what, time in seconds.items()),
     }
     return {what: str(said) for what, said in found.items() if said not in (None, "")}
+
+
+def _in_full(command: str | None) -> str | None:
+    """The command that asks for all that the page's own left out; None where there is none, or it left out nothing."""
+    words = (command or "").split()
+    if words[:2] not in (["cnn-probe", "run"], ["cnn-probe", "probe"]) or "--full" in words:
+        return None
+    return f"{command} --full{'' if '--resume' in words else ' --resume'}"
 
 
 def _limits(shown: Sequence[Shown], untrained: str) -> list[str]:

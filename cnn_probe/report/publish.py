@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnn_probe.report.document.packing import from_file
+from cnn_probe.report.document.studies.of_networks import names_of_networks, network_id
 from cnn_probe.report.document.studies.of_studies import (
     in_short,
-    network_name,
     quality_part,
     studies_part,
     study_cards,
@@ -20,7 +21,7 @@ from cnn_probe.report.standing import Mark, pages, remove_others
 from cnn_probe.report.study_figures import draw_figures, refuse_figures
 from cnn_probe.studies.record import NetworkRecord, records_of
 from cnn_probe.studies.records import COMPARED, DamagedRecordError, read_page
-from cnn_probe.system.names import file_name, shown
+from cnn_probe.system.names import shown
 from coupled_nmf import atomic_open
 
 Results = dict[str, Any]
@@ -78,7 +79,10 @@ def publish(
         file.write(json.dumps(results, allow_nan=False).encode())
     files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
     networks = list(_shown(results, out, images=images))
-    return put_results(out, networks, telling_of(results, out, command, files), mark, notice)
+    told = telling_of(results, out, command, files)
+    if any(one.part["untrained"] for one in networks):
+        told = replace(told, untrained=BESIDE)
+    return put_results(out, networks, told, mark, notice)
 
 
 def mark_of_study(results: Results) -> Mark:
@@ -110,7 +114,7 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
         cards=study_cards(results),
         studies=studies_part(results, out),
         limits=LIMITS,
-        untrained=BESIDE if any(run["training"]["plan"].get("max_steps") == 0 for run in runs) else TRAIN_NONE,
+        untrained=TRAIN_NONE,
         more={"quality": quality_part(results)},
         files=files or (),
     )
@@ -131,16 +135,20 @@ def _listed(what: str, values: Sequence[Any]) -> str:
 def _durations(runs: Sequence[Results]) -> str:
     """What training, factoring and measuring the networks took; each network once, in whichever session it was."""
     seconds = list({run["key"]: run["seconds"] for run in runs}.values())
-    each = "" if len(seconds) == 1 else f", from {min(seconds):.1f} to {max(seconds):.1f} s a network"
-    return f"networks, trained and measured: {sum(seconds):,.0f} s together{each}"
+    if len(seconds) == 1:
+        return f"a network, trained and measured: {seconds[0]:.1f} s"
+    return (
+        f"{len(seconds)} networks, trained and measured: from {min(seconds):.1f} to {max(seconds):.1f} s each, "
+        f"{sum(seconds):,.0f} s one after the other (with --jobs several are made at once)"
+    )
 
 
 def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
     """Networks of which patterns were kept, each once: those that saw everything first."""
     taken: dict[str, tuple[bool, str, Any]] = {}
+    names = names_of_networks(results)
     for study in results["studies"].values():
-        for label, runs in records_of(study).items():
-            run = runs[0]
+        for run, *_ in records_of(study).values():
             if not run.page or run.key in taken:
                 continue
             try:
@@ -153,10 +161,10 @@ def _shown(results: Results, out: Path, *, images: bool) -> Iterator[Shown]:
                 continue
             part = told["part"]
             if part is not None and told["images"] <= images:
-                part = _with_comparison(part, out, run, images=images)
-                taken[run.key] = (not run.saw_everything, network_name(run, label), part)
+                part = {**_with_comparison(part, out, run, images=images), "untrained": run.untrained}
+                taken[run.key] = (not run.saw_everything, names[run.key], part)
     for _, label, part in sorted(taken.values(), key=lambda one: one[0]):
-        yield Shown(file_name(label), label, part)
+        yield Shown(network_id(label), label, part)
 
 
 def _with_comparison(part: dict[str, Any], out: Path, run: NetworkRecord, *, images: bool) -> dict[str, Any]:

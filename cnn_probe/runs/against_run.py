@@ -45,16 +45,14 @@ class Against:
     name : str
         What it is, as a page says it.
     model : Model
+    untrained : bool
+        Whether it is of the first's model, with random weights.
     """
 
     what: str
     name: str
     model: Model
-
-    @property
-    def untrained(self) -> bool:
-        """Whether its weights are random."""
-        return self.what == "random" or self.what.endswith("=random")
+    untrained: bool = False
 
     def subject(self, plan: ProbePlan, progress: Progress, say: Callable[[str], None]) -> Subject:
         """Prepare it as the first was; what takes out factors or needs further fits is asked of the first alone."""
@@ -97,7 +95,7 @@ def load_against(what: str, first: Model, name: str, *, first_is_random: bool = 
         raise ValueError(f"--against {what} is the network itself, with the same weights; name others")
     if model == name and random:
         _warn_of_weights_that_are_set(first, second, what)
-    return Against(what, said, second)
+    return Against(what, said, second, untrained=random and model == name)
 
 
 def _read(what: str, name: str, first_is_random: bool) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from cnn_probe.probing.probe import Progress
 from cnn_probe.report.document.cards import comparison_card
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.packing import as_file, from_file
-from cnn_probe.report.document.studies.of_studies import network_name
+from cnn_probe.report.document.studies.of_networks import names_of_networks
 from cnn_probe.runs.against_run import STARTS
 from cnn_probe.runs.saying import FORMAT
 from cnn_probe.runs.study_run import asked_of
@@ -33,11 +33,11 @@ Results = dict[str, Any]
 
 @dataclass(frozen=True)
 class One:
-    """A network of a pair: its case, its record, and what it was trained on."""
+    """A network of a pair: its case, its record, and what it is called."""
 
     case: Case
     record: NetworkRecord
-    label: str
+    name: str
 
 
 def pairs_of(results: Results, data: ImageData, settings: Settings) -> list[tuple[One, One]]:
@@ -47,12 +47,12 @@ def pairs_of(results: Results, data: ImageData, settings: Settings) -> list[tupl
     untrained network and a trained one, the trained one is the first, whose page then says what training made.
     """
     given = given_by(data, settings)
-    found: dict[Case, tuple[One, One]] = {}
+    names, found = names_of_networks(results), dict[Case, tuple[One, One]]()
     for name, study in results["studies"].items():
         if not STUDIES[name].told:
             continue
         cases = cases_of(STUDIES[name], given, settings)
-        own = [One(cases[label][0], runs[0], label) for label, runs in records_of(study).items()]
+        own = [One(cases[label][0], runs[0], names[runs[0].key]) for label, runs in records_of(study).items()]
         full = next((one for one in own if one.record.saw_everything), None)
         if full is None or own[0].case == full.case:
             continue
@@ -88,7 +88,7 @@ def compare_pairs(
         asked = {"format": FORMAT, "images": images, "networks": [a.record.arrays, b.record.arrays]}
         if _holds(path, asked):
             continue
-        part = _part(side(a.case, a.record.key), side(b.case, b.record.key), network_name(b.record, b.label), images)
+        part = _part(side(a.case, a.record.key), side(b.case, b.record.key), b.name, images)
         with atomic_open(path) as file:
             file.write(as_file({**asked, "part": part, "card": comparison_card(part)}))
 

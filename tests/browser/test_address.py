@@ -107,12 +107,21 @@ def test_links_of_a_result_stay_with_it(opened):
 
 
 @pytest.mark.parametrize(
-    "address", ["#factor-99", "#factor-0", "#class-12", "#input-4000", "#unit-no%20layer-1", "#unit-relu1-99"]
+    "address",
+    [
+        "#factor-99",
+        "#factor-0",
+        "#class-12",
+        "#input-4000",
+        "#input-9999999999999999999999",
+        "#unit-no%20layer-1",
+        "#unit-relu1-99",
+    ],
 )
 def test_an_address_that_names_nothing_says_so(opened, address):
     page = opened("full", address)
     assert "not on this page" in page.locator("#selected").inner_text()
-    assert address[1:] in page.locator("#selected").inner_text()
+    assert f"{address[1:].replace('%20', ' ')}." in page.locator("#selected").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -175,6 +184,25 @@ def test_an_address_of_nothing_that_is_here_says_so(opened, address):
     assert page.locator(".selected, .lit").count() == 0
     page.locator("#selected").get_by_role("link", name="clear").click()
     page.wait_for_selector("#selected", state="hidden")
+
+
+def test_a_view_that_is_not_here_is_told_beside_what_is_selected(opened):
+    page = opened("bare", "#study-%E2%98%83/factor-1")
+    assert "not on this page: study-\u2603" in page.locator("#selected").inner_text()
+    assert page.locator("#selected h2").inner_text() == "Pattern 1"
+    until(page, "document.activeElement.closest('section')?.id === 'patterns'")
+
+
+def test_what_is_missing_is_said_aloud_and_cleared_by_escape(opened):
+    page = opened("bare", "#factor-1")
+    page.locator("#selected h2").focus()
+    page.evaluate("location.hash = '#nonsense'")
+    until(page, "document.querySelector('[role=status].unseen').textContent.includes('not on this page: nonsense')")
+    assert page.evaluate("document.activeElement.closest('#selected') !== null"), "the focus is not lost"
+    assert page.locator("a.skip").nth(1).is_hidden(), "nothing is selected"
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#selected", state="hidden")
+    assert page.evaluate("document.activeElement.id") == "main"
 
 
 @pytest.mark.parametrize("address", ["", "#all", "#/factor-1", "#walk", "#result-0/factor-1"])

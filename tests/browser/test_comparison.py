@@ -1,6 +1,7 @@
 """What stands of a second network: its patterns beside the first's, errors, dead units."""
 
 import pytest
+from browsing import until
 
 
 @pytest.fixture
@@ -32,15 +33,20 @@ def test_counts_and_what_chance_gives_are_told(opened, found):
     counts = found["counts"]
     assert f"{counts['matched']} matched, {counts['changed']} changed, {counts['lost']} lost" in text
     assert sum(counts.values()) == len(found["factors"]["verdict"])
-    assert "were the networks one, about" in text
+    assert f"were the networks one, about {found['by_chance']:.2g} would be" in text
 
 
 def test_errors_and_dead_units_of_both(opened, found):
     page = opened("full", "#comparison")
     errors = page.get_by_role("region", name="What is left of each block").locator("tbody tr")
     assert errors.count() == len(next(iter(found["errors"].values())))
-    blocks = {"images", "relu1", "relu2"}
-    assert {row.locator("th").inner_text() for row in errors.all()} & blocks
+    names, *columns = found["errors"].values()
+    for i, row in enumerate(errors.all()):
+        assert row.locator("th").inner_text() == names[i]
+        shown = [float(cell.removesuffix("%")) / 100 for cell in row.locator("td").all_inner_texts() if "%" in cell]
+        told = [column[i] for column in columns if isinstance(column[i], float)]
+        assert shown == pytest.approx(told, abs=6e-5)
+        assert len(shown) > 2
     dead = page.get_by_role("region", name="Dead units of both").locator("tbody tr")
     assert [[*row.locator("th").all_inner_texts(), *row.locator("td").all_inner_texts()] for row in dead.all()] == [
         [name, *map(str, numbers)] for name, *numbers in found["dead"]
@@ -52,6 +58,7 @@ def test_a_pattern_of_the_first_is_selected_from_its_row(opened):
     page = opened("full", "#comparison")
     page.locator("#comparison a[data-thing='factor-2']").first.click()
     assert page.url.endswith("#factor-2")
+    until(page, "document.querySelector('#comparison a.selected')")
     assert (
         page.locator("#comparison a.selected").count() == page.locator("#comparison a[data-thing='factor-2']").count()
     )

@@ -131,7 +131,7 @@ def test_s_leads_to_what_is_selected_and_back(opened):
     page.keyboard.press("s")
     assert page.evaluate("document.activeElement.textContent") == "Pattern 2"
     assert page.evaluate("document.activeElement.closest('#selected') !== null")
-    page.keyboard.press("S")
+    page.keyboard.press("Shift+S")
     assert page.evaluate("(link) => document.activeElement.matches(link)", link)
     page.keyboard.press("s")
     page.keyboard.press("Escape")
@@ -145,6 +145,12 @@ def test_s_is_a_letter_where_one_types(opened):
     page.keyboard.press("s")
     assert page.locator("#units input[type=search]").input_value() == "s"
     assert page.evaluate("document.activeElement.type") == "search"
+
+
+def test_keys_that_have_no_name_are_nothing(opened):
+    page = opened("full", "#factor-1")
+    page.evaluate("document.body.dispatchEvent(new Event('keydown', { bubbles: true }))")
+    assert page.locator("#selected h2").inner_text() == "Pattern 1"
 
 
 def test_what_is_selected_is_skipped_to(opened):

@@ -17,6 +17,17 @@ def test_paper_has_all_that_is_drawn_and_open(opened):
     assert rows == 90, "all rows, not the first of them alone"
 
 
+def test_paper_has_all_rows_of_tables_that_are_folded(opened, made):
+    page = opened("many networks")
+    n = len(made("many networks").document["quality"]["networks"]["ids"])
+    rows = page.locator("#study-finding .datatable tbody tr")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert rows.count() == n > 50
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert rows.count() == 50
+    assert page.locator("#study-finding details[open]").count() == 0
+
+
 def test_a_pdf_is_printed(opened):
     page = opened("full")
     found = page.pdf()

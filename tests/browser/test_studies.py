@@ -147,8 +147,8 @@ def test_all_networks_are_ranked_and_lead_to_their_patterns(opened, made):
     found = document["quality"]["networks"]
     assert found["accuracy"] == sorted(found["accuracy"], reverse=True)
     assert len(set(found["names"])) == len(found["names"])
-    page.locator("#study-finding summary").filter(has_text="networks as they were trained").click()
-    table = page.get_by_role("region", name="Networks", exact=True)
+    page.locator("#study-finding summary").filter(has_text="the most accurate first").click()
+    table = page.get_by_role("region", name="Networks, as they were trained; n = 60 test images")
     table.wait_for()
     rows = table.locator("tbody tr")
     assert rows.count() == len(found["names"])
@@ -165,6 +165,20 @@ def test_all_networks_are_ranked_and_lead_to_their_patterns(opened, made):
 def test_conditions_of_some_classes_or_an_order_say_which(opened):
     text = opened("studies", "#study-order").locator("#study-order").inner_text()
     assert "(images of 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, one class after the other)" in text
+    text = opened("many networks").locator("#study-0").text_content()
+    assert "(images of 3 alone)" in text
+
+
+def test_an_untrained_network_that_is_shown_is_named_where_one_is_asked_for(made):
+    document = made("studies").document
+    assert any(one["untrained"] for one in document["results"])
+    assert any("choose one to be shown" in limit for limit in document["about"]["limits"])
+    shown = document["quality"]["networks"]
+    labels = {one["id"]: one["label"] for one in document["results"]}
+    named = dict(zip(shown["ids"], shown["names"], strict=True))
+    assert {one: named[one] for one in labels if one in named}.items() <= labels.items()
+    learned = dict(zip(shown["names"], shown["train_accuracy"], strict=True))
+    assert [name for name, accuracy in learned.items() if accuracy is None] == [f"untrained, seed {i}" for i in (0, 1)]
 
 
 @pytest.mark.parametrize("part", ["studies", "quality"])

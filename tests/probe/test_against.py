@@ -228,6 +228,13 @@ def test_weights_that_a_factory_sets_are_not_called_random(here, weights):
         load_against("own_networks:ready=random", load_model("own_networks:ready"), "own_networks:ready")
 
 
+def test_only_the_same_network_with_random_weights_is_an_untrained_one_of_its_shape(here, weights):
+    first = load_model("own_networks:deep", weights)
+    assert load_against("random", first, "own_networks:deep").untrained
+    assert load_against("own_networks:deep=random", first, "own_networks:deep").untrained
+    assert not load_against("own_networks:flat=random", first, "own_networks:deep").untrained
+
+
 def test_random_beside_random_is_another_draw(here):
     first = load_model("own_networks:deep", random=True)
     against = load_against("random", first, "own_networks:deep", first_is_random=True)

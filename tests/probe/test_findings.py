@@ -117,9 +117,9 @@ def all_controls(*, untrained=0.1, scale=0.4, random=0.2, true=0.6, free=(0.1, 0
         (
             {"random": 0.5},
             ["memorised"],
-            "networks that learned random labels by heart, 97% of them, have an RMSE of 0.50 (right on 11% of the test "
-            "images), those of the same images with true labels 0.60 (right on 80% of the test images), and those of "
-            "all images 0.40 (right on 90% of the test images)",
+            "networks that were trained on random labels, and know 97% of them by heart, have an RMSE of 0.50 (right "
+            "on 11% of the test images), those of the same images with true labels 0.60 (right on 80% of the test "
+            "images), and those of all images 0.40 (right on 90% of the test images)",
         ),
         (
             {"free": (0.35, 0.4)},
@@ -144,6 +144,6 @@ def test_the_finding_is_made_of_the_numbers(change, against, said):
 
 def test_without_controls_nothing_is_found():
     found = findings({"fraction": {"a": [network(0.1, 1)], "b": [network(0.2, 2)]}}, [], SETTINGS)
-    assert found["finding"].startswith("No control was run")
+    assert found["finding"].startswith("No control that was run says")
     assert (found["evidence"], found["scaling"]) == ([], [])
     assert found["quality"][0]["measure"] == "RMSE, rank 2"

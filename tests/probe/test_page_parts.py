@@ -5,6 +5,7 @@ import copy
 import hashlib
 import io
 import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -266,9 +267,24 @@ def test_a_script_whose_modules_give_one_name_twice_is_refused(monkeypatch):
     assert "const two=`not // ${1 + 1}  one`;" in bundle
     assert "remark" not in bundle
     assert "nor" not in bundle
-    files["b.js"] = "const two = `a ${1 ? `, b  c` : 0}`;\n"
-    with pytest.raises(ValueError, match="a text between backticks may not be within another"):
+    for nested in ("`a ${1 ? `, b  c` : 0}`", "`} ${1 ? `, b  c` : 0}`", "`${`a  b`}`"):
+        files["b.js"] = f"const two = {nested};\n"
+        with pytest.raises(ValueError, match="a text between backticks may not be within another"):
+            bundled.__wrapped__()
+    files["b.js"] = "const two = 1; // one ` alone\n"
+    with pytest.raises(ValueError, match=r"a backtick of b\.js has no other: alone"):
         bundled.__wrapped__()
+
+
+def test_every_text_between_backticks_is_on_the_page_as_it_was_written():
+    script, n = bundled(), 0
+    for file in sorted(resources.files("cnn_probe.report").joinpath("assets").iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".js"):
+            code = re.sub(r"^\s*//.*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            texts = re.findall("`[^`]*`", code)
+            assert [text for text in texts if text not in script] == []
+            n += len(texts)
+    assert n > 100
 
 
 def test_texts_from_outside_are_texts_on_the_page():
@@ -289,6 +305,9 @@ def test_texts_from_outside_are_texts_on_the_page():
     ("typed", "told"),
     [
         (["run", "--out", "/home/me/runs/one"], "cnn-probe run --out one"),
+        (["run", "--out", "runs/one"], "cnn-probe run --out runs/one"),
+        (["run", "--out", "runs/../../one"], "cnn-probe run --out one"),
+        (["run", "--out", "~/runs/one"], "cnn-probe run --out one"),
         (["probe", "--data", "photos/"], "cnn-probe probe --data photos"),
         (["probe", "--data=/a b/c d"], "cnn-probe probe '--data=c d'"),
         (["probe", "--against", "own:deep=/home/me/x.pt"], "cnn-probe probe --against own:deep=x.pt"),

@@ -126,7 +126,12 @@ def test_the_page_has_every_number_of_the_studies(finished, data):
         one["look"] for part in parts.values() for one in part["conditions"] if one["label"] in ("100%", "all")
     }
     assert everything == {0}, "one colour in all studies"
-    assert quality_part(results)["finding"] == results["finding"].replace(" -", " −"), "a minus, as a page has it"
+    signed = {
+        "finding": "It moves by -0.3",
+        "evidence": [{"control": "steps", "speaks_for": True, "text": "-2 to 3-4"}],
+    }
+    told = quality_part({**results, **signed})
+    assert (told["finding"], told["evidence"][0]["text"]) == ("It moves by −0.3", "−2 to 3-4"), "a minus, as on a page"
 
 
 def test_verdicts_come_first_and_lead_to_their_studies(finished):

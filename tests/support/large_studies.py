@@ -17,7 +17,8 @@ def large_studies(*, studies: int = 4, conditions: int = 10, ranks: int = 5, see
     (result,) = document["results"]
     results = [{**result, "id": f"condition-{c}", "label": f"condition {c}, seed 0"} for c in range(conditions)]
     told = [_study(rng, i, conditions, [10 * (rank + 1) for rank in range(ranks)], seeds) for i in range(studies)]
-    names = [f"condition {c}, seed {seed}" for c in range(conditions) for seed in range(seeds)]
+    names = {f"condition-{c}" + f"-{seed}" * (seed > 0): f"condition {c}, seed {seed}"
+             for c in range(conditions) for seed in range(seeds)}  # fmt: skip
     return {**document, "title": "Large studies", "results": results, "studies": told, "quality": _quality(rng, names)}
 
 
@@ -59,7 +60,7 @@ def _classes(rng: np.random.Generator, conditions: int) -> dict[str, Any]:
             "recognized": recognized}  # fmt: skip
 
 
-def _quality(rng: np.random.Generator, names: list[str]) -> dict[str, Any]:
+def _quality(rng: np.random.Generator, names: dict[str, str]) -> dict[str, Any]:
     """What all networks say together, of 12 measures and 5 controls."""
     found = {"correlation": 0.5, "low": 0.2, "high": 0.8, "networks": len(names), "seeds": 5, "chance": 0.01}
     moves = {"0.5": 12.3, "8": -4.5}
@@ -69,6 +70,7 @@ def _quality(rng: np.random.Generator, names: list[str]) -> dict[str, Any]:
         "rows": [{"measure": f"measure {m}", "all": found, "paper": found, "scale_free": m > 5} for m in range(12)],
         "factors": list(moves),
         "scaling": [{"measure": f"measure {m}", "moves": moves, "most": 12.3, "scale_free": m > 5} for m in range(12)],
-        "networks": {"rank": 10, "names": names, "accuracy": np.sort(rng.random(len(names)))[::-1].tolist(),
+        "networks": {"rank": 10, "images": 6000, "ids": list(names), "names": list(names.values()),
+                     "accuracy": np.sort(rng.random(len(names)))[::-1].tolist(),
                      "train_accuracy": rng.random(len(names)).tolist(), "rmse": rng.random(len(names)).tolist()},
     }  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from large_studies import large_studies
 from made_pages import HOSTILE, Made
 from pages import document_in
 
@@ -33,6 +34,12 @@ def studies(folder: Path) -> Made:
     compare_pairs(results, data, settings, folder, images=True, progress=teller.progress)
     page = publish(json.loads(json.dumps(results)), folder, command="cnn-probe study all")
     return Made(page.read_text(encoding="utf-8"), document_in(page))
+
+
+def many_networks() -> Made:
+    """More networks than a table shows at first, made up."""
+    document = large_studies(studies=1, conditions=12)
+    return Made(render(document, mark="own"), document)
 
 
 def spoiled(document: dict[str, Any]) -> Made:

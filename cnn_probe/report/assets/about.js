@@ -13,7 +13,7 @@ export function aboutView(scene, document) {
     h("dl", { class: "facts" }, about.facts.map(([what, said]) => [h("dt", null, what), h("dd", null, said)])),
     about.command && [h("h3", null, "How to run it again"), h("pre", { tabindex: "0", "aria-label": "Command" }, about.command)],
     h("p", null, h("button", { type: "button", onclick: () => download("cnn-probe.json", JSON.stringify(plainOf(document)), "application/json") }, "Save all numbers as JSON")),
-    about.files.length > 0 && [h("h3", null, "Files beside this page"), h("p", { class: "note" }, "In the folder that the page was made in; they are not in the page, and do not travel with it.", about.files.some((file) => file.endsWith(".png")) && " Each PNG lies there as an SVG, too."),
+    about.files.length > 0 && [h("h3", null, "Files beside this page"), h("p", { class: "note" }, "In the folder that the page was made in; they are not in the page, and do not travel with it.", about.vectors && " Each PNG lies there as an SVG, too."),
       h("ul", { class: "files" }, about.files.map((file) => h("li", null, h("a", { href: file.split("/").map(encodeURIComponent).join("/") }, name(file)))))]);
 }
 

@@ -1,7 +1,8 @@
 // The patterns of a result beside those of another network on the same inputs: matched, lost, new.
 
-import { count, h, name, number, percent, plainTable } from "./dom.js";
+import { count, details, h, name, number, percent, plainTable } from "./dom.js";
 import { indices, row } from "./data.js";
+import { inNumbers } from "./numbers.js";
 import { latentOf, pictureOf } from "./pictures.js";
 import { ofInputs } from "./scene.js";
 
@@ -18,8 +19,9 @@ export function comparisonView(scene) {
         ...side(factors.a[i], (f) => [scene.factor(f), f < scene.k ? scene.latent(f) : null]),
         ...side(factors.b[i], (f) => [`its pattern ${f + 1}`, [found.latent && f < found.latent.shape[0] && latentOf(row(found.latent, f), `Latent image of its pattern ${f + 1}`), tops(found, f)]]),
         number(factors.similarity[i], 3), range(factors, "own", i), range(factors, "across", i), h("strong", null, factors.verdict[i])])),
+    found.latent && details("Latent images of the other in numbers", () => h("div", null, indices(found.latent.shape[0]).map((f) => inNumbers({ of: `Pixels of its pattern ${f + 1}`, maps: row(found.latent, f) })))),
     errorsTable(found.errors),
-    found.dead.length > 0 && plainTable("Dead units of both", ["layer", "units", "dead here alone", "dead there alone", "dead in both"],
+    found.dead.length > 0 && plainTable("Dead units of both, of all numbers that were recorded: each place of a channel is one", ["layer", "recorded", "dead here alone", "dead there alone", "dead in both"],
       found.dead.map(([block, ...numbers]) => [name(block), ...numbers.map(count)])),
     Object.entries(found.skipped).map(([block, why]) => h("p", { class: "note" }, name(block), ` is not compared: ${why}.`)));
 }

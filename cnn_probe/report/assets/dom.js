@@ -21,12 +21,14 @@ export const s = (tag, props, ...children) => fill(document.createElementNS(SVG,
 // A name from outside: kept apart from the direction of the text around it.
 export const name = (text) => h("bdi", { class: "name" }, String(text));
 
+// With a minus, and nothing that is rounded to zero below it.
+const fixed = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 export const percent = (part, digits = 0) =>
-  part === null || Number.isNaN(part) ? "–" : `${(100 * part).toFixed(digits)}%`;
+  part === null || Number.isNaN(part) ? "–" : `${fixed(100 * part, digits)}%`;
 export const probability = (p) => (p !== null && p < 0.0005 ? "below 0.1%" : p > 0.9995 && p < 1 ? "above 99.9%" : percent(p, 1));
-export const points = (part) => `${part < 0 ? "−" : "+"}${Math.abs(100 * part).toFixed(1)}`;
-export const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-export const number = (value, digits = 3) => (value === null || Number.isNaN(value) ? "–" : Number(value.toPrecision(digits)).toString());
+export const signed = (value, digits = 2) => fixed(value, digits).replace(/^(?=[0.]*[1-9])/, "+");
+export const points = (part) => signed(100 * part, 1);
+export const number = (value, digits = 3) => (value === null || Number.isNaN(value) ? "–" : Number(value.toPrecision(digits)).toString().replace(/^-/, "−"));
 const COUNTS = new Intl.NumberFormat("en");
 export const count = (value) => COUNTS.format(value);
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

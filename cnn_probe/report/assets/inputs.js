@@ -15,7 +15,7 @@ export function inputsView(scene) {
     h("h3", null, "Least explained"),
     h("p", null, "Of these inputs most is left that no pattern explains, in parts of their squares, weighted as in the fit; of the median input ", percent(inputs.median_residual), " is left. Rare inputs, mistaken labels and inputs from elsewhere look alike here."),
     h("ol", { class: "tiles large" }, Array.from(part.worst, (place) => h("li", null, scene.input(place, null, `#${inputs.number[place]} · ${percent(inputs.residual[place])} left`)))),
-    inputs.label && [h("h3", null, "Labels that look wrong"), part.suspects.length === 0 && notTold(part, scene.document.about)],
+    inputs.label && [h("h3", null, "Labels that look wrong"), part.suspects.length === 0 && notTold(part, scene.document.about.full)],
     part.suspects.map((found) => suspectsOf(scene, found)),
     part.decisions.length > 0 && [h("h3", null, "Single decisions, taken apart"), h("p", null, "What each pattern adds to the first output over the second, through the linear layer that follows; with what no pattern explains (rest) and the bias, it adds up to the margin."),
       h("div", { class: "decisions" }, part.decisions.map((one) => decision(scene, one)))],
@@ -23,11 +23,10 @@ export function inputsView(scene) {
 }
 
 // Why nothing is said of labels: it cannot be, or was not asked for, and how it is.
-function notTold({ no_suspects: why }, { command }) {
+function notTold({ no_suspects: why }, full) {
   if (why) return h("p", null, `Not told here: ${why}.`);
-  const own = /^cnn-probe (run|probe)\b/.test(command ?? "") && !/ --full\b/.test(command);
-  return [h("p", null, "Not told here: cnn-probe run and probe look for them with --full", own ? ":" : "."),
-    own && h("pre", { tabindex: "0", "aria-label": "Command that looks for labels that look wrong" }, `${command} --full${/ --resume\b/.test(command) ? "" : " --resume"}`)];
+  return [h("p", null, "Not told here: cnn-probe run and probe look for them with --full", full ? ":" : "."),
+    full && h("pre", { tabindex: "0", "aria-label": "Command that looks for labels that look wrong" }, full)];
 }
 
 function suspectsOf(scene, found) {

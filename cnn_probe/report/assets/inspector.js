@@ -1,27 +1,21 @@
 // What is selected, in short, with ways to all views of it.
 
-import { details, h, joined, name, percent, plainTable, plural, points } from "./dom.js";
+import { details, h, joined, name, percent, plural, points } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
+import { inNumbers } from "./numbers.js";
 import { mosaicOf } from "./pictures.js";
 import { inWords, partOfBlocks } from "./scene.js";
 
 const SHOWN = { factor: ["patterns", "walk", "units", "inputs"], class: ["patterns", "units", "inputs"], input: ["inputs", "patterns"], unit: ["units", "walk", "patterns"] };
 
 export function inspectorOf(scene, thing) {
-  const [title, picture, facts, grid] = { factor: aboutFactor, class: aboutClass, input: aboutInput, unit: aboutUnit }[thing.kind](scene, thing);
+  const [title, picture, facts, grids] = { factor: aboutFactor, class: aboutClass, input: aboutInput, unit: aboutUnit }[thing.kind](scene, thing);
   return [h("div", { class: "line" }, h("h2", { tabindex: "-1" }, title),
     h("button", { type: "button", class: "more", "aria-controls": "inspected", onclick: (event) => unfold(event.currentTarget) }, "more"),
     copier(), h("a", { class: "clear", href: scene.address({ thing: "all" }), "aria-label": "clear (Esc)" }, "clear", h("span", { class: "key" }, " (Esc)"))),
-  h("div", { id: "inspected" }, picture && h("div", { class: "shown" }, picture), h("ul", null, facts.filter(Boolean).map((fact) => h("li", null, fact)))), grid && details("Its picture in numbers", () => inNumbers(grid)),
-  h("p", { class: "ways" }, "See it in: ", SHOWN[thing.kind].map((view) => [h("a", { href: scene.address({ view, thing: thing.key }) }, view), " "]), h("span", { class: "key" }, "By keyboard: S leads here from a link, and back."))];
-}
-
-// A picture of maps (n, height, width) in steps, as tables: a row of it is a row.
-function inNumbers({ of, maps }) {
-  const [n, height, width] = maps.shape;
-  const channel = (c) => (n === 1 ? "" : n === 3 ? [", red", ", green", ", blue"][c] : `, channel ${c}`);
-  return h("div", null, indices(n).map((c) => plainTable(`${of}${channel(c)}: parts of its brightest, in percent`, ["row", ...indices(width).map(String)],
-    indices(height).map((y) => [String(y), ...indices(width).map((x) => String(Math.round(maps[(c * height + y) * width + x] / 2.55)))]))));
+  h("div", { id: "inspected" }, picture && h("div", { class: "shown" }, picture), h("ul", null, facts.filter(Boolean).map((fact) => h("li", null, fact)))),
+  h("p", { class: "ways" }, "See it in: ", SHOWN[thing.kind].map((view) => [h("a", { href: scene.address({ view, thing: thing.key }) }, view), " "]), h("span", { class: "key" }, "By keyboard: S leads here from a link, and back.")),
+  ...(grids ? [details("Its pictures in numbers", () => h("div", null, grids.map(inNumbers)))] : [])];
 }
 
 // In a narrow window what is selected is one line until somebody asks for more; it stays as it was asked for.
@@ -63,7 +57,13 @@ function aboutFactor(scene, { index: i }) {
     at >= 0 && ["taken out of ", name(ablated.layer), `: ${points(row(ablated.change, at)[ablated.hit[at]])} points of class `, name(ablated.classes[ablated.hit[at]]), `; ${ablated.verdicts[at]}`],
     stable && `${stable.verdicts[i]}: ${stable.counts[i]}`,
     ["most in ", joined(Array.from(row(part.factors.top, i)).slice(0, 3).map((place) => scene.link(`input-${part.inputs.number[place]}`, `#${part.inputs.number[place]}`)))]],
-    part.factors.latent && { of: `Pixels of pattern ${i + 1}`, maps: row(part.factors.latent, i) }];
+    picturesOf(part, i)];
+}
+
+function picturesOf({ factors, inputs }, i) {
+  const found = [factors.latent && { of: `Pixels of pattern ${i + 1}`, maps: row(factors.latent, i) },
+    factors.heat && { of: Array.from(row(factors.top, i), (place) => `Where it is in input #${inputs.number[place]}`), maps: row(factors.heat, i) }].filter(Boolean);
+  return found.length > 0 && found;
 }
 
 function aboutClass(scene, { index: c }) {
@@ -103,5 +103,5 @@ function aboutUnit(scene, { layer, index }) {
     known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most in class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])})`],
     alike.length > 0 && ["redundant with ", joined(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
     factors.length > 0 ? ["stands out in ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern of which it is ${percent(thresholds.worth)} or more has it ${thresholds.above} times its mean share`],
-    own && { of: `Where ${units.kind} ${index} is active, on average`, maps: own }];
+    own && [{ of: `Where ${units.kind} ${index} is active, on average`, maps: own }]];
 }

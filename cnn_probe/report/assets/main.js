@@ -3,7 +3,8 @@
 import { h, name } from "./dom.js";
 import { readDocument } from "./data.js";
 import { VIEWS, addressOf, asked, go, homeOf, readAddress } from "./state.js";
-import { drawAll, forgetDrawings, paintMosaic } from "./pictures.js";
+import { forgetDrawings, paintMosaic } from "./pictures.js";
+import { printWhole } from "./paper.js";
 import { Scene } from "./scene.js";
 import { inspectorOf, unfold } from "./inspector.js";
 import { verdictsView } from "./verdicts.js";
@@ -69,12 +70,7 @@ class Page {
     skip(toSelected, () => this.toInspector());
     addEventListener("keydown", (event) => this.hear(event));
     for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, () => { this.held = null; }, { passive: true });
-    addEventListener("beforeprint", () => this.printed());
-    addEventListener("afterprint", () => {
-      for (const one of this.opened ?? []) one.open = false;
-      for (const one of this.tables ?? []) one.showAll(false);
-      this.opened = this.tables = null;
-    });
+    printWhole(this.main);
     this.main.addEventListener("pointed", ({ detail: { from, to } }) => { // at a map, which is no element
       this.point(from, false);
       this.point(to, true);
@@ -106,7 +102,7 @@ class Page {
       root.scrollPaddingBottom = `${this.inspector.offsetHeight + 10}px`;
       document.body.style.paddingBottom = `${this.inspector.offsetHeight}px`;
     };
-    keep(); // before the address is followed
+    this.keep = keep; // also before an address is followed, when nothing was measured yet
     const measured = new ResizeObserver(keep);
     measured.observe(document.getElementById("bar"));
     measured.observe(this.inspector);
@@ -121,22 +117,23 @@ class Page {
   }
 
   follow(toThing) {
-    const { view, result: named, thing, unknown } = readAddress(location.hash, this.results);
+    const { view, result: network, thing, named } = readAddress(location.hash, this.results);
     const here = this.views.querySelector("[aria-current]")?.dataset.view;
-    const result = named ?? (/^(study|chart)-/.test(view ?? "") && this.shown || 0); // a study is of no network
+    const result = network ?? (/^(study|chart)-/.test(view ?? "") && this.shown || 0); // a study is of no network
     const other = this.shown !== null && result !== this.shown;
     if (result !== this.shown) this.draw(result);
     this.thing = this.scene?.exists(thing) ? thing : null;
     this.light();
-    this.inspect(thing && !this.thing ? thing.key : unknown ?? (view && !document.getElementById(view) ? view : null));
+    const isHere = view && document.getElementById(view);
+    this.inspect(named !== null && !this.thing ? named : view && !isHere ? view : null);
     for (const link of this.views.querySelectorAll("a")) link.href = addressOf({ view: link.dataset.view, result, thing: this.thing?.key }, this.results);
-    const goal = view ?? (toThing && this.thing ? homeOf(this.thing) : other ? here : null); // another network, in the same view
-    if (goal) this.show(goal, view || toThing);
+    const goal = (isHere ? view : null) ?? (toThing && this.thing ? homeOf(this.thing) : other ? here : null); // another network, in the same view
+    if (goal) this.show(goal, isHere || toThing);
     this.toTop = false;
   }
 
   draw(result) {
-    forgetDrawings();
+    forgetDrawings(this.studies);
     this.places = this.marked = null;
     this.shown = result;
     this.scene = this.results.length ? new Scene(this.document, result) : null;
@@ -146,6 +143,7 @@ class Page {
     this.main.replaceChildren(...drawn.map(([view, content]) => h("section", { id: view, "aria-labelledby": `title-${view}`, class: "view" },
       h("h2", { id: `title-${view}`, tabindex: "-1" }, TITLES[view]), content)));
     this.views.replaceChildren(...drawn.map(([view]) => h("li", null, h("a", { "data-view": view, onclick: (event) => { this.toTop = !elsewhere(event); } }, view))));
+    this.keep();
     this.watch();
   }
 
@@ -229,23 +227,26 @@ class Page {
     this.said = this.thing ? `${related.filter((one) => one.matches("a")).length} places that belong to it are marked.` : "";
   }
 
-  // What is selected; or else what the address names, which is not here.
+  // What is selected, and what the address names that is not here.
   inspect(missing) {
     const within = this.inspector.contains(document.activeElement);
-    const nothing = !this.thing && missing === null;
-    this.inspector.hidden = this.toSelected.hidden = nothing;
-    this.status.textContent = this.said;
-    if (nothing && within) this.cameFrom().focus({ preventScroll: true });
-    if (nothing) return;
-    this.inspector.replaceChildren(...(this.thing ? inspectorOf(this.scene, this.thing) : [this.missed(missing)]));
-    if (within) this.inspector.querySelector("h2")?.focus();
+    if (!within) this.comeFrom(document.activeElement);
+    this.inspector.hidden = !this.thing && missing === null;
+    this.toSelected.hidden = !this.thing;
+    const missed = missing === null ? [] : [this.missed(missing)];
+    this.status.textContent = [...missed.map((one) => one.textContent), this.said].join(" ");
+    if (this.inspector.hidden && within) this.cameFrom().focus({ preventScroll: true });
+    if (this.inspector.hidden) return;
+    const clear = h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear");
+    this.inspector.replaceChildren(...missed, ...(this.thing ? inspectorOf(this.scene, this.thing) : [clear]));
+    if (within) this.focusInspector();
     const more = this.inspector.querySelector(".more");
     if (more) unfold(more, this.inspector.classList.contains("unfolded"));
   }
 
   missed(named) {
     const few = /^input-\d+$/.test(named) && this.scene && `${this.scene.placeOf.size} of its ${this.scene.part.inputs.n_all} inputs are on it. `;
-    return h("p", null, "What the address names is not on this page: ", name(named), ". ", few, h("a", { href: this.scene ? this.scene.address({ thing: "all" }) : "#all" }, "clear"));
+    return h("p", null, "What the address names is not on this page: ", name(named), ". ", few);
   }
 
   // Where else on the page the thing under the pointer is; what belongs to it shows when it is selected.
@@ -255,28 +256,28 @@ class Page {
 
   // By keyboard: Escape clears; S, on a thing, goes to what is selected, and from there back.
   hear(event) {
-    if (!this.thing || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (this.inspector.hidden || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
     if (event.key === "Escape") go(addressOf({ result: this.shown, thing: "all" }, this.results));
-    if (event.key.toLowerCase() !== "s" || elsewhere(event)) return;
+    if (!/^s$/i.test(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (this.inspector.contains(event.target)) this.cameFrom().focus();
     else if (event.target.closest("[data-thing]")) this.toInspector();
   }
 
   toInspector() {
-    this.from = document.activeElement;
+    this.comeFrom(document.activeElement);
+    this.focusInspector();
+  }
+
+  focusInspector() {
     (this.inspector.querySelector("h2") ?? this.inspector.querySelector("a"))?.focus();
   }
 
-  cameFrom() {
-    return this.from?.isConnected && this.from.closest("main") ? this.from : this.main;
+  comeFrom(element) {
+    if (element.closest("main [data-thing]")) this.from = element;
   }
 
-  printed() {
-    this.tables = [...this.main.querySelectorAll(".datatable")];
-    for (const one of this.tables) one.showAll(true);
-    this.opened = [...this.main.querySelectorAll("details:not([open])")];
-    for (const one of this.opened) one.show();
-    drawAll();
+  cameFrom() {
+    return this.from?.checkVisibility() ? this.from : this.main;
   }
 }
 

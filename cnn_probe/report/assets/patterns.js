@@ -11,13 +11,13 @@ export function patternsView(scene) {
   const { part } = scene;
   const { heat_layer: layer } = part.factors;
   return h("div", null,
-    h("p", { class: "lead" }, "A pattern is a factor: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. ",
-      "The strongest comes first. In Python and in its files they are counted from 0, here from 1. ", ofInputs(part), "."),
+    h("p", { class: "lead" }, `A pattern is a factor, here of a factorization of rank ${part.rank}: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. `,
+      "They stand in order of energy, the squares of their part in all blocks as the fit weighed them. In Python and in its files they are counted from 0, here from 1. ", ofInputs(part), "."),
     layer && part.inputs.pictures && h("label", { class: "switch" },
       h("input", { type: "checkbox", checked: true, onchange: (event) => event.target.closest("section").classList.toggle("plain", !event.target.checked) }),
       " Orange: where in each input the pattern is, by ", name(layer)),
     h("div", { class: "patterns" }, indices(scene.k).map((i) => patternCard(scene, i))),
-    part.rank > scene.k && h("p", { class: "note" }, `The ${scene.k} strongest of ${part.rank} patterns.`));
+    part.rank > scene.k && h("p", { class: "note" }, `The ${scene.k} of most energy, of ${part.rank} patterns.`));
 }
 
 function patternCard(scene, i) {
@@ -62,7 +62,7 @@ function causedBy(scene, i) {
   if (at < 0) return null;
   const [change, low, high] = [found.change, found.low, found.high].map((values) => row(values, at));
   const hit = found.hit[at];
-  const said = { causes: "it causes this", "less than a point": "less than a point", "not beyond chance": "not beyond chance" }[found.verdicts[at]];
+  const said = { causes: "It causes this", "less than a point": "Less than a point", "not beyond chance": "Not beyond chance" }[found.verdicts[at]];
   return [h("h4", null, "Taken out of ", name(found.layer)),
     h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
       ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). `, h("em", null, said), ". ",

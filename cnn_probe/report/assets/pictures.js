@@ -28,9 +28,12 @@ export function drawAll() {
   for (const canvas of [...waiting.keys()]) drawNow(canvas);
 }
 
-export function forgetDrawings() {
-  for (const canvas of waiting.keys()) seen.unobserve(canvas);
-  waiting.clear();
+// Those that wait, but for what stays on the page.
+export function forgetDrawings(kept) {
+  for (const canvas of [...waiting.keys()].filter((one) => !(kept && kept.contains(one)))) {
+    seen.unobserve(canvas);
+    waiting.delete(canvas);
+  }
 }
 
 // A canvas that is painted when it comes near the window; "label" says what is on it.

@@ -32,18 +32,22 @@ function thingIn(part) {
   return { kind, key: thingOf[kind](index), index }; // as links write it, however it was typed
 }
 
+// What an address says, and in `named` the part of it that is to be a thing; one that can be none comes first.
 export function readAddress(hash, results) {
-  const found = { view: null, result: null, thing: null, unknown: null };
+  const found = { view: null, result: null, thing: null, named: null };
+  let unknown = null; // a network that is not here, say: then nothing is selected of another
   for (const part of hash.replace(/^#/, "").split("/")) {
-    const at = results.findIndex((one) => one.id === decoded(part));
-    if (VIEWS.includes(part) || /^(study|chart)-/.test(part)) found.view = part;
+    const said = decoded(part);
+    const at = results.findIndex((one) => one.id === said);
+    if (VIEWS.includes(said) || /^(study|chart)-/.test(said)) found.view = said;
     else if (at >= 0) found.result = at;
     else if (part && part !== "all") {
       found.thing = thingIn(part);
-      if (!found.thing) found.unknown = decoded(part);
+      found.named = said;
+      if (!found.thing) unknown ??= said;
     }
   }
-  return found.unknown === null ? found : { ...found, thing: null }; // of a network that is not here, say
+  return unknown === null ? found : { ...found, thing: null, named: unknown };
 }
 
 export function addressOf({ view = null, result = 0, thing = null }, results) {

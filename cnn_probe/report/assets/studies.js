@@ -46,7 +46,7 @@ function studyOf(study) {
     study.claims.length > 0 && claimsTable(study), conditionsTable(study),
     legend(study.conditions.map((one) => ({ label: name(one.label), look: one.look }))),
     h("h4", null, "Errors by rank"), h("div", { class: "charts raw" }, errorChart(study, study.errors.filter((one) => !one.free))),
-    h("p", { class: "note free" }, "Dotted: the least error that any factorization of this rank can have (SVD)."),
+    h("p", { class: "note" }, "Dotted: the least error that any factorization of this rank can have (SVD)."),
     h("div", { class: "charts free" }, errorChart(study, study.errors.filter((one) => one.free))),
     study.spectra.length > 0 && [h("h4", null, "Singular values"),
       h("div", { class: "charts raw" }, study.spectra.map((one) => spectrumChart(study, one, false))),
@@ -80,22 +80,25 @@ function spectrumOf(study, { values, reference }, over) {
     return { ...spread, label: condition.label, look: condition.look, x: indices(spread.mean.length).map((i) => i + 1) };
   });
   const floor = reference && spreadOf(indices(reference.shape[0]).map((seed) => scaled(Array.from(row(reference, seed))))).mean;
-  if (floor) lines.push({ label: "untrained", look: 1, x: indices(floor.length).map((i) => i + 1), mean: over ? floor.map(() => NaN) : floor, low: floor, high: floor, floor, n: 1 });
+  if (floor) lines.push({ label: "untrained", look: 1, x: indices(floor.length).map((i) => i + 1), mean: floor, low: floor, high: floor, floor, n: 1 });
   return lines;
 }
+
+// What stands beside others: drawn as a floor alone.
+const dotted = (one) => (one.floor ? { ...one, mean: one.floor.map(() => NaN) } : one);
 
 function spectrumChart(study, one, over) {
   const { layer, values, reference, n_all: all } = one;
   const n = values.shape.at(-1);
   const said = `n = ${plural(study.seeds, "network")} a condition.${all > n ? " The first " + n + " of " + all + "." : ""}${reference ? " Dotted: untrained networks." : ""}`;
-  return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "which singular value", yLabel: over ? "part of the first" : "singular value", series: spectrumOf(study, one, over), log: true, said });
+  return chart({ title: `${layer}${over ? ", over the first" : ""}`, xLabel: "which singular value", yLabel: over ? "part of the first" : "singular value", series: spectrumOf(study, one, over).map(dotted), log: true, said });
 }
 
 function claimsTable(study) {
   const heads = ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test"];
   const table = plainTable("Claims, held against the networks", heads,
     study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, one.word),
-      `${one.holds} of ${one.comparisons} ${one.counted}`, chanceOf(one), probability(one.against ?? null), one.test ?? "–"]));
+      [`${one.holds} of ${one.comparisons} ${one.counted}`, one.little > 0 && h("span", { class: "note" }, `; ${one.little} of the networks learned little`)], chanceOf(one), probability(one.against ?? null), one.test ?? "–"]));
   // In a narrow window each row is a card, whose cells say what they are.
   for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
   table.classList.add("stacked");

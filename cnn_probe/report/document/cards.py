@@ -178,6 +178,9 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
     layers = {block.name for block in asked.result.blocks if block.layer is not None}
     last = next(block for block in reversed(use.blocks) if block.name in layers)
     low, high = last.spectrum.effective_rank_bounds
+    margin = (
+        f"Between {low:.1f} and {high:.1f}" if f"{low:.1f}" < f"{high:.1f}" else "Of the whole spectrum, no estimate,"
+    )
     beside = ""
     if use.untrained is not None:
         other = next((block for block in use.untrained.blocks if block.name == last.name), None)
@@ -187,7 +190,7 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
         f"{last.spectrum.effective_rank:.1f} of {last.width}",
         f"dimensions of {last.name}, as an effective rank (Roy and Vetterli); {last.zeros:.0%} of its activations are "
         f"zero.{beside}",
-        f"Between {low:.1f} and {high:.1f} for these {use.n:,} inputs; it grows with their number.",
+        f"{margin} for these {use.n:,} inputs; it grows with their number.",
         "Whether what is used is of use.",
         "about",
     )
@@ -214,10 +217,10 @@ def _suspected(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Iterator[
     if not suspects or asked.labels is None:
         return
     counts = [f"{int(found.suspect.sum())} by the {source}" for source, found in suspects.items()]
-    first = next(iter(suspects.values()))
+    together = np.any([found.suspect for found in suspects.values()], axis=0)
     yield card(
         "Which labels look wrong?",
-        f"{int(first.suspect.sum())} of {len(asked.labels):,}",
+        f"{int(together.sum())} of {len(asked.labels):,}",
         f"labels are suspected: {', '.join(counts)} (confident learning).",
         "Out of sample only where it says so; what was seen with its label may be known by heart.",
         "Whether they are wrong: look at them. Rare inputs are suspected, too.",

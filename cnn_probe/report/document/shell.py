@@ -85,12 +85,24 @@ def bundled() -> str:
     twice = {one for one in given if given.count(one) > 1}
     if twice:
         raise ValueError(f"modules of the page give one name to several things: {', '.join(sorted(twice))}")
-    for text in (text for name in ordered for text in re.findall("`[^`]*`", _asset(f"{name}.js"))):
-        if text.count("${") > text.count("}"):  # what makes the script small would take its spaces for those of code
-            raise ValueError(f"a text between backticks may not be within another: {text}")
+    for name in ordered:
+        _refuse_nested_texts(name, _asset(f"{name}.js"))
     return rjsmin.jsmin(
         "\n".join(re.sub(r"^export ", "", MODULE.sub("", _asset(f"{name}.js")), flags=re.MULTILINE) for name in ordered)
     )
+
+
+def _refuse_nested_texts(name: str, source: str) -> None:
+    """What makes the script small would take the spaces of a text within another for those of code."""
+    *pairs, end = re.sub(r"^\s*//.*$", "", source, flags=re.MULTILINE).split("`")
+    for text in pairs[1::2]:
+        left = text
+        while left != (left := re.sub(r"\$?\{[^{}]*\}", "", left)):
+            pass
+        if "${" in left:
+            raise ValueError(f"a text between backticks may not be within another: {text} in {name}.js")
+    if len(pairs) % 2:
+        raise ValueError(f"a backtick of {name}.js has no other: {end.strip()[:60]}")
 
 
 def _top_level(source: str) -> list[str]:

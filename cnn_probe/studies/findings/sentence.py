@@ -23,9 +23,9 @@ CONTROLS = ("scaling", "memorised", *PAIRS)
 RULE = (
     "It is a sign if no check speaks against it. One does where the same function, scaled, has an RMSE that moves by "
     f"1% or more; where a layer's error without scale does not go with accuracy (a rank correlation of {GOES} or more, "
-    "and above 0 in every seed); where for any seed networks that learned random labels by heart have no lower an RMSE "
-    "than others; or where for any seed the better network has the higher RMSE in half of the pairs or less. With one "
-    "seed, one network decides."
+    "and above 0 in every seed); where for any seed networks that were trained on random labels have no lower an RMSE "
+    "than others; or where for any seed the better network, by however few images, has the higher RMSE in half of the "
+    "pairs or less. With one seed, one network decides."
 )
 
 
@@ -78,7 +78,7 @@ def finding(
         *(one for name, what in PAIRS.items() if name in found for one in _pairs(name, what, found[name], rank)),
     ]
     if not any(one.control in CONTROLS for one in evidence):
-        return "No control was run, so that nothing is known of RMSE as a sign of training quality.", []
+        return "No control that was run says anything of RMSE as a sign of training quality.", []
     against, support = ([one.text for one in evidence if one.speaks_for is side] for side in (False, True))
     if not against:
         return f"RMSE (rank {rank}) is borne out as a sign of training quality: {'; '.join(support)}.", evidence
@@ -124,9 +124,9 @@ def _memorised(records: Records, rank: int) -> list[Evidence]:
     if not random or not true or not trained:
         return []
     text = (
-        f"networks that learned random labels by heart, {fmean(run.train_accuracy for run in random):.0%} of them, "
-        f"have an RMSE of {_told(random, rank)}, those of the same images with true labels {_told(true, rank)}, and "
-        f"those of all images {_told(trained, rank)}"
+        f"networks that were trained on random labels, and know {fmean(run.train_accuracy for run in random):.0%} of "
+        f"them by heart, have an RMSE of {_told(random, rank)}, those of the same images with true labels "
+        f"{_told(true, rank)}, and those of all images {_told(trained, rank)}"
     )
     lower = [
         a.fits[rank].rmse < min(b.fits[rank].rmse, c.fits[rank].rmse)

@@ -15,6 +15,7 @@ from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import svd_floor
 from cnn_probe.report.document.cards import card
 from cnn_probe.report.document.studies.of_classes import classes_part
+from cnn_probe.report.document.studies.of_networks import networks_part
 from cnn_probe.report.figures.styles import Styles
 from cnn_probe.studies.claims import layer_error, least_rmse, rmse
 from cnn_probe.studies.findings.sentence import RULE
@@ -94,26 +95,23 @@ def in_signs(text: str) -> str:
     return re.sub(r"(?<![\w)\]-])-(?=\d)", "−", text)
 
 
-def network_name(run: NetworkRecord, label: str) -> str:
-    """What a network of a study is called, of a condition."""
-    what = "untrained" if run.untrained else f"trained on {label}"
-    return f"{what}, seed {run.training['plan']['seed']}"
-
-
 def _study_card(name: str, study: Results) -> Part:
     verdicts, held = study["verdicts"], "hold here, too" if study.get("control") else "are reproduced"
     counts = {word: sum(one["verdict"] == word for one in verdicts) for word in WORDS}
     others = ", ".join(f"{counts[word]} {WORDS[word]}" for word in ("partly", "not", "undecided") if counts[word])
     first, number = verdicts[0], f"{counts['reproduced']} of {len(verdicts)}"
     networks, least = sum(map(len, study["records"].values())), min(one["least_chance"] for one in verdicts)
+    undecided = least > LEVEL or counts["undecided"] == len(verdicts)
+    little = max(one.get("little", 0) for one in verdicts)
+    weak = f" {little} of them learned little, and so verdicts that stand on them say little." if little else ""
     few = "" if least <= LEVEL else f" With so few, chance cannot fall below {least:.0%}, and nothing can be decided."
     return card(
         study.get("question") or study["title"],
-        "undecided" if few else number,
-        f"{f'{number} ' if few else ''}of the paper's claims {held}{f'; {others}' if others else ''}. "
+        "undecided" if undecided else number,
+        f"{f'{number} ' if undecided else ''}of the paper's claims {held}{f'; {others}' if others else ''}. "
         f"{first['claim'][0].upper()}{first['claim'][1:]}: {WORDS.get(first['verdict'], first['verdict'])}.",
-        f"{networks} networks. A claim is decided where chance gives as much, or what speaks against it, in 5% of the "
-        f"cases or fewer, each way.{few}",
+        f"{networks} networks.{weak} A claim is decided where chance gives as much, or what speaks against it, in 5% of "
+        f"the cases or fewer, each way.{few}",
         "Whether it holds of other networks, data or training than these.",
         _claim(name, first, records_of(study).popitem()[1][0].layers)["show"],
     )
@@ -157,7 +155,7 @@ def _condition(
 ) -> Part:
     return {
         "label": label,
-        "saw": _saw(runs[0].training["plan"], classes),
+        "saw": _saw(runs[0], classes),
         "look": styles.number(runs),
         "paper": paper,
         "accuracy": [run.accuracy for run in runs],
@@ -167,15 +165,14 @@ def _condition(
     }
 
 
-def _saw(plan: Mapping[str, Any], classes: Sequence[str] | None) -> str | None:
+def _saw(run: NetworkRecord, classes: Sequence[str] | None) -> str | None:
     """Which classes a network was trained on, and in which order, where these are not all and any."""
     names = None if classes is None else shown_all(classes)
-    order = None if plan.get("order", "shuffled") == "shuffled" else plan["order"]
-    chosen = plan.get("classes") if order is None else order
-    if chosen is None:
+    chosen = run.class_order or run.training["plan"]["classes"]
+    if run.untrained or chosen is None:
         return None
     said = ", ".join(str(label) if names is None else names[label] for label in chosen)
-    return f"images of {said} alone" if order is None else f"images of {said}, one class after the other"
+    return f"images of {said}, one class after the other" if run.class_order else f"images of {said} alone"
 
 
 def _errors(name: str, records: Records, ranks: Sequence[int], layers: Sequence[str]) -> list[Part]:
@@ -264,28 +261,9 @@ def quality_part(results: Results) -> Part:
     return {
         "finding": in_signs(results["finding"]),
         "evidence": [{**one, "text": in_signs(one["text"])} for one in results["evidence"]],
-        "networks": _networks(results),
+        "networks": networks_part(results),
         "rule": RULE,
         "rows": [dict(row) for row in results["quality"]],
         "factors": factors,
         "scaling": [dict(row) for row in results["scaling"]],
-    }
-
-
-def _networks(results: Results) -> Part:
-    """Every network as it was trained, once, the most accurate first."""
-    named: dict[str, tuple[str, NetworkRecord]] = {}
-    for study in results["studies"].values():
-        for label, runs in records_of(study).items():
-            named.update(
-                {run.key: (network_name(run, label), run) for run in runs if run.as_trained and run.key not in named}
-            )
-    found = sorted(named.values(), key=lambda one: -one[1].accuracy)
-    rank = min(results["provenance"]["settings"]["ranks"])
-    return {
-        "rank": rank,
-        "names": [name for name, _ in found],
-        "accuracy": [run.accuracy for _, run in found],
-        "train_accuracy": [run.train_accuracy for _, run in found],
-        "rmse": [run.fits[rank].rmse for _, run in found],
     }
