@@ -43,7 +43,8 @@ def test_errors_and_dead_units_of_both(opened, found):
     names, *columns = found["errors"].values()
     for i, row in enumerate(errors.all()):
         assert row.locator("th").inner_text() == names[i]
-        shown = [float(cell.removesuffix("%")) / 100 for cell in row.locator("td").all_inner_texts() if "%" in cell]
+        cells = [cell.replace("−", "-") for cell in row.locator("td").all_inner_texts()]
+        shown = [float(cell.removesuffix("%")) / 100 for cell in cells if "%" in cell]
         told = [column[i] for column in columns if isinstance(column[i], float)]
         assert shown == pytest.approx(told, abs=6e-5)
         assert len(shown) > 2

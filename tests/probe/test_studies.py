@@ -150,8 +150,11 @@ def test_verdicts_come_first_and_lead_to_their_studies(finished):
     for card, study in zip(others, (one for one in results["studies"].values() if one["verdicts"]), strict=True):
         number = f"{sum(one['verdict'] == 'reproduced' for one in study['verdicts'])} of {len(study['verdicts'])}"
         few = min(one["least_chance"] for one in study["verdicts"]) > LEVEL
-        assert card["number"] == ("undecided" if few else number)
-        assert not few or card["answer"].startswith(f"{number} of the paper's claims")
+        none = few or all(one["verdict"] == "undecided" for one in study["verdicts"])
+        assert card["number"] == ("undecided" if none else number)
+        assert not none or card["answer"].startswith(f"{number} of the paper's claims")
+        little = max(one["little"] for one in study["verdicts"])
+        assert (f"{little} of them learned little" in card["sure"]) is (little > 0)
 
 
 def test_a_fourth_study_is_a_study_and_a_line(data, tmp_path, monkeypatch):

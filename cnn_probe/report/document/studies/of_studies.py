@@ -110,8 +110,8 @@ def _study_card(name: str, study: Results) -> Part:
         "undecided" if undecided else number,
         f"{f'{number} ' if undecided else ''}of the paper's claims {held}{f'; {others}' if others else ''}. "
         f"{first['claim'][0].upper()}{first['claim'][1:]}: {WORDS.get(first['verdict'], first['verdict'])}.",
-        f"{networks} networks.{weak} A claim is decided where chance gives as much, or what speaks against it, in 5% of "
-        f"the cases or fewer, each way.{few}",
+        f"{networks} networks.{weak} A claim is decided where chance gives as much, or what speaks against it, in 5% "
+        f"of the cases or fewer, each way.{few}",
         "Whether it holds of other networks, data or training than these.",
         _claim(name, first, records_of(study).popitem()[1][0].layers)["show"],
     )
