@@ -178,9 +178,7 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
     layers = {block.name for block in asked.result.blocks if block.layer is not None}
     last = next(block for block in reversed(use.blocks) if block.name in layers)
     low, high = last.spectrum.effective_rank_bounds
-    margin = (
-        f"Between {low:.1f} and {high:.1f}" if f"{low:.1f}" < f"{high:.1f}" else "Of the whole spectrum, no estimate,"
-    )
+    margin = f"Between {low:.1f} and {high:.1f}" if f"{low:.1f}" < f"{high:.1f}" else "The whole spectrum was taken,"
     beside = ""
     if use.untrained is not None:
         other = next((block for block in use.untrained.blocks if block.name == last.name), None)
