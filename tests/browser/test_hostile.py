@@ -15,6 +15,7 @@ def test_names_stay_text(opened, name, address):
     compared = "#comparison" if "rank-1" not in address else "#patterns"  # one of its networks is compared
     assert page.locator(compared if name == "hostile" else "#studies article").count() > 0
     opened_all(page)
+    page.evaluate("dispatchEvent(new Event('wheel'))")  # whoever scrolls lets go of what the address named
     for canvas in page.locator(".walk canvas.mosaic").all()[:3]:
         canvas.hover(force=True)
     assert page.locator(INJECTED).count() == 0
