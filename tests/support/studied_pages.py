@@ -43,7 +43,7 @@ def many_networks() -> Made:
 
 
 def spoiled(document: dict[str, Any]) -> Made:
-    """The same page with names that would be markup, were they not text, wherever a study has a text."""
+    """The same page with names that would be markup, were they not text, for titles, labels, claims and classes."""
     document = copy.deepcopy(document)
     names = itertools.cycle(HOSTILE)
     for study in document["studies"]:
