@@ -179,10 +179,17 @@ def save_page(
 
 
 def _facts(shown: Sequence[Shown], told: Telling) -> list[tuple[str, str]]:
-    """What is said of each result; what holds of all of them once, and what is told already not again."""
+    """What is said of each result; what holds of all of them once, and what is told already not again.
+
+    Durations are each result's own, also where they happen to be equal: else the page changed from run to run.
+    """
     facts = [(one.label, _facts_of(one)) for one in shown]
     known = dict(told.facts)
-    common = [fact for fact in (facts[0][1] if facts else {}).items() if all(fact in of.items() for _, of in facts)]
+    common = [
+        fact
+        for fact in (facts[0][1] if facts else {}).items()
+        if fact[0] != "durations" and all(fact in of.items() for _, of in facts)
+    ]
     own = [
         (f"{label}: {what}" if len(shown) > 1 else what, said)
         for label, of in facts

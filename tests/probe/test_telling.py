@@ -54,6 +54,13 @@ def test_what_all_results_share_is_told_once():
     assert about_of([shown_of("one", network="deep")], facts=[("network", "deep")])["facts"] == [["network", "deep"]]
 
 
+def test_durations_that_happen_to_be_equal_are_still_told_of_each():
+    both = [shown_of(name) for name in ("one", "other")]
+    for one in both:
+        one.part["seconds"] = {"answers": 0.52}
+    assert about_of(both)["facts"] == [[f"{name}: durations", "answers 0.5 s"] for name in ("one", "other")]
+
+
 def test_durations_are_of_each_network_once(tmp_path):
     results = results_of(3)
     one = {**network_record().to_json(), "key": "a", "seconds": 1.5}
