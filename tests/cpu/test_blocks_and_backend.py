@@ -200,14 +200,15 @@ def test_components_that_are_alike_are_solved_for_exactly(alike, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", [1, 127, 128, 300])
-def test_solution_meets_the_optimality_conditions(rows, dtype):
+@pytest.mark.parametrize(("sweeps", "rounds"), [(4000, 0), (8, 12), (0, 30)])
+def test_solution_meets_the_optimality_conditions(rows, dtype, sweeps, rounds):
     rng = np.random.RandomState(0)
     H = rng.uniform(size=(7, 30))
     gram = np.ascontiguousarray(H @ H.T, dtype=dtype)
     cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
     V = np.empty((rows, 7), dtype=dtype)
     tol = 1e-6 if dtype == np.float32 else 1e-12
-    assert compiled.solve_rows(V, gram, cross, tol, 4000).size == 0
+    assert compiled.solve_rows(V, gram, cross, tol, sweeps, rounds).size == 0
     gradient = V @ gram - cross
     slack = 1e-3 if dtype == np.float32 else 1e-8
     assert V.min() >= 0

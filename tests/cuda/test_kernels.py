@@ -266,7 +266,7 @@ def test_solves_end_where_those_of_the_cpu_do(k, dtype, max_sweeps):
     cross *= (10.0 ** rng.integers(-4, 5, n)).astype(dtype)
     l1 = dtype(1e-6)
     expected = np.empty((n, k), dtype)
-    slow = compiled.solve_rows(expected, gram, np.ascontiguousarray((cross - l1).T), tol, max_sweeps)
+    slow = compiled.solve_rows(expected, gram, np.ascontiguousarray((cross - l1).T), tol, max_sweeps, 0)
     order = np.concatenate([rng.permutation(n), [-1, -1]]).astype(np.int32)
     grams = np.stack([np.full_like(gram, np.nan), gram])
     for orders, some, of_block in ((None, gram, None), (order, grams, np.ones(3, np.int32))):

@@ -17,7 +17,10 @@ from coupled_nmf.problem.contracts import Sums
 
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
-SOLVE_SWEEPS = {"f": 160, "d": 2000}  # then by active sets
+SOLVE_SWEEPS = {"f": 160, "d": 2000}  # where nothing else is done; then by active sets
+# Where rows share a gram: most are done by these sweeps, others by rounds of conjugate gradients and sweeps, as many as
+# take no longer than active sets would.
+FIRST_SWEEPS, ROUNDS = 8, 12
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
@@ -85,7 +88,7 @@ class SolveF(TileStep):
         kind = f.dtype.char
         gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
         cross -= f.dtype.type(self.l1)
-        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], SOLVE_SWEEPS[kind])
+        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], FIRST_SWEEPS, ROUNDS)
         if len(slow):
             solve_exactly(f, gram, cross, slow)
 

@@ -13,7 +13,8 @@ nb::object as_array(std::vector<Index>&& numbers, Index n) {
 }
 
 template <class T>
-nb::object solve_rows(Matrix<T> V, Matrix<const T> gram, Matrix<const T> cross, double tol, int max_sweeps) {
+nb::object solve_rows(Matrix<T> V, Matrix<const T> gram, Matrix<const T> cross, double tol, int max_sweeps,
+                      int max_rounds) {
   const auto v = rows(V, "V");
   const auto own_gram = rows(gram, "gram", v.n_columns, v.n_columns);
   const auto wanted = rows(cross, "cross", v.n_rows, v.n_columns);
@@ -21,7 +22,7 @@ nb::object solve_rows(Matrix<T> V, Matrix<const T> gram, Matrix<const T> cross, 
   Index n = 0;
   {
     nb::gil_scoped_release release;
-    n = kernels<T>().solve_rows(v, own_gram, wanted, T(tol), max_sweeps, waiting.data());
+    n = kernels<T>().solve_rows(v, own_gram, wanted, T(tol), max_sweeps, max_rounds, waiting.data());
   }
   return as_array(std::move(waiting), n);
 }
@@ -63,7 +64,7 @@ void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<con
 
 template <class T>
 void bind_for(nb::module_& module) {
-  bind(module, "solve_rows", solve_rows<T>, {"V", "gram", "cross", "tol", "max_sweeps"});
+  bind(module, "solve_rows", solve_rows<T>, {"V", "gram", "cross", "tol", "max_sweeps", "max_rounds"});
   bind(module, "pivot_rows", pivot_rows<T>, {"V", "gram", "cross", "rows", "ridge", "tol"});
   bind(module, "solve_alone", solve_alone<T>,
        {"tile", "bounds", "rows", "absent", "Ht", "alpha", "grams", "l1", "l2", "cross", "noise", "few", "tol",

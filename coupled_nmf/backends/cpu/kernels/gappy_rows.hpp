@@ -2,6 +2,7 @@
 #pragma once
 #include "gaps.hpp"
 #include "pivot.hpp"
+#include "solve_rows.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -104,7 +105,7 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
     const double ridge = larger((n_entries < k && l2 == 0 ? few : noise) * most, 1e-300);
     if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), ridge, noise)) {
       Index waiting;
-      solve_rows<double>({v.data(), 1, k, k}, own_grams, {wanted.data(), 1, k, k}, tol, max_sweeps, &waiting);
+      solve_rows<double>({v.data(), 1, k, k}, own_grams, {wanted.data(), 1, k, k}, tol, max_sweeps, 0, &waiting);
     }
     for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0));
   }

@@ -1,4 +1,4 @@
-// Hierarchical alternating least squares (Cichocki et al. 2007), and the non-negative least squares it solves.
+// Hierarchical alternating least squares (Cichocki et al. 2007).
 #pragma once
 #include "gram.hpp"
 
@@ -61,51 +61,6 @@ void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_
       pass<T, decltype(most_rows)::value, decltype(vectors)::value>(panel.data + start, cross.data + start,
                                                                     cross.stride, gram, l1, fixed);
   });
-}
-
-// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `waiting` gets the rows that are not solved,
-// and how many there are is returned.
-//
-// A row is done when no entry moves by more than `tol` of its largest in the last of eight passes. Rows that are done
-// leave the panels, so each row takes the passes it needs and no more, and its result does not depend on its
-// neighbours.
-template <class T>
-Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> cross, T tol, int max_sweeps, Index* waiting) {
-  const Index rows = V.n_rows, k = V.n_columns;
-  const Gram<T> laid(gram);
-  const Panel<T> panel(k), some(k), before(k);
-  for (Index row = 0; row < rows; ++row) {
-    for (Index j = 0; j < k; ++j) V[row][j] = 0;
-    waiting[row] = row;
-  }
-  Index n_waiting = rows;
-  for (int sweep = 0; sweep < max_sweeps && n_waiting > 0; sweep += 8) {
-    Index n_left = 0;
-    for (Index start = 0; start < n_waiting; start += PANEL) {
-      const Index height = smaller(PANEL, n_waiting - start);
-      for (Index lane = 0; lane < height; ++lane)
-        for (Index j = 0; j < k; ++j) {
-          panel.row(j)[lane] = V[waiting[start + lane]][j];
-          some.row(j)[lane] = cross[waiting[start + lane]][j];
-        }
-      hals_sweeps<T>(panel.view(), some.view(), laid, 0, 7, 0);  // an L1 penalty is in the cross already
-      for (Index i = 0; i < k * PANEL; ++i) before[i] = panel[i];
-      hals_sweeps<T>(panel.view(), some.view(), laid, 0, 1, 0);
-      for (Index lane = 0; lane < height; ++lane) {
-        const Index row = waiting[start + lane];
-        T largest = 0, moved = 0;
-        for (Index j = 0; j < k; ++j) {
-          const T now = panel.row(j)[lane], change = now - before.row(j)[lane];
-          V[row][j] = now;
-          largest = larger(largest, now);
-          moved = larger(moved, change < 0 ? -change : change);
-        }
-        if (moved > tol * largest) waiting[n_left++] = row;
-      }
-    }
-    n_waiting = n_left;
-  }
-  return n_waiting;
 }
 
 }  // namespace coupled_nmf::INSTRUCTIONS

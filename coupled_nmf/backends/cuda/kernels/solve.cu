@@ -1,4 +1,4 @@
-// Non-negative least squares from zero, a thread a row: the sweeps of backends/cpu/kernels/rules/hals.py's solve_rows.
+// Non-negative least squares from zero, a thread a row: the sweeps of backends/cpu/kernels/solve_rows.hpp, without rounds.
 #include "rows.cuh"
 
 constexpr int PASSES = 8;  // between two looks at whether a row is done

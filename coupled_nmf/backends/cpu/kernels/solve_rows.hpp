@@ -1,0 +1,116 @@
+// Non-negative least squares for many rows that share a gram.
+#pragma once
+#include <limits>
+
+#include "conjugate.hpp"
+#include "hals.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+constexpr int SWEEPS_A_LOOK = 8, STEPS_A_ROUND = 10, SWEEPS_A_ROUND = 4;
+constexpr int NOISE = 16;  // of the rounding of a row's crosses: what a round moves an entry by that has settled
+
+// Rows of V that wait, a panel of them at a time, with their crosses.
+template <class T>
+class Waiting {
+ public:
+  INLINE Waiting(Rows<T> V, Rows<const T> cross, Index* rows)
+      : n(V.n_rows), panel(V.n_columns), wanted(V.n_columns), V_(V), cross_(cross), rows_(rows) {
+    for (Index row = 0; row < n; ++row) {
+      for (Index j = 0; j < V.n_columns; ++j) V[row][j] = 0;
+      rows[row] = row;
+    }
+  }
+
+  // `move` moves the panel and says how far each lane went; those go on waiting that went farther than `tol` of their
+  // largest entry and than `noise` of the rounding of their crosses.
+  template <class Move>
+  void move(T tol, Rows<const T> gram, T noise, Move move) {
+    Index n_left = 0;
+    for (Index start = 0; start < n; start += PANEL) {
+      const Index height = smaller(PANEL, n - start);
+      for (Index lane = 0; lane < height; ++lane)
+        for (Index j = 0; j < V_.n_columns; ++j) {
+          panel.row(j)[lane] = V_[rows_[start + lane]][j];
+          wanted.row(j)[lane] = cross_[rows_[start + lane]][j];
+        }
+      T moved[PANEL] = {}, largest[PANEL] = {}, rounding[PANEL] = {};
+      move(moved);
+      for (Index j = 0; j < V_.n_columns; ++j) {
+        const T scale = noise * std::numeric_limits<T>::epsilon() * moves::scale_of(gram[j][j], T(0));
+        for (Index lane = 0; lane < PANEL; ++lane) {
+          const T cross = wanted.row(j)[lane];
+          largest[lane] = larger(largest[lane], panel.row(j)[lane]);
+          rounding[lane] = larger(rounding[lane], scale * (cross < 0 ? -cross : cross));
+        }
+      }
+      for (Index lane = 0; lane < height; ++lane) {
+        const Index row = rows_[start + lane];
+        for (Index j = 0; j < V_.n_columns; ++j) V_[row][j] = panel.row(j)[lane];
+        if (moved[lane] > larger(tol * largest[lane], rounding[lane])) rows_[n_left++] = row;
+      }
+    }
+    n = n_left;
+  }
+
+  Index n;
+  const Panel<T> panel, wanted;
+
+ private:
+  const Rows<T> V_;
+  const Rows<const T> cross_;
+  Index* rows_;
+};
+
+// `moved` becomes no less than how far each lane's entries are from where they were.
+template <class T>
+void add_moves(const Panel<T>& panel, const Panel<T>& before, T* moved) {
+  for (Index j = 0; j < panel.k; ++j)
+    for (Index lane = 0; lane < PANEL; ++lane) {
+      const T change = panel.row(j)[lane] - before.row(j)[lane];
+      moved[lane] = larger(moved[lane], change < 0 ? -change : change);
+    }
+}
+
+template <class T>
+void copy(const Panel<T>& panel, const Panel<T>& to) {
+  for (Index i = 0; i < panel.k * PANEL; ++i) to[i] = panel[i];
+}
+
+// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `waiting` gets the rows that are not solved,
+// and how many there are is returned.
+//
+// At first sweeps alone: a row is done when no entry moves by more than `tol` of its largest in the last of eight. Then
+// rounds of conjugate gradients on the entries above zero and of sweeps, which find others: a row is done when neither
+// moves an entry by more than that, or than what rounding moves it by. (Together they must stand still: the one could
+// undo the other's work, for ever.) Rows that are done leave the panels, so each row takes the work it needs and no
+// more, and its result does not depend on its neighbours.
+template <class T>
+Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> cross, T tol, int max_sweeps, int max_rounds,
+                 Index* waiting) {
+  const Gram<T> laid(gram);
+  const Panel<T> first(V.n_columns), middle(V.n_columns);
+  Waiting<T> left(V, cross, waiting);
+  const auto sweep = [&](int n) { hals_sweeps<T>(left.panel.view(), left.wanted.view(), laid, 0, n, 0); };
+  for (int done = 0; done < max_sweeps && left.n > 0; done += SWEEPS_A_LOOK)
+    left.move(tol, gram, 0, [&](T* moved) {
+      sweep(SWEEPS_A_LOOK - 1);
+      copy(left.panel, first);
+      sweep(1);
+      add_moves(left.panel, first, moved);
+    });
+  if (left.n == 0 || max_rounds == 0) return left.n;
+  const Conjugate<T> conjugate(gram);
+  for (int round = 0; round < max_rounds && left.n > 0; ++round)
+    left.move(tol, gram, NOISE, [&](T* moved) {
+      copy(left.panel, first);
+      conjugate.go(left.panel.view(), left.wanted.view(), STEPS_A_ROUND);
+      copy(left.panel, middle);
+      sweep(SWEEPS_A_ROUND);
+      add_moves(left.panel, first, moved);
+      add_moves(left.panel, middle, moved);
+    });
+  return left.n;
+}
+
+}  // namespace coupled_nmf::INSTRUCTIONS
