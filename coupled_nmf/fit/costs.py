@@ -53,13 +53,20 @@ class Costs:
         return passes * self.n_entries * width + 4.0 * self.shape[1] * width**2
 
     @property
-    def stand_in_pays(self) -> bool:
-        """Whether to find a stand-in and to iterate on it costs less than the iterations on X that it saves."""
+    def of_start(self) -> float:
+        """To find a stand-in, and to iterate on it."""
         part = rows_of_part(*self.shape)
         cost = self.of_finding + FROM_RANDOM * self.on_stand_in(part)
         if part < self.shape[0]:
             cost += AFTER_PART * self.on_stand_in(self.shape[0])
-        return cost < (FROM_RANDOM - AFTER_STAND_IN) * self.on_x
+        return cost
+
+    def stand_in_pays(self, max_iter: int) -> bool:
+        """Whether a start on a stand-in costs less than the iterations on X that it saves, and than ``max_iter``.
+
+        Who asks for few iterations asks for little work: a start is not to cost more than all of them.
+        """
+        return self.of_start < min(FROM_RANDOM - AFTER_STAND_IN, max_iter) * self.on_x
 
     @property
     def n_starts(self) -> int:

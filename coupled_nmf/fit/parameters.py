@@ -36,6 +36,7 @@ class Parameters:
     alpha_F: float
     alpha_H: Any
     l1_ratio: float
+    max_iter: int
     fixed: NDArray[Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +109,7 @@ class Parameters:
         large = width < min(problem.X.shape) and problem.X.n_entries >= LARGE
         full = problem.X.n_entries >= width * problem.X.shape[0]  # or the stand-in is no smaller than X
         serves = self.from_h and problem.gaps is None and not self.penalties(problem).any
-        serves = serves and large and full and costs.stand_in_pays
+        serves = serves and large and full and costs.stand_in_pays(self.max_iter)
         serves = serves and not self.n_fixed  # the stand-in's components are all free
         return "compressed" if serves and problem.weighted_squares > 0 else "random"
 

@@ -57,7 +57,7 @@ def parameters_of(estimator: Any, problem: Problem | None = None) -> Parameters:
         fixed = read_fixed(estimator.fixed_components, problem.X.layout, problem.X.dtype, seen)
     return Parameters(
         int(estimator.n_components), estimator.init, estimator.solver, estimator.inner_sweeps, estimator.extrapolate,
-        estimator.beta_loss, estimator.alpha_F, estimator.alpha_H, estimator.l1_ratio, fixed,
+        estimator.beta_loss, estimator.alpha_F, estimator.alpha_H, estimator.l1_ratio, estimator.max_iter, fixed,
     )  # fmt: skip
 
 

@@ -131,8 +131,11 @@ def test_a_stand_in_pays_by_shapes():
         return Costs((n, m), n * m, k, 3, 4)
 
     shapes = [(400, 4096, 40), (300, 50_000, 20), (500_000, 30, 8), (5000, 3000, 30), (5000, 2000, 200)]
-    assert all(costs(*shape).stand_in_pays for shape in shapes)
-    assert not costs(2000, 500, 120).stand_in_pays, "moves are what costs"
+    assert all(costs(*shape).stand_in_pays(200) for shape in shapes)
+    assert not costs(2000, 500, 120).stand_in_pays(200), "moves are what costs"
+    few = [costs(*shape).stand_in_pays(10) for shape in shapes]
+    assert few == [False, False, True, True, False], "a start is not to cost more than the iterations asked for"
+    assert not costs(10_000, 2544, 50).stand_in_pays(1)
     assert costs(10_000, 2544, 50).n_starts == N_STARTS
     assert costs(400, 4096, 40).n_starts == 1, "an iteration on it is half of one on X"
 
@@ -146,18 +149,23 @@ def test_an_exact_fit_in_float32_settles():
 
 def test_auto_compresses_large_x_for_hals_alone(X):
     first = {
-        (solver, init): CoupledNMF(6, solver=solver, init=init, max_iter=1, random_state=0).fit(X).objective_history_[0]
+        (solver, init): CoupledNMF(6, solver=solver, init=init, max_iter=30, random_state=0).fit(X).objective_history_[0]
         for solver, init in [("hals", "auto"), ("hals", "compressed"), ("mu", "auto"), ("mu", "random")]
     }
     assert first["hals", "auto"] == first["hals", "compressed"]
     assert first["mu", "auto"] == first["mu", "random"]
 
 
+def test_auto_draws_at_random_where_a_start_would_cost_more_than_what_is_asked_for(X):
+    first = [CoupledNMF(6, init=i, max_iter=1, random_state=0).fit(X).objective_history_ for i in ("auto", "random")]
+    assert first[0] == first[1]
+
+
 def test_bits_do_not_depend_on_threads_and_the_seed_decides(X):
-    fits = [CoupledNMF(6, n_jobs=n, max_iter=3, random_state=0).fit(X).components_ for n in (1, 2, 5)]
+    fits = [CoupledNMF(6, init="compressed", n_jobs=n, max_iter=3, random_state=0).fit(X).components_ for n in (1, 2, 5)]
     np.testing.assert_array_equal(fits[0], fits[1])
     np.testing.assert_array_equal(fits[0], fits[2])
-    assert not np.array_equal(fits[0], CoupledNMF(6, max_iter=3, random_state=1).fit(X).components_)
+    assert not np.array_equal(fits[0], CoupledNMF(6, init="compressed", max_iter=3, random_state=1).fit(X).components_)
 
 
 def test_a_block_of_weight_zero_still_gets_its_components(X):
