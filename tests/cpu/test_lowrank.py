@@ -148,8 +148,11 @@ def test_an_exact_fit_in_float32_settles():
 
 
 def test_auto_compresses_large_x_for_hals_alone(X):
+    def begun(**how):
+        return CoupledNMF(6, max_iter=30, random_state=0, **how).fit(X).objective_history_[0]
+
     first = {
-        (solver, init): CoupledNMF(6, solver=solver, init=init, max_iter=30, random_state=0).fit(X).objective_history_[0]
+        (solver, init): begun(solver=solver, init=init)
         for solver, init in [("hals", "auto"), ("hals", "compressed"), ("mu", "auto"), ("mu", "random")]
     }
     assert first["hals", "auto"] == first["hals", "compressed"]
@@ -162,10 +165,11 @@ def test_auto_draws_at_random_where_a_start_would_cost_more_than_what_is_asked_f
 
 
 def test_bits_do_not_depend_on_threads_and_the_seed_decides(X):
-    fits = [CoupledNMF(6, init="compressed", n_jobs=n, max_iter=3, random_state=0).fit(X).components_ for n in (1, 2, 5)]
+    given = {"init": "compressed", "max_iter": 3}
+    fits = [CoupledNMF(6, n_jobs=n, random_state=0, **given).fit(X).components_ for n in (1, 2, 5)]
     np.testing.assert_array_equal(fits[0], fits[1])
     np.testing.assert_array_equal(fits[0], fits[2])
-    assert not np.array_equal(fits[0], CoupledNMF(6, init="compressed", max_iter=3, random_state=1).fit(X).components_)
+    assert not np.array_equal(fits[0], CoupledNMF(6, random_state=1, **given).fit(X).components_)
 
 
 def test_a_block_of_weight_zero_still_gets_its_components(X):

@@ -20,7 +20,7 @@ SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
 SOLVE_SWEEPS = {"f": 160, "d": 2000}  # where nothing else is done; then by active sets
 # Where rows share a gram: most are done by these sweeps, others by rounds of conjugate gradients and sweeps, as many as
 # take no longer than active sets would.
-FIRST_SWEEPS, ROUNDS = 8, 12
+FIRST_SWEEPS, ROUNDS = 8, {"f": 12, "d": 30}
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
@@ -88,7 +88,7 @@ class SolveF(TileStep):
         kind = f.dtype.char
         gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
         cross -= f.dtype.type(self.l1)
-        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], FIRST_SWEEPS, ROUNDS)
+        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], FIRST_SWEEPS, ROUNDS[kind])
         if len(slow):
             solve_exactly(f, gram, cross, slow)
 
