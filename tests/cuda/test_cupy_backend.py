@@ -79,9 +79,9 @@ def test_fifty_iterations_from_the_same_start_are_those_of_the_numpy_backend(cup
     models = [CoupledNMF(k, backend=backend, **params) for backend in ("cupy", "numpy")]
     F, expected = (model.fit_transform(X, **start) for model in models)
     assert difference(models[0].components_, models[1].components_) < 1e-8
-    H = models[1].components_  # of more components than X has, H does not tell which a sample uses: F H is what it does
-    assert difference(F @ H, expected @ H) < 1e-8
-    assert k > 4 or difference(F, expected) < 1e-8
+    # Of more components than X has, rounding decides which of them a sample uses, and errors hardly show it.
+    assert difference(F, expected) < (1e-8 if k <= 4 else 1e-3)
+    assert models[0].reconstruction_err_ == pytest.approx(models[1].reconstruction_err_, rel=1e-7)
     np.testing.assert_allclose(models[0].objective_history_, models[1].objective_history_, rtol=1e-9)
 
 
