@@ -18,7 +18,7 @@ from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import HALS, Rule
 
 
-@dataclass(frozen=True)
+@dataclass
 class Point:
     """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; and H."""
 
@@ -50,7 +50,7 @@ class Frobenius(HostObjective):
         if self.problem.gaps is not None:
             return Point(R, products.astype(R.dtype), H)
         summed = products[0] if len(products) == 1 else products.sum(axis=0)
-        return Point(R, summed.astype(R.dtype), H)
+        return Point(R, summed.astype(R.dtype, copy=False), H)
 
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
@@ -78,13 +78,13 @@ class Frobenius(HostObjective):
         FtX, FtFs, extras = sums
         edges = self._edges if FtFs.ndim == 2 else self.problem.X.layout.bounds
         n_groups = len(edges) - 1
-        value = self.weighted_squares + float(extras.sum())
+        value = self.weighted_squares + float(extras[0] + extras[1])
         if FtFs.ndim == 2:
             FtFs = FtFs[None] if n_groups == 1 else np.repeat(FtFs[None], n_groups, axis=0)
         if self._has_l2:
             FtFs = FtFs + self._l2_H[:n_groups, None, None] * np.eye(len(H))
         R, l1s = np.empty_like(H), self._l1s[:n_groups]
-        step = MoveH(rule, FtX, FtFs.astype(H.dtype), l1s, edges, H, other, *betas, self._alpha, R)
+        step = MoveH(rule, FtX, FtFs.astype(H.dtype, copy=False), l1s, edges, H, other, *betas, self._alpha, R)
         products, energy = self.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
 

@@ -146,7 +146,7 @@ class Sweeper:
         """
         work = X.n_entries * step.depth
         height = tile_rows(X) if work > ALONE else MOST_ROWS
-        if X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
+        if 1 < X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
             height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
 
         def run(rows: slice, tile: Tile) -> Sums:

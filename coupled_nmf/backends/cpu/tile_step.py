@@ -76,16 +76,16 @@ class TileStep(ABC):
         """Take back the arrays of a tile's sums once they are added."""
 
 
-def take_buffers(buffers: list[Sums], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> Sums:
-    """Arrays for a tile's sums, the last of them in float64: those of an earlier tile, or new ones."""
+def take_buffers(buffers: list[Sums], R: NDArray[Any], grams: NDArray[Any]) -> Sums:
+    """Arrays for a tile's sums: like those, and two numbers; those of an earlier tile, or new ones."""
     try:
         return buffers.pop()
     except IndexError:
-        kinds = [dtype] * (len(shapes) - 1) + [np.dtype(np.float64)]
-        return tuple(np.empty(shape, kind) for shape, kind in zip(shapes, kinds, strict=True))
+        return np.empty_like(R), np.empty_like(grams), np.empty(2)
 
 
-@dataclass(frozen=True)
+# The moves are made anew each iteration, and are not frozen: of a small X, that would be a tenth of its time.
+@dataclass
 class MoveF(TileStep):
     """Move F by the rule and sum what H's move needs: ``FᵀX``, ``FᵀF``, and the rows' energies and the penalty.
 
@@ -122,7 +122,7 @@ class MoveF(TileStep):
         self, tile: Tile, rows: slice, F: NDArray[Any], other: NDArray[Any], weights: NDArray[np.float64]
     ) -> Sums:
         """Move one tile's rows of F."""
-        sums = take_buffers(self.buffers, self.shapes, F.dtype)
+        sums = take_buffers(self.buffers, self.R, self.gram)
         sums[-1][0] = self.with_energy
         compiled.move_tile(
             *rule_of(self.rule), gate(self.X, tile), self.R, self.gram, self.l1, self.l2, F, other, self.beta,
@@ -170,7 +170,7 @@ class GapLists:
         return places, ends
 
 
-@dataclass(frozen=True)
+@dataclass
 class MoveGappyF(TileStep):
     """As `MoveF`, where entries are missing: ``FᵀF`` of each block, squares of what the gaps are filled with, penalty.
 
@@ -213,7 +213,7 @@ class MoveGappyF(TileStep):
         scattered: NDArray[np.bool_],
     ) -> Sums:
         """Move one tile's rows of F."""
-        sums = take_buffers(self.buffers, self.shapes, F.dtype)
+        sums = take_buffers(self.buffers, self.R, self.grams)
         order = self.orders.of(rows, absent, scattered)
         given = gate(self.X, tile), self.X.layout.bounds, order, absent, scattered
         compiled.move_gappy_tile(
@@ -227,7 +227,7 @@ class MoveGappyF(TileStep):
         self.buffers.append(sums)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MoveH:
     """Move H by the rule, in ranges of its columns; sum its grams (n_groups, k, k) and the columns' energies.
 
