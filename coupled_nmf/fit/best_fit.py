@@ -132,11 +132,11 @@ def _finish(
         solution = objective.solve(H)
     finally:
         INTERRUPTS.defer(whether=False)
-    J = float(session.problem.alpha @ solution.losses)
-    if objective.penalties.any:
-        J += objective.penalties.of(
-            session.backend.host(solution.F), H, session.problem.X.layout, session.problem.weights
-        )
+    backend, problem, penalties = session.backend, session.problem, objective.penalties
+    J = float(problem.alpha @ solution.losses)
+    if penalties.any:
+        sums = (of(solution.F, problem.weights).sum() for of in (backend.column_sums, backend.column_squares))
+        J += penalties.on_F(*map(float, sums)) + penalties.on_H(H, problem.X.layout)
     converged, stopped, interrupted = ended
     interrupted |= limits.interruptible and INTERRUPTS.take()
     return Fit(H, solution, J, history, len(history), converged, stopped, interrupted)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.data.arrays import real_numbers, refuse_large, unmask
+from coupled_nmf.problem.draws import SEEDS, DrawnF
 
 LIFT = 1e-4  # of a component's mean
 
@@ -23,11 +24,11 @@ def lift_zeros(H: NDArray[Any], fixed: int = 0) -> NDArray[Any]:
 
 
 def draw_uniform(
-    rng: np.random.RandomState, shape: tuple[int, int], k: int, dtype: np.dtype[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
+    rng: np.random.RandomState, n_features: int, k: int, dtype: np.dtype[Any]
+) -> tuple[DrawnF, NDArray[Any]]:
     """F and H with entries in [0, 1), as in the paper, whatever the scale of X."""
-    H = rng.uniform(size=(k, shape[1])).astype(dtype)  # first: the solvers that need H alone find it for any rows
-    return rng.uniform(size=(shape[0], k)).astype(dtype), H
+    H = rng.uniform(size=(k, n_features)).astype(dtype)
+    return DrawnF(np.ones(k), dtype, seed=int(rng.randint(SEEDS))), H
 
 
 def draw_components(
@@ -38,25 +39,26 @@ def draw_components(
 
 
 def nndsvd(
-    U: NDArray[Any], s: NDArray[Any], Vt: NDArray[Any], k: int, fill: float
+    squares: NDArray[np.float64], s: NDArray[np.float64], Vt: NDArray[Any], fill: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """F and H from the first k singular triplets: of each, the larger of its positive and its negative part.
+    """H, and what columns of U are multiplied by to become F, from k singular triplets.
 
-    Zeros become ``fill`` (Boutsidis and Gallopoulos 2008: NNDSVD for 0, NNDSVDa for the mean of X). U (n_samples, l),
-    s (l,), Vt (l, n_features), largest first.
+    Of each triplet the positive or the negative part serves, whichever is larger; zeros of H become ``fill``, as those
+    of F are to (Boutsidis and Gallopoulos 2008: NNDSVD for 0, NNDSVDa for the mean of X). ``squares`` (2, k) are those
+    of the positive and of the negative part of each column of U, s (k,) and Vt (k, n_features) are as they come.
     """
-    F, H = np.zeros((len(U), k), dtype=U.dtype), np.zeros((k, Vt.shape[1]), dtype=Vt.dtype)
-    for j in range(k):
-        parts = [(np.maximum(sign * U[:, j], 0), np.maximum(sign * Vt[j], 0)) for sign in (1, -1)]
-        norms = [float(np.linalg.norm(f) * np.linalg.norm(h)) for f, h in parts]
-        f, h = parts[int(norms[1] > norms[0])]
-        size = max(norms)
-        if size > 0:
-            F[:, j] = np.sqrt(s[j] * size) / np.linalg.norm(f) * f
-            H[j] = np.sqrt(s[j] * size) / np.linalg.norm(h) * h
-    F[F == 0] = fill
+    signs = np.array([1, -1], dtype=Vt.dtype)
+    parts = [np.maximum(sign * Vt, 0) for sign in signs]
+    own = np.stack([np.linalg.norm(part, axis=1) for part in parts])
+    others = np.sqrt(squares)
+    chosen, each = np.argmax(own * others, axis=0), np.arange(len(s))  # the first, of two as large
+    own, others = own[chosen, each], others[chosen, each]
+    size = np.sqrt(s * own * others)
+    lives = size > 0
+    by = signs[chosen] * np.divide(size, others, out=np.zeros_like(size), where=lives)
+    H = np.where(chosen[:, None] == 0, *parts) * np.divide(size, own, out=np.zeros_like(size), where=lives)[:, None]
     H[H == 0] = fill
-    return F, H
+    return by.astype(Vt.dtype), H.astype(Vt.dtype)
 
 
 def check_custom(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:

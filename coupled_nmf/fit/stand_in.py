@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.random import sample_without_replacement
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit.costs import N_STARTS, SCREENING, rows_of_part, share_of_rows, stand_in_width
 from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, LoopResult
 from coupled_nmf.problem.contracts import Alternated, Backend, Factor
+from coupled_nmf.problem.draws import SEEDS, RowSample
 from coupled_nmf.problem.solvers import Rule
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
@@ -34,26 +36,20 @@ class StandIn:
         self.Y, self.Bt, self.scale, self.backend, self.squares = Y, Bt, scale, backend, squares
 
     @cached_property
-    def row_squares(self) -> NDArray[np.float64]:
-        """Squares of each row of Y."""
-        return self.backend.row_squares(self.Y)
-
-    @property
-    def alive(self) -> NDArray[np.int64]:
-        """Rows that are not zero."""
-        return np.flatnonzero(self.row_squares)
+    def living(self) -> tuple[int, float]:
+        """How many rows of Y are not zero, and the squares of them all."""
+        return self.backend.living(self.Y)
 
     def objective(self) -> Alternated:
         """What `Alternation` alternates on: Y B."""
-        return self.backend.stand_in_objective(self.Y, self.Bt, max(self.squares, float(self.row_squares.sum())))
+        return self.backend.stand_in_objective(self.Y, self.Bt, max(self.squares, self.living[1]))
 
-    def svd(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """U, s and Vᵀ of scale Y B, largest first; the small Gram matrix in float64."""
-        Y = self.backend.host(self.Y)
-        values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
-        order = np.flatnonzero(values > SMALLEST_EIGENVALUE * values[-1])[::-1]
-        s, vectors = np.sqrt(values[order]), vectors[:, order]
-        return Y @ (vectors / s).astype(Y.dtype), self.scale * s, (self.Bt @ vectors.astype(Y.dtype)).T
+    def svd(self, k: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """W, s and Vᵀ of scale Y B ≈ (Y W) diag(s) Vᵀ, the k largest or all; by the small Gram matrix, in float64."""
+        values, vectors = np.linalg.eigh(self.backend.gram(self.Y))
+        order = np.flatnonzero(values > SMALLEST_EIGENVALUE * values[-1])[::-1][:k]
+        s, vectors, dtype = np.sqrt(values[order]), vectors[:, order], self.Bt.dtype
+        return (vectors / s).astype(dtype), self.scale * s, (self.Bt @ vectors.astype(dtype)).T
 
     def first(self, width: int) -> StandIn:
         """Stand-in by the leading directions alone, as one made for a smaller rank would be; views."""
@@ -61,20 +57,16 @@ class StandIn:
             return self
         return StandIn(self.Y[:, :width], self.Bt[:, :width], self.scale, self.backend, self.squares)
 
-    def some_rows(self, rows: NDArray[np.int64]) -> StandIn:
-        """Stand-in for those rows alone."""
-        squares = self.squares * float(self.row_squares[rows].sum() / self.row_squares.sum())
-        return StandIn(self.backend.take(self.Y, rows), self.Bt, self.scale, self.backend, squares)
-
-    def weigh(self, root: NDArray[np.float64]) -> None:
-        """Multiply each row of X by a number."""
-        self.backend.scale(self.Y, root)
+    def some_rows(self, ranks: NDArray[np.int64] | None) -> StandIn:
+        """Stand-in for some rows alone: those with these places among all that are not zero, or for all such."""
+        Y = self.backend.take_living(self.Y, ranks)
+        squares = self.squares * self.backend.living(Y)[1] / self.living[1]
+        return StandIn(Y, self.Bt, self.scale, self.backend, squares)
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
-        alive = self.alive  # a component that starts at zero would never move
-        chosen = np.concatenate([rng.choice(alive, size=MEAN_OF) for _ in range(k)])
-        rows = self.backend.host(self.backend.take(self.Y, chosen))
+        chosen = rng.randint(self.living[0], size=k * MEAN_OF)  # a component that starts at zero would never move
+        rows = self.backend.host(self.backend.take_living(self.Y, chosen))
         means = np.stack([some.mean(axis=0) for some in np.split(rows, k)])
         return np.maximum(self.Bt @ means.T, 0)
 
@@ -112,11 +104,11 @@ def start_on_stand_in(
 
 def _part_of(stand_in: StandIn, rng: np.random.RandomState) -> StandIn:
     """Some of its rows, where that is cheap; rows of zeros say nothing."""
-    alive, (n_samples, n_features) = stand_in.alive, (stand_in.Y.shape[0], stand_in.Bt.shape[0])
-    n_rows = rows_of_part(len(alive), n_features)
-    if n_rows < len(alive) or len(alive) < n_samples // 2:
-        return stand_in.some_rows(np.sort(rng.permutation(alive)[:n_rows]))
-    return stand_in
+    n_alive, n_samples = stand_in.living[0], stand_in.Y.shape[0]
+    n_rows = rows_of_part(n_alive, stand_in.Bt.shape[0])
+    if n_rows < n_alive:
+        return stand_in.some_rows(np.sort(sample_without_replacement(n_alive, n_rows, random_state=rng)))
+    return stand_in.some_rows(None) if n_alive < n_samples // 2 else stand_in
 
 
 def find_stand_in(
@@ -147,12 +139,11 @@ def _row_space(
     X: TiledMatrix, backend: Backend, root: NDArray[np.float64], width: int, rng: np.random.RandomState
 ) -> NDArray[Any]:
     """Orthonormal rows that nearly span the rows of X times ``root``; none if those looked at are all zero."""
-    n_chosen = X.shape[0] // share_of_rows(X.shape[0], width)
-    chosen = np.sort(rng.permutation(X.shape[0])[:n_chosen])
+    sample = RowSample(share_of_rows(X.shape[0], width), int(rng.randint(SEEDS)))
     basis = rng.standard_normal((width, X.shape[1]))
     for _ in range(2):
         if len(basis):
-            found = backend.power_pass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), chosen)
+            found = backend.power_pass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), sample)
             basis = _orthonormal_rows(found * root)
     return basis.astype(X.dtype)
 

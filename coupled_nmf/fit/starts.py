@@ -15,6 +15,7 @@ from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn, find_stand_in, start_on_stand_in, unweigh
 from coupled_nmf.problem.contracts import Factor
+from coupled_nmf.problem.draws import DrawnF
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def shared_stand_in(session: Session, parameters: Parameters, rng: np.random.Ran
     squares = problem.weighted_squares / scale**2
     stand_in = find_stand_in(problem.X, session.backend, problem.column_weights, scale, parameters.k, rng, squares)
     if stand_in is not None and problem.weights.size:
-        stand_in.weigh(np.sqrt(problem.weights))
+        session.backend.weigh(stand_in.Y, problem.weights, 0.5)
     return stand_in
 
 
@@ -65,7 +66,11 @@ def _with_fixed(parameters: Parameters, start: Start) -> Start:
         return start
     if start.F is not None:
         before, now = start.H[: parameters.n_fixed].mean(axis=1), parameters.fixed.mean(axis=1)
-        start.F[:, : parameters.n_fixed] *= np.divide(before, now, out=np.ones_like(now), where=now > 0)
+        by = np.divide(before, now, out=np.ones_like(now), where=now > 0)
+        if isinstance(start.F, DrawnF):
+            start = replace(start, F=start.F.scaled(by))
+        else:
+            start.F[:, : parameters.n_fixed] *= by
     return replace(start, H=parameters.with_fixed(start.H))
 
 
@@ -73,7 +78,7 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
     problem = session.problem
     X, init = problem.X, parameters.resolve(problem)
     if init == "uniform":
-        F, H = draw_uniform(rng, X.shape, parameters.k, X.dtype)
+        F, H = draw_uniform(rng, X.shape[1], parameters.k, X.dtype)
     elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
         H = draw_components(rng, X.shape[1], parameters.k, X.dtype, problem.mean)
         return _cold(session, parameters, H * X.dtype.type(parameters.balance(problem)))
@@ -90,26 +95,29 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
         share, backend = np.sqrt(stand_in.scale), session.backend
         backend.scale(found.F, share)
         if problem.weights.size:
-            backend.scale(found.F, unweigh(np.ones((1, len(problem.weights))), problem.weights)[0])
+            backend.weigh(found.F, problem.weights, -0.5)
         H = backend.host(found.H).T * problem.X.dtype.type(share)
         return Start(found.F, unweigh(H, problem.column_weights), "warm")
     else:
-        U, s, Vt = stand_in.svd()
+        W, s, Vt = stand_in.svd(parameters.k)
         if len(s) < parameters.k:  # X has a smaller rank
             return _draw(session, replace(parameters, init="random"), rng, None)
-        Vt = unweigh(Vt, problem.column_weights)
-        F, H = nndsvd(U, s, Vt, parameters.k, problem.mean if init == "nndsvda" else 0.0)
+        Vt, fill = unweigh(Vt, problem.column_weights), problem.mean if init == "nndsvda" else 0.0
+        by, H = nndsvd(session.backend.signed_squares(stand_in.Y, W), s, Vt, fill)
+        if not parameters.from_h:
+            return Start(session.backend.rectified(stand_in.Y, W * by, fill), H, "given")
     return Start(None, H, "cold") if parameters.from_h else Start(F, H, "given")
 
 
 def _cold(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:
     problem = session.problem
-    shape, dtype = (problem.X.shape[0], parameters.k), problem.X.dtype
+    dtype = problem.X.dtype
     H = H.astype(dtype, order="C")
     if parameters.from_h:
         return Start(None, H, "cold")
     # Where a zero never moves, F starts at one and the same number.
-    return Start(np.full(shape, np.sqrt(problem.mean / parameters.k), dtype), lift_zeros(H), "cold")
+    F = DrawnF(np.ones(parameters.k), dtype, value=float(np.sqrt(problem.mean / parameters.k)))
+    return Start(F, lift_zeros(H), "cold")
 
 
 def _custom(X: TiledMatrix, parameters: Parameters, F: Any, H: Any) -> Start:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.control import Terms, Verdict
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
 from coupled_nmf.problem.solvers import Rule
@@ -85,7 +86,10 @@ class Alternated(Protocol):
         """Where it is."""
 
     def hold(self, F: Factor | None, H: Factor) -> tuple[Factor, Factor]:
-        """F and H where and as the moves take them; F of zeros if it is None. What is there already is overwritten."""
+        """F and H where and as the moves take them; what is there already is overwritten.
+
+        F is of zeros if it is None, and made if it is yet to be drawn (`DrawnF`).
+        """
 
     def point_of(self, H: Factor) -> Any:
         """The point of H itself."""
@@ -155,8 +159,8 @@ class Backend(Protocol):
         ``hold``, ``point_of`` and the moves take and give it as (n_features, k).
         """
 
-    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], sample: RowSample) -> NDArray[np.float64]:
+        """``basis XᵀX`` over a sample of the rows, for a basis (l, n_features)."""
 
     def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Factor:
         """``X basisᵀ``."""
@@ -173,14 +177,29 @@ class Backend(Protocol):
     def room_for(self, V: Factor) -> Factor:
         """An array like V."""
 
-    def take(self, V: Factor, rows: NDArray[np.int64]) -> Factor:
-        """Copy some rows."""
+    def living(self, V: Factor) -> tuple[int, float]:
+        """How many rows of V are not zero, and the squares of them all."""
 
-    def scale(self, V: Factor, by: float | NDArray[np.float64]) -> None:
-        """Multiply V, or each of its rows, by a number, in place."""
+    def take_living(self, V: Factor, ranks: NDArray[np.int64] | None) -> Factor:
+        """Copy some of the rows that are not zero, by their places among those alone; None: all of them."""
 
-    def row_squares(self, V: Factor) -> NDArray[np.float64]:
-        """Squares of each row."""
+    def scale(self, V: Factor, by: float) -> None:
+        """Multiply V by a number, in place."""
+
+    def weigh(self, V: Factor, weights: NDArray[np.float64], power: float) -> None:
+        """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""
+
+    def gram(self, V: Factor) -> NDArray[np.float64]:
+        """``VᵀV``."""
+
+    def signed_squares(self, V: Factor, W: NDArray[Any]) -> NDArray[np.float64]:
+        """Squares of the entries of each column of ``V W`` that are above zero, and of those below (2, n_columns)."""
+
+    def rectified(self, V: Factor, W: NDArray[Any], fill: float) -> Factor:
+        """``V W``, with ``fill`` in the place of what is not above zero."""
+
+    def column_sums(self, V: Factor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of each column, of rows with these weights (none: 1 each)."""
 
     def column_squares(self, V: Factor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squares of each column, of rows with these weights (none: 1 each)."""

@@ -44,11 +44,9 @@ class Penalties:
         shares = np.where(alpha > 0, alpha, 1.0)
         return self.l1_H / shares, self.l2_H / shares
 
-    def of(self, F: NDArray[Any], H: NDArray[Any], layout: BlockLayout, weights: NDArray[np.float64]) -> float:
-        """What they add to J."""
-        sums, squares = F.sum(axis=1, dtype=np.float64), np.einsum("ij,ij->i", F, F, dtype=np.float64)
-        on_rows = 2 * self.l1_F * sums + self.l2_F * squares
-        return float(weights @ on_rows if weights.size else on_rows.sum()) + self.on_H(H, layout)
+    def on_F(self, total: float, squares: float) -> float:
+        """What F's add to J, by the sum of its entries and of their squares, each times its sample's weight."""
+        return 2 * self.l1_F * total + self.l2_F * squares
 
     def on_H(self, H: NDArray[Any], layout: BlockLayout) -> float:
         """What H's add to J."""

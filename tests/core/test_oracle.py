@@ -5,6 +5,7 @@ import pytest
 from sklearn.decomposition import NMF
 
 from coupled_nmf import CoupledNMF, make_coupled_blocks
+from coupled_nmf.problem.draws import SEEDS, DrawnF
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -92,10 +93,13 @@ def test_objective_never_rises(X, start, solver, dtype):
 
 
 def test_paper_start_is_uniform_in_zero_one(X):
-    """solver="mu", init="uniform" is a custom start of F and H drawn in [0, 1), H first."""
+    """solver="mu", init="uniform" is a custom start of F and H drawn in [0, 1), H first; F by rows, by a seed."""
     rng = np.random.RandomState(7)
     H = rng.uniform(size=(K, X.shape[1]))
-    start = rng.uniform(size=(X.shape[0], K)), H
+    F = DrawnF(np.ones(K), H.dtype, seed=rng.randint(SEEDS)).rows(slice(0, X.shape[0]))
+    start = F, H
+    assert F.min() >= 0
+    assert 0.99 < F.max() < 1
     _, _, history = run(X, start, "mu", 5)
     model = CoupledNMF(K, solver="mu", init="uniform", max_iter=5, tol=0, random_state=7).fit(X)
     assert model.objective_history_ == history

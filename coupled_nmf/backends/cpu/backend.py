@@ -17,6 +17,7 @@ from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjecti
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.control import Terms
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
 
@@ -24,6 +25,16 @@ OBJECTIVES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
     "frobenius": Frobenius,
     "kullback-leibler": KullbackLeibler,
 }
+
+
+def row_squares(V: NDArray[Any]) -> NDArray[np.float64]:
+    """Squares of each row."""
+    return np.einsum("ij,ij->i", V, V, dtype=np.float64)
+
+
+def powers(weights: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    """Powers of weights, 0 of 0."""
+    return np.power(weights, power, out=np.zeros_like(weights), where=weights > 0)
 
 
 class NumpyBackend(Sweeper):
@@ -47,11 +58,9 @@ class NumpyBackend(Sweeper):
         """What the loop alternates on in the place of X: Y B, of so many squares."""
         return StandInObjective(Y, Bt, weighted_squares, self)
 
-    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
-        wanted = np.zeros(X.shape[0], dtype=bool)
-        wanted[chosen] = True
-        return self.sweep(X, PowerPass(X, basis), wanted)[0]
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], sample: RowSample) -> NDArray[np.float64]:
+        """``basis XᵀX`` over a sample of the rows, for a basis (l, n_features)."""
+        return self.sweep(X, PowerPass(X, basis, sample))[0]
 
     def project(self, X: TiledMatrix, basis: NDArray[Any]) -> NDArray[Any]:
         """``X basisᵀ``."""
@@ -72,17 +81,42 @@ class NumpyBackend(Sweeper):
         """An array like V."""
         return np.empty_like(V)
 
-    def take(self, V: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Copy some rows."""
-        return V[rows]
+    def living(self, V: NDArray[Any]) -> tuple[int, float]:
+        """How many rows of V are not zero, and the squares of them all."""
+        squares = row_squares(V)
+        return int(np.count_nonzero(squares)), float(squares.sum())
 
-    def scale(self, V: NDArray[Any], by: Any) -> None:
-        """Multiply V, or each of its rows, by a number, in place."""
-        V *= V.dtype.type(by) if np.ndim(by) == 0 else by.astype(V.dtype)[:, None]
+    def take_living(self, V: NDArray[Any], ranks: NDArray[np.int64] | None) -> NDArray[Any]:
+        """Copy some of the rows that are not zero, by their places among those alone; None: all of them."""
+        alive = np.flatnonzero(row_squares(V))
+        return V[alive if ranks is None else alive[ranks]]
 
-    def row_squares(self, V: NDArray[Any]) -> NDArray[np.float64]:
-        """Squares of each row."""
-        return np.einsum("ij,ij->i", V, V, dtype=np.float64)
+    def scale(self, V: NDArray[Any], by: float) -> None:
+        """Multiply V by a number, in place."""
+        V *= V.dtype.type(by)
+
+    def weigh(self, V: NDArray[Any], weights: NDArray[np.float64], power: float) -> None:
+        """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""
+        V *= powers(weights, power).astype(V.dtype)[:, None]
+
+    def gram(self, V: NDArray[Any]) -> NDArray[np.float64]:
+        """``VᵀV``."""
+        return (V.T @ V).astype(np.float64)
+
+    def signed_squares(self, V: NDArray[Any], W: NDArray[Any]) -> NDArray[np.float64]:
+        """Squares of the entries of each column of ``V W`` that are above zero, and of those below (2, n_columns)."""
+        product = V @ W
+        parts = (np.maximum(sign * product, 0) for sign in (1, -1))
+        return np.stack([np.einsum("ij,ij->j", part, part, dtype=np.float64) for part in parts])
+
+    def rectified(self, V: NDArray[Any], W: NDArray[Any], fill: float) -> NDArray[Any]:
+        """``V W``, with ``fill`` in the place of what is not above zero."""
+        product = V @ W
+        return np.where(product > 0, product, product.dtype.type(fill))
+
+    def column_sums(self, V: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of each column, of rows with these weights (none: 1 each)."""
+        return np.einsum("i,ij->j", weights if weights.size else np.ones(len(V)), V, dtype=np.float64)
 
     def column_squares(self, V: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squares of each column, of rows with these weights (none: 1 each)."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend, Solution, Sums
+from coupled_nmf.problem.draws import made
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import Rule
@@ -41,8 +42,8 @@ class HostObjective(ABC):
         self.backend, self.tiles = backend, problem.X
 
     def hold(self, F: NDArray[Any] | None, H: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """F, of zeros if it is None, and H."""
-        return zeros_for(self.tiles, H.T) if F is None else F, H
+        """F, of zeros if it is None, made if it is yet to be, and H."""
+        return zeros_for(self.tiles, H.T) if F is None else made(F, self.tiles.shape[0]), H
 
     def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
         """H, moved once by sums of any data."""

@@ -14,16 +14,18 @@ from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.problem.solvers import Rule
 
 
 @dataclass(frozen=True)
 class PowerPass(TileStep):
-    """``(XΩ)ᵀX`` over the rows that are ``chosen`` (rows,), for Ω given as its transpose (l, n_features)."""
+    """``(XΩ)ᵀX`` over a sample of the rows, for Ω given as its transpose (l, n_features)."""
 
     X: TiledMatrix
     basis: NDArray[Any]
+    sample: RowSample
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -35,14 +37,16 @@ class PowerPass(TileStep):
         """The width of the basis."""
         return len(self.basis)
 
-    def __call__(self, tile: Tile, rows: slice, chosen: NDArray[np.bool_]) -> Sums:
+    def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Multiply one tile's rows."""
-        wanted = np.flatnonzero(chosen)
-        some: Tile = [
-            part.take(wanted) if isinstance(part, SparseRows) else np.ascontiguousarray(part[wanted]) for part in tile
-        ]
+        if self.sample.share > 1:
+            wanted = self.sample.of(rows)
+            tile = [
+                part.take(wanted) if isinstance(part, SparseRows) else np.ascontiguousarray(part[wanted])
+                for part in tile
+            ]
         out = np.empty(self.shapes[0], self.basis.dtype)
-        compiled.power_tile(gate(self.X, some), self.basis, out)
+        compiled.power_tile(gate(self.X, tile), self.basis, out)
         return (out,)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.backend import NumpyBackend, powers
 from coupled_nmf.backends.cuda.control import DeviceJudge
 from coupled_nmf.backends.cuda.device import Device, Program, leading
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
@@ -19,6 +19,7 @@ from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, projec
 from coupled_nmf.data.arrays import on_device
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.control import Terms
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
 
@@ -70,9 +71,9 @@ class CupyBackend:
         """What the loop alternates on in the place of X: Y B, of so many squares."""
         return DeviceStandIn(Y, Bt, weighted_squares, self, self.device)
 
-    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
-        return power_pass(self.matrix, self.device, basis, chosen)
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], sample: RowSample) -> NDArray[np.float64]:
+        """``basis XᵀX`` over a sample of the rows, for a basis (l, n_features)."""
+        return power_pass(self.matrix, self.device, basis, sample)
 
     def project(self, X: TiledMatrix, basis: NDArray[Any]) -> Any:
         """``X basisᵀ``, on the device."""
@@ -90,18 +91,50 @@ class CupyBackend:
         across = leading(V)[1]
         return self.device.empty(V.T.shape, V.dtype).T if across else self.device.empty(V.shape, V.dtype)
 
-    def take(self, V: Any, rows: NDArray[np.int64]) -> Any:
-        """Copy some rows."""
-        return self.device.take(V, rows)
+    def living(self, V: Any) -> tuple[int, float]:
+        """How many rows of V are not zero, and the squares of them all."""
+        squares = self._row_squares(V)
+        return int(np.count_nonzero(squares)), float(squares.sum())
 
-    def scale(self, V: Any, by: Any) -> None:
-        """Multiply V, or each of its rows, by a number, in place."""
-        V *= V.dtype.type(by) if np.ndim(by) == 0 else self.device.put(by, V.dtype)[:, None]
+    def take_living(self, V: Any, ranks: NDArray[np.int64] | None) -> Any:
+        """Copy some of the rows that are not zero, by their places among those alone; None: all of them."""
+        alive = np.flatnonzero(self._row_squares(V))
+        return self.device.take(V, alive if ranks is None else alive[ranks])
 
-    def row_squares(self, V: Any) -> NDArray[np.float64]:
-        """Squares of each row."""
+    def _row_squares(self, V: Any) -> NDArray[np.float64]:
         bounds = np.array([0, V.shape[1]])
         return look_at(self.device, [(V, slice(0, V.shape[1]))], bounds)[:, 0, 0]
+
+    def scale(self, V: Any, by: float) -> None:
+        """Multiply V by a number, in place."""
+        V *= V.dtype.type(by)
+
+    def weigh(self, V: Any, weights: NDArray[np.float64], power: float) -> None:
+        """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""
+        V *= self.device.put(powers(weights, power), V.dtype)[:, None]
+
+    def gram(self, V: Any) -> NDArray[np.float64]:
+        """``VᵀV``."""
+        program, out = Program(), self.device.empty((V.shape[1], V.shape[1]), V.dtype)
+        self.device.multiply(program, out, V.T, V)
+        program.run()
+        found: NDArray[np.float64] = out.get().astype(np.float64)
+        return found
+
+    def signed_squares(self, V: Any, W: NDArray[Any]) -> NDArray[np.float64]:
+        """Squares of the entries of each column of ``V W`` above zero, and below (2, n_columns); made in memory."""
+        with NumpyBackend(self.n_jobs) as host:
+            return host.signed_squares(self.host(V), W)
+
+    def rectified(self, V: Any, W: NDArray[Any], fill: float) -> Any:
+        """``V W``, with ``fill`` in the place of what is not above zero; made in memory."""
+        with NumpyBackend(self.n_jobs) as host:
+            return host.rectified(self.host(V), W, fill)
+
+    def column_sums(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of each column, of rows with these weights (none: 1 each); made in memory."""
+        with NumpyBackend(self.n_jobs) as host:
+            return host.column_sums(self.host(V), weights)
 
     def column_squares(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squares of each column, of rows with these weights (none: 1 each)."""

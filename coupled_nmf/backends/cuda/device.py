@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.kernels import KERNELS, options, width_for
 from coupled_nmf.data.arrays import on_device
+from coupled_nmf.problem.draws import made
 
 NULL = np.uintp(0)  # a pointer to nothing
 THREADS = 64  # of a block of the kernels that move or solve one row a thread
@@ -112,9 +113,13 @@ class Device:
         return self.cupy.asarray(np.ascontiguousarray(array, dtype=dtype))
 
     def factor(self, V: Any, rows: int, width: int, dtype: Any) -> Any:
-        """V (rows, width), from here or from memory, or zeros for None, held column by column as kernels take it."""
+        """V (rows, width), from here or from memory, held column by column as kernels take it.
+
+        Zeros for None; made first, if it is yet to be drawn.
+        """
         if V is None:
             return self.zeros((width, rows), dtype).T
+        V = made(V, rows)
         if isinstance(V, np.ndarray):
             return self.put(V.T, dtype).T
         return V if leading(V)[1] else self.cupy.ascontiguousarray(V.T).T

@@ -26,20 +26,18 @@ from coupled_nmf.backends.cuda.moves import (
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend, Sums
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.solvers import HALS, Rule
 
 
-def power_pass(
-    matrix: DeviceMatrix, device: Device, basis: NDArray[Any], chosen: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """``basis XᵀX`` over chosen rows, for a basis (l, n_features)."""
+def power_pass(matrix: DeviceMatrix, device: Device, basis: NDArray[Any], sample: RowSample) -> NDArray[np.float64]:
+    """``basis XᵀX`` over a sample of the rows, for a basis (l, n_features)."""
     there, dtype = device.put(basis), matrix.dtype
     total, part = device.zeros(basis.shape, np.float64), room_for_moments(device, matrix.height, basis.shape, dtype)
     for tile in matrix.passes():
-        first, last = np.searchsorted(chosen, (tile.rows.start, tile.rows.stop))
-        if first == last:
+        program, rows = Program(), sample.of(tile.rows)
+        if len(rows) == 0:
             continue
-        program, rows = Program(), chosen[first:last] - tile.rows.start
         some = [(device.take(x, rows), columns) for x, columns in tile.parts]
         cross = device.empty((len(basis), len(rows)), dtype)
         add_cross(program, device, there, some, cross, of_x=False)
