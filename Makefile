@@ -11,13 +11,15 @@ SECONDS ?= 600
 MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
+ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py)
+
 # What the compiled module is made of; it lies beside its sources.
 KERNELS := coupled_nmf/backends/cpu/kernels
 MODULE := $(KERNELS)/_compiled*.so $(KERNELS)/_compiled*.pyd
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
   $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo test test-networks test-browser fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
+.PHONY: demo test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -26,7 +28,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks --ignore tests/browser
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks --ignore tests/browser --ignore tests/cluster
 
 # Networks of torchvision, networks compared, stores that are killed, data beyond memory: slower, of no other code.
 test-networks: $(VENV)/.dev $(VENV)/.weights
@@ -37,6 +39,11 @@ test-browser: $(VENV)/.browser
 	@for names in "chromium google-chrome chrome" "firefox firefox-esr"; do \
 	  for name in $$names; do command -v $$name && break; done || echo "None of $$names is on PATH: its tests are skipped."; done
 	$(BIN)/pytest tests/browser
+
+# Dask: workers that are killed, and what holds of every backend, on workers in the process of the tests.
+test-cluster: $(VENV)/.dev
+	$(BIN)/pytest tests/cluster
+	PLACES=cluster $(BIN)/pytest -n auto --dist worksteal $(ON_CLUSTER)
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev

@@ -73,10 +73,12 @@ class TiledMatrix:
         Where the blocks lie in X's columns.
     dtype : float32 or float64
         What a tile is handed over in.
+    first_row : int, default=0
+        Where its rows begin, if it is a piece of a larger one.
     """
 
-    def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any]) -> None:
-        self.layout, self.dtype = layout, dtype
+    def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any], first_row: int = 0) -> None:
+        self.layout, self.dtype, self.first_row = layout, dtype, first_row
         self.shape = (int(parts[0].shape[0]), layout.n_features)
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         # All that is read later is held against these, and they against the layout, by which compiled code goes.
@@ -132,6 +134,15 @@ class TiledMatrix:
     def on_device(self) -> bool:
         """Whether a part is a CuPy array."""
         return any(map(on_device, self.parts))
+
+    @property
+    def is_dask(self) -> bool:
+        """Whether a part is a Dask array."""
+        return any(hasattr(getattr(part, "array", part), "dask") for part in self.parts)
+
+    def rows_of_all(self, rows: slice) -> slice:
+        """Where some rows are in the larger one."""
+        return slice(rows.start + self.first_row, rows.stop + self.first_row)
 
     def absent_blocks(self) -> NDArray[np.bool_]:
         """Which sample is known to lack which block (n_samples, n_blocks); a row of NaN has to be found."""

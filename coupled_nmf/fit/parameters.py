@@ -12,7 +12,6 @@ from coupled_nmf.fit.stand_in import sweeps_on_stand_in
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import SOLVERS, Rule
-from coupled_nmf.system.memory import memory
 from coupled_nmf.system.notices import warn_caller
 
 LARGE = 2**20  # entries of X from which the compressed start is the default
@@ -113,15 +112,15 @@ class Parameters:
         serves = serves and not self.n_fixed  # the stand-in's components are all free
         return "compressed" if serves and problem.weighted_squares > 0 else "random"
 
-    def refuse(self, problem: Problem, F: Any, H: Any, n_init: int) -> None:
-        """Raise ValueError for parameters that do not go together."""
+    def refuse(self, problem: Problem, F: Any, H: Any, n_init: int, memory: float) -> None:
+        """Raise ValueError for parameters that do not go together, or factors that ``memory`` bytes do not hold."""
         if self.loss not in SOLVERS[self.solver].losses:
             able = [name for name, solver in SOLVERS.items() if self.loss in solver.losses]
             raise ValueError(f"beta_loss={self.loss!r} needs solver in {able}, got {self.solver!r}.")
         if self.init in FROM_STAND_IN and problem.gaps is not None:
             raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
         self._refuse_start(problem, F, H, n_init)
-        self._refuse_rank(problem)
+        self._refuse_rank(problem, memory)
         self._warn_of_one_sided_penalty(problem)
 
     def _refuse_start(self, problem: Problem, F: Any, H: Any, n_init: int) -> None:
@@ -144,7 +143,7 @@ class Parameters:
         if self.init == "nndsvd" and not self.from_h:
             warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
 
-    def _refuse_rank(self, problem: Problem) -> None:
+    def _refuse_rank(self, problem: Problem, memory: float) -> None:
         """Raise ValueError for a rank that no start of this kind has, or that memory cannot hold, before any work."""
         most = min(problem.X.shape)
         if self.init in ("nndsvd", "nndsvda") and self.k > most:
@@ -156,10 +155,10 @@ class Parameters:
         # NumPy would not refuse it, and the machine would end the process when it fills up.
         k = min(self.k, 2**62)  # as a float it is a number
         needed = 2 * k * sum(problem.X.shape) * problem.X.dtype.itemsize + 8 * k**2 * len(problem.alpha)
-        if needed > memory():
+        if needed > memory:
             raise ValueError(
-                f"n_components={self.k} needs {needed / 2**30:.3g} GiB for the factors and their products, and this "
-                f"machine has {memory() / 2**30:.3g} GiB; lower it: {most} components fit X exactly."
+                f"n_components={self.k} needs {needed / 2**30:.3g} GiB for the factors and their products, and there "
+                f"are {memory / 2**30:.3g} GiB; lower it: {most} components fit X exactly."
             )
 
     def _warn_of_one_sided_penalty(self, problem: Problem) -> None:

@@ -78,5 +78,5 @@ def open_session(
         scanned = backend.scan(X, weights)
         yield Session(
             backend,
-            examine(X, scanned, block_weights=block_weights, weights=weights, by_totals=by_totals, learns=learns),
+            examine(X, scanned, block_weights=block_weights, by_totals=by_totals, learns=learns),
         )

@@ -59,9 +59,15 @@ class StandIn:
 
     def some_rows(self, ranks: NDArray[np.int64] | None) -> StandIn:
         """Stand-in for some rows alone: those with these places among all that are not zero, or for all such."""
-        Y = self.backend.take_living(self.Y, ranks)
-        squares = self.squares * self.backend.living(Y)[1] / self.living[1]
-        return StandIn(Y, self.Bt, self.scale, self.backend, squares)
+        backend, Y = self.backend.bring(self.backend.take_living(self.Y, ranks))
+        return StandIn(Y, self.Bt, self.scale, backend, self.squares * backend.living(Y)[1] / self.living[1])
+
+    def near(self) -> StandIn:
+        """The same where a pass over it costs least, if it has few rows."""
+        if self.Y.shape[0] > rows_of_part(self.Y.shape[0], self.Bt.shape[0]):
+            return self
+        backend, Y = self.backend.bring(self.Y)
+        return StandIn(Y, self.Bt, self.scale, backend, self.squares)
 
     def draw_components(self, k: int, rng: np.random.RandomState) -> NDArray[Any]:
         """Draw a start for H: each row the mean of a few random samples (Langville et al. 2006, "random Acol")."""
@@ -84,7 +90,7 @@ def start_on_stand_in(
     A part of the rows finds H nearly as well as all do, in a fraction of the time; and a few iterations tell a bad
     start from a good one.
     """
-    rule = rule._replace(inner_sweeps=sweeps_on_stand_in(rule))
+    rule, stand_in = rule._replace(inner_sweeps=sweeps_on_stand_in(rule)), stand_in.near()
     part = _part_of(stand_in, rng)
 
     def run(some: StandIn, H: Any, max_iter: int, tol: float, F: Any = None) -> LoopResult:

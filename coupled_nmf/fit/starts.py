@@ -93,11 +93,12 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
             n_starts=parameters.costs(problem).n_starts,
         )
         share, backend = np.sqrt(stand_in.scale), session.backend
-        backend.scale(found.F, share)
+        F = backend.place(found.F, parameters.k)
+        backend.scale(F, share)
         if problem.weights.size:
-            backend.weigh(found.F, problem.weights, -0.5)
+            backend.weigh(F, problem.weights, -0.5)
         H = backend.host(found.H).T * problem.X.dtype.type(share)
-        return Start(found.F, unweigh(H, problem.column_weights), "warm")
+        return Start(F, unweigh(H, problem.column_weights), "warm")
     else:
         W, s, Vt = stand_in.svd(parameters.k)
         if len(s) < parameters.k:  # X has a smaller rank

@@ -80,11 +80,13 @@ class CoupledNMF(FittedModel):
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
         Extrapolate both factors, with restarts (Ang and Gillis 2019). 'hals' only; 'mu' is never extrapolated.
-    backend : {'auto', 'numpy', 'cupy'}, default='auto'
+    backend : {'auto', 'numpy', 'cupy', 'dask'}, default='auto'
         Where the work runs. 'cupy': on an NVIDIA GPU, the current device of CuPy, to which X is copied, or streamed
         tile by tile if it does not fit. 'auto': there if X is a CuPy array, or has one among its blocks; what is
         returned and ``components_`` then are CuPy arrays too, else NumPy's. The last solve of F under Kullback–Leibler
-        runs on the CPU all the same.
+        runs on the CPU all the same. 'dask': on the workers of the current ``distributed.Client``, each of which
+        holds, or reads, its own rows of X and F; 'auto': there if X is a Dask array, or has one among its blocks, and
+        there is a client. F is then a Dask array if X is one.
     precision : {'full', 'tf32'}, default='full'
         'tf32': on a GPU, products with X in float32 are made on tensor cores, of numbers that are rounded to 10 bits,
         by up to 0.0005 of each; J inside the loop, too. The last solve of F, and the errors, are in full precision all

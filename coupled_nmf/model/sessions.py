@@ -93,7 +93,7 @@ def fit_in(
     """
     session.problem.refuse_nothing()
     parameters = parameters_of(estimator, session.problem)
-    parameters.refuse(session.problem, F, H, estimator.n_init)
+    parameters.refuse(session.problem, F, H, estimator.n_init, session.backend.memory())
     own = [estimator.callbacks] if callable(estimator.callbacks) else estimator.callbacks
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)

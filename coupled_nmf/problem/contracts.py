@@ -143,6 +143,9 @@ class Backend(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    def memory(self) -> float:
+        """Bytes that there are for what has a row for each sample."""
+
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
 
@@ -173,6 +176,12 @@ class Backend(Protocol):
         F (n_samples, k) is this backend's own, as `Solution` has it, H (k, n_features) in memory, and weights are of
         shape (n_samples,), or (0,) for 1 each. One pass over X, in float64.
         """
+
+    def bring(self, V: Factor) -> tuple[Backend, Factor]:
+        """V, of few rows, and who works on it where a pass costs least: this backend, or one of this process."""
+
+    def place(self, F: Factor, k: int) -> Factor:
+        """An F (n_samples, k) that what was brought led to, as this backend holds it."""
 
     def room_for(self, V: Factor) -> Factor:
         """An array like V."""

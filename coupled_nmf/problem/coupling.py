@@ -19,8 +19,7 @@ def warn_uncoupled(problem: Problem) -> None:
     """
     if problem.gaps is None:
         return
-    counted = problem.weights > 0 if problem.weights.size else slice(None)
-    present = ~problem.gaps.absent[counted]
+    present = ~problem.gaps.patterns
     blocks = np.flatnonzero((problem.alpha > 0) & present.any(axis=0))
     groups = _groups_of(present[:, blocks])
     if len(groups) > 1:
@@ -33,7 +32,7 @@ def warn_uncoupled(problem: Problem) -> None:
 
 
 def _groups_of(present: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Numbers of the blocks, by groups that samples connect; ``present`` (n_samples, n_blocks) says who has what."""
+    """Numbers of the blocks, by groups that samples connect; ``present`` (n_patterns, n_blocks) says what some have."""
     n_samples, n_blocks = present.shape
     if np.any(np.all(present, axis=1)):
         return [np.arange(n_blocks)]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from coupled_nmf.data.blocks import balanced_weights
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
 # Between the first two the squares of X lie, with weights and without, their mean and their sum, so that the products
 # of a fit neither under- nor overflow; the mean of new data is no less than the third, or F would be lost.
@@ -24,16 +23,19 @@ class Gaps:
 
     Attributes
     ----------
-    absent : ndarray of bool of shape (n_samples, n_blocks)
-        Which sample lacks which block as a whole.
-    scattered : ndarray of bool of shape (n_samples,)
-        Which samples have gaps inside a block.
+    absent : array of bool of shape (n_samples, n_blocks)
+        Which sample lacks which block as a whole; where and as the backend holds what has a row for each sample.
+    scattered : array of bool of shape (n_samples,)
+        Which samples have gaps inside a block; likewise.
+    patterns : ndarray of bool of shape (n_patterns, n_blocks)
+        What a sample lacks whose weight counts, each once.
     unseen : ndarray of bool of shape (n_features,)
         Which columns no sample has whose weight counts.
     """
 
-    absent: NDArray[np.bool_]
-    scattered: NDArray[np.bool_]
+    absent: Any
+    scattered: Any
+    patterns: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
 
 
@@ -43,20 +45,15 @@ class Scanned:
 
     Attributes
     ----------
-    squares, totals, entries : ndarray of shape (n_blocks,)
+    weights, squares, totals, entries, gaps
         As in `Problem`.
-    missing : ndarray of shape (n_features,)
-        Gaps of each column, in samples whose weight counts.
-    absent, scattered : ndarray of bool of shape (n_samples, n_blocks) and (n_samples,)
-        As in `Gaps`.
     """
 
+    weights: Any
     squares: NDArray[np.float64]
     totals: NDArray[np.float64]
     entries: NDArray[np.float64]
-    missing: NDArray[np.float64]
-    absent: NDArray[np.bool_]
-    scattered: NDArray[np.bool_]
+    gaps: Gaps | None
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,8 @@ class Problem:
         The data.
     alpha : ndarray of shape (n_blocks,)
         Weight of each block.
-    weights : ndarray of shape (n_samples,) or (0,)
-        Weight of each sample; empty if all are 1.
+    weights : array of shape (n_samples,) or (0,)
+        Weight of each sample, where and as the backend holds it; empty if all are 1.
     squares, totals, entries : ndarray of shape (n_blocks,)
         Squares of each block's observed entries, their sum, and their number, each times its sample's weight.
     gaps : Gaps or None
@@ -79,7 +76,7 @@ class Problem:
 
     X: TiledMatrix
     alpha: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    weights: Any
     squares: NDArray[np.float64]
     totals: NDArray[np.float64]
     entries: NDArray[np.float64]
@@ -123,12 +120,27 @@ class Problem:
             )
 
 
+def patterns_of(absent: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """What samples lack whose weight counts (n_patterns, n_blocks), each once."""
+    counted = absent[weights > 0] if weights.size else absent
+    return np.unique(counted, axis=0)
+
+
+def gaps_of(
+    absent: NDArray[np.bool_], scattered: NDArray[np.bool_], missing: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Gaps | None:
+    """What is missing, if anything is; ``missing`` (n_features,) are gaps in samples whose weight counts."""
+    if not (absent.any() or scattered.any()):
+        return None
+    n_counted = np.count_nonzero(weights) if weights.size else len(absent)
+    return Gaps(absent, scattered, patterns_of(absent, weights), missing == n_counted)
+
+
 def examine(
     X: TiledMatrix,
     scanned: Scanned,
     *,
     block_weights: Any = None,
-    weights: NDArray[np.float64] = NO_WEIGHTS,
     by_totals: bool = False,
     learns: bool = True,
 ) -> Problem:
@@ -142,8 +154,6 @@ def examine(
         What a backend's look at it found.
     block_weights : mapping, sequence, 'balanced' or None
         α of each block, as the estimator takes it.
-    weights : ndarray of shape (n_samples,)
-        Weight of each sample, by which the look went; empty for 1 each.
     by_totals : bool
         Whether 'balanced' goes by the blocks' sums, with which the loss grows, and not by their squares.
     learns : bool
@@ -165,11 +175,7 @@ def examine(
                 f"{means[alive].min():.2g}: too small for {X.dtype}; scale it up."
             )
         _refuse_scale(X.dtype, float(totals.sum()), squares, float(entries.sum()), alpha, learns=learns)
-    gaps = None
-    if scanned.absent.any() or scanned.scattered.any():
-        counted = np.count_nonzero(weights) if weights.size else X.shape[0]
-        gaps = Gaps(scanned.absent, scanned.scattered, scanned.missing == counted)
-    return Problem(X, alpha, weights, squares, totals, entries, gaps)
+    return Problem(X, alpha, scanned.weights, squares, totals, entries, scanned.gaps)
 
 
 def _refuse_scale(

@@ -272,10 +272,14 @@ def test_a_look_counts_each_gap_once_known_or_found(kind):
     with session.open_backend("auto", X, 3, None, "full") as backend:
         scanned = backend.scan(X, weights)
     whole = np.hstack([a, np.where(there[:, None], b, np.nan)])
-    np.testing.assert_array_equal(scanned.missing, np.isnan(whole)[weights > 0].sum(axis=0))
-    np.testing.assert_array_equal(scanned.absent, np.stack([np.isnan(x).all(axis=1) for x in (a, whole[:, 4:])], 1))
-    gaps = np.stack([np.isnan(x).any(axis=1) for x in (a, whole[:, 4:])], 1) & ~scanned.absent
-    np.testing.assert_array_equal(scanned.scattered, gaps.any(axis=1))
+    found = scanned.gaps
+    np.testing.assert_array_equal(found.unseen, np.isnan(whole)[weights > 0].all(axis=0))
+    absent = np.stack([np.isnan(x).all(axis=1) for x in (a, whole[:, 4:])], 1)
+    np.testing.assert_array_equal(found.patterns, np.unique(absent[weights > 0], axis=0))
+    if found.absent is not None:  # else they are on workers
+        np.testing.assert_array_equal(found.absent, absent)
+        gaps = np.stack([np.isnan(x).any(axis=1) for x in (a, whole[:, 4:])], 1) & ~absent
+        np.testing.assert_array_equal(found.scattered, gaps.any(axis=1))
     there_are = np.stack([(~np.isnan(x)).sum(axis=1) for x in (a, whole[:, 4:])], 1)
     np.testing.assert_allclose(scanned.entries, weights @ there_are, rtol=1e-14)
 

@@ -51,7 +51,7 @@ def test_a_rank_that_memory_cannot_hold_is_one_error_at_once(init, rank):
     message = (
         rf"init='{init}' needs n_components <= min\(n_samples, n_features\) = 50, got 10"[:-2]
         if limited
-        else r"n_components=\d+ needs .* GiB for the factors and their products, and this machine has .*; lower it: 50"
+        else r"n_components=\d+ needs .* GiB for the factors and their products, and there are .*; lower it: 50"
     )
     model = CoupledNMF(rank, init=init)
     for fit in (model.fit, model.partial_fit, lambda X: rank_path(X, [rank], estimator=CoupledNMF(init=init))):

@@ -4,8 +4,12 @@ import doctest
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import dask.array
+import distributed
 import numpy as np
 import pytest
 from examples import run_and_draw
@@ -14,6 +18,7 @@ from places import emulate
 from coupled_nmf import make_coupled_blocks
 
 ROOT = Path(__file__).parents[2]
+WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if ">>> " in page.read_text(encoding="utf-8"))
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("plot_*.py"))
@@ -32,7 +37,7 @@ def test_pages_show_what_comes_out(page):
 def test_readme_estimator_part_runs(tmp_path, monkeypatch):
     """The README's blocks of code on the estimator, one after the other, with arrays under the names that they use.
 
-    What it shows of a GPU runs on the emulated one.
+    What it shows of a GPU runs on the emulated one, what it shows of a cluster on one in this process.
     """
     part = (ROOT / "README.md").read_text(encoding="utf-8").split("## The estimator")[1].split("\n## ")[0]
     code = re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
@@ -41,9 +46,15 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
     names = {"D": X["pixels"], "A0": X["conv1"], "A1": X["conv2"], "D_new": X["pixels"][:5], "np": np}
     emulate(monkeypatch)
     names |= {"cupy": sys.modules["cupy"], "activations": X["conv1"]}
+    stored = dask.array.from_array(np.asarray(X["conv1"]), chunks=(40, 30))
+    monkeypatch.setattr(dask.array, "from_zarr", lambda path: stored)
+    names |= {"dask": dask, "distributed": SimpleNamespace(Client=partial(distributed.Client, **WITHIN))}
     monkeypatch.chdir(tmp_path)
-    for block in code:
-        exec(compile(block, "README.md", "exec"), names)
+    try:
+        for block in code:
+            exec(compile(block, "README.md", "exec"), names)
+    finally:
+        names["client"].close()
     assert names["F"].shape == (90, 10)
 
 

@@ -18,7 +18,10 @@ def test_the_tests_that_run_on_every_backend_run_on_a_new_one(monkeypatch):
     monkeypatch.setitem(choice.BACKENDS, "third", choice.BACKENDS["numpy"])
     assert names_of(places()) == [*names_of(before), "third"]
     assert [backend_of(name) for name in ("cpu", "emulated", "gpu", "third")] == ["numpy", "cupy", "cupy", "third"]
-    assert {backend_of(name) for name in names_of(places())} == set(choice.BACKENDS)
+    assert {backend_of(name) for name in names_of(places())} == set(choice.BACKENDS) - {"dask"}
+    monkeypatch.setenv("PLACES", "cluster")
+    assert names_of(places()) == ["cluster"], "of a cluster's they run where they are asked to"
+    assert backend_of("cluster") == "dask"
 
 
 def test_a_backend_is_opened_by_its_line(monkeypatch):

@@ -16,10 +16,12 @@ from coupled_nmf.backends.cpu.shares import Shares
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
-from coupled_nmf.problem.problem import Problem, Scanned
+from coupled_nmf.problem.problem import Problem, Scanned, gaps_of
+from coupled_nmf.system.memory import memory
 
 OBJECTIVES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
     "frobenius": Frobenius,
@@ -40,11 +42,15 @@ def powers(weights: NDArray[np.float64], power: float) -> NDArray[np.float64]:
 class NumpyBackend(Sweeper):
     """Where X is looked at and fitted on the CPU: a `Backend`."""
 
+    def memory(self) -> float:
+        """Bytes of this machine's memory."""
+        return memory()
+
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
         absent, scattered = X.absent_blocks(), np.zeros(X.shape[0], dtype=bool)
         squares, totals, entries, missing = self.sweep(X, Scan(X), weights, absent, scattered)
-        return Scanned(squares, totals, entries, missing, absent, scattered)
+        return Scanned(weights, squares, totals, entries, gaps_of(absent, scattered, missing, weights))
 
     def judge(self, terms: Terms, max_iter: int) -> HostJudge:
         """Who decides for a loop of so many iterations at most."""
@@ -76,6 +82,14 @@ class NumpyBackend(Sweeper):
         parts, squares = self.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks())
         shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
         return dict(zip(X.layout.names, shares, strict=True))
+
+    def bring(self, V: NDArray[Any]) -> tuple[Backend, NDArray[Any]]:
+        """V, and this backend, which works on it where it is."""
+        return self, V
+
+    def place(self, F: NDArray[Any], k: int) -> NDArray[Any]:
+        """F as it is."""
+        return F
 
     def room_for(self, V: NDArray[Any]) -> NDArray[Any]:
         """An array like V."""

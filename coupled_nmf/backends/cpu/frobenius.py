@@ -94,8 +94,8 @@ class Frobenius(HostObjective):
             return H
         return np.maximum(H + H.dtype.type(beta) * (H - before), 0)
 
-    def solve(self, H: NDArray[Any]) -> Solution:
-        """F for the given H from a cold start, and what is left."""
+    def solved(self, H: NDArray[Any]) -> tuple[NDArray[Any], Sums]:
+        """F for the given H from a cold start, and the squares of the residual of each block."""
         problem, H, gaps = self.problem, np.ascontiguousarray(H), self.problem.gaps
         F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
         grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
@@ -104,9 +104,12 @@ class Frobenius(HostObjective):
         step = kind(
             problem.X, H, R.astype(H.dtype), R @ H64.T, grams, problem.alpha, self.penalties.l1_F, self.penalties.l2_F
         )
-        (residual,) = self.backend.sweep(problem.X, step, F, problem.weights, *by_row)
-        residual = np.maximum(residual, 0.0)
-        return Solution(F, residual, residual, problem.squares)
+        return F, self.backend.sweep(problem.X, step, F, problem.weights, *by_row)
+
+    def solution(self, F: Any, sums: Sums) -> Solution:
+        """F, and what is left by the sums over all of X."""
+        residual = np.maximum(sums[0], 0.0)
+        return Solution(F, residual, residual, self.problem.squares)
 
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""

@@ -174,16 +174,19 @@ class KullbackLeibler(HostObjective):
         other[: rule.fixed] = H[: rule.fixed]
         return value, self.point_of(other)
 
-    def solve(self, H: NDArray[Any]) -> Solution:
-        """F for the given H from a cold start, and what is left."""
+    def solved(self, H: NDArray[Any]) -> tuple[NDArray[Any], Sums]:
+        """F for the given H from a cold start; of each block 2 D, squares of the residual, x log x and x."""
         problem, H = self.problem, np.ascontiguousarray(H)
         F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
         grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
         step = SolveF(problem.X, problem.alpha, H, self._block_sums(H), grams, self.penalties)
-        losses, squares, logs, totals = self.backend.sweep(problem.X, step, F, problem.weights, self._absent)
-        return Solution(
-            F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), baseline_of(logs, totals, problem.entries)
-        )
+        return F, self.backend.sweep(problem.X, step, F, problem.weights, self._absent)
+
+    def solution(self, F: Any, sums: Sums) -> Solution:
+        """F, and what is left by the sums over all of X."""
+        losses, squares, logs, totals = sums
+        baseline = baseline_of(logs, totals, self.problem.entries)
+        return Solution(F, np.maximum(losses, 0.0), np.maximum(squares, 0.0), baseline)
 
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays."""

@@ -63,9 +63,17 @@ class HostObjective(ABC):
     def move_h(self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Any:
         """Move H, see `Alternated`."""
 
-    @abstractmethod
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left."""
+        return self.solution(*self.solved(H))
+
+    @abstractmethod
+    def solved(self, H: NDArray[Any]) -> tuple[NDArray[Any], Sums]:
+        """F for the given H from a cold start, and sums of what is left, which can be added up over parts of X."""
+
+    @abstractmethod
+    def solution(self, F: Any, sums: Sums) -> Solution:
+        """F, and what is left by the sums over all of X."""
 
     @abstractmethod
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:

@@ -50,5 +50,5 @@ class Scan(TileStep):
         else:
             entries[:] = np.array(self.X.layout.sizes) * (weights.sum() if weights.size else rows_in(tile))
         if negative or not np.all(np.isfinite(squares)):
-            refuse_entries(self.X, tile, rows)
+            refuse_entries(self.X, tile, self.X.rows_of_all(rows))
         return sums

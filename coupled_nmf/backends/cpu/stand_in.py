@@ -40,7 +40,7 @@ class PowerPass(TileStep):
     def __call__(self, tile: Tile, rows: slice) -> Sums:
         """Multiply one tile's rows."""
         if self.sample.share > 1:
-            wanted = self.sample.of(rows)
+            wanted = self.sample.of(self.X.rows_of_all(rows))
             tile = [
                 part.take(wanted) if isinstance(part, SparseRows) else np.ascontiguousarray(part[wanted])
                 for part in tile

@@ -18,10 +18,12 @@ from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
 from coupled_nmf.data.arrays import on_device
 from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
+from coupled_nmf.system.memory import memory
 
 
 class CupyBackend:
@@ -50,6 +52,10 @@ class CupyBackend:
     def __exit__(self, *exc_info: Any) -> None:
         self.matrix.close()
         del self.matrix
+
+    def memory(self) -> float:
+        """Bytes of this machine's memory."""
+        return memory()
 
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
@@ -85,6 +91,14 @@ class CupyBackend:
         """How much of each block's squares every component explains; on the host, to which X is copied tile by tile."""
         with NumpyBackend(self.n_jobs) as host:
             return host.component_shares(X, self.host(F), H, weights)
+
+    def bring(self, V: Any) -> tuple[Backend, Any]:
+        """V, and this backend, which works on it where it is."""
+        return self, V
+
+    def place(self, F: Any, k: int) -> Any:
+        """F as it is."""
+        return F
 
     def room_for(self, V: Any) -> Any:
         """An array like V."""

@@ -11,7 +11,7 @@ from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import SIMPLE, edges_in, step_of
 from coupled_nmf.data.arrays import to_host
-from coupled_nmf.problem.problem import Scanned
+from coupled_nmf.problem.problem import Scanned, gaps_of
 from coupled_nmf.problem.refusals import refuse_entries
 
 LOOKING = 128  # threads a row and block
@@ -35,6 +35,7 @@ class DeviceScan:
 
     def __init__(self, matrix: DeviceMatrix, device: Device, weights: NDArray[np.float64]) -> None:
         X, n_blocks = matrix.X, len(matrix.layout.names)
+        self._given = weights
         self._matrix, self._device, self._weights = matrix, device, weights if weights.size else np.ones(X.shape[0])
         self._lacking = X.absent_blocks()
         self.squares, self.totals, self.entries = (np.zeros(n_blocks) for _ in range(3))
@@ -59,7 +60,8 @@ class DeviceScan:
             self.scattered[rows] = np.any((gaps > 0) & (gaps < sizes), axis=1)
             if np.any((gaps > 0) & ~lacking):
                 self._count(tile)
-        return Scanned(self.squares, self.totals, self.entries, self._gaps_of_columns(), self.absent, self.scattered)
+        gaps = gaps_of(self.absent, self.scattered, self._gaps_of_columns(), self._given)
+        return Scanned(self._given, self.squares, self.totals, self.entries, gaps)
 
     def _count(self, tile: DeviceTile) -> None:
         """Count the gaps of each column in a tile's rows whose weight counts."""

@@ -1,0 +1,96 @@
+"""How X is cut into pieces: by its chunks, or by its size; of the data alone, whatever workers there are."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.dask.pieces import MappedRows, StoredRows, as_given, places_of
+from coupled_nmf.data.partial_block import PartialBlock
+from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
+
+PIECE_BYTES = 64_000_000  # of X in the memory of this process, or in a store
+
+
+def cut(X: TiledMatrix) -> list[slice]:
+    """The rows of each piece: those of the chunks of the first Dask array, or about as many bytes."""
+    for part in X.parts:
+        if hasattr(part, "dask"):
+            heights = [int(height) for height in part.chunks[0] if height]
+            edges = np.concatenate([[0], np.cumsum(heights)])
+            return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+    n, row = X.shape[0], max(X.dtype.itemsize * X.shape[1], 1)
+    height = max(PIECE_BYTES // row, 1)
+    height = -(-height // X.chunk_rows) * X.chunk_rows
+    return [slice(start, min(start + height, n)) for start in range(0, n, height)]
+
+
+def groups_of(n_pieces: int, n_workers: int) -> list[slice]:
+    """Consecutive pieces for each worker, cut where few nodes of the tree of sums are."""
+    n_groups = min(n_workers, n_pieces)
+    unit = 1
+    while 8 * unit * n_groups <= n_pieces:
+        unit *= 2
+    edges = [min(round(n_pieces * i / n_groups / unit) * unit, n_pieces) for i in range(n_groups)] + [n_pieces]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+class CutPart:
+    """One part of X, by pieces."""
+
+    def __init__(self, part: Any, absent: NDArray[np.bool_] | None, pieces: list[slice]) -> None:
+        self._pieces, self._absent = pieces, absent
+        self._places: NDArray[np.int64] | None = part.places if isinstance(part, PartialBlock) else None
+        part = part.array if isinstance(part, PartialBlock) else part
+        self._part, self._blocks = part, None
+        if not isinstance(part, (np.ndarray, SparseRows)):
+            _refuse_what_cannot_be_sent(part)
+        if hasattr(part, "dask") and self._places is None:
+            heights = tuple(rows.stop - rows.start for rows in pieces)
+            self._blocks = part.rechunk((heights, part.shape[1])).to_delayed().ravel()
+
+    def piece(self, number: int) -> tuple[Any, NDArray[np.int64] | None]:
+        """The rows of a piece, a Dask object if the part is one; and which of them each sample has, if not its own."""
+        rows = self._pieces[number]
+        if self._blocks is not None:
+            return self._blocks[number], None
+        if isinstance(self._part, SparseRows):
+            indptr = self._part.indptr[rows.start : rows.stop + 1]
+            own = slice(int(indptr[0]), int(indptr[-1]))
+            some = SparseRows(self._part.data[own], self._part.indices[own], indptr - indptr[0], self._part.width)
+            return as_given(some, None if self._absent is None else self._absent[rows])
+        if self._places is None:
+            here = isinstance(self._part, np.ndarray)
+            return _mapped(self._part[rows]) if here else StoredRows(self._part, rows), None
+        places = self._places[rows]
+        found = self._part[places[places >= 0]]
+        found = found.rechunk(found.shape).to_delayed().ravel()[0] if hasattr(found, "dask") else found
+        return found, places_of(places < 0)
+
+
+def _refuse_what_cannot_be_sent(part: Any) -> None:
+    try:
+        pickle.dumps(part)
+    except Exception as error:
+        raise TypeError(
+            f"X holds a {type(part).__module__}.{type(part).__name__}, which cannot be sent to workers ({error}); pass "
+            "a Dask array, a Zarr array or a memory map of a file that they reach, or use backend='numpy'."
+        ) from error
+
+
+def _mapped(rows: NDArray[Any]) -> Any:
+    """Rows of a file that is mapped, by its name; others as they are."""
+    base: Any = rows
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    plain = rows.flags.c_contiguous and rows.size
+    if not isinstance(base, np.memmap) or base.filename is None or not plain:
+        return rows
+    while isinstance(base.base, np.memmap):
+        base = base.base
+    start = rows.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return MappedRows(str(base.filename), rows.dtype, int(base.offset + start), (rows.shape[0], rows.shape[1]))

@@ -1,0 +1,156 @@
+"""What is done to a piece of X: see `pieces.run`. Nothing that is given is written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.scan import Scan
+from coupled_nmf.backends.cpu.shares import Shares
+from coupled_nmf.backends.cpu.stand_in import StandInObjective
+from coupled_nmf.backends.dask.pieces import Piece, Terms
+from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.draws import DrawnF, RowSample
+from coupled_nmf.problem.sample_weights import NO_WEIGHTS
+from coupled_nmf.problem.solvers import Rule
+
+Rows = NDArray[Any]
+NOTHING: Sums = ()
+
+
+def scan(backend: NumpyBackend, piece: Piece) -> tuple[None, Sums]:
+    """Look at the entries; mark what is missing."""
+    sums = backend.sweep(piece.X, Scan(piece.X), piece.weights, piece.absent, piece.scattered)
+    weights = piece.weights if piece.weights.size else np.ones(piece.X.shape[0])
+    counts = np.array([np.count_nonzero(weights), weights.sum(), piece.absent.any() or piece.scattered.any()])
+    return None, (*sums, counts.astype(np.float64))
+
+
+def patterns(backend: NumpyBackend, piece: Piece) -> tuple[Rows, Sums]:
+    """What samples lack whose weight counts, each once."""
+    counted = piece.absent[piece.weights > 0] if piece.weights.size else piece.absent
+    return np.unique(counted, axis=0), NOTHING
+
+
+def begin(backend: NumpyBackend, piece: Piece, drawn: DrawnF | None, k: int) -> tuple[Rows, Sums]:
+    """F as it is drawn, or of zeros."""
+    if drawn is None:
+        return np.zeros((piece.X.shape[0], k), piece.X.dtype), NOTHING
+    return drawn.rows(piece.X.rows_of_all(slice(0, piece.X.shape[0]))), NOTHING
+
+
+def move_f(
+    backend: NumpyBackend,
+    piece: Piece,
+    F: Rows,
+    other: Rows,
+    in_place: bool,
+    terms: Terms,
+    rule: Rule,
+    point: Any,
+    betas: Any,
+) -> tuple[Rows, Sums]:
+    """The F that is moved to, and what H's move needs."""
+    moved = other.copy()
+    return moved, piece.objective(terms, backend).move_f(rule, point, moved if in_place else F, moved, betas)
+
+
+def sums_of(backend: NumpyBackend, piece: Piece, F: Rows, terms: Terms, H: Rows) -> tuple[None, Sums]:
+    """What H's move needs of an F that stays."""
+    return None, piece.objective(terms, backend).sums_of(F, H)
+
+
+def solve(backend: NumpyBackend, piece: Piece, terms: Terms, H: Rows) -> tuple[Rows, Sums]:
+    """F for a given H, and sums of what is left."""
+    return piece.objective(terms, backend).solved(H)
+
+
+def shares(backend: NumpyBackend, piece: Piece, F: Rows, *given: NDArray[np.float64]) -> tuple[None, Sums]:
+    """How much every component explains; given are weights, if there are any, and H."""
+    *some, H = given
+    weights = some[0] if some else np.ones(len(F))
+    return None, backend.sweep(piece.X, Shares(piece.X, H), F.astype(np.float64), weights, piece.X.absent_blocks())
+
+
+def power_pass(backend: NumpyBackend, piece: Piece, basis: Rows, sample: RowSample) -> tuple[None, Sums]:
+    """``basis XᵀX``."""
+    return None, (backend.power_pass(piece.X, basis, sample),)
+
+
+def project(backend: NumpyBackend, piece: Piece, basis: Rows) -> tuple[Rows, Sums]:
+    """``X basisᵀ``."""
+    return backend.project(piece.X, basis), NOTHING
+
+
+def move_on_stand_in(
+    backend: NumpyBackend,
+    piece: Piece,
+    Y: Rows,
+    F: Rows,
+    other: Rows,
+    in_place: bool,
+    rule: Rule,
+    point: Any,
+    betas: Any,
+) -> tuple[Rows, Sums]:
+    """As `move_f`, on the stand-in."""
+    moved, Y = other.copy(), np.ascontiguousarray(Y)
+    loop = StandInObjective(Y, np.empty((0, Y.shape[1]), Y.dtype), 0.0, backend)
+    return moved, loop.move_f(rule, point, moved if in_place else F, moved, betas)
+
+
+def living(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[None, Sums]:
+    """How many rows are not zero, of this piece at its number, and the squares of them all."""
+    n, squares = backend.living(V)
+    return None, (np.array([float(n)]), np.array([squares]))
+
+
+def count_living(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[int, Sums]:
+    """How many rows are not zero."""
+    return backend.living(V)[0], NOTHING
+
+
+def take_living(
+    backend: NumpyBackend, piece: Piece, V: Rows, ranks: dict[int, NDArray[np.int64]] | None
+) -> tuple[Rows, Sums]:
+    """Some rows that are not zero, by their places among those of this piece; None: all."""
+    own = None if ranks is None else ranks.get(piece.number, np.empty(0, np.int64))
+    return backend.take_living(V, own), NOTHING
+
+
+def scale(backend: NumpyBackend, piece: Piece, V: Rows, by: float) -> tuple[Rows, Sums]:
+    """V times a number."""
+    scaled = V.copy()
+    backend.scale(scaled, by)
+    return scaled, NOTHING
+
+
+def weigh(backend: NumpyBackend, piece: Piece, V: Rows, power: float) -> tuple[Rows, Sums]:
+    """V, each row times a power of its weight."""
+    weighed = V.copy()
+    backend.weigh(weighed, piece.weights, power)
+    return weighed, NOTHING
+
+
+def gram(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[None, Sums]:
+    """``VᵀV``."""
+    return None, (backend.gram(V),)
+
+
+def signed_squares(backend: NumpyBackend, piece: Piece, V: Rows, W: Rows) -> tuple[None, Sums]:
+    """Squares of what is above zero in ``V W``, and of what is below."""
+    return None, (backend.signed_squares(V, W),)
+
+
+def rectified(backend: NumpyBackend, piece: Piece, V: Rows, W: Rows, fill: float) -> tuple[Rows, Sums]:
+    """``V W``, with ``fill`` in the place of what is not above zero."""
+    return backend.rectified(V, W, fill), NOTHING
+
+
+def column_sums(backend: NumpyBackend, piece: Piece, V: Rows, weighted: bool) -> tuple[None, Sums]:
+    """Sum and squares of each column, of rows with their weights or without."""
+    weights = piece.weights if weighted else NO_WEIGHTS
+    return None, (backend.column_sums(V, weights), backend.column_squares(V, weights))

@@ -1,0 +1,185 @@
+"""X on the workers of a cluster, and functions run over its pieces there.
+
+Each worker holds consecutive pieces of X, and what has a row for each sample; a pass is one task a worker, whose sums
+are added along a tree over the pieces. A task makes new rows and writes to none, so that Dask can make again what a
+worker that died held.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.backends.dask import steps
+from coupled_nmf.backends.dask.cluster import Cluster
+from coupled_nmf.backends.dask.cut import CutPart, cut, groups_of
+from coupled_nmf.backends.dask.pieces import Function, Made, add_nodes, make_pieces, nodes_of, run
+from coupled_nmf.backends.dask.rows import Rows
+from coupled_nmf.backends.dask.tree import root_of
+from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.draws import DrawnF
+from coupled_nmf.problem.sample_weights import NO_WEIGHTS
+
+LARGE_ARGUMENT = 1_000_000  # bytes from which what all tasks of a pass need is a task of its own
+
+
+def _same(some: Any) -> Any:
+    return some
+
+
+def _made(rows: list[Any]) -> Made:
+    return Made(rows, {})
+
+
+def _rows_alone(made: Made) -> list[Any]:
+    return made.rows
+
+
+def _row_of(made: Made, number: int, columns: slice | None) -> Any:
+    return made.rows[number] if columns is None else made.rows[number][:, columns]
+
+
+class Workers:
+    """The workers of a cluster, each with its pieces of X.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        It has one or more.
+    X : TiledMatrix
+        Which rows go together is a matter of X alone.
+    """
+
+    def __init__(self, cluster: Cluster, X: TiledMatrix) -> None:
+        self.cluster, self._X, self._threads = cluster, X, cluster.workers()
+        self._rows = cut(X)
+        self._slices = groups_of(len(self._rows), len(self._threads))
+        self._groups: list[Any] = []
+
+    def take_x(self, weights: NDArray[np.float64]) -> None:
+        """Have the workers take their pieces."""
+        X, rows = self._X, self._rows
+        parts = [CutPart(part, X.absent.get(i), rows) for i, part in enumerate(X.parts)]
+        for group, worker in zip(self._slices, self._threads, strict=False):
+            numbers = range(len(rows))[group]
+            given = [[part.piece(number) for part in parts] for number in numbers]
+            waiting = [some for piece in given for some, _ in piece if hasattr(some, "dask")]
+            futures = iter(self.cluster.compute(waiting) if waiting else [])
+            own = [
+                [(next(futures) if hasattr(some, "dask") else some, places) for some, places in piece]
+                for piece in given
+            ]
+            own_weights = [weights[rows[number]] if weights.size else NO_WEIGHTS for number in numbers]
+            starts = [rows[number].start for number in numbers]
+            self._groups.append(
+                self.cluster.submit(
+                    make_pieces, group.start, own, starts, X.layout, X.dtype, own_weights, worker=worker
+                )
+            )
+        self.cluster.settle(self._groups)
+
+    def _run(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
+        """Futures of what a function makes of each group."""
+        size = sum(_bytes_of(argument) for argument in arguments)
+        shared = self.cluster.submit(_same, arguments) if size > LARGE_ARGUMENT else arguments
+        threads = max(self._threads.values())
+        return [
+            self.cluster.submit(
+                run,
+                function,
+                group,
+                [(rows.futures[g], rows.columns) for rows in over],
+                shared,
+                len(self._rows),
+                threads,
+            )
+            for g, group in enumerate(self._groups)
+        ]
+
+    def _add_up(self, futures: list[Any]) -> Sums:
+        nodes = [self.cluster.submit(nodes_of, future) for future in futures]
+        while len(nodes) > 1:
+            nodes = [
+                self.cluster.submit(add_nodes, len(self._rows), *nodes[i : i + 2]) if i + 1 < len(nodes) else nodes[i]
+                for i in range(0, len(nodes), 2)
+            ]
+        return root_of(self.cluster.gather(nodes)[0])
+
+    def sums(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> Sums:
+        """The sums of what a function returns over all pieces."""
+        return self._add_up(self._run(function, over, arguments))
+
+    def rows(
+        self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...], width: int, dtype: Any
+    ) -> Rows:
+        """The rows that a function returns."""
+        return Rows(self._run(function, over, arguments), (self._X.shape[0], width), np.dtype(dtype))
+
+    def rows_and_sums(
+        self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...], like: NDArray[Any]
+    ) -> tuple[Rows, Sums]:
+        """Both; the rows are as wide as something, and of its dtype."""
+        found = self.rows(function, over, arguments, like.shape[1], like.dtype)
+        return found, self._add_up(found.futures)
+
+    def move(
+        self, function: Function, F: Rows, other: Rows, arguments: tuple[Any, ...], before: tuple[Rows, ...] = ()
+    ) -> Sums:
+        """Move F to ``other``, or in place if it is that; return the sums."""
+        over = (*before, F, other if other.futures else F)
+        futures = self._run(function, over, (other is F, *arguments))
+        sums = self._add_up(futures)
+        other.futures = futures
+        return sums
+
+    def place(self, F: Any, k: int) -> Rows:
+        """An F from anywhere, on the workers: of zeros if it is None."""
+        if isinstance(F, Rows):
+            return F
+        if F is None or isinstance(F, DrawnF):
+            return self.rows(steps.begin, (), (F, k), k, self._X.dtype)
+        futures = []
+        for group in self._slices:
+            own = [F[rows] for rows in self._rows[group]]
+            futures.append(self.cluster.submit(_made, own))
+        return Rows(futures, F.shape, F.dtype)
+
+    def renew(self, V: Rows, function: Function, *arguments: Any) -> None:
+        """Put what a function makes of V in its place."""
+        V.futures, V.columns = self._run(function, (V,), arguments), None
+
+    def gathered(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> list[Any]:
+        """What a function returns for each piece, brought here: for what is small."""
+        return self._bring(self._run(function, over, arguments))
+
+    def _bring(self, futures: list[Any]) -> list[Any]:
+        made = self.cluster.gather([self.cluster.submit(_rows_alone, future) for future in futures])
+        return [some for own in made for some in own]
+
+    def host(self, V: Rows) -> NDArray[Any]:
+        """V in memory."""
+        found: NDArray[Any] = np.concatenate(self._bring(V.futures))
+        return found if V.columns is None else np.ascontiguousarray(found[:, V.columns])
+
+    def array_of(self, V: Rows) -> Any:
+        """A Dask array of V, whose rows stay where they are."""
+        delayed, array = importlib.import_module("dask").delayed, importlib.import_module("dask.array")
+        blocks = []
+        for group, future in zip(self._slices, V.futures, strict=True):
+            for i, rows in enumerate(self._rows[group]):
+                block = delayed(_row_of)(future, i, V.columns)
+                blocks.append(array.from_delayed(block, (rows.stop - rows.start, V.shape[1]), V.dtype))
+        return array.concatenate(blocks)
+
+
+def _bytes_of(argument: Any) -> int:
+    """About how large an argument is."""
+    if isinstance(argument, np.ndarray):
+        return argument.nbytes
+    fields = getattr(argument, "__dataclass_fields__", None)
+    return sum(_bytes_of(getattr(argument, name)) for name in fields) if fields else 0
