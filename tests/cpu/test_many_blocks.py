@@ -63,7 +63,7 @@ def test_a_rank_that_memory_cannot_hold_is_one_error_at_once(init, rank):
 def test_many_blocks_count_for_what_memory_holds(monkeypatch):
     """H_b H_bᵀ of each block is held: many blocks allow a smaller rank."""
     X = np.ones((20, 30))
-    monkeypatch.setattr("coupled_nmf.fit.parameters.memory", lambda: 30_000.0)
+    monkeypatch.setattr("coupled_nmf.backends.cpu.backend.memory", lambda: 30_000.0)
     assert CoupledNMF(10, max_iter=2, tol=0).fit(X).n_components_ == 10
     with pytest.raises(ValueError, match="n_components=10 needs"):
         CoupledNMF(10, blocks=[1] * 30, max_iter=2).fit(X)
