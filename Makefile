@@ -11,6 +11,7 @@ SECONDS ?= 600
 MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
+STOPPED := $(addprefix tests/probe/test_,making.py probe_resume.py run.py records.py publish.py)
 ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py)
 
 # What the compiled module is made of; it lies beside its sources.
@@ -28,11 +29,11 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist worksteal --ignore tests/networks --ignore tests/browser --ignore tests/cluster
+	$(BIN)/pytest -n auto --dist worksteal $(addprefix --ignore=,tests/networks tests/browser tests/cluster $(STOPPED))
 
-# Networks of torchvision, networks compared, stores that are killed, data beyond memory: slower, of no other code.
+# Networks of torchvision, networks compared, stores and runs that are killed and go on, data beyond memory: slower.
 test-networks: $(VENV)/.dev $(VENV)/.weights
-	$(BIN)/pytest -n auto --dist worksteal tests/networks
+	$(BIN)/pytest -n auto --dist worksteal tests/networks $(STOPPED)
 
 # The page, in the browsers that are on PATH: what is skipped, since there is none, pytest says at its end.
 test-browser: $(VENV)/.browser

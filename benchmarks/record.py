@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 MEASURED = ("--", ".", ":!benchmarks/results", ":!docs")  # the records themselves change nothing
 PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "torchnmf", "nmf-torch", "pyplanc", "imml", "cupy-cuda13x",
-    "cupy-cuda12x",
+    "cupy-cuda12x", "dask", "distributed",
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def measure(only=None):
             print(name, found[name], flush=True)
         if name in found:
             shapes[name] = found[name]
-    figures = summarize(shapes) | {"shapes": shapes}
+    figures = summarize(shapes) | {"shapes": shapes, "not_measured": [name for name in SHAPES if name not in shapes]}
     if FLOORS in names:
         figures[FLOORS] = measured(lambda: floors(max(1, ROUNDS)), made)
     elif FLOORS in before:

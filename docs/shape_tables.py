@@ -12,6 +12,8 @@ def shapes(figures: dict[str, Any]) -> Lines:
     lines = [*means(figures), "", *beside_scikit_learn(figures["shapes"]), "", *beside_others(figures["shapes"])]
     if floors := figures.get("floors"):
         lines += ["", *over_floors(floors)]
+    if missing := figures.get("not_measured"):
+        lines += ["", f"Not measured yet: {'; '.join(missing)}."]
     return [*lines, "", quietness([*figures["shapes"].values(), *([floors] if floors else [])])]
 
 

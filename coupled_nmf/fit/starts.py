@@ -48,16 +48,16 @@ def find_start(
 ) -> Start:
     """Find a start; ``stand_in`` is what `shared_stand_in` gave, or one that serves a larger rank."""
     if parameters.init == "custom":
-        return _with_fixed(parameters, _custom(session.problem.X, parameters, F, H))
-    return _with_fixed(parameters, _draw(session, parameters, rng, stand_in))
+        return _with_fixed(session, parameters, _custom(session.problem.X, parameters, F, H))
+    return _with_fixed(session, parameters, _draw(session, parameters, rng, stand_in))
 
 
 def start_from(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:
     """Start from components; F is to be found from them."""
-    return _with_fixed(parameters, _cold(session, parameters, H))
+    return _with_fixed(session, parameters, _cold(session, parameters, H))
 
 
-def _with_fixed(parameters: Parameters, start: Start) -> Start:
+def _with_fixed(session: Session, parameters: Parameters, start: Start) -> Start:
     """The start with the components that are fixed, which are drawn as the others are and then replaced.
 
     Where F has a start of its own, its columns are scaled so that the products keep their size.
@@ -69,8 +69,10 @@ def _with_fixed(parameters: Parameters, start: Start) -> Start:
         by = np.divide(before, now, out=np.ones_like(now), where=now > 0)
         if isinstance(start.F, DrawnF):
             start = replace(start, F=start.F.scaled(by))
-        else:
+        elif isinstance(start.F, np.ndarray):
             start.F[:, : parameters.n_fixed] *= by
+        else:
+            session.backend.scale(start.F, np.concatenate([by, np.ones(parameters.k - parameters.n_fixed)]))
     return replace(start, H=parameters.with_fixed(start.H))
 
 

@@ -192,8 +192,8 @@ class Backend(Protocol):
     def take_living(self, V: Factor, ranks: NDArray[np.int64] | None) -> Factor:
         """Copy some of the rows that are not zero, by their places among those alone; None: all of them."""
 
-    def scale(self, V: Factor, by: float) -> None:
-        """Multiply V by a number, in place."""
+    def scale(self, V: Factor, by: float | NDArray[np.float64]) -> None:
+        """Multiply V, or each of its columns, by a number, in place."""
 
     def weigh(self, V: Factor, weights: NDArray[np.float64], power: float) -> None:
         """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import signal
+import time
 import warnings
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_a_refused_entry_is_named_by_its_row_in_all_of_x(X):
 def test_only_few_rows_ever_come_here(monkeypatch):
     """But for the part of a stand-in on which a start is sought."""
     X = make_coupled_blocks(8000, SIZES, K, noise=0.2, random_state=0)[0]
-    monkeypatch.setattr("coupled_nmf.backends.dask.workers.LARGE_ARGUMENT", 0)
+    monkeypatch.setattr("coupled_nmf.backends.dask.workers.LARGE_ARGUMENTS", 0)
     brought, gather = [], Cluster.gather
 
     def gathered(self, futures):
@@ -213,6 +214,14 @@ def test_only_few_rows_ever_come_here(monkeypatch):
     for params in ({"init": "compressed"}, {"init": "nndsvda", "solver": "mu"}, {"init": "uniform", "solver": "mu"}):
         fitted(spread(X, 1000), **params | {"max_iter": 2})
     assert max(brought) <= 2500 * 20, "2,500 rows of a stand-in, 14 wide"
+
+
+def test_wide_x_is_sent_without_a_word():
+    """Points of more than 10 MB, of which Dask warns where it could be a mistake."""
+    there = da.random.default_rng(0).random((20, 300_000), np.float32, chunks=(10, 150_000))
+    expected, _ = fitted(there.compute(), init="random", max_iter=2, n_components=10)
+    model, _ = fitted(there, init="random", max_iter=2, n_components=10)
+    np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-3, atol=1e-4)
 
 
 def test_a_rank_is_refused_by_the_memory_of_the_workers(X, monkeypatch):
@@ -249,7 +258,7 @@ def test_a_cluster_that_loses_its_last_worker_is_given_up(X, monkeypatch):
             if info.iteration == 3:
                 cluster.scale(0)
 
-        with pytest.raises(RuntimeError, match=r"has had no worker for 0\.5 s"):
+        with pytest.raises(RuntimeError, match=r"has had no worker that runs for 0\.5 s"):
             CoupledNMF(**PLAIN | {"callbacks": retire, "max_iter": 500}).fit(spread(X, 150))
     with (
         cluster_of(0, processes=False) as cluster,
@@ -277,6 +286,86 @@ def test_workers_that_are_killed_change_no_bit(X):
         for plan in ({4: 1}, {6: 2}, {2: 1, 5: 1, 8: 1, 11: 1}):
             told = [lambda info, plan=plan: kill(plan.get(info.iteration, 0)) and None]
             assert digest(*fitted(spread(X, 100), callbacks=told)) == expected, plan
+
+
+def test_what_is_missing_is_known_to_those_who_take_over(X):
+    blocks = {name: np.array(X[name]) for name in X.names}
+    blocks["a"][np.random.default_rng(0).uniform(size=blocks["a"].shape) < 0.1] = np.nan
+    blocks["b"][::3] = np.nan
+    there = Blocks({name: da.from_array(block, chunks=(100, 20)) for name, block in blocks.items()})
+    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster):
+        expected = digest(*fitted(there, init="random"))
+
+        def close(info):
+            if info.iteration == 4:
+                cluster.scale(1)
+
+        assert digest(*fitted(there, init="random", callbacks=close)) == expected
+
+
+def test_x_and_f_stay_with_their_workers(X, monkeypatch):
+    """Where every pass has a task of its own for what it sends, whose worker could seem the nearest."""
+    monkeypatch.setattr("coupled_nmf.backends.dask.workers.LARGE_ARGUMENTS", 0)
+    seen = []
+    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster) as client:
+
+        def look(info):
+            there = client.who_has().items()
+            seen.append({key: tuple(who) for key, who in there if str(key).startswith("marked")})
+
+        fitted(spread(X, 100), init="random", callbacks=look)
+    assert all(len(who) == 1 for places in seen for who in places.values()), seen
+    assert len(set(seen[-1].values())) == 2
+
+
+def test_what_failed_keeps_nothing_on_the_workers(X):
+    array = np.array(X.to_array())
+    array[611, 3] = -1
+    with cluster_of(1, processes=False) as cluster, distributed.Client(cluster):
+        for _ in range(2):
+            with pytest.raises(ValueError, match="Negative values") as kept:
+                CoupledNMF(2).fit(da.from_array(array, chunks=(100, 50)))
+        deadline = time.monotonic() + 10
+        while cluster.scheduler.tasks and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not cluster.scheduler.tasks, kept
+
+
+def test_data_that_are_lost_are_named(X):
+    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster) as client:
+        scattered = [client.scatter(np.asarray(X["a"])[i : i + 100]) for i in range(0, N, 100)]
+        there = da.concatenate([da.from_delayed(one, (100, 30), float) for one in scattered])
+
+        def close(info):
+            if info.iteration == 4:
+                cluster.scale(0)
+                cluster.scale(1)
+
+        with pytest.raises(RuntimeError, match="lost data that it cannot make again"):
+            fitted(there, init="random", callbacks=close, max_iter=300)
+
+
+def test_a_map_that_differs_from_its_file_is_sent_as_it_is(X, tmp_path):
+    np.save(tmp_path / "X.npy", X.to_array())
+    for mode in ("c", "r+"):
+        changed = np.load(tmp_path / "X.npy", mmap_mode=mode)
+        changed[:50] *= 3
+        expected, _ = fitted(np.array(changed))
+        model, _ = fitted(changed, backend="dask")
+        np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-8, atol=1e-10)
+
+
+def test_components_that_are_fixed_beside_a_start_on_the_workers(X):
+    params = {"init": "nndsvda", "solver": "mu", "fixed_components": CoupledNMF(**PLAIN).fit(X).components_[:2]}
+    expected, F = fitted(X, **params)
+    model, found = fitted(spread(X, N), **params)
+    assert digest(model, found.compute()) == digest(expected, F)
+
+
+def test_arrays_that_only_dask_can_send(X):
+    expected, _ = fitted(np.asarray(X["a"]))
+    model, _ = fitted(da.from_array(np.asarray(X["a"]), chunks=(100, 30)).map_blocks(lambda block: block))
+    np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-8, atol=1e-10)
 
 
 def test_ctrl_c_leaves_the_model_fitted_and_nothing_running(X, client):

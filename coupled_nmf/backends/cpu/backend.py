@@ -105,9 +105,9 @@ class NumpyBackend(Sweeper):
         alive = np.flatnonzero(row_squares(V))
         return V[alive if ranks is None else alive[ranks]]
 
-    def scale(self, V: NDArray[Any], by: float) -> None:
-        """Multiply V by a number, in place."""
-        V *= V.dtype.type(by)
+    def scale(self, V: NDArray[Any], by: float | NDArray[np.float64]) -> None:
+        """Multiply V, or each of its columns, by a number, in place."""
+        V *= np.asarray(by, dtype=V.dtype)
 
     def weigh(self, V: NDArray[Any], weights: NDArray[np.float64], power: float) -> None:
         """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""

@@ -119,9 +119,9 @@ class CupyBackend:
         bounds = np.array([0, V.shape[1]])
         return look_at(self.device, [(V, slice(0, V.shape[1]))], bounds)[:, 0, 0]
 
-    def scale(self, V: Any, by: float) -> None:
-        """Multiply V by a number, in place."""
-        V *= V.dtype.type(by)
+    def scale(self, V: Any, by: float | NDArray[np.float64]) -> None:
+        """Multiply V, or each of its columns, by a number, in place."""
+        V *= V.dtype.type(by) if np.ndim(by) == 0 else self.device.put(np.asarray(by), V.dtype)
 
     def weigh(self, V: Any, weights: NDArray[np.float64], power: float) -> None:
         """Multiply each row of V by a power of its weight, in place; by 0 where the weight is 0."""

@@ -43,16 +43,16 @@ class DaskBackend:
         if client is None:
             raise RuntimeError("backend='dask' needs a cluster: make a distributed.Client first, or use 'numpy'.")
         self._X, self._cluster, self.near = X, Cluster(client), NumpyBackend(n_jobs)
-        if not self._cluster.workers():
-            raise RuntimeError(f"The cluster {client.scheduler.address} has no worker; start one.")
 
     def __enter__(self) -> Self:
-        self.near.__enter__()
         self.workers = Workers(self._cluster, self._X)
+        self.near.__enter__()
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
         del self.workers  # and what they hold
+        if exc_info[0] is not None:
+            self._cluster.cancel()
         self.near.__exit__(*exc_info)
 
     def memory(self) -> float:
@@ -61,8 +61,7 @@ class DaskBackend:
 
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
-        self.workers.take_x(weights)
-        squares, totals, entries, missing, counts = self.workers.sums(steps.scan)
+        squares, totals, entries, missing, counts = self.workers.take_x(weights)
         gaps = None
         if counts[2]:
             patterns = np.unique(np.concatenate(self.workers.gathered(steps.patterns)), axis=0)
@@ -129,8 +128,8 @@ class DaskBackend:
         found[order] = taken
         return found
 
-    def scale(self, V: Rows, by: float) -> None:
-        """Multiply V by a number."""
+    def scale(self, V: Any, by: float | NDArray[np.float64]) -> None:
+        """Multiply V, or each of its columns, by a number."""
         self.workers.renew(V, steps.scale, by)
 
     def weigh(self, V: Rows, weights: Any, power: float) -> None:
@@ -167,4 +166,4 @@ class DaskBackend:
 
     def show(self, V: Any) -> Any:
         """V for a callback, which cannot change it."""
-        return self.workers.array_of(V) if isinstance(V, Rows) else self.near.show(V)
+        return self.give(V) if isinstance(V, Rows) else self.near.show(V)

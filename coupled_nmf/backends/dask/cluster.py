@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from coupled_nmf.system.interrupts import INTERRUPTS
@@ -36,7 +38,8 @@ class Cluster:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self._distributed = importlib.import_module("distributed")
+        self._submitted: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._distributed, self._config = importlib.import_module("distributed"), importlib.import_module("dask.config")
 
     def workers(self) -> dict[str, int]:
         """Threads of each worker, by its address."""
@@ -44,23 +47,40 @@ class Cluster:
 
     def memory(self) -> float:
         """Bytes that the workers may take, together; infinite where one has no limit."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
-        return float(sum(worker["memory_limit"] or float("inf") for worker in workers))
+        return float(sum(worker["memory_limit"] or float("inf") for worker in self._info()))
+
+    def _info(self) -> list[dict[str, Any]]:
+        """What the scheduler says of each worker."""
+        try:
+            said = self.client.scheduler_info(n_workers=-1)
+        except TypeError:  # before 2025.4, when it said all by itself
+            said = self.client.scheduler_info()
+        return list(said["workers"].values())
+
+    @property
+    def address(self) -> str:
+        """Of the scheduler."""
+        return str(self.client.scheduler.address)
 
     def compute(self, delayed: Sequence[Any]) -> list[Any]:
         """Futures of what Dask's collections hold."""
         found: list[Any] = self.client.compute(list(delayed))
+        self._submitted.update(found)
         return found
 
     def submit(self, function: Any, *arguments: Any, worker: str | None = None) -> Any:
         """A future of a call; on that worker, if it can be."""
         where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
-        return self.client.submit(function, *arguments, pure=False, **where)
+        with self._config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):  # what is sent has to be
+            future = self.client.submit(function, *arguments, pure=False, **where)
+        self._submitted.add(future)
+        return future
 
     def settle(self, futures: Sequence[Any]) -> None:
         """Let what was submitted for one worker be made again on any; or Dask waits for it, where all died at once."""
-        self._wait(futures)
-        self.client.sync(self.client.scheduler.set_restrictions, worker={future.key: None for future in futures})
+        restricted = {future.key: None for future in futures}
+        self._wait(futures, lambda: self.client.sync(self.client.scheduler.set_restrictions, worker=restricted))
+        self.client.sync(self.client.scheduler.set_restrictions, worker=restricted)
 
     def gather(self, futures: Sequence[Any]) -> list[Any]:
         """What the futures hold, when they do.
@@ -71,29 +91,33 @@ class Cluster:
             If there was no worker for a minute, or what a future holds is lost, and cannot be made again.
         """
         self._wait(futures)
-        if any(future.status in ("cancelled", "lost") for future in futures):
-            raise RuntimeError(
-                "The cluster lost data that it cannot make again, as what was scattered to a worker that died; make X "
-                "of what workers can read again, and fit once more."
-            )
         found: list[Any] = self.client.gather(list(futures))
         return found
 
-    def _wait(self, futures: Sequence[Any]) -> None:
-        since = None
+    def _wait(self, futures: Sequence[Any], if_workers_change: Callable[[], Any] | None = None) -> None:
+        since, before = None, set(self.workers())
         while True:
             INTERRUPTS.check()
             try:
                 self._distributed.wait(list(futures), timeout=TICK)
                 break
+            except CancelledError as error:
+                raise RuntimeError(
+                    "The cluster lost data that it cannot make again, as what was scattered to a worker that died, or "
+                    "its scheduler; make X of what workers can read again, and fit once more."
+                ) from error
             except (TimeoutError, self._distributed.TimeoutError):
-                since = None if self.client.nthreads() else since or time.monotonic()
+                if if_workers_change is not None and set(self.workers()) != before:
+                    if_workers_change()
+                    if_workers_change = None
+                runs = any(worker.get("status") != "paused" for worker in self._info())
+                since = None if runs else since or time.monotonic()
                 if since is not None and time.monotonic() - since > PATIENCE:
                     raise RuntimeError(
-                        f"The cluster {self.client.scheduler.address} has had no worker for {PATIENCE:g} s; start one, "
-                        "and fit again."
+                        f"The cluster {self.address} has had no worker that runs for {PATIENCE:g} s: none is there, or "
+                        "all are paused, for want of memory. Start others, and fit again."
                     ) from None
 
-    def cancel(self, futures: Sequence[Any]) -> None:
-        """Have nothing more done for them."""
-        self.client.cancel(list(futures), force=True)
+    def cancel(self) -> None:
+        """Have nothing more done, and nothing kept: what failed holds its traceback, and that holds X."""
+        self.client.cancel(list(self._submitted), force=True)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.dask.pieces import MappedRows, StoredRows, as_given, places_of
+from coupled_nmf.backends.dask.sources import (
+    Given,
+    StoredRows,
+    mapped,
+    places_of,
+    refuse_what_cannot_be_sent,
+    sparse_rows,
+)
 from coupled_nmf.data.partial_block import PartialBlock
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
 
@@ -30,7 +36,7 @@ def cut(X: TiledMatrix) -> list[slice]:
 
 
 def groups_of(n_pieces: int, n_workers: int) -> list[slice]:
-    """Consecutive pieces for each worker, cut where few nodes of the tree of sums are."""
+    """Consecutive pieces for each worker, of one or more, cut where few nodes of the tree of sums are."""
     n_groups = min(n_workers, n_pieces)
     unit = 1
     while 8 * unit * n_groups <= n_pieces:
@@ -47,13 +53,13 @@ class CutPart:
         self._places: NDArray[np.int64] | None = part.places if isinstance(part, PartialBlock) else None
         part = part.array if isinstance(part, PartialBlock) else part
         self._part, self._blocks = part, None
-        if not isinstance(part, (np.ndarray, SparseRows)):
-            _refuse_what_cannot_be_sent(part)
+        if not isinstance(part, (np.ndarray, SparseRows)) and not hasattr(part, "dask"):
+            refuse_what_cannot_be_sent(part)
         if hasattr(part, "dask") and self._places is None:
             heights = tuple(rows.stop - rows.start for rows in pieces)
             self._blocks = part.rechunk((heights, part.shape[1])).to_delayed().ravel()
 
-    def piece(self, number: int) -> tuple[Any, NDArray[np.int64] | None]:
+    def piece(self, number: int) -> Given:
         """The rows of a piece, a Dask object if the part is one; and which of them each sample has, if not its own."""
         rows = self._pieces[number]
         if self._blocks is not None:
@@ -62,35 +68,14 @@ class CutPart:
             indptr = self._part.indptr[rows.start : rows.stop + 1]
             own = slice(int(indptr[0]), int(indptr[-1]))
             some = SparseRows(self._part.data[own], self._part.indices[own], indptr - indptr[0], self._part.width)
-            return as_given(some, None if self._absent is None else self._absent[rows])
+            return sparse_rows(some, None if self._absent is None else self._absent[rows])
         if self._places is None:
             here = isinstance(self._part, np.ndarray)
-            return _mapped(self._part[rows]) if here else StoredRows(self._part, rows), None
+            return mapped(self._part[rows]) if here else StoredRows(self._part, rows), None
         places = self._places[rows]
-        found = self._part[places[places >= 0]]
+        whole = mapped(self._part) if isinstance(self._part, np.ndarray) else self._part
+        if not isinstance(whole, np.ndarray) and not hasattr(whole, "dask"):
+            return whole, places  # a worker reads its own rows
+        found = whole[places[places >= 0]]
         found = found.rechunk(found.shape).to_delayed().ravel()[0] if hasattr(found, "dask") else found
         return found, places_of(places < 0)
-
-
-def _refuse_what_cannot_be_sent(part: Any) -> None:
-    try:
-        pickle.dumps(part)
-    except Exception as error:
-        raise TypeError(
-            f"X holds a {type(part).__module__}.{type(part).__name__}, which cannot be sent to workers ({error}); pass "
-            "a Dask array, a Zarr array or a memory map of a file that they reach, or use backend='numpy'."
-        ) from error
-
-
-def _mapped(rows: NDArray[Any]) -> Any:
-    """Rows of a file that is mapped, by its name; others as they are."""
-    base: Any = rows
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base
-    plain = rows.flags.c_contiguous and rows.size
-    if not isinstance(base, np.memmap) or base.filename is None or not plain:
-        return rows
-    while isinstance(base.base, np.memmap):
-        base = base.base
-    start = rows.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return MappedRows(str(base.filename), rows.dtype, int(base.offset + start), (rows.shape[0], rows.shape[1]))

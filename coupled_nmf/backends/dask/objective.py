@@ -40,7 +40,8 @@ class DaskObjective:
 
     def move_f(self, rule: Rule, point: Any, F: Rows, other: Rows, betas: tuple[float, float]) -> Sums:
         """Move F, see `Alternated`."""
-        sent = replace(point, H=None) if self._lean else point
+        # A copy: the loop writes to its H again, and what is sent serves as long as F is made again from it.
+        sent = replace(point, H=None if self._lean else point.H.copy())
         return self.backend.workers.move(steps.move_f, F, other, (self._terms, rule, sent, betas))
 
     def move_h(self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Any:
@@ -53,13 +54,13 @@ class DaskObjective:
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left."""
-        H = np.ascontiguousarray(H)
+        H = np.array(H, order="C")
         F, sums = self.backend.workers.rows_and_sums(steps.solve, (), (self._terms, H), H.T)
         return self._here.solution(F, sums)
 
     def sums_of(self, F: Rows, H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays."""
-        return self.backend.workers.sums(steps.sums_of, (F,), (self._terms, H))
+        return self.backend.workers.sums(steps.sums_of, (F,), (self._terms, H.copy()))
 
 
 class DaskStandIn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from coupled_nmf.backends.cpu.backend import OBJECTIVES, NumpyBackend
 from coupled_nmf.backends.cpu.objective import HostObjective
+from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, open_rows
 from coupled_nmf.backends.dask.tree import Nodes, add_up
 from coupled_nmf.data.blocks import BlockLayout
-from coupled_nmf.data.partial_block import PartialBlock
-from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
+from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem
@@ -44,21 +44,32 @@ class Piece:
         Its rows.
     weights : ndarray of shape (n_rows,) or (0,)
         Their weights.
+    absent, scattered : ndarray of bool of shape (n_rows, n_blocks) and (n_rows,)
+        What is missing, as in `Gaps`; nothing before the scan.
     """
 
-    def __init__(self, number: int, X: TiledMatrix, weights: NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        number: int,
+        X: TiledMatrix,
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_] | None = None,
+        scattered: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.number, self.X, self.weights = number, X, weights
-        self.absent, self.scattered = X.absent_blocks(), np.zeros(X.shape[0], dtype=bool)
+        self.absent: Any = absent
+        self.scattered: Any = scattered
         self.busy = threading.Lock()
         self._objective: tuple[str, HostObjective] | None = None
 
     def __reduce__(self) -> Any:
         X = self.X
-        parts = [
-            _open(*as_given(part, X.absent.get(i))) if isinstance(part, SparseRows) else part
-            for i, part in enumerate(X.parts)
-        ]
+        parts = [given_again(part, X.absent.get(i)) for i, part in enumerate(X.parts)]
         return _sent, (self.number, parts, X.layout, X.dtype, X.first_row, self.weights, self.absent, self.scattered)
+
+    def __sizeof__(self) -> int:
+        kept = [self.weights, self.absent, self.scattered, *self.X.parts]
+        return object.__sizeof__(self) + sum(map(bytes_of, kept))  # by which Dask places tasks, and spills
 
     def objective(self, terms: Terms, backend: NumpyBackend) -> HostObjective:
         """The loss on these rows alone, kept for the next iteration."""
@@ -75,36 +86,24 @@ class Piece:
         return objective
 
 
-def as_given(part: SparseRows, absent: NDArray[np.bool_] | None) -> tuple[Any, NDArray[np.int64] | None]:
-    """The rows that are there, as SciPy's array, and which of them each sample has, if some have none."""
-    rows = csr_array((part.data, part.indices, part.indptr), shape=(len(part), part.width))
-    return (rows, None) if absent is None else (rows[~absent], places_of(absent))
-
-
-def places_of(absent: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The row that each sample has, of as many as have one; -1 for none."""
-    return np.where(absent, -1, np.cumsum(~absent) - 1)
-
-
 def _sent(
     number: int,
-    parts: list[Any],
+    parts: list[Given],
     layout: BlockLayout,
     dtype: np.dtype[Any],
     first_row: int,
     weights: NDArray[np.float64],
-    absent: NDArray[np.bool_],
-    scattered: NDArray[np.bool_],
+    absent: NDArray[np.bool_] | None,
+    scattered: NDArray[np.bool_] | None,
 ) -> Piece:
     """A piece that came from another worker."""
-    piece = Piece(number, TiledMatrix(parts, layout, dtype, first_row), weights)
-    piece.absent, piece.scattered = absent, scattered
-    return piece
+    X = TiledMatrix([open_rows(*part) for part in parts], layout, dtype, first_row)
+    return Piece(number, X, weights, absent, scattered)
 
 
 def make_pieces(
     first: int,
-    parts: list[list[tuple[Any, NDArray[np.int64] | None]]],
+    parts: list[list[Given]],
     first_rows: list[int],
     layout: BlockLayout,
     dtype: np.dtype[Any],
@@ -112,42 +111,9 @@ def make_pieces(
 ) -> list[Piece]:
     """Consecutive pieces from the ``first`` on, each of its parts: rows, and of which samples if not of each."""
     return [
-        Piece(first + i, TiledMatrix([_open(*part) for part in own], layout, dtype, row), w)
+        Piece(first + i, TiledMatrix([open_rows(*part) for part in own], layout, dtype, row), w)
         for i, (own, row, w) in enumerate(zip(parts, first_rows, weights, strict=True))
     ]
-
-
-class StoredRows:
-    """Some rows of what lies outside memory, read tile by tile wherever this is."""
-
-    ndim = 2
-
-    def __init__(self, source: Any, rows: slice) -> None:
-        self.source, self.first, self.dtype = source, rows.start, source.dtype
-        self.shape = (rows.stop - rows.start, int(source.shape[1]))
-        self.chunks = getattr(source, "chunks", None)
-
-    def __getitem__(self, rows: slice) -> Any:
-        return self.source[self.first + rows.start : self.first + rows.stop]
-
-
-def _open(rows: Any, places: NDArray[np.int64] | None) -> Any:
-    rows = rows.open() if isinstance(rows, MappedRows) else rows
-    return rows if places is None else PartialBlock(rows, places)
-
-
-@dataclass(frozen=True)
-class MappedRows:
-    """Rows of a file that each worker maps into its own memory."""
-
-    path: str
-    dtype: np.dtype[Any]
-    offset: int
-    shape: tuple[int, int]
-
-    def open(self) -> NDArray[Any]:
-        """The rows, read as they are looked at."""
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
 @dataclass(frozen=True)
@@ -156,6 +122,19 @@ class Made:
 
     rows: list[Any]
     nodes: Nodes
+
+    def __sizeof__(self) -> int:
+        held = [one for some in (self.rows, self.nodes.values()) for own in some for one in _arrays_in(own)]
+        return object.__sizeof__(self) + sum(one.nbytes for one in held)
+
+
+def _arrays_in(some: Any) -> list[NDArray[Any]]:
+    return [one for one in (some if isinstance(some, tuple) else (some,)) if isinstance(one, np.ndarray)]
+
+
+def marked(pieces: list[Piece], scanned: Made) -> list[Piece]:
+    """The same with what the scan found missing."""
+    return [Piece(one.number, one.X, one.weights, *found) for one, found in zip(pieces, scanned.rows, strict=True)]
 
 
 Function = Callable[..., tuple[Any, Sums]]
@@ -167,14 +146,13 @@ def run(
     given: Sequence[tuple[Made, slice | None]],
     arguments: tuple[Any, ...],
     n_pieces: int,
-    n_threads: int,
 ) -> Made:
     """Call ``function(backend, piece, *rows, *arguments)`` on each piece, with its rows of each that is given.
 
     It returns an array of the piece's rows, or nothing, and sums; what it is given it leaves as it is.
     """
     rows, nodes = [], {}
-    with NumpyBackend(n_threads) as backend:
+    with NumpyBackend(_threads_here()) as backend:
         for i, piece in enumerate(pieces):
             own = [made.rows[i] if columns is None else made.rows[i][:, columns] for made, columns in given]
             with piece.busy:
@@ -182,6 +160,11 @@ def run(
             rows.append(found)
             nodes[0, piece.number] = sums
     return Made(rows, add_up([nodes], n_pieces))
+
+
+def _threads_here() -> int:
+    """Threads of this worker: it has one task of a pass."""
+    return int(importlib.import_module("distributed").get_worker().state.nthreads)
 
 
 def nodes_of(made: Made) -> Nodes:

@@ -21,12 +21,13 @@ Rows = NDArray[Any]
 NOTHING: Sums = ()
 
 
-def scan(backend: NumpyBackend, piece: Piece) -> tuple[None, Sums]:
-    """Look at the entries; mark what is missing."""
-    sums = backend.sweep(piece.X, Scan(piece.X), piece.weights, piece.absent, piece.scattered)
+def scan(backend: NumpyBackend, piece: Piece) -> tuple[tuple[Rows, Rows], Sums]:
+    """Look at the entries; mark what is missing: blocks, and others."""
+    absent, scattered = piece.X.absent_blocks(), np.zeros(piece.X.shape[0], dtype=bool)
+    sums = backend.sweep(piece.X, Scan(piece.X), piece.weights, absent, scattered)
     weights = piece.weights if piece.weights.size else np.ones(piece.X.shape[0])
-    counts = np.array([np.count_nonzero(weights), weights.sum(), piece.absent.any() or piece.scattered.any()])
-    return None, (*sums, counts.astype(np.float64))
+    counts = np.array([np.count_nonzero(weights), weights.sum(), absent.any() or scattered.any()])
+    return (absent, scattered), (*sums, counts.astype(np.float64))
 
 
 def patterns(backend: NumpyBackend, piece: Piece) -> tuple[Rows, Sums]:
@@ -121,8 +122,8 @@ def take_living(
     return backend.take_living(V, own), NOTHING
 
 
-def scale(backend: NumpyBackend, piece: Piece, V: Rows, by: float) -> tuple[Rows, Sums]:
-    """V times a number."""
+def scale(backend: NumpyBackend, piece: Piece, V: Rows, by: float | NDArray[np.float64]) -> tuple[Rows, Sums]:
+    """V, or each column of it, times a number."""
     scaled = V.copy()
     backend.scale(scaled, by)
     return scaled, NOTHING

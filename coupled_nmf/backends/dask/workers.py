@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster
 from coupled_nmf.backends.dask.cut import CutPart, cut, groups_of
-from coupled_nmf.backends.dask.pieces import Function, Made, add_nodes, make_pieces, nodes_of, run
+from coupled_nmf.backends.dask.pieces import Function, Made, add_nodes, make_pieces, marked, nodes_of, run
 from coupled_nmf.backends.dask.rows import Rows
 from coupled_nmf.backends.dask.tree import root_of
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -25,7 +25,7 @@ from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
-LARGE_ARGUMENT = 1_000_000  # bytes from which what all tasks of a pass need is a task of its own
+LARGE_ARGUMENTS = 400_000  # bytes from which what all tasks of a pass need is a task of its own
 
 
 def _same(some: Any) -> Any:
@@ -56,16 +56,18 @@ class Workers:
     """
 
     def __init__(self, cluster: Cluster, X: TiledMatrix) -> None:
-        self.cluster, self._X, self._threads = cluster, X, cluster.workers()
+        self.cluster, self._X, self._addresses = cluster, X, list(cluster.workers())
+        if not self._addresses:
+            raise RuntimeError(f"The cluster {cluster.address} has no worker; start one.")
         self._rows = cut(X)
-        self._slices = groups_of(len(self._rows), len(self._threads))
+        self._slices = groups_of(len(self._rows), len(self._addresses))
         self._groups: list[Any] = []
 
-    def take_x(self, weights: NDArray[np.float64]) -> None:
-        """Have the workers take their pieces."""
+    def take_x(self, weights: NDArray[np.float64]) -> Sums:
+        """Have the workers take their pieces, and look at them; return the sums of `steps.scan`."""
         X, rows = self._X, self._rows
         parts = [CutPart(part, X.absent.get(i), rows) for i, part in enumerate(X.parts)]
-        for group, worker in zip(self._slices, self._threads, strict=False):
+        for group, worker in zip(self._slices, self._addresses, strict=False):
             numbers = range(len(rows))[group]
             given = [[part.piece(number) for part in parts] for number in numbers]
             waiting = [some for piece in given for some, _ in piece if hasattr(some, "dask")]
@@ -82,21 +84,20 @@ class Workers:
                 )
             )
         self.cluster.settle(self._groups)
+        scanned = self._run(steps.scan, (), ())
+        sums = self._add_up(scanned)
+        # New pieces, and no marks in those that are there: what is made again would lack them.
+        self._groups = [self.cluster.submit(marked, *pair) for pair in zip(self._groups, scanned, strict=True)]
+        return sums
 
     def _run(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
         """Futures of what a function makes of each group."""
         size = sum(_bytes_of(argument) for argument in arguments)
-        shared = self.cluster.submit(_same, arguments) if size > LARGE_ARGUMENT else arguments
-        threads = max(self._threads.values())
+        large = size * len(self._groups) > LARGE_ARGUMENTS
+        shared = self.cluster.submit(_same, arguments) if large else arguments
         return [
             self.cluster.submit(
-                run,
-                function,
-                group,
-                [(rows.futures[g], rows.columns) for rows in over],
-                shared,
-                len(self._rows),
-                threads,
+                run, function, group, [(rows.futures[g], rows.columns) for rows in over], shared, len(self._rows)
             )
             for g, group in enumerate(self._groups)
         ]
