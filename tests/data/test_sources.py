@@ -176,6 +176,8 @@ def reason(error):
     return "" if error is None else f"{error} {reason(error.__cause__)}"
 
 
+# joblib's own thread may look once more for a task that was given up.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", [OnDisk, AroundAFile])
 def test_a_block_that_cannot_be_sent_to_another_process_is_named(kind):
     named = rf"Block 'rna' is a .*\.{kind.__name__}, which cannot be sent to another process \(.* cannot be pickled\)"
