@@ -52,7 +52,7 @@ class DaskBackend:
     def __exit__(self, *exc_info: Any) -> None:
         del self.workers  # and what they hold
         if exc_info[0] is not None:
-            self._cluster.cancel()
+            self._cluster.release()
         self.near.__exit__(*exc_info)
 
     def memory(self) -> float:

@@ -1,4 +1,4 @@
-"""Dask, as this package uses it: to compute, submit, wait, gather and cancel."""
+"""Dask, as this package uses it: to compute, submit, wait, gather and release."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ class Cluster:
                         "all are paused, for want of memory. Start others, and fit again."
                     ) from None
 
-    def cancel(self) -> None:
-        """Have nothing more done, and nothing kept: what failed holds its traceback, and that holds X."""
-        self.client.cancel(list(self._submitted), force=True)
+    def release(self) -> None:
+        """Have nothing more done, and nothing kept: what failed holds its traceback, and that its futures."""
+        for future in list(self._submitted):
+            future.release()
