@@ -12,7 +12,7 @@ from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cpu.objective import HostObjective
 from coupled_nmf.backends.cpu.scan import Scan
-from coupled_nmf.backends.cpu.shares import Shares
+from coupled_nmf.backends.cpu.shares import Shares, shares_by_block
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -79,9 +79,7 @@ class NumpyBackend(Sweeper):
     ) -> dict[str, NDArray[np.float64]]:
         """How much of each block's squares every component explains, by block (k,)."""
         by_row = F.astype(np.float64), weights if weights.size else np.ones(len(F))
-        parts, squares = self.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks())
-        shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
-        return dict(zip(X.layout.names, shares, strict=True))
+        return shares_by_block(X, *self.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks()))
 
     def bring(self, V: NDArray[Any]) -> tuple[Backend, NDArray[Any]]:
         """V, and this backend, which works on it where it is."""

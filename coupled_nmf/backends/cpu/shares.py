@@ -63,6 +63,14 @@ class Shares(TileStep):
 Look = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
 
 
+def shares_by_block(
+    X: TiledMatrix, parts: NDArray[np.float64], squares: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The sums of `Shares` as shares of each block's squares; zeros where there are none."""
+    shares = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
+    return dict(zip(X.layout.names, shares, strict=True))
+
+
 def _look_at_dense(x: Any, F: NDArray[Any], H: NDArray[Any], weights: NDArray[Any]) -> Look:
     """Fᵀ(2 X − F H) and the squares of X of each column, over what is there; nothing is left for the gram."""
     x = x.astype(np.float64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.control import HostJudge
+from coupled_nmf.backends.cpu.shares import shares_by_block
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster, current_client
 from coupled_nmf.backends.dask.objective import DaskObjective, DaskStandIn
@@ -98,9 +99,7 @@ class DaskBackend:
     ) -> dict[str, NDArray[np.float64]]:
         """How much of each block's squares every component explains, by block (k,)."""
         over = (F, self.place(weights, 1)) if weights.size else (F,)
-        parts, squares = self.workers.sums(steps.shares, over, (H.astype(np.float64),))
-        found = np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=squares[:, None] > 0)
-        return dict(zip(X.layout.names, found, strict=True))
+        return shares_by_block(X, *self.workers.sums(steps.shares, over, (H.astype(np.float64),)))
 
     def place(self, F: Any, k: int) -> Rows:
         """An F from anywhere, on the workers: of zeros if it is None."""
@@ -119,7 +118,7 @@ class DaskBackend:
         """Copy some of the rows that are not zero, by their places among those alone; here, since they are few."""
         if ranks is None:
             return self.host(self.workers.rows(steps.take_living, (V,), (None,), V.shape[1], V.dtype))
-        edges = np.cumsum([0, *self.workers.gathered(steps.count_living, (V,))])
+        edges = np.cumsum([0, *self.workers.gathered(steps.living, (V,))])
         piece = np.searchsorted(edges, ranks, side="right") - 1
         order = np.argsort(piece, kind="stable")
         own = {int(p): ranks[piece == p] - edges[p] for p in np.unique(piece)}

@@ -123,6 +123,10 @@ class Made:
     rows: list[Any]
     nodes: Nodes
 
+    def row(self, number: int, columns: slice | None) -> Any:
+        """The rows of one piece of these; columns: None for all."""
+        return self.rows[number] if columns is None else self.rows[number][:, columns]
+
     def __sizeof__(self) -> int:
         held = [one for some in (self.rows, self.nodes.values()) for own in some for one in _arrays_in(own)]
         return object.__sizeof__(self) + sum(one.nbytes for one in held)
@@ -154,7 +158,7 @@ def run(
     rows, nodes = [], {}
     with NumpyBackend(_threads_here()) as backend:
         for i, piece in enumerate(pieces):
-            own = [made.rows[i] if columns is None else made.rows[i][:, columns] for made, columns in given]
+            own = [made.row(i, columns) for made, columns in given]
             with piece.busy:
                 found, sums = function(backend, piece, *own, *arguments)
             rows.append(found)
@@ -170,8 +174,3 @@ def _threads_here() -> int:
 def nodes_of(made: Made) -> Nodes:
     """The sums alone, which travel."""
     return made.nodes
-
-
-def add_nodes(n_pieces: int, *some: Nodes) -> Nodes:
-    """Those of several workers, added."""
-    return add_up(some, n_pieces)

@@ -14,6 +14,7 @@ from coupled_nmf.backends.cpu.stand_in import StandInObjective
 from coupled_nmf.backends.dask.pieces import Piece, Terms
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF, RowSample
+from coupled_nmf.problem.problem import patterns_of
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.problem.solvers import Rule
 
@@ -32,8 +33,7 @@ def scan(backend: NumpyBackend, piece: Piece) -> tuple[tuple[Rows, Rows], Sums]:
 
 def patterns(backend: NumpyBackend, piece: Piece) -> tuple[Rows, Sums]:
     """What samples lack whose weight counts, each once."""
-    counted = piece.absent[piece.weights > 0] if piece.weights.size else piece.absent
-    return np.unique(counted, axis=0), NOTHING
+    return patterns_of(piece.absent, piece.weights), NOTHING
 
 
 def begin(backend: NumpyBackend, piece: Piece, drawn: DrawnF | None, k: int) -> tuple[Rows, Sums]:
@@ -103,15 +103,10 @@ def move_on_stand_in(
     return moved, loop.move_f(rule, point, moved if in_place else F, moved, betas)
 
 
-def living(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[None, Sums]:
-    """How many rows are not zero, of this piece at its number, and the squares of them all."""
+def living(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[int, Sums]:
+    """How many rows are not zero, of this piece and as a sum, and the squares of them all."""
     n, squares = backend.living(V)
-    return None, (np.array([float(n)]), np.array([squares]))
-
-
-def count_living(backend: NumpyBackend, piece: Piece, V: Rows) -> tuple[int, Sums]:
-    """How many rows are not zero."""
-    return backend.living(V)[0], NOTHING
+    return n, (np.array([float(n)]), np.array([squares]))
 
 
 def take_living(

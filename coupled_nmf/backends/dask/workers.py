@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster
 from coupled_nmf.backends.dask.cut import CutPart, cut, groups_of
-from coupled_nmf.backends.dask.pieces import Function, Made, add_nodes, make_pieces, marked, nodes_of, run
+from coupled_nmf.backends.dask.pieces import Function, Made, make_pieces, marked, nodes_of, run
 from coupled_nmf.backends.dask.rows import Rows
-from coupled_nmf.backends.dask.tree import root_of
+from coupled_nmf.backends.dask.tree import add_up, root_of
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF
@@ -38,10 +38,6 @@ def _made(rows: list[Any]) -> Made:
 
 def _rows_alone(made: Made) -> list[Any]:
     return made.rows
-
-
-def _row_of(made: Made, number: int, columns: slice | None) -> Any:
-    return made.rows[number] if columns is None else made.rows[number][:, columns]
 
 
 class Workers:
@@ -106,7 +102,7 @@ class Workers:
         nodes = [self.cluster.submit(nodes_of, future) for future in futures]
         while len(nodes) > 1:
             nodes = [
-                self.cluster.submit(add_nodes, len(self._rows), *nodes[i : i + 2]) if i + 1 < len(nodes) else nodes[i]
+                self.cluster.submit(add_up, nodes[i : i + 2], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
                 for i in range(0, len(nodes), 2)
             ]
         return root_of(self.cluster.gather(nodes)[0])
@@ -173,7 +169,7 @@ class Workers:
         blocks = []
         for group, future in zip(self._slices, V.futures, strict=True):
             for i, rows in enumerate(self._rows[group]):
-                block = delayed(_row_of)(future, i, V.columns)
+                block = delayed(Made.row)(future, i, V.columns)
                 blocks.append(array.from_delayed(block, (rows.stop - rows.start, V.shape[1]), V.dtype))
         return array.concatenate(blocks)
 
