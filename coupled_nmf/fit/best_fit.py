@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback
+from coupled_nmf.fit.checkpoint import Before, Keeper, Progress
+from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback, Snapshot
 from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
@@ -31,6 +32,11 @@ class Fit:
     converged: bool
     stopped: bool
     interrupted: bool
+
+    @property
+    def before(self) -> Before:
+        """By which it can be found again."""
+        return Before(self.H, self.history, (self.converged, self.stopped, self.interrupted))
 
 
 @dataclass(frozen=True)
@@ -59,28 +65,26 @@ def best_fit(
     H: Any = None,
     stand_in: StandIn | None = None,
     warm: NDArray[Any] | None = None,
+    keeper: Keeper | None = None,
 ) -> Fit:
     """Fit from ``n_init`` starts and return the best; or from ``warm``, components that were found before.
 
-    ``stand_in`` is one that was made before.
+    ``stand_in`` is one that was made before; what ``keeper`` has kept of this fit is gone on from.
     """
-    if warm is not None:
-        return fit_from(session, parameters, limits, start_from(session, parameters, warm))
-    if parameters.fixed is not None and parameters.n_fixed == parameters.k:
+    if parameters.fixed is not None and parameters.n_fixed == parameters.k and warm is None:
         return _finish(
             session, session.objective(parameters), parameters.fixed.copy(), [], (True, False, False), limits
         )
-    held = [shared_stand_in(session, parameters, rng) if stand_in is None else stand_in]
-    best: Fit | None = None
-    for left in reversed(range(n_init)):  # the last start takes the stand-in, which is then free
+    progress = None if keeper is None else keeper.take(limits.max_iter)
+    starts = _Starts(session, parameters, rng, (F, H, warm), n_init, stand_in, progress)
+    best = None if progress is None else _found_again(session, parameters, limits, progress.before)
+    del progress, stand_in
+    for number in starts.numbers:
         try:
+            if keeper is not None:
+                keeper.begin(number, rng, None if best is None else best.before)
             # No name holds the start, nor the stand-in: both are free when the loop no longer needs them.
-            found = fit_from(
-                session,
-                parameters,
-                limits,
-                find_start(session, parameters, rng, F, H, held[0] if left else held.pop()),
-            )
+            found = fit_from(session, parameters, limits, starts.take(), keeper)
         except KeyboardInterrupt:
             if best is None or not limits.interruptible:
                 raise
@@ -93,18 +97,73 @@ def best_fit(
     return best
 
 
-def fit_from(session: Session, parameters: Parameters, limits: Limits, start: Start) -> Fit:
+class _Starts:
+    """The starts of a fit, one after the other; the first is where a fit was left, if it was."""
+
+    def __init__(
+        self,
+        session: Session,
+        parameters: Parameters,
+        rng: np.random.RandomState,
+        given: tuple[Any, Any, Any],
+        n_init: int,
+        stand_in: StandIn | None,
+        progress: Progress | None,
+    ) -> None:
+        self._session, self._parameters, self._rng = session, parameters, rng
+        self._F, self._H, self._warm = given
+        self._snapshot = None if progress is None else progress.snapshot
+        self.numbers = range(0 if progress is None else progress.start, n_init if self._warm is None else 1)
+        self._left = len(self.numbers)
+        if stand_in is None and self._warm is None and (progress is None or self._left > 1):
+            stand_in = shared_stand_in(session, parameters, rng)
+        self._stand_in = stand_in
+        if progress is not None:
+            rng.set_state(progress.rng)
+
+    def take(self) -> Start | Snapshot:
+        """The next one; with the last the stand-in is given away, which is then free."""
+        self._left -= 1
+        if self._snapshot is not None:
+            snapshot, self._snapshot = self._snapshot, None
+            return snapshot
+        if self._warm is not None:
+            return start_from(self._session, self._parameters, self._warm)
+        stand_in = self._stand_in
+        if self._left == 0:
+            self._stand_in = None
+        return find_start(self._session, self._parameters, self._rng, self._F, self._H, stand_in)
+
+
+def _found_again(session: Session, parameters: Parameters, limits: Limits, before: Before | None) -> Fit | None:
+    """The best of the starts before, with its F."""
+    if before is None:
+        return None
+    return _finish(session, session.objective(parameters), before.H, before.history, before.ended, limits)
+
+
+def fit_from(
+    session: Session, parameters: Parameters, limits: Limits, start: Start | Snapshot, keeper: Keeper | None = None
+) -> Fit:
     """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
     objective = session.objective(parameters)
-    session.problem.clear_unseen(start.H, parameters.n_fixed)
-    loop = Alternation(objective, parameters.rule, extrapolated=parameters.extrapolated, fixed=parameters.n_fixed).run(
+    alternation = Alternation(
+        objective, parameters.rule, extrapolated=parameters.extrapolated, fixed=parameters.n_fixed
+    )
+    first_rule = None
+    if isinstance(start, Start):
+        session.problem.clear_unseen(start.H, parameters.n_fixed)
+        first_rule = SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None
+    loop = alternation.run(
         start.F,
         start.H,
         max_iter=limits.max_iter,
         tol=limits.tol,
         callbacks=limits.callbacks,
-        first_rule=SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None,
+        first_rule=first_rule,
         interruptible=limits.interruptible,
+        begun=start if isinstance(start, Snapshot) else None,
+        keeper=keeper,
     )
     H = session.backend.host(loop.H)
     session.problem.clear_unseen(H, parameters.n_fixed)

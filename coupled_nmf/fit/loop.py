@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from coupled_nmf.problem.contracts import Alternated, Factor, Judge
+import numpy as np
+from numpy.typing import NDArray
+
+from coupled_nmf.problem.contracts import Alternated, Factor, Judge, Objective
 from coupled_nmf.problem.control import NOISE, Terms, Verdict
 from coupled_nmf.problem.solvers import Rule
 from coupled_nmf.system.interrupts import INTERRUPTS
@@ -50,6 +53,27 @@ class IterationInfo:
 
 
 Callback = Callable[[IterationInfo], bool | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a loop goes on from: both factors and what they were before, or have room for, F's where its backend
+    holds it (None: F moves in place) and H's in memory; the point, as its objective packs it, and the judge's state.
+    """
+
+    F: Factor
+    other_F: Factor | None
+    H: NDArray[Any]
+    other_H: NDArray[Any]
+    point: tuple[NDArray[Any], ...]
+    judge: dict[str, NDArray[np.float64]]
+
+
+class Keeping(Protocol):
+    """Who is offered a snapshot after each iteration, and takes it if it is time."""
+
+    def offer(self, n_iter: int, take: Callable[[], Snapshot], *, last: bool) -> None:
+        """Hear that so many iterations are done, and whether they are the last."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +142,33 @@ class Alternation:
         callbacks: Sequence[Callback] = (),
         first_rule: Rule | None = None,
         interruptible: bool = False,
+        begun: Snapshot | None = None,
+        keeper: Keeping | None = None,
     ) -> LoopResult:
         """Iterate from F and H (both overwritten, F may be None for zeros); ``first_rule`` makes F's first move.
 
         The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations; if
-        ``interruptible``, also at Ctrl-C, once an iteration is done.
+        ``interruptible``, also at Ctrl-C, once an iteration is done. It goes on from ``begun`` as if it had not ended
+        there; F and H are not looked at then.
         """
         began = time.perf_counter()
-        judge, state = self._judge(max_iter, tol), self._begin(F, H)
-        del F, H  # or arrays that were moved to a device would stay
+        judge = self._judge(max_iter, tol)
+        state = self._begin(F, H) if begun is None else self._go_on(begun, judge)
+        del F, H, begun  # or arrays that were moved to a device would stay
         stopped = interrupted = False
         verdict = judge.look()
         try:
-            for iteration in range(1, max_iter + 1):
+            for iteration in range(len(verdict.history) + 1, 0 if verdict.settled else max_iter + 1):
                 INTERRUPTS.check()
                 self._iterate(state, judge, first_rule if first_rule and iteration == 1 else self.rule)
                 if callbacks or iteration % judge.patience == 0 or iteration == max_iter:
                     verdict = judge.look()
                     stopped = bool(callbacks) and self._tell(callbacks, state, verdict, began)
-                    if stopped or verdict.settled:
+                    ends = stopped or verdict.settled
+                    if keeper is not None:
+                        n_iter, last = len(verdict.history), ends or iteration == max_iter
+                        keeper.offer(n_iter, lambda: self._snapshot(state, judge), last=last)
+                    if ends:
                         break
         except KeyboardInterrupt:
             verdict = judge.look()
@@ -156,6 +188,26 @@ class Alternation:
         F, H = self.objective.hold(F, H)
         room = self.objective.backend.room_for
         return _State(F, room(F) if self.extrapolated else F, H, room(H), self.objective.point_of(H))
+
+    def _go_on(self, begun: Snapshot, judge: Judge) -> _State:
+        judge.unpack(begun.judge)
+        objective = self._own_x()
+        other_F, other_H = objective.hold(begun.F if begun.other_F is None else begun.other_F, begun.other_H)
+        F, H = objective.hold(begun.F, begun.H)
+        if begun.other_F is None:
+            other_F = F
+        return _State(F, other_F, H, other_H, objective.unpacked(begun.point), len(judge.look().history))
+
+    def _snapshot(self, state: _State, judge: Judge) -> Snapshot:
+        objective, host = self._own_x(), self.objective.backend.host
+        other_F = None if state.other_F is state.F else state.other_F
+        point = objective.packed(state.point)
+        return Snapshot(state.F, other_F, host(state.H), host(state.other_H), point, judge.packed())
+
+    def _own_x(self) -> Objective:
+        """What is alternated on; of a stand-in nothing is kept."""
+        objective: Any = self.objective
+        return objective
 
     def _iterate(self, state: _State, judge: Judge, rule: Rule) -> None:
         """Move both factors, and hold what was found or not, as far as the host knows."""

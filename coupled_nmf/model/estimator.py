@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -103,6 +104,14 @@ class CoupledNMF(FittedModel):
     callbacks : callable or sequence of callable, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
         starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
+    checkpoint : str, path or None, default=None
+        A folder, made if it is not there, in which `fit` keeps how far it has come: from time to time (10 s, or 50
+        iterations, at most a twentieth of its time), and at its end. A fit of the same data and parameters (but
+        ``max_iter``, where there is one start, ``n_jobs``, ``verbose`` and callbacks) that was interrupted, killed or
+        lost its cluster goes on from there, to the very bits of one that ran through; any other begins anew, and says
+        so where it finds others there. It reads X once more, for a digest, holds 2 F and 4 H on disk, and needs a
+        ``random_state`` that is a whole number. With Dask all workers have to reach the folder, which may be an address
+        for fsspec, as "s3://bucket/runs". It can be deleted once the model is saved.
     verbose : int, default=0
         Above 0: one line of logging (logger ``coupled_nmf``, level INFO) when the fit ends.
 
@@ -184,6 +193,7 @@ class CoupledNMF(FittedModel):
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="both")],
         "callbacks": ["array-like", callable],
+        "checkpoint": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
 
@@ -212,6 +222,7 @@ class CoupledNMF(FittedModel):
         warm_start: bool = False,
         forget_factor: float = 0.7,
         callbacks: Sequence[Callback] | Callback = (),
+        checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -236,6 +247,7 @@ class CoupledNMF(FittedModel):
         self.warm_start = warm_start
         self.forget_factor = forget_factor
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:

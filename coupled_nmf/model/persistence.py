@@ -25,6 +25,7 @@ from coupled_nmf.model.model_file import (
 )
 
 FORMAT, WITHOUT_DIGEST = "coupled_nmf model 3", "coupled_nmf model 2"
+NOT_KEPT = {"callbacks", "checkpoint"}  # they belong to where the model was fitted
 LATER = {"fixed_components"}  # parameters that came after the first files: these do not have them
 
 
@@ -58,7 +59,7 @@ def _taken_apart(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     places: list[list[str | int]] = []
     params = {}
     for name, value in model.get_params(deep=False).items():
-        if name != "callbacks":
+        if name not in NOT_KEPT:
             params[name] = _plain(value, [name], places, arrays)
     header = {
         "format": FORMAT,
@@ -89,7 +90,7 @@ def _put_together(cls: Any, header: Any, arrays: dict[str, NDArray[Any]]) -> Any
     """The model of what was read, each part checked against the others."""
     parts = {"format", "params", "param_arrays", "layout", "fitted", "feature_names_in"}
     check_keys("the header", header, parts, {"stream"})
-    names = {name for name in cls._get_param_names() if name != "callbacks"}
+    names = set(cls._get_param_names()) - NOT_KEPT
     params = check_keys("params", header["params"], names - LATER, names)
     put_arrays(params, header["param_arrays"], arrays)
     layout = read_layout(header["layout"])

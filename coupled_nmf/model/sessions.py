@@ -11,14 +11,18 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from coupled_nmf.data.arrays import to_host
 from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.digests import digest_of_arrays
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit.batches import Stream
 from coupled_nmf.fit.best_fit import Fit, Limits, best_fit
+from coupled_nmf.fit.checkpoint import Keeper
 from coupled_nmf.fit.loop import Callback
 from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Place, Session, open_session
 from coupled_nmf.fit.stand_in import StandIn
+from coupled_nmf.model.identity import params_of, refuse_checkpoint, versions
 from coupled_nmf.model.known_components import read_fixed
 from coupled_nmf.model.learning import learned_components
 from coupled_nmf.problem.contracts import Factor, Solution
@@ -97,7 +101,31 @@ def fit_in(
     own = [estimator.callbacks] if callable(estimator.callbacks) else estimator.callbacks
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
-    return best_fit(session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm)
+    keeper = None
+    if estimator.checkpoint is not None:
+        keeper = _keeper(session, estimator, parameters.resolve(session.problem), (F, H, warm))
+    return best_fit(
+        session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm, keeper=keeper
+    )
+
+
+def _keeper(session: Session, estimator: Any, init: str, given: tuple[Any, Any, Any]) -> Keeper:
+    """Who keeps how far a fit has come, in the estimator's folder."""
+    backend, problem = session.backend, session.problem
+    refuse_checkpoint(estimator.checkpoint, estimator.random_state)
+    params = params_of(estimator, problem.X)
+    if estimator.n_init == 1:
+        del params["max_iter"]  # the iterations until then are the same
+    for name in ("backend", "warm_start", "forget_factor"):
+        del params[name]  # said by what follows from them, or no matter
+    about: dict[str, Any] = {
+        "class": type(estimator).__qualname__,
+        "backend": type(backend).__name__,
+        "versions": versions(),
+    }
+    about |= params | {"init": init, "data": backend.digest(problem.X, problem.weights)}
+    about["start"] = [None if one is None else digest_of_arrays([np.asarray(to_host(one))]) for one in given]
+    return Keeper(estimator.checkpoint, about, (problem.X.shape[0], int(estimator.n_components)), backend)
 
 
 def take_over(session: Session, estimator: Any, fit: Fit) -> Factor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -202,10 +203,11 @@ def _take_or_fit(
     if taken is not None:
         return taken
     began = time.perf_counter()
-    F = take_over(session, model, fit_in(session, model, stand_in=stand_in, interruptible=False))
+    fit = fit_in(session, model, stand_in=stand_in, interruptible=False)
+    F = take_over(session, model, fit)
     seconds = time.perf_counter() - began
     if kept is not None:
-        kept.keep(model, made_by, F, seconds)
+        kept.keep(model, made_by, fit.solution.F, seconds)
     return F, seconds
 
 
@@ -230,4 +232,9 @@ def check_request(
         raise ValueError(f"n_init is {n_init}; each rank needs 1 start or more.")
     if base.init == "custom":
         raise ValueError("estimator has init='custom', but one start cannot serve several ranks; choose another init.")
+    if base.checkpoint is not None:
+        raise ValueError(
+            f"estimator has checkpoint={os.fspath(base.checkpoint)!r}, which keeps how far one fit has come; pass "
+            "checkpoint= beside it, which keeps the fits that are finished."
+        )
     return base if random_state is None else clone(base).set_params(random_state=random_state)

@@ -15,6 +15,7 @@ from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
 from coupled_nmf.problem.solvers import Rule
+from coupled_nmf.system.folders import Folder
 
 Factor = Any  # an array of as many rows as X, or of as many columns, where and as its backend holds it
 Sums = tuple[NDArray[Any], ...]  # over the samples; none where they stay on a device
@@ -61,6 +62,12 @@ class Judge(Protocol):
 
     def look(self) -> Verdict:
         """Wait for what was decided so far. Raises ValueError if J was not finite."""
+
+    def packed(self) -> dict[str, NDArray[np.float64]]:
+        """All that later decisions go by, in memory; ``history`` among it."""
+
+    def unpack(self, packed: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from what a judge of the same terms had packed."""
 
 
 class Alternated(Protocol):
@@ -113,6 +120,12 @@ class Objective(Alternated, Protocol):
     """A loss on X, with penalties: besides the loop's moves, F for a given H, and sums that outlive their X."""
 
     penalties: Penalties
+
+    def packed(self, point: Any) -> tuple[NDArray[Any], ...]:
+        """A point as arrays in memory."""
+
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Any:
+        """The point of which these are the arrays, for the factors that were held last."""
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left."""
@@ -176,6 +189,21 @@ class Backend(Protocol):
         F (n_samples, k) is this backend's own, as `Solution` has it, H (k, n_features) in memory, and weights are of
         shape (n_samples,), or (0,) for 1 each. One pass over X, in float64.
         """
+
+    def digest(self, X: TiledMatrix, weights: NDArray[np.float64]) -> str:
+        """A digest of X and the weights, and of how they are stored, on which the bits of a fit depend; one pass."""
+
+    def reach(self, folder: Folder, name: str) -> None:
+        """Raise ValueError if who works on X does not find a file of that name, which is there, in the folder."""
+
+    def keep(self, V: Factor, folder: Folder, stem: str) -> dict[str, str]:
+        """Write V to files whose names begin so; return their digests by their names.
+
+        What V is made of need not be kept any more: it can be made of the files.
+        """
+
+    def take(self, folder: Folder, files: dict[str, str], shape: tuple[int, int]) -> Factor:
+        """A V that was kept; raises ValueError if it is not as it was."""
 
     def bring(self, V: Factor) -> tuple[Backend, Factor]:
         """V, of few rows, and who works on it where a pass costs least: this backend, or one of this process."""

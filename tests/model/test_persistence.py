@@ -298,7 +298,9 @@ def test_files_of_0_1_0_load(kind, tmp_path):
     again = CoupledNMF.load(file)
     params = CoupledNMF(3, **OLD[kind], random_state=0, n_jobs=1, tol=0, max_iter=5).get_params()
     assert again.get_params() == params
-    assert {**header["params"], "fixed_components": None, "callbacks": ()} == params, "as it was written"
+    assert {**header["params"], "fixed_components": None, "callbacks": (), "checkpoint": None} == params, (
+        "as it was written"
+    )
     np.testing.assert_array_equal(again.components_, content["components"])
     np.testing.assert_equal(again.layout_, X.layout)
     for name, value in header["fitted"].items():

@@ -13,8 +13,7 @@ from scipy.sparse import csr_array
 
 from coupled_nmf import Blocks, CoupledNMF, holdout_entries, make_coupled_blocks, rank_path, stability
 from coupled_nmf.data.checks import read_X
-from coupled_nmf.model_selection import checkpoint
-from coupled_nmf.model_selection.checkpoint import digest_of
+from coupled_nmf.data.digests import digest_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -102,14 +101,6 @@ def test_fits_serve_a_call_that_asks_for_more(X, tmp_path):
     assert more_ranks.n == 2
     rank_path(X, [2], 5, estimator=more_starts.estimator, checkpoint=tmp_path)
     assert more_starts.n == 3, "of the first rank the seeds are the same"
-
-
-def test_fits_of_before_there_were_fixed_components_are_found(tmp_path, monkeypatch):
-    """Where none are fixed the name is what it was in the first version that kept fits, here without the versions."""
-    monkeypatch.setattr(checkpoint, "VERSIONS", ())
-    estimator = CoupledNMF(solver="mu", random_state=7, max_iter=2, tol=0)
-    rank_path(np.arange(12.0).reshape(4, 3), [1], estimator=estimator, checkpoint=tmp_path)
-    assert [path.stem for path in tmp_path.glob("*.json")] == ["fit-fd3cf375785e07b6afab0844162122bd"]
 
 
 def changed(X):
@@ -250,7 +241,7 @@ def test_what_is_damaged_is_made_anew_and_named(damage, suffix, X, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"format": "coupled_nmf checkpoint 1", "seconds": 1.0, "digests": 3}', "NaN"]
+    "text", ["[]", "{}", '{"format": "coupled_nmf checkpoint 2", "seconds": 1.0, "digests": 3}', "NaN"]
 )
 def test_a_manifest_of_another_shape_is_made_anew(text, X, tmp_path):
     rank_path(X, [2], estimator=Fits().estimator, checkpoint=tmp_path)

@@ -15,12 +15,15 @@ from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.shares import Shares, shares_by_block
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
+from coupled_nmf.data.digests import digest_of_data
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned, gaps_of
+from coupled_nmf.system.folders import Folder
+from coupled_nmf.system.kept_files import read_array, write_array
 from coupled_nmf.system.memory import memory
 
 OBJECTIVES: dict[str, type[Frobenius] | type[KullbackLeibler]] = {
@@ -80,6 +83,23 @@ class NumpyBackend(Sweeper):
         """How much of each block's squares every component explains, by block (k,)."""
         by_row = F.astype(np.float64), weights if weights.size else np.ones(len(F))
         return shares_by_block(X, *self.sweep(X, Shares(X, H.astype(np.float64)), *by_row, X.absent_blocks()))
+
+    def digest(self, X: TiledMatrix, weights: NDArray[np.float64]) -> str:
+        """A digest of X and the weights, on which the bits of a fit depend; one pass."""
+        return digest_of_data(X, weights)
+
+    def reach(self, folder: Folder, name: str) -> None:
+        """Do nothing: who works on X is this process."""
+
+    def keep(self, V: NDArray[Any], folder: Folder, stem: str) -> dict[str, str]:
+        """Write V to a file; return its digest by its name."""
+        name = f"{stem}.npy"
+        return {name: write_array(folder, name, V)}
+
+    def take(self, folder: Folder, files: dict[str, str], shape: tuple[int, int]) -> NDArray[Any]:
+        """A V that was kept."""
+        ((name, digest),) = files.items()
+        return read_array(folder, name, digest, shape)
 
     def bring(self, V: NDArray[Any]) -> tuple[Backend, NDArray[Any]]:
         """V, and this backend, which works on it where it is."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from coupled_nmf.problem.control import WINDOW, Momentum, Terms, Verdict
 
@@ -52,6 +56,19 @@ class HostJudge:
             return True
         fall = history[-1 - WINDOW] - history[-1] if len(history) > WINDOW else math.inf
         return bool(fall <= terms.tol * history[-1])
+
+    def packed(self) -> dict[str, NDArray[np.float64]]:
+        """All that later decisions go by."""
+        flags = np.array([*self.betas, self._rejected, self._settled])
+        momentum = np.array(astuple(self._momentum) if self._momentum else ())
+        return {"history": np.array(self.history), "flags": flags, "momentum": momentum}
+
+    def unpack(self, packed: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from what a judge of the same terms had packed."""
+        self.history[:] = packed["history"].tolist()
+        last, following, rejected, settled = packed["flags"].tolist()
+        self.betas, self._rejected, self._settled = (last, following), bool(rejected), bool(settled)
+        self._momentum = Momentum(*packed["momentum"].tolist()) if self._momentum else None
 
     def look(self) -> Verdict:
         """What was decided so far."""

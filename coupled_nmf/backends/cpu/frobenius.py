@@ -52,6 +52,10 @@ class Frobenius(HostObjective):
         summed = products[0] if len(products) == 1 else products.sum(axis=0)
         return Point(R, summed.astype(R.dtype, copy=False), H)
 
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Point:
+        """The point of which these are the arrays."""
+        return Point(*arrays)
+
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:

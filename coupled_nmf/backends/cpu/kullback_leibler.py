@@ -146,6 +146,10 @@ class KullbackLeibler(HostObjective):
     def _block_sums(self, H: NDArray[Any]) -> NDArray[np.float64]:
         return np.stack([H_b.sum(axis=1, dtype=np.float64) for H_b in self.problem.X.layout.split(H).values()])
 
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Point:
+        """The point of which these are the arrays."""
+        return Point(*arrays)
+
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,10 @@ class HostObjective(ABC):
         """F, of zeros if it is None, made if it is yet to be, and H."""
         return zeros_for(self.tiles, H.T) if F is None else made(F, self.tiles.shape[0]), H
 
+    def packed(self, point: Any) -> tuple[NDArray[Any], ...]:
+        """A point as arrays."""
+        return tuple(getattr(point, one.name) for one in fields(point))
+
     def learn(self, rule: Rule, sums: Sums, H: NDArray[Any]) -> NDArray[Any]:
         """H, moved once by sums of any data."""
         moved = np.empty_like(H)
@@ -54,6 +59,10 @@ class HostObjective(ABC):
     @abstractmethod
     def point_of(self, H: NDArray[Any]) -> Any:
         """The point of H itself."""
+
+    @abstractmethod
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Any:
+        """The point of which these are the arrays."""
 
     @abstractmethod
     def move_f(self, rule: Rule, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:

@@ -17,12 +17,15 @@ from coupled_nmf.backends.cuda.moves import GramSums, slices_of
 from coupled_nmf.backends.cuda.scan import DeviceScan, look_at
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn, power_pass, project
 from coupled_nmf.data.arrays import on_device
+from coupled_nmf.data.digests import digest_of_data
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
+from coupled_nmf.system.folders import Folder
+from coupled_nmf.system.kept_files import read_array, write_array
 from coupled_nmf.system.memory import memory
 
 
@@ -91,6 +94,23 @@ class CupyBackend:
         """How much of each block's squares every component explains; on the host, to which X is copied tile by tile."""
         with NumpyBackend(self.n_jobs) as host:
             return host.component_shares(X, self.host(F), H, weights)
+
+    def digest(self, X: TiledMatrix, weights: NDArray[np.float64]) -> str:
+        """A digest of X and the weights, on which the bits of a fit depend; one pass."""
+        return digest_of_data(X, weights)
+
+    def reach(self, folder: Folder, name: str) -> None:
+        """Do nothing: files are written by this process."""
+
+    def keep(self, V: Any, folder: Folder, stem: str) -> dict[str, str]:
+        """Write V to a file; return its digest by its name."""
+        name = f"{stem}.npy"
+        return {name: write_array(folder, name, self.host(V))}
+
+    def take(self, folder: Folder, files: dict[str, str], shape: tuple[int, int]) -> NDArray[Any]:
+        """A V that was kept, in memory."""
+        ((name, digest),) = files.items()
+        return read_array(folder, name, digest, shape)
 
     def bring(self, V: Any) -> tuple[Backend, Any]:
         """V, and this backend, which works on it where it is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import NULL, Device, Program
 from coupled_nmf.backends.cuda.kernels import CONTROL
@@ -64,6 +65,18 @@ class DeviceJudge:
         arguments = (self.betas, self._history, np.float64(value.base), *some[0], *some[1], *some[2])
         self._kernel((1,), (DECIDING,), arguments)
         value.then.run()
+
+    def packed(self) -> dict[str, NDArray[np.float64]]:
+        """All that later decisions go by."""
+        control = self.betas.get()
+        return {"history": self._history.get()[: int(control[CONTROL["COUNT"]])], "control": control}
+
+    def unpack(self, packed: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from what a judge of the same terms had packed."""
+        n = len(packed["history"])
+        self._history = self._device.zeros((max(len(self._history), 2 * n + self.patience),), np.float64)
+        self._history[:n] = self._device.put(packed["history"])
+        self.betas.set(packed["control"])
 
     def look(self) -> Verdict:
         """Wait for what was decided so far."""

@@ -107,6 +107,19 @@ class DeviceFrobenius:
         self._add_grams(program)
         program.run()
 
+    def _point_arrays(self) -> tuple[Any, ...]:
+        room = self._room
+        return room.point.point, room.point.summed, room.F_gram
+
+    def packed(self, point: None) -> tuple[NDArray[Any], ...]:
+        """The point that is held, in memory."""
+        return tuple(array.get() for array in self._point_arrays())
+
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> None:
+        """Hold the point of which these are the arrays."""
+        for array, kept in zip(self._point_arrays(), arrays, strict=True):
+            array.set(kept)
+
     def _add_grams(self, program: Program) -> None:
         """What F moves by at the point."""
         room, bounds = self._room, self.gram_edges

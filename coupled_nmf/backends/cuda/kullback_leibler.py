@@ -112,6 +112,19 @@ class DeviceKullbackLeibler:
         """Make the point of H itself."""
         self._components_program(H, H, None, fixed=None).run()
 
+    def _point_arrays(self) -> tuple[Any, ...]:
+        room = self._room
+        return room.H, room.R, room.H_sums, room.pattern_sums
+
+    def packed(self, point: None) -> tuple[NDArray[Any], ...]:
+        """The point that is held, in memory."""
+        return tuple(array.get() for array in self._point_arrays())
+
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> None:
+        """Hold the point of which these are the arrays."""
+        for array, kept in zip(self._point_arrays(), arrays, strict=True):
+            array.set(kept)
+
     def _components_program(self, H: Any, other: Any, control: Any, fixed: int | None) -> Program:
         """Move H but its first ``fixed`` rows (None: leave it), and make its point.
 

@@ -21,6 +21,8 @@ from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem, Scanned
+from coupled_nmf.system.folders import Folder
+from coupled_nmf.system.kept_files import digest_of_text
 
 
 class DaskBackend:
@@ -81,6 +83,30 @@ class DaskBackend:
     def stand_in_objective(self, Y: Rows, Bt: NDArray[Any], weighted_squares: float) -> Alternated:
         """What the loop alternates on in the place of X: Y B, of so many squares."""
         return DaskStandIn(Y, Bt, weighted_squares, self)
+
+    def digest(self, X: TiledMatrix, weights: NDArray[np.float64]) -> str:
+        """A digest of X and the weights, each piece's by its worker."""
+        return digest_of_text(" ".join(self.workers.gathered(steps.digest)))
+
+    def reach(self, folder: Folder, name: str) -> None:
+        """Raise ValueError if a worker does not find a file of that name in the folder."""
+        for worker, trouble in self._cluster.on_each(steps.finds, folder, name).items():
+            if trouble is not None:
+                raise ValueError(
+                    f"checkpoint={folder.address!r} is not what the worker {worker} finds there ({trouble}); give a "
+                    "folder that this process and all workers share, or an address that fsspec knows."
+                )
+
+    def keep(self, V: Rows, folder: Folder, stem: str) -> dict[str, str]:
+        """Have workers write V, each piece's rows to a file; V is from then on what is read from there."""
+        digests = self.workers.gathered(steps.keep, (V,), (folder, stem))
+        files = {steps.file_of(stem, number): digest for number, digest in enumerate(digests)}
+        self.workers.begin_anew(V, steps.take, folder, list(files.items()))
+        return files
+
+    def take(self, folder: Folder, files: dict[str, str], shape: tuple[int, int]) -> Rows:
+        """A V that was kept."""
+        return self.workers.taken(steps.take, (folder, list(files.items())), shape, self._X.dtype)
 
     def bring(self, V: Any) -> tuple[Backend, Any]:
         """V, of few rows, and who works on it here."""

@@ -76,6 +76,17 @@ class Cluster:
         self._submitted.add(future)
         return future
 
+    def on_each(self, function: Any, *arguments: Any) -> dict[str, Any]:
+        """What each worker that is there returns, by its address."""
+        workers = list(self.workers())
+        return dict(
+            zip(
+                workers,
+                self.gather([self.submit(function, *arguments, worker=worker) for worker in workers]),
+                strict=True,
+            )
+        )
+
     def settle(self, futures: Sequence[Any]) -> None:
         """Let what was submitted for one worker be made again on any; or Dask waits for it, where all died at once."""
         restricted = {future.key: None for future in futures}

@@ -38,6 +38,14 @@ class DaskObjective:
         """The point of H itself."""
         return self._here.point_of(H)
 
+    def packed(self, point: Any) -> tuple[NDArray[Any], ...]:
+        """A point as arrays."""
+        return self._here.packed(point)
+
+    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Any:
+        """The point of which these are the arrays."""
+        return self._here.unpacked(arrays)
+
     def move_f(self, rule: Rule, point: Any, F: Rows, other: Rows, betas: tuple[float, float]) -> Sums:
         """Move F, see `Alternated`."""
         # A copy: the loop writes to its H again, and what is sent serves as long as F is made again from it.

@@ -17,6 +17,8 @@ from coupled_nmf.problem.draws import DrawnF, RowSample
 from coupled_nmf.problem.problem import patterns_of
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.problem.solvers import Rule
+from coupled_nmf.system.folders import Folder
+from coupled_nmf.system.kept_files import read_array, write_array
 
 Rows = NDArray[Any]
 NOTHING: Sums = ()
@@ -34,6 +36,38 @@ def scan(backend: NumpyBackend, piece: Piece) -> tuple[tuple[Rows, Rows], Sums]:
 def patterns(backend: NumpyBackend, piece: Piece) -> tuple[Rows, Sums]:
     """What samples lack whose weight counts, each once."""
     return patterns_of(piece.absent, piece.weights), NOTHING
+
+
+def digest(backend: NumpyBackend, piece: Piece) -> tuple[str, Sums]:
+    """That of the piece and its weights."""
+    return backend.digest(piece.X, piece.weights), NOTHING
+
+
+def finds(folder: Folder, name: str) -> str | None:
+    """What is in the way of reading a file that holds its name; None if nothing is."""
+    try:
+        with folder.read(name) as file:
+            return None if file.read().decode() == name else f"{name} is another file there"
+    except (OSError, ImportError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def file_of(stem: str, number: int) -> str:
+    """Where the rows of a piece are kept."""
+    return f"{stem}-{number:06d}.npy"
+
+
+def keep(backend: NumpyBackend, piece: Piece, V: Rows, folder: Folder, stem: str) -> tuple[str, Sums]:
+    """Write rows to a file, and return its digest. Whoever does it again writes the same."""
+    return write_array(folder, file_of(stem, piece.number), V), NOTHING
+
+
+def take(backend: NumpyBackend, piece: Piece, folder: Folder, files: list[tuple[str, str]]) -> tuple[Rows, Sums]:
+    """Rows that were kept, and how many they are."""
+    rows = read_array(folder, *files[piece.number])
+    if len(rows) != piece.X.shape[0]:
+        raise ValueError(f"{folder.address}/{files[piece.number][0]} has {len(rows)} rows, not those of its piece")
+    return rows, (np.array([float(len(rows))]),)
 
 
 def begin(backend: NumpyBackend, piece: Piece, drawn: DrawnF | None, k: int) -> tuple[Rows, Sums]:

@@ -150,6 +150,16 @@ class Workers:
         """Put what a function makes of V in its place."""
         V.futures, V.columns = self._run(function, (V,), arguments), None
 
+    def begin_anew(self, V: Rows, function: Function, *arguments: Any) -> None:
+        """Put what a function makes of no V in its place: what it was made of is free."""
+        V.futures, V.columns = self._run(function, (), arguments), None
+
+    def taken(self, function: Function, arguments: tuple[Any, ...], shape: tuple[int, int], dtype: Any) -> Rows:
+        """The rows that a function returns, once all are there: raises what it raises."""
+        found = Rows(self._run(function, (), arguments), shape, np.dtype(dtype))
+        self._add_up(found.futures)
+        return found
+
     def gathered(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> list[Any]:
         """What a function returns for each piece, brought here: for what is small."""
         return self._bring(self._run(function, over, arguments))
