@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -28,6 +30,7 @@ class Interrupts:
         self._thread = 0  # that thread's number, which it keeps in a child that it forks
         self._pending = self._deferred = False
         self._noted = 0.0
+        self._heard = threading.local()
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -56,10 +59,22 @@ class Interrupts:
             self._pending, self._noted = True, now
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if there was a Ctrl-C, unless it is to wait; in the main thread alone."""
+        """Raise KeyboardInterrupt if there was a Ctrl-C, unless it is to wait; that in the main thread alone."""
         if self._pending and not self._deferred and threading.current_thread() is threading.main_thread():
             self._pending = False
             raise KeyboardInterrupt
+        heard = getattr(self._heard, "by", None)
+        if heard is not None:
+            heard()
+
+    @contextmanager
+    def heard_by(self, also: Callable[[], object]) -> Iterator[None]:
+        """Have `check` call this too, in this thread: it raises where somebody else has given up what is done here."""
+        self._heard.by = also
+        try:
+            yield
+        finally:
+            self._heard.by = None
 
     def defer(self, *, whether: bool) -> None:
         """Have `check` say nothing, for work without which all that was done would be lost; or have it speak again."""

@@ -1,15 +1,12 @@
-"""Fits on Dask arrays: the same as here, bit for bit whoever works on what, and whoever dies meanwhile."""
+"""Fits on Dask arrays: the same as here, bit for bit whoever works on what."""
 
-import hashlib
 import itertools
-import os
-import signal
-import time
 import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from clusters import PLAIN, SIZES, K, N, cluster_of, digest, fitted, spread
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.backends.dask.cluster import Cluster
@@ -18,13 +15,6 @@ from coupled_nmf.backends.dask.tree import add_up, root_of
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of workers that are killed
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-N, SIZES, K = 700, {"a": 30, "b": 20}, 4
-PLAIN = {"n_components": K, "max_iter": 12, "tol": 0, "random_state": 0}
 STARTS = [
     {"init": "random"},
     {"init": "compressed"},
@@ -36,38 +26,6 @@ STARTS = [
     {"init": "random", "alpha_F": 0.01, "l1_ratio": 0.5, "n_init": 2},
     {"init": "compressed", "block_weights": "balanced"},
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client():
-    """Two workers in this process."""
-    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster) as opened:
-        yield opened
-
-
-def cluster_of(n_workers, **how):
-    return distributed.LocalCluster(
-        n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50, **how
-    )
-
-
-@pytest.fixture(scope="module")
-def X():
-    return make_coupled_blocks(N, SIZES, K, noise=0.2, random_state=0)[0]
-
-
-def spread(X, rows, columns=17):
-    """The same blocks as Dask arrays, in chunks."""
-    return Blocks({name: da.from_array(np.asarray(X[name]), chunks=(rows, columns)) for name in X.names})
-
-
-def digest(model, F):
-    return hashlib.sha256(model.components_.tobytes() + np.ascontiguousarray(F).tobytes()).hexdigest()
-
-
-def fitted(X, **params):
-    model = CoupledNMF(**PLAIN | params)
-    return model, model.fit_transform(X)
 
 
 @pytest.mark.parametrize("params", STARTS, ids=lambda params: "-".join(map(str, params.values())))
@@ -250,57 +208,11 @@ def test_without_a_client_it_is_said_where_the_fit_runs(X, monkeypatch):
         CoupledNMF(2, backend="dask").fit(X)
 
 
-def test_a_cluster_that_loses_its_last_worker_is_given_up(X, monkeypatch):
-    monkeypatch.setattr("coupled_nmf.backends.dask.cluster.PATIENCE", 0.5)
-    with cluster_of(1, processes=False) as cluster, distributed.Client(cluster):
-
-        def retire(info):
-            if info.iteration == 3:
-                cluster.scale(0)
-
-        with pytest.raises(RuntimeError, match=r"has had no worker that runs for 0\.5 s"):
-            CoupledNMF(**PLAIN | {"callbacks": retire, "max_iter": 500}).fit(spread(X, 150))
-    with (
-        cluster_of(0, processes=False) as cluster,
-        distributed.Client(cluster),
-        pytest.raises(RuntimeError, match="has no worker; start one"),
-    ):
-        CoupledNMF(2).fit(spread(X, 150))
-
-
 @pytest.mark.parametrize("n_workers", [1, 3, 9])
 def test_bits_do_not_depend_on_who_works_on_what(X, n_workers):
     expected = digest(*fitted(spread(X, 100), init="compressed"))
     with cluster_of(n_workers, processes=False) as cluster, distributed.Client(cluster):
         assert digest(*fitted(spread(X, 100), init="compressed")) == expected
-
-
-def test_workers_that_are_killed_change_no_bit(X):
-    expected = digest(*fitted(spread(X, 100)))
-    with cluster_of(2) as cluster, distributed.Client(cluster) as client:
-
-        def kill(n):
-            for process in list(client.run(os.getpid, on_error="ignore").values())[:n]:
-                os.kill(process, signal.SIGKILL)
-
-        for plan in ({4: 1}, {6: 2}, {2: 1, 5: 1, 8: 1, 11: 1}):
-            told = [lambda info, plan=plan: kill(plan.get(info.iteration, 0)) and None]
-            assert digest(*fitted(spread(X, 100), callbacks=told)) == expected, plan
-
-
-def test_what_is_missing_is_known_to_those_who_take_over(X):
-    blocks = {name: np.array(X[name]) for name in X.names}
-    blocks["a"][np.random.default_rng(0).uniform(size=blocks["a"].shape) < 0.1] = np.nan
-    blocks["b"][::3] = np.nan
-    there = Blocks({name: da.from_array(block, chunks=(100, 20)) for name, block in blocks.items()})
-    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster):
-        expected = digest(*fitted(there, init="random"))
-
-        def close(info):
-            if info.iteration == 4:
-                cluster.scale(1)
-
-        assert digest(*fitted(there, init="random", callbacks=close)) == expected
 
 
 def test_x_and_f_stay_with_their_workers(X, monkeypatch):
@@ -316,33 +228,6 @@ def test_x_and_f_stay_with_their_workers(X, monkeypatch):
         fitted(spread(X, 100), init="random", callbacks=look)
     assert all(len(who) == 1 for places in seen for who in places.values()), seen
     assert len(set(seen[-1].values())) == 2
-
-
-def test_what_failed_keeps_nothing_on_the_workers(X):
-    array = np.array(X.to_array())
-    array[611, 3] = -1
-    with cluster_of(1, processes=False) as cluster, distributed.Client(cluster):
-        for _ in range(2):
-            with pytest.raises(ValueError, match="Negative values") as kept:
-                CoupledNMF(2).fit(da.from_array(array, chunks=(100, 50)))
-        deadline = time.monotonic() + 10
-        while cluster.scheduler.tasks and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not cluster.scheduler.tasks, kept
-
-
-def test_data_that_are_lost_are_named(X):
-    with cluster_of(2, processes=False) as cluster, distributed.Client(cluster) as client:
-        scattered = [client.scatter(np.asarray(X["a"])[i : i + 100]) for i in range(0, N, 100)]
-        there = da.concatenate([da.from_delayed(one, (100, 30), float) for one in scattered])
-
-        def close(info):
-            if info.iteration == 4:
-                cluster.scale(0)
-                cluster.scale(1)
-
-        with pytest.raises(RuntimeError, match="lost data that it cannot make again"):
-            fitted(there, init="random", callbacks=close, max_iter=300)
 
 
 def test_a_map_that_differs_from_its_file_is_sent_as_it_is(X, tmp_path):
@@ -366,18 +251,6 @@ def test_arrays_that_only_dask_can_send(X):
     expected, _ = fitted(np.asarray(X["a"]))
     model, _ = fitted(da.from_array(np.asarray(X["a"]), chunks=(100, 30)).map_blocks(lambda block: block))
     np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-8, atol=1e-10)
-
-
-def test_ctrl_c_leaves_the_model_fitted_and_nothing_running(X, client):
-    def interrupt(info):
-        if info.iteration == 5:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.warns(UserWarning, match="interrupted, and is fitted to iteration 5"):
-        model, F = fitted(spread(X, 100), callbacks=interrupt, max_iter=500)
-    assert model.n_iter_ == 5
-    assert F.shape == (N, K)
-    assert not any(client.processing().values())
 
 
 def test_sums_are_added_along_one_tree():

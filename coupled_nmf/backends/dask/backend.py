@@ -49,6 +49,7 @@ class DaskBackend:
 
     def __enter__(self) -> Self:
         self.workers = Workers(self._cluster, self._X)
+        self._cluster.ignore_ctrl_c()
         self.near.__enter__()
         return self
 
@@ -56,6 +57,7 @@ class DaskBackend:
         del self.workers  # and what they hold
         if exc_info[0] is not None:
             self._cluster.release()
+        self._cluster.hear_ctrl_c()
         self.near.__exit__(*exc_info)
 
     def memory(self) -> float:

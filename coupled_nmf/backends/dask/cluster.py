@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
+from coupled_nmf.backends.dask import ctrl_c
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 TICK = 0.2  # seconds between looks at Ctrl-C, and at whether there is a worker
@@ -39,6 +40,7 @@ class Cluster:
     def __init__(self, client: Any) -> None:
         self.client = client
         self._submitted: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._ignoring: list[str] = []
         self._distributed, self._config = importlib.import_module("distributed"), importlib.import_module("dask.config")
 
     def workers(self) -> dict[str, int]:
@@ -75,6 +77,19 @@ class Cluster:
             future = self.client.submit(function, *arguments, pure=False, **where)
         self._submitted.add(future)
         return future
+
+    def ignore_ctrl_c(self) -> None:
+        """Have workers that this process's terminal reaches ignore Ctrl-C, which is for this process alone."""
+        group, near = ctrl_c.group_here(), [worker for worker in self.workers() if ctrl_c.is_near(worker)]
+        if group is not None and near:
+            self.client.run(ctrl_c.ignore, group, workers=near, on_error="ignore")
+            self._ignoring = near
+
+    def hear_ctrl_c(self) -> None:
+        """Have them do what they did before."""
+        if self._ignoring:
+            near, self._ignoring = set(self._ignoring) & set(self.workers()), []
+            self.client.run(ctrl_c.hear, workers=list(near), on_error="ignore")
 
     def on_each(self, function: Any, *arguments: Any) -> dict[str, Any]:
         """What each worker that is there returns, by its address."""

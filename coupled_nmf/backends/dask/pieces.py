@@ -20,6 +20,7 @@ from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem
+from coupled_nmf.system.interrupts import INTERRUPTS
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def run(
     It returns an array of the piece's rows, or nothing, and sums; what it is given it leaves as it is.
     """
     rows, nodes = [], {}
-    with NumpyBackend(_threads_here()) as backend:
+    with NumpyBackend(_threads_here()) as backend, INTERRUPTS.heard_by(_give_up_if_unwanted()):
         for i, piece in enumerate(pieces):
             own = [made.row(i, columns) for made, columns in given]
             with piece.busy:
@@ -169,6 +170,20 @@ def run(
 def _threads_here() -> int:
     """Threads of this worker: it has one task of a pass."""
     return int(importlib.import_module("distributed").get_worker().state.nthreads)
+
+
+def _give_up_if_unwanted() -> Callable[[], None]:
+    """What ends this task between two tiles, once nobody wants it any more: Dask itself ends none that runs."""
+    distributed = importlib.import_module("distributed")
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+
+    def check() -> None:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise distributed.Reschedule  # nothing to a task that is gone; to one wanted again, a new beginning
+
+    return check
 
 
 def nodes_of(made: Made) -> Nodes:

@@ -1,0 +1,34 @@
+"""A terminal's Ctrl-C goes to all processes of its group, so to workers on this machine: they are not to hear it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+_BEFORE: list[Any] = []  # what a worker did at Ctrl-C, while it does nothing
+
+
+def group_here() -> int | None:
+    """The number of this process's group; None where there are no groups."""
+    return os.getpgrp() if hasattr(os, "getpgrp") else None
+
+
+def is_near(address: str) -> bool:
+    """Whether a worker is another process of this machine, which could be of this one's group."""
+    return "://127." in address or "://[::1]" in address
+
+
+def ignore(group: int) -> None:
+    """On a worker of that group, in its main thread: do nothing at Ctrl-C."""
+    if os.getpgrp() == group and not _BEFORE:
+        try:
+            _BEFORE.append(signal.signal(signal.SIGINT, signal.SIG_IGN))
+        except ValueError:  # a worker in a thread of a process, which has Ctrl-C for itself
+            return
+
+
+def hear() -> None:
+    """Do what was done before."""
+    if _BEFORE:
+        signal.signal(signal.SIGINT, _BEFORE.pop())
