@@ -46,7 +46,10 @@ class StoredRows:
 
 def open_rows(rows: Any, places: NDArray[np.int64] | None) -> Any:
     """What was given, as `TiledMatrix` takes it."""
-    rows = rows.open() if isinstance(rows, MappedRows) else rows
+    if isinstance(rows, MappedRows):
+        rows = rows.open()
+    elif isinstance(rows, np.ndarray) and not rows.flags.aligned:
+        rows = rows.copy()  # a chunk lies anywhere in the message that it came by, and each pass would copy its tiles
     return rows if places is None else PartialBlock(rows, places)
 
 

@@ -25,7 +25,8 @@ from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
-LARGE_ARGUMENTS = 400_000  # bytes from which what all tasks of a pass need is a task of its own
+LARGE_ARGUMENTS = 2_000_000  # bytes, for all tasks of a pass, from which what they need is a task of its own
+ADDED_HERE = 2  # sums of groups of pieces: as much comes here as one less would travel, and a task less is waited for
 
 
 def _same(some: Any) -> Any:
@@ -100,12 +101,12 @@ class Workers:
 
     def _add_up(self, futures: list[Any]) -> Sums:
         nodes = [self.cluster.submit(nodes_of, future) for future in futures]
-        while len(nodes) > 1:
+        while len(nodes) > ADDED_HERE:
             nodes = [
                 self.cluster.submit(add_up, nodes[i : i + 2], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
                 for i in range(0, len(nodes), 2)
             ]
-        return root_of(self.cluster.gather(nodes)[0])
+        return root_of(add_up(self.cluster.gather(nodes), len(self._rows)))
 
     def sums(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> Sums:
         """The sums of what a function returns over all pieces."""
