@@ -20,7 +20,7 @@ MODULE := $(KERNELS)/_compiled*.so $(KERNELS)/_compiled*.pyd
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
   $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
+.PHONY: demo demo-dask test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -45,6 +45,10 @@ test-browser: $(VENV)/.browser
 test-cluster: $(VENV)/.dev
 	$(BIN)/pytest tests/cluster
 	PLACES=cluster $(BIN)/pytest -n auto --dist worksteal $(ON_CLUSTER)
+
+# Two workers of 500 MB on this machine fit 1.6 GB, and one is killed on the way.
+demo-dask: $(VENV)/.dask
+	$(BIN)/python docs/examples/demo_cluster.py
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev
@@ -121,6 +125,11 @@ $(VENV)/.compiled: $(VENV)/.build $(SOURCES) $(if $(wildcard $(MODULE)),,missing
 $(VENV)/.probe: $(VENV)/.python pyproject.toml | $(VENV)/.compiled
 	@echo "Installing into $(VENV) (with PyTorch about 6 GB; minutes) ..."
 	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe]"
+	touch $@
+
+# Dask, its dashboard, and bars.
+$(VENV)/.dask: $(VENV)/.python pyproject.toml | $(VENV)/.compiled
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[dask]" bokeh tqdm
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.probe

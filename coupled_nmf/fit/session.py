@@ -13,7 +13,6 @@ from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.problem.contracts import Backend, Objective
 from coupled_nmf.problem.losses import LOSSES
 from coupled_nmf.problem.problem import Problem, examine
-from coupled_nmf.problem.sample_weights import check_weights
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 
@@ -73,7 +72,7 @@ def open_session(
         If an entry, or a weight, cannot be, or X is too large or too small for its dtype.
     """
     with INTERRUPTS, open_backend(place.backend, X, rank, place.n_jobs, place.precision) as backend:
-        weights = check_weights(sample_weight, X.shape[0])
+        weights = backend.weights(sample_weight, X.shape[0])
         by_totals = LOSSES[loss].grows_with_totals
         scanned = backend.scan(X, weights)
         yield Session(

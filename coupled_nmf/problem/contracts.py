@@ -159,6 +159,9 @@ class Backend(Protocol):
     def memory(self) -> float:
         """Bytes that there are for what has a row for each sample."""
 
+    def weights(self, sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+        """What each sample counts for, as `scan` takes it; empty for 1 each. Raises ValueError for what cannot be."""
+
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
 

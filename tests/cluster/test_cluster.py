@@ -73,6 +73,18 @@ def test_gaps_and_weights(X, params, weighted):
         )
 
 
+def test_weights_that_are_a_dask_array_stay_on_the_workers(X, monkeypatch):
+    weights = np.random.default_rng(0).integers(0, 3, N).astype(float)
+    expected = CoupledNMF(**PLAIN).fit(spread(X, 150), sample_weight=weights)
+    there = da.from_array(weights, chunks=90)
+    monkeypatch.setattr(da.Array, "__array__", lambda *arguments, **how: pytest.fail("it came here"))
+    model = CoupledNMF(**PLAIN).fit(spread(X, 150), sample_weight=there)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    for bad, said in [(there[:-1], r"expected \(700,\)"), (-there, "negative or not finite"), (0 * there, "all its")]:
+        with pytest.raises(ValueError, match=said):
+            CoupledNMF(**PLAIN).fit(spread(X, 150), sample_weight=bad)
+
+
 def test_blocks_of_other_kinds_beside_a_dask_array(X, tmp_path):
     """Sparse chunks, an array of this process, samples that lack a block, and a file that workers map themselves."""
     sparse = np.where(np.asarray(X["b"]) > 1.5, X["b"], 0)

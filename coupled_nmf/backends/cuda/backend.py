@@ -24,6 +24,7 @@ from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem, Scanned
+from coupled_nmf.problem.sample_weights import check_weights
 from coupled_nmf.system.folders import Folder
 from coupled_nmf.system.kept_files import read_array, write_array
 from coupled_nmf.system.memory import memory
@@ -59,6 +60,10 @@ class CupyBackend:
     def memory(self) -> float:
         """Bytes of this machine's memory."""
         return memory()
+
+    def weights(self, sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+        """What each sample counts for; empty for 1 each."""
+        return check_weights(sample_weight, n_samples)
 
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""

@@ -21,6 +21,7 @@ from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem, Scanned
+from coupled_nmf.problem.sample_weights import check_weights, no_weight, refuse_other_shape
 from coupled_nmf.system.folders import Folder
 from coupled_nmf.system.kept_files import digest_of_text
 
@@ -64,9 +65,18 @@ class DaskBackend:
         """Bytes of the workers' memory."""
         return self._cluster.memory()
 
-    def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
-        """Look at X once. Raises ValueError for an entry that cannot be."""
+    def weights(self, sample_weight: Any, n_samples: int) -> Any:
+        """What each sample counts for: a Dask array stays one, whose entries the scan looks at."""
+        if not hasattr(sample_weight, "dask"):
+            return check_weights(sample_weight, n_samples)
+        refuse_other_shape(sample_weight.shape, n_samples)
+        return sample_weight
+
+    def scan(self, X: TiledMatrix, weights: Any) -> Scanned:
+        """Look at X once. Raises ValueError for an entry, or a weight, that cannot be."""
         squares, totals, entries, missing, counts = self.workers.take_x(weights)
+        if counts[0] == 0:
+            raise no_weight()
         gaps = None
         if counts[2]:
             patterns = np.unique(np.concatenate(self.workers.gathered(steps.patterns)), axis=0)

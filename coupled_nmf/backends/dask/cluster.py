@@ -114,10 +114,18 @@ class Cluster:
         Raises
         ------
         RuntimeError
-            If there was no worker for a minute, or what a future holds is lost, and cannot be made again.
+            If there was no worker for a minute, what a future holds is lost, and cannot be made again, or workers
+            die of it.
         """
         self._wait(futures)
-        found: list[Any] = self.client.gather(list(futures))
+        try:
+            found: list[Any] = self.client.gather(list(futures))
+        except self._distributed.KilledWorker as error:
+            raise RuntimeError(
+                f"Workers of the cluster {self.address} died again and again of the same task, most likely since a "
+                "worker's part of X, or a chunk, is more than its memory holds. Give workers more memory, start more "
+                "of them, cut X into smaller chunks, or have them read it from a file or a store."
+            ) from error
         return found
 
     def _wait(self, futures: Sequence[Any], if_workers_change: Callable[[], Any] | None = None) -> None:

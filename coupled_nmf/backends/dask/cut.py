@@ -18,6 +18,7 @@ from coupled_nmf.backends.dask.sources import (
 )
 from coupled_nmf.data.partial_block import PartialBlock
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
+from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
 PIECE_BYTES = 64_000_000  # of X in the memory of this process, or in a store
 
@@ -43,6 +44,16 @@ def groups_of(n_pieces: int, n_workers: int) -> list[slice]:
         unit *= 2
     edges = [min(round(n_pieces * i / n_groups / unit) * unit, n_pieces) for i in range(n_groups)] + [n_pieces]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def cut_weights(weights: Any, pieces: list[slice]) -> list[Any]:
+    """The weights of each piece, Dask's own objects if they are a Dask array; empty for 1 each."""
+    if not weights.size:
+        return [NO_WEIGHTS] * len(pieces)
+    if hasattr(weights, "dask"):
+        found: list[Any] = list(weights.rechunk((tuple(rows.stop - rows.start for rows in pieces),)).to_delayed())
+        return found
+    return [weights[rows] for rows in pieces]
 
 
 class CutPart:

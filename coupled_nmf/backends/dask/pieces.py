@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.backend import OBJECTIVES, NumpyBackend
 from coupled_nmf.backends.cpu.objective import HostObjective
-from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, open_rows
+from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, let_go, open_rows
 from coupled_nmf.backends.dask.tree import Nodes, add_up
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem
+from coupled_nmf.problem.sample_weights import finite_weights
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 
@@ -104,15 +105,15 @@ def _sent(
 
 def make_pieces(
     first: int,
-    parts: list[list[Given]],
     first_rows: list[int],
     layout: BlockLayout,
     dtype: np.dtype[Any],
+    parts: list[list[Given]],
     weights: list[NDArray[np.float64]],
 ) -> list[Piece]:
     """Consecutive pieces from the ``first`` on, each of its parts: rows, and of which samples if not of each."""
     return [
-        Piece(first + i, TiledMatrix([open_rows(*part) for part in own], layout, dtype, row), w)
+        Piece(first + i, TiledMatrix([open_rows(*part) for part in own], layout, dtype, row), finite_weights(w))
         for i, (own, row, w) in enumerate(zip(parts, first_rows, weights, strict=True))
     ]
 
@@ -162,6 +163,8 @@ def run(
             own = [made.row(i, columns) for made, columns in given]
             with piece.busy:
                 found, sums = function(backend, piece, *own, *arguments)
+            for part in piece.X.parts:
+                let_go(part)
             rows.append(found)
             nodes[0, piece.number] = sums
     return Made(rows, add_up([nodes], n_pieces))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,10 @@ from coupled_nmf.data.tiled_matrix import SparseRows
 Given = tuple[Any, NDArray[np.int64] | None]  # rows, and which of them each sample has, if not its own
 
 
+class _OwnMap(np.memmap[Any, np.dtype[Any]]):
+    """A map that was made here, and that nobody writes to."""
+
+
 @dataclass(frozen=True)
 class MappedRows:
     """Rows of a file that each worker maps into its own memory."""
@@ -27,7 +32,7 @@ class MappedRows:
 
     def open(self) -> NDArray[Any]:
         """The rows, read as they are looked at."""
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+        return _OwnMap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
 class StoredRows:
@@ -67,6 +72,18 @@ def mapped(rows: NDArray[Any]) -> Any:
         base.flush()  # or workers would read what was there before
     start = rows.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     return MappedRows(str(base.filename), rows.dtype, int(base.offset + start), (rows.shape[0], rows.shape[1]))
+
+
+def let_go(part: Any) -> None:
+    """Have the pages of a mapped file count no more as this process's memory; they stay in the system's.
+
+    Dask counts them, and would pause or end a worker that maps more than its limit.
+    """
+    base, own = part.array if isinstance(part, PartialBlock) else part, False
+    while isinstance(base, np.ndarray):
+        base, own = base.base, own or isinstance(base, _OwnMap)
+    if own and hasattr(mmap, "MADV_DONTNEED"):  # of a map that somebody has written to, what was written would go
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def sparse_rows(part: SparseRows, absent: NDArray[np.bool_] | None) -> Given:

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster
-from coupled_nmf.backends.dask.cut import CutPart, cut, groups_of
+from coupled_nmf.backends.dask.cut import CutPart, cut, cut_weights, groups_of
 from coupled_nmf.backends.dask.pieces import Function, Made, make_pieces, marked, nodes_of, run
 from coupled_nmf.backends.dask.rows import Rows
 from coupled_nmf.backends.dask.tree import add_up, root_of
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF
-from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 
 LARGE_ARGUMENTS = 2_000_000  # bytes, for all tasks of a pass, from which what they need is a task of its own
 ADDED_HERE = 2  # sums of groups of pieces: as much comes here as one less would travel, and a task less is waited for
@@ -60,25 +59,18 @@ class Workers:
         self._slices = groups_of(len(self._rows), len(self._addresses))
         self._groups: list[Any] = []
 
-    def take_x(self, weights: NDArray[np.float64]) -> Sums:
+    def take_x(self, weights: Any) -> Sums:
         """Have the workers take their pieces, and look at them; return the sums of `steps.scan`."""
         X, rows = self._X, self._rows
         parts = [CutPart(part, X.absent.get(i), rows) for i, part in enumerate(X.parts)]
+        own_weights = cut_weights(weights, rows)
         for group, worker in zip(self._slices, self._addresses, strict=False):
             numbers = range(len(rows))[group]
             given = [[part.piece(number) for part in parts] for number in numbers]
-            waiting = [some for piece in given for some, _ in piece if hasattr(some, "dask")]
-            futures = iter(self.cluster.compute(waiting) if waiting else [])
-            own = [
-                [(next(futures) if hasattr(some, "dask") else some, places) for some, places in piece]
-                for piece in given
-            ]
-            own_weights = [weights[rows[number]] if weights.size else NO_WEIGHTS for number in numbers]
+            own = self._computed([given, own_weights[group]])
             starts = [rows[number].start for number in numbers]
             self._groups.append(
-                self.cluster.submit(
-                    make_pieces, group.start, own, starts, X.layout, X.dtype, own_weights, worker=worker
-                )
+                self.cluster.submit(make_pieces, group.start, starts, X.layout, X.dtype, *own, worker=worker)
             )
         self.cluster.settle(self._groups)
         scanned = self._run(steps.scan, (), ())
@@ -86,6 +78,26 @@ class Workers:
         # New pieces, and no marks in those that are there: what is made again would lack them.
         self._groups = [self.cluster.submit(marked, *pair) for pair in zip(self._groups, scanned, strict=True)]
         return sums
+
+    def _computed(self, given: Any) -> Any:
+        """Lists and tuples with futures in the place of what Dask is yet to make."""
+        waiting: list[Any] = []
+
+        def look(some: Any) -> None:
+            if isinstance(some, (list, tuple)):
+                for one in some:
+                    look(one)
+            elif hasattr(some, "dask"):
+                waiting.append(some)
+
+        def put(some: Any) -> Any:
+            if isinstance(some, (list, tuple)):
+                return type(some)(put(one) for one in some)
+            return next(futures) if hasattr(some, "dask") else some
+
+        look(given)
+        futures = iter(self.cluster.compute(waiting) if waiting else [])
+        return put(given)
 
     def _run(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
         """Futures of what a function makes of each group."""
