@@ -1,23 +1,32 @@
-"""Fits on a Dask cluster beside fits in one process: what passes between the tasks, and what travels.
+"""Fits on a Dask cluster beside fits in one process: what passes between tasks, what travels, what the client holds.
 
-Two workers of one thread each, on this machine, and two threads here; float32, rank 10, random starts, HALS, tol 0.
-"overhead": 6,400 x 100 in 2 and in 64 pieces, which are swept in under a millisecond: what an iteration takes is what
-passes between tasks. "large": 25,000 x 20,000 (2 GB) in 16 pieces that the workers hold, and here; both alternate, and
-an iteration's time is the median of those of a fit. "travelled": bytes that workers sent to each other or to the client
-in a fit of 20 iterations, less those of one of 10, a tenth of that each; the formula is, for a point of k n_features
-numbers and its gram, that each worker but its holder fetches it if it is a task of its own, and (W - 1 + 1) sums of
-8 k (n_features + k) bytes: each worker's to the next, and the total to the client.
+Workers of one thread each, on this machine; float32, random starts, HALS, tol 0, rank 10 where nothing else is said.
+"overhead": 6,400 x 100 in 2 and in 64 pieces on two workers, which are swept in under a millisecond: what an iteration
+takes is what passes between tasks. "large": 25,000 x 20,000 (2 GB) in 16 pieces that two workers hold, and here in two
+threads; both alternate, and an iteration's time is the median of those of a fit. "travelled": all bytes an iteration
+that client and scheduler wrote, and that workers sent each other or the scheduler, from the 10th to the 30th, for 2 and
+4 workers (W) and 2,000 and 20,000 features. The formula counts points of 4 k (n_features + k) bytes and sums of
+8 k (n_features + k). A point that is a task of its own goes to the scheduler, to a worker and from it to the others
+(W + 1 times); one that goes with the tasks, to the scheduler and on for each (2 W). Of the sums W - 2 go from worker to
+worker, and 2 by the scheduler to the client (W + 2 times). "tasks": the most that the scheduler held in iterations 450
+to 500 of a fit with checkpoints, and in the first 100. "client": how much further the client's memory grows (MB at its
+peak) in a fit of 1e5 and of 1e7 rows of 20, rank 4, than in one of 1e4, by start.
 """
 
+import multiprocessing
 import os
+import tempfile
 import warnings
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
 from distributed import Client, LocalCluster
+from distributed.comm.tcp import TCP
 
 from benchmarks.workload import spread
 from coupled_nmf import CoupledNMF
+from coupled_nmf.backends.dask.workers import LARGE_ARGUMENTS
 
 RANK, ROUNDS, WORKERS = 10, 5, 2
 LARGE, LARGE_PIECES, ITERATIONS = (25_000, 20_000), 16, 8
@@ -25,19 +34,31 @@ LARGE, LARGE_PIECES, ITERATIONS = (25_000, 20_000), 16, 8
 
 def measure():
     warnings.simplefilter("ignore")
-    with (
-        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", memory_limit=None) as cluster,
-        Client(cluster) as client,
-    ):
-        figures = {"workers": WORKERS, "cores": os.cpu_count(), "overhead": overhead(), "travelled": travelled(client)}
+    figures = {"workers": WORKERS, "cores": os.cpu_count()}
+    with workers(WORKERS):
+        figures["overhead"] = overhead()
         figures["large"] = large()
+    written, figures["travelled"] = Written(), {}
+    for n_workers in (2, 4):
+        with workers(n_workers) as client:
+            found = {m: travelled(client, written, n_workers, m) for m in (2_000, 20_000)}
+        figures["travelled"][n_workers] = found
+    with workers(WORKERS) as client:
+        figures["tasks"] = tasks(client)
+        figures["client"] = {start: client_memory(client, start) for start in STARTS}
     return figures
 
 
-def milliseconds(X, iterations, **params):
+def workers(n_workers):
+    """A client of so many workers of one thread."""
+    cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", memory_limit=None)
+    return Client(cluster)
+
+
+def milliseconds(X, iterations, callbacks=(), **params):
     """An iteration of a fit."""
     marks = []
-    hear = [lambda info: marks.append(info.seconds) and None]
+    hear = [*callbacks, lambda info: marks.append(info.seconds) and None]
     CoupledNMF(RANK, init="random", max_iter=iterations, tol=0, random_state=0, callbacks=hear, **params).fit(X)
     return 1000 * float(np.median(np.diff(marks)))
 
@@ -53,27 +74,97 @@ def overhead():
     return found
 
 
-def sent(client):
-    """Bytes that the workers sent since they began."""
-    return sum(client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total).values())
+class Written:
+    """Bytes that this process, which is client and scheduler, wrote to others; the workers say theirs."""
+
+    def __init__(self):
+        self.n, write = 0, TCP.write
+
+        async def counted(comm, *arguments, **how):
+            n = await write(comm, *arguments, **how)
+            self.n += n
+            return n
+
+        TCP.write = counted
+
+    def by_all(self, client):
+        return self.n + sum(client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total).values())
 
 
-def travelled(client):
-    n, m = 6400, 20_000
-    X = da.from_array(np.random.default_rng(0).gamma(1.0, size=(n, m)).astype(np.float32), chunks=(n // 4, m)).persist()
+def travelled(client, written, n_workers, m):
+    n = 6400
+    X = da.from_array(np.random.default_rng(0).gamma(1.0, size=(n, m)).astype(np.float32), chunks=(n // 8, m)).persist()
     marks = []
-    for iterations in (3, 10, 20):
-        before = sent(client)
-        milliseconds(X, iterations)
-        marks.append(sent(client) - before)
-    bytes_of_sums = 8 * RANK * (m + RANK)
-    bytes_of_point = 4 * RANK * (m + RANK)
+
+    def look(info):
+        if info.iteration in (10, 30):
+            marks.append(written.by_all(client))
+
+    milliseconds(X, 31, callbacks=[look])
+    point, sums = 4 * RANK * (m + RANK), 8 * RANK * (m + RANK)
+    alone = n_workers * point > LARGE_ARGUMENTS
     found = {
-        "bytes_an_iteration": (marks[2] - marks[1]) / 10,
-        "formula": WORKERS * bytes_of_sums + (WORKERS - 1) * bytes_of_point,
+        "bytes_an_iteration": (marks[1] - marks[0]) / 20,
+        "formula": (n_workers + 1 if alone else 2 * n_workers) * point + (n_workers + 2) * sums,
     }
-    print("travelled", found, flush=True)
+    print("travelled", n_workers, m, found, found["bytes_an_iteration"] / found["formula"], flush=True)
     return found
+
+
+def tasks(client):
+    """The most that the scheduler held, in the first iterations and in the last of many."""
+    X = da.from_array(np.random.default_rng(0).gamma(1.0, size=(400, 50)).astype(np.float32), chunks=(200, 50))
+    scheduler, held = client.cluster.scheduler, []
+    with tempfile.TemporaryDirectory() as folder:
+        milliseconds(X, 500, checkpoint=folder, callbacks=[lambda info: held.append(len(scheduler.tasks)) and None])
+    found = {"first 100": max(held[:100]), "last 50": max(held[-50:])}
+    print("tasks", found, flush=True)
+    return found
+
+
+STARTS = {
+    "random": {"init": "random"},
+    "compressed": {"init": "compressed"},
+    "nndsvda": {"init": "nndsvda", "solver": "mu"},
+    "uniform": {"init": "uniform", "solver": "mu"},
+    "gaps and weights": {"init": "random"},
+}
+
+
+def client_memory(client, start):
+    """Megabytes by which the client's peak lies above that of a small fit, by rows."""
+    found = {}
+    for rows in (100_000, 10_000_000):
+        context = multiprocessing.get_context("spawn")
+        mine, its = context.Pipe()
+        process = context.Process(target=fit_alone, args=(client.scheduler.address, start, rows, its))
+        process.start()
+        found[rows] = mine.recv()
+        process.join()
+    print("client", start, found, flush=True)
+    return found
+
+
+def fit_alone(address, start, rows, pipe):
+    """In a process of its own, whose memory nobody else's is."""
+    warnings.simplefilter("ignore")
+    with Client(address):
+        for n in (10_000, rows):
+            before = peak()
+            rng = da.random.default_rng(0)
+            X = rng.random((n, 20), np.float32, chunks=(n // 8, 20))
+            weights = None
+            if start == "gaps and weights":
+                X, weights = da.where(X < 0.05, np.nan, X).astype(np.float32), rng.random(n, chunks=n // 8)
+            model = CoupledNMF(4, max_iter=3, tol=0, random_state=0, **STARTS[start])
+            model.fit(X, sample_weight=weights)
+    pipe.send(peak() - before)
+
+
+def peak():
+    """Megabytes that this process has held at most."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def large():

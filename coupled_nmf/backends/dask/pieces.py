@@ -134,6 +134,17 @@ class Made:
         return object.__sizeof__(self) + sum(one.nbytes for one in held)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all tasks of a pass need, where it is large enough to be a task of its own; and of how many bytes it is."""
+
+    arguments: tuple[Any, ...]
+    n_bytes: int
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.n_bytes
+
+
 def _arrays_in(some: Any) -> list[NDArray[Any]]:
     return [one for one in (some if isinstance(some, tuple) else (some,)) if isinstance(one, np.ndarray)]
 
@@ -150,7 +161,7 @@ def run(
     function: Function,
     pieces: list[Piece],
     given: Sequence[tuple[Made, slice | None]],
-    arguments: tuple[Any, ...],
+    arguments: tuple[Any, ...] | Shared,
     n_pieces: int,
 ) -> Made:
     """Call ``function(backend, piece, *rows, *arguments)`` on each piece, with its rows of each that is given.
@@ -158,6 +169,7 @@ def run(
     It returns an array of the piece's rows, or nothing, and sums; what it is given it leaves as it is.
     """
     rows, nodes = [], {}
+    arguments = arguments.arguments if isinstance(arguments, Shared) else arguments
     with NumpyBackend(_threads_here()) as backend, INTERRUPTS.heard_by(_give_up_if_unwanted()):
         for i, piece in enumerate(pieces):
             own = [made.row(i, columns) for made, columns in given]

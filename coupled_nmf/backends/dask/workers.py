@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster
 from coupled_nmf.backends.dask.cut import CutPart, cut, cut_weights, groups_of
-from coupled_nmf.backends.dask.pieces import Function, Made, make_pieces, marked, nodes_of, run
+from coupled_nmf.backends.dask.pieces import Function, Made, Shared, make_pieces, marked, nodes_of, run
 from coupled_nmf.backends.dask.rows import Rows
 from coupled_nmf.backends.dask.tree import add_up, root_of
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -26,10 +26,6 @@ from coupled_nmf.problem.draws import DrawnF
 
 LARGE_ARGUMENTS = 2_000_000  # bytes, for all tasks of a pass, from which what they need is a task of its own
 ADDED_HERE = 2  # sums of groups of pieces: as much comes here as one less would travel, and a task less is waited for
-
-
-def _same(some: Any) -> Any:
-    return some
 
 
 def _made(rows: list[Any]) -> Made:
@@ -103,7 +99,7 @@ class Workers:
         """Futures of what a function makes of each group."""
         size = sum(_bytes_of(argument) for argument in arguments)
         large = size * len(self._groups) > LARGE_ARGUMENTS
-        shared = self.cluster.submit(_same, arguments) if large else arguments
+        shared = self.cluster.submit(Shared, arguments, size) if large else arguments
         return [
             self.cluster.submit(
                 run, function, group, [(rows.futures[g], rows.columns) for rows in over], shared, len(self._rows)
