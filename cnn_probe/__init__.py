@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cnn_probe.activations.store.finished import open_store
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.data.images import ImageData, ImageSet
     from cnn_probe.data.picture_folder import PictureFolder
@@ -38,6 +39,7 @@ __all__ = [
     "joint_use",
     "load_dataset",
     "load_network",
+    "open_store",
     "probe",
     "refits",
     "save_network",
@@ -47,6 +49,7 @@ __all__ = [
 
 # Imported when first asked for: PyTorch takes seconds, which the command line's --help has no need of.
 _HOMES = {
+    "cnn_probe.activations.store.finished": ("open_store",),
     "cnn_probe.data.datasets": ("load_dataset",),
     "cnn_probe.data.images": ("ImageData", "ImageSet"),
     "cnn_probe.data.picture_folder": ("PictureFolder",),

@@ -165,6 +165,11 @@ def record(
                 progress(start)
 
     evaluating(lambda: with_end(run, hooks.remove), network)
+    return finish(store, units, shifts)
+
+
+def finish(store: RowStore, units: Mapping[str, Units], shifts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Say that all rows are in a store; return what is subtracted from the features of blocks that are shifted."""
     found = {name: minima for one in units.values() for name, minima in one.shifts().items()}
     subtracted = found if shifts is None else {name: shifts[name] for name in found}
     store.finish(subtracted)

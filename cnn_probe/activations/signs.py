@@ -201,6 +201,17 @@ class Seen:
             "count": self._count,
         }
 
+    def follow(self, running: Mapping[str, Any]) -> None:
+        """Take a batch into account that was seen by itself elsewhere: to the same bits as `add` does."""
+        self.smallest = min(self.smallest, running["smallest"])
+        self.energy += running["energy"]
+        self.negative_energy += running["negative_energy"]
+        self._count += running["count"]
+        if running["minima"] is not None:
+            minima, sums = running["minima"], running["sums"]
+            self.minima = minima if self.minima is None else np.minimum(self.minima, minima)
+            self._sums = sums if self._sums is None else self._sums + sums
+
     def go_on(self, running: Mapping[str, Any]) -> None:
         """Be what was seen when `running` returned this."""
         self.smallest, self.energy = running["smallest"], running["energy"]

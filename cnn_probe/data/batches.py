@@ -60,6 +60,8 @@ class Source:
 
     Attributes
     ----------
+    data
+        As it was given.
     n : int or None
         Number of samples; None where only reading tells, until all has been read once.
     preprocess : callable or None
@@ -68,12 +70,13 @@ class Source:
         Why the batch that was read last has none; empty if it has.
     """
 
-    def __init__(self, data: Any, preprocess: Preprocess | None = None) -> None:
+    def __init__(self, data: Any, preprocess: Preprocess | None = None, *, begins: int = 0) -> None:
         self.preprocess, self.why_no_pictures = preprocess, ""
-        self._data = data
+        self.data, self._begins = data, begins  # the number of its first sample, of a part of more
         self._preprocessing = None if preprocess is None else Preprocessing(preprocess)
         self._first: list[bytes] = []
-        self.n = length_of(data)
+        length = length_of(data)
+        self.n = None if length is None else begins + length
 
     def batches(self, batch_size: int, start: int = 0) -> Iterator[Batch]:
         """Read batches of so many samples, or as a DataLoader and other iterables give them, from sample ``start`` on.
@@ -90,7 +93,7 @@ class Source:
 
     def picked(self, numbers: Sequence[int]) -> Batch:
         """Return some samples, by their numbers; where data can only be read from the first on, all are read over."""
-        return self._made(_Raw(pick(self._data, numbers), "the samples picked"))
+        return self._made(_Raw(pick(self.data, numbers), "the samples picked"))
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with whatever is fed, shown or a label; reads all data once.
@@ -103,8 +106,8 @@ class Source:
         ValueError
             As in `batches`, or if preprocess makes something else each time.
         """
-        if isinstance(self._data, ImageSet | PictureFolder):
-            own_digest = self._data.fingerprint()
+        if isinstance(self.data, ImageSet | PictureFolder):
+            own_digest = self.data.fingerprint()
             if self._preprocessing is None:
                 return own_digest
             parts = own_digest.encode() + self._behaviour(self._pictures())
@@ -142,7 +145,7 @@ class Source:
     def _raw(self, batch_size: int, start: int, only_first: bool = False) -> Iterator[_Raw]:
         """Batches as they came, counted and checked."""
         at, labelled = start, None
-        for given in read(self._data, batch_size, start):
+        for given in read(self.data, batch_size, start - self._begins):
             raw = _Raw(given, f"samples {at} on")
             if labelled not in (None, raw.labels is not None):
                 raise ValueError(f"{raw.where} have {'no ' * labelled}labels, unlike those before; give all or none")
@@ -166,7 +169,7 @@ class Source:
 
     def _compare(self, raw: _Raw, at: int) -> None:
         """Refuse first samples that are not those of an earlier pass: shuffled, or changed at random."""
-        if isinstance(self._data, ImageSet | PictureFolder):
+        if isinstance(self.data, ImageSet | PictureFolder):
             return
         for number in range(at, min(at + raw.n, FEW)):
             found = digest_of({name: rows_of(value, raw.n, number - at) for name, value in raw.parts.items()})

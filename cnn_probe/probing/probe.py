@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,12 @@ import coupled_nmf
 from cnn_probe.activations.handover import current, settle_on_host, to_host
 from cnn_probe.activations.passes.selection import Layers
 from cnn_probe.networks.calling import device_of
-from cnn_probe.probing.blocks import Inputs, Shape
+from cnn_probe.probing.blocks import Inputs
+from cnn_probe.probing.fitting import Progress, fitted, heard_by, refuse, teller
 from cnn_probe.probing.predictions import Predict
-from cnn_probe.probing.recording import Recorded, prepare, record
+from cnn_probe.probing.recording import Recorded, prepare, record, refuse_place
 from cnn_probe.probing.result import ProbeResult
-from coupled_nmf import Blocks, CoupledNMF, IterationInfo, rank_path
-
-Progress = Callable[[str, int, int], None]
+from coupled_nmf import CoupledNMF
 
 
 def probe(
@@ -39,6 +36,7 @@ def probe(
     predict: Predict | None = None,
     inputs: Inputs = True,
     store: str | Path | None = None,
+    record_on: str = "here",
     batch_size: int | None = None,
     n_components: int = 10,
     block_weights: Mapping[str, float] | Sequence[float] | str | None = None,
@@ -48,6 +46,8 @@ def probe(
     max_iter: int = 200,
     tol: float = 1e-4,
     random_state: int | None = 0,
+    backend: str = "auto",
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Factor inputs and the activations they cause together.
@@ -87,7 +87,16 @@ def probe(
         pictures made as small as that; or what a function makes of what the network is fed, with a row a sample.
     store : path, default=None
         A folder for the recorded activations, which then need no memory: they are found again by the next probe of the
-        same network, data and layers, and a pass that was cut off goes on. None keeps them in memory.
+        same network, data and layers, and a pass that was cut off goes on. None keeps them in memory. `open_store`
+        gives them to a `CoupledNMF` of your own.
+    record_on : {"here", "workers"}, default="here"
+        "workers": those of the current ``distributed.Client`` record a range of samples each, and write it into the
+        folder that ``store`` names, which they all have to reach; each runs one batch at a time, on as many threads as
+        it has. Parts begin at multiples of ``batch_size``, so that the batches, and therefore the store, are those of
+        "here", to the bit on processors of one kind with as many threads. A part whose worker dies is done again; what
+        is missing of a recording that was cut off is done the next time, here or there. The network, the data (a
+        tensor, an array or a Dataset, whose samples are read by their numbers) and the functions are pickled, as Dask
+        does it.
     batch_size : int, default=None
         Samples at a time; None for as many as take about 256 MB in the recorded layers, at most 500.
     n_components : int, default=10
@@ -95,7 +104,13 @@ def probe(
     block_weights, solver, init, n_init, max_iter, tol
         As in `CoupledNMF`; the blocks are ``pixels`` (``pixels0``, ... of several channels) and the layers.
     random_state : int or None, default=0
-        The fit's seed is drawn from it; ``result.model.random_state`` is that seed.
+        The fit's seed is drawn from it, unless there is a ``checkpoint``; ``result.model.random_state`` is that seed.
+    backend : {"auto", "numpy", "cupy", "dask"}, default="auto"
+        Where the factorization runs, as in `CoupledNMF`: "dask" has the workers of the current ``distributed.Client``
+        read their own rows from the ``store``, or, without one, sends them. The result is here.
+    checkpoint : path, default=None
+        A folder in which the factorization keeps how far it has come, as in `CoupledNMF`: a probe that was cut off in
+        it goes on from there. It needs a ``random_state``, which then is the fit's seed.
     progress : callable, default=None
         ``progress(what, done, total)`` after each batch ("recording") and each iteration ("fitting"), of which there
         may be fewer than ``total``.
@@ -132,7 +147,10 @@ def probe(
         max_iter=max_iter,
         tol=tol,
         random_state=random_state,
+        backend=backend,
+        checkpoint=checkpoint,
     )
+    refuse_place(record_on, store)
     prepared = prepare(
         network,
         data,
@@ -149,46 +167,19 @@ def probe(
         if progress is not None:
             progress("recording", done, total)
 
-    recorded = record(prepared, predict=predict, store=store, progress=tell)
+    recorded = record(prepared, predict=predict, store=store, record_on=record_on, progress=tell)
     return factor(recorded, estimator, progress=progress)
-
-
-def refuse(estimator: CoupledNMF, n_samples: int | None, shapes: Mapping[str, Shape]) -> None:
-    """Raise ValueError if the estimator could not be fitted to so many samples with blocks of these shapes."""
-    k, n_features = estimator.n_components, sum(int(np.prod(shape)) for shape in shapes.values())
-    for limit, of in ((n_samples, "inputs"), (n_features, "pixels and neurons")):
-        if limit is not None and isinstance(k, Integral) and k > limit:
-            raise ValueError(
-                f"n_components={k} is more than the {limit} {of}, with which the fit would be exact whatever they are; "
-                f"choose {limit} or fewer."
-            )
-    if estimator.init == "custom":
-        raise ValueError("init='custom' starts from factors that are given, which a probe has no place for.")
-    # Begun on next to nothing, a fit says at once what it would say of its parameters after the recording.
-    few = 2 if isinstance(k, Integral) and k > 2 else k
-    tiny = Blocks({name: np.array([[1, 2], [2, 1]], dtype=np.float32) for name in shapes})
-    with suppress(_Begun):
-        _heard_by(estimator, _begun).set_params(n_components=few).fit(tiny)
-        raise KeyboardInterrupt  # by nothing else does a fit come to its end here
-
-
-class _Begun(Exception):
-    """A fit has checked its parameters, and begun."""
-
-
-def _begun(info: IterationInfo) -> None:
-    raise _Begun
 
 
 def factor(recorded: Recorded, estimator: CoupledNMF, *, progress: Progress | None = None) -> ProbeResult:
     """Fit an estimator's clone to what was recorded."""
-    rank, device = estimator.n_components, device_of(recorded.prepared.network)
-    base = estimator if progress is None else _heard_by(estimator, _teller(estimator, progress))
-    with current(device):
-        # Not fit, which Ctrl-C ends with what it has: out of rank_path it comes as KeyboardInterrupt.
-        found = rank_path(recorded.X, [int(rank)], estimator=base).fits[0]
-        model, F = found.model.set_params(callbacks=()), to_host(found.F)
+    base = estimator if progress is None else heard_by(estimator, teller(estimator, progress))
+    with current(device_of(recorded.prepared.network)):
+        model, F = fitted(base, recorded.X)
+        F = to_host(F)
         settle_on_host(model)
+    # The result is not tied to a cluster, or a folder, that may be gone when it is used.
+    model.set_params(callbacks=(), checkpoint=None, backend="auto" if model.backend == "dask" else model.backend)
     if progress is not None:
         progress("fitting", estimator.max_iter * estimator.n_init, estimator.max_iter * estimator.n_init)
     return result_of(recorded, model, F, estimator.random_state)
@@ -233,23 +224,6 @@ def result_of(recorded: Recorded, model: CoupledNMF, F: NDArray[Any], seed: Any)
         inputs=prepared.inputs,
         preprocess=prepared.source.preprocess,
     )
-
-
-def _heard_by(estimator: CoupledNMF, callback: Callable[[IterationInfo], bool | None]) -> CoupledNMF:
-    """Return an estimator of the same parameters, whose iterations the callback hears of."""
-    return CoupledNMF(**{**estimator.get_params(), "callbacks": callback})
-
-
-def _teller(estimator: CoupledNMF, progress: Progress) -> Callable[[IterationInfo], None]:
-    starts = 0
-
-    def tell(info: IterationInfo) -> None:
-        nonlocal starts
-        starts += info.iteration == 1
-        done = (starts - 1) * estimator.max_iter + info.iteration
-        progress("fitting", done, estimator.max_iter * estimator.n_init)
-
-    return tell
 
 
 def provenance(seed: Any, **more: Any) -> dict[str, Any]:

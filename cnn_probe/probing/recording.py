@@ -24,11 +24,14 @@ from cnn_probe.data.batches import Batch, Source, as_source
 from cnn_probe.networks.calling import device_of, feed, unwrapped
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.state import evaluating
+from cnn_probe.probing.beside import Beside
 from cnn_probe.probing.blocks import Inputs, Shape, check_inputs, input_blocks
+from cnn_probe.probing.on_workers import Recorders
 from cnn_probe.probing.predictions import Predict, Predictions
 from coupled_nmf import Blocks
 
 MOST_SAMPLES, MOST_BYTES = 500, 2**28  # of a batch, and of the recorded layers' outputs for it
+PLACES = ("here", "workers")
 LABELS = {"labels": ((), "int64")}
 
 
@@ -141,6 +144,7 @@ def record(
     predicts: bool = True,
     store: str | Path | None = None,
     shifts: Mapping[str, NDArray[np.float32]] | None = None,
+    record_on: str = "here",
     progress: Callable[[int, int], None] | None = None,
 ) -> Recorded:
     """Run the network over the data, once; the parameters are those of `probe`.
@@ -148,31 +152,21 @@ def record(
     ``shifts`` are the minima of an earlier recording, if it is to be compared with that one. What the network predicts
     is not asked for unless ``predicts``.
     """
+    refuse_place(record_on, store)
     network, source = prepared.network, prepared.source
-    predictions = Predictions(predict)
-    beside = predictions.beside(_returned(prepared), prepared.first.n) if predicts else {}
-    beside |= LABELS if prepared.first.labels is not None else {}
-    fingerprints = fingerprint(network), source.fingerprint()
-    blocks = {name: math.prod(shape) for name, shape in prepared.shapes.items()}
+    there = Recorders(network, source, prepared.inputs, predict) if record_on == "workers" else None
+    beside = _beside(prepared, predict, predicts)
+    fingerprints = fingerprint(network), source.fingerprint() if there is None else there.data_fingerprint()
     learned: dict[str, NDArray[np.float32]] = {}
-
-    def more(batch: Batch, returned: Any) -> dict[str, Any]:
-        made = input_blocks(prepared.inputs, batch, source.why_no_pictures)
-        rows: dict[str, Any] = {name: values.reshape(batch.n, -1) for name, values in made.items()}
-        found = predictions.of(returned, batch.n) if predicts else {}
-        rows |= {name: found[name] for name in beside if name in found}
-        return rows | ({"labels": batch.labels} if "labels" in beside else {})
 
     def tell(done: int) -> None:
         if progress is not None:
             progress(done, source.n or done)
 
     stays = store is None and _stays(prepared)
-    with _store(prepared, blocks, beside, fingerprints, store, stays=stays) as kept:
+    with _store(prepared, beside.kept, fingerprints, store, stays=stays) as kept:
         if not kept.finished:
-            learned = record_layers(
-                network, prepared.batches, prepared.layers, kept, more=more, shifts=shifts, progress=tell
-            )
+            learned = _fill(kept, prepared, beside, there, shifts, tell)
         arrays, aside = kept.arrays(), kept.beside()
     learned = {name: rows.minima for name, rows in arrays.items() if isinstance(rows, Shifted)} or learned
     if stays:
@@ -188,15 +182,44 @@ def record(
     )
 
 
-def _returned(prepared: Prepared) -> Any:
-    """What the network returns for the first samples."""
-    first = prepared.first
-    return evaluating(lambda: feed(prepared.network, first.inputs, first.keywords), prepared.network)
+def _fill(
+    store: RowStore,
+    prepared: Prepared,
+    beside: Beside,
+    there: Recorders | None,
+    shifts: Mapping[str, NDArray[np.float32]] | None,
+    progress: Callable[[int], None],
+) -> dict[str, NDArray[np.float32]]:
+    """Record what a store lacks, here or on workers; return what is subtracted from blocks that are shifted."""
+    layers, source = prepared.layers, prepared.source
+    if there is not None and isinstance(store, Store):
+        return there.record(store, layers, beside.kept, prepared.batch_size, shifts=shifts, progress=progress)
+
+    def more(batch: Batch, returned: Any) -> dict[str, Any]:
+        return beside.rows(batch, returned, source.why_no_pictures)
+
+    return record_layers(prepared.network, prepared.batches, layers, store, more=more, shifts=shifts, progress=progress)
+
+
+def refuse_place(record_on: str, store: str | Path | None) -> None:
+    """Raise ValueError if there is no such place to record on, or it needs a store."""
+    if record_on not in PLACES:
+        raise ValueError(f"record_on must be {' or '.join(map(repr, PLACES))}, got {record_on!r}")
+    if record_on == "workers" and store is None:
+        raise ValueError("record_on='workers' needs store=, a folder that this process and all workers share")
+
+
+def _beside(prepared: Prepared, predict: Predict | None, predicts: bool) -> Beside:
+    """What is kept beside the layers, as the first samples, and what the network returns for them, show it."""
+    first, kept = prepared.first, {}
+    if predicts:
+        returned = evaluating(lambda: feed(prepared.network, first.inputs, first.keywords), prepared.network)
+        kept = Predictions(predict).beside(returned, first.n)
+    return Beside(prepared.inputs, predict, kept | (LABELS if first.labels is not None else {}))
 
 
 def _store(
     prepared: Prepared,
-    blocks: Mapping[str, int],
     beside: Mapping[str, Any],
     fingerprints: Sequence[str],
     folder: str | Path | None,
@@ -204,7 +227,7 @@ def _store(
     stays: bool,
 ) -> RowStore:
     """Where the rows go: to disk if a folder is named, to the network's GPU if they can stay there, else to memory."""
-    n = prepared.source.n
+    n, blocks = prepared.source.n, {name: math.prod(shape) for name, shape in prepared.shapes.items()}
     if folder is not None:
         return Store.open(folder, _facts(prepared, fingerprints), blocks, n=n, beside=beside)
     if stays:

@@ -18,7 +18,7 @@ from cnn_probe.measures.comparing.stability import refits
 from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model, load_model
-from cnn_probe.probing.probe import Progress
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.document.cards import comparison_card
 from cnn_probe.report.document.of_comparison import comparison_part

@@ -17,7 +17,7 @@ from cnn_probe.measures.answering.asking import ask
 from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.probe import Progress, refuse
+from cnn_probe.probing.fitting import Progress, refuse
 from cnn_probe.probing.recording import Prepared, Recorded, estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from coupled_nmf import CoupledNMF

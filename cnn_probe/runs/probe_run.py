@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.probe import Progress, factor
+from cnn_probe.probing.fitting import Progress
+from cnn_probe.probing.probe import factor
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.pages import HOLD_ONE, Shown, Telling, put_results
 from cnn_probe.report.standing import Mark, remove_others

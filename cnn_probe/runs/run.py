@@ -17,7 +17,8 @@ from cnn_probe.measures.answering.asking import ask
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import train
-from cnn_probe.probing.probe import Progress, factor, refuse
+from cnn_probe.probing.fitting import Progress, refuse
+from cnn_probe.probing.probe import factor
 from cnn_probe.probing.recording import Recorded, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.pages import Shown, Telling, put_results

@@ -18,7 +18,7 @@ from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.table import Table
-from cnn_probe.probing.probe import Progress
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.report.document.packing import as_file, from_file
 from cnn_probe.report.drawing import draw

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.answering.asking import ask
-from cnn_probe.probing.probe import Progress
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.report.document.packing import as_file, from_file
 from cnn_probe.runs.saying import FORMAT, ablation_of

@@ -10,7 +10,7 @@ from pages import cards_in, comparable, document_in, labels_in, timeless
 from cnn_probe import ProbeResult, cli
 from cnn_probe.data.picture_folder import PictureFolder
 from cnn_probe.networks.zoo import load_model
-from cnn_probe.probing import probe as probing
+from cnn_probe.probing import fitting
 from cnn_probe.report.document.packing import as_file
 from cnn_probe.runs.finished import REQUEST, add, finish, read_added, read_finished
 from cnn_probe.runs.probe_plan import ProbePlan
@@ -192,7 +192,7 @@ def test_ctrl_c_says_what_goes_on(here, command, capsys, monkeypatch):
     def interrupt(*given, **how):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(probing, "rank_path", interrupt)
+    monkeypatch.setattr(fitting, "rank_path", interrupt)
     assert cli.main(command()) == 130
     said = capsys.readouterr().err
     assert "what was finished is kept, --resume goes on from there, --store keeps what is recorded, too" in said

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from io import BytesIO, FileIO
+from os.path import samestat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.store.kept import Kept
+from cnn_probe.system.mapped import map_array
+from cnn_probe.system.names import file_name
 
 
 class Damaged(ValueError):
@@ -34,6 +38,7 @@ class ArrayFile:
         self.path, self._kept = path, kept
         self.rows = 0
         self._file: FileIO | None = None
+        self._shared = False
 
     def begin(self) -> None:
         """Make the file, where there is none: one that was there is to be deleted, so that who reads it keeps it."""
@@ -49,12 +54,26 @@ class ArrayFile:
         Damaged
             If it is missing, or holds fewer.
         """
-        end = self._place(rows)
-        if not self.path.is_file() or self.path.stat().st_size < end:
+        if not self.holds(rows):
             raise Damaged(f"{self.path.name} is missing, or shorter than the {rows} rows that it had")
         self._file = FileIO(self.path, "r+")
         self._write(0, self._header(0))
         self.rows = rows
+
+    def join(self, start: int) -> None:
+        """Open a file that others have begun, and write other rows to, to write rows from ``start`` on."""
+        self._file = FileIO(self.path, "r+")
+        self.rows, self._shared = start, True
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what is open still is the file of that name: another may have taken its place."""
+        opened = self._file
+        return opened is not None and self.path.is_file() and samestat(os.fstat(opened.fileno()), self.path.stat())
+
+    def holds(self, rows: int) -> bool:
+        """Whether the file is long enough for so many rows."""
+        return self.path.is_file() and self.path.stat().st_size >= self._place(rows)
 
     def write(self, start: int, values: NDArray[Any]) -> None:
         """Write rows from ``start``, at most where the others end."""
@@ -94,8 +113,7 @@ class ArrayFile:
 
     def open(self) -> NDArray[Any]:
         """Return the rows of a finished file, as a memory map that cannot be written to."""
-        array: NDArray[Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return array
+        return map_array(self.path)
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -121,5 +139,12 @@ class ArrayFile:
             while len(left):  # one call writes 2 GB at most
                 left = left[self._file.write(left) :]
         except OSError:
-            self._file.truncate(self._place(self.rows))  # on a full disk, room for the manifest
+            if not self._shared:
+                self._file.truncate(self._place(self.rows))  # on a full disk, room for the manifest
             raise
+
+
+def files_of(folder: Path, kept: Mapping[str, Kept]) -> dict[str, ArrayFile]:
+    """Return the file of each array of a store in its folder, by the array's name."""
+    names = {name: f"{number:03d}-{file_name(name)}.npy" for number, name in enumerate(kept)}
+    return {name: ArrayFile(folder / names[name], array) for name, array in kept.items()}

@@ -8,20 +8,19 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnn_probe.activations.store.array_file import ArrayFile, Damaged
-from cnn_probe.activations.store.kept import Beside, Kept, bytes_needed, kept_arrays, refuse_part
-from cnn_probe.activations.store.manifest import MANIFEST, Manifest, key_of, pack, unpack
+from cnn_probe.activations.store.array_file import Damaged, files_of
+from cnn_probe.activations.store.finished import blocks_in
+from cnn_probe.activations.store.kept import Beside, Kept, kept_arrays, refuse_part
+from cnn_probe.activations.store.manifest import MANIFEST, Manifest, key_of, pack, said_of, unpack
+from cnn_probe.activations.store.part import PARTS
 from cnn_probe.activations.store.room import refuse_full, saying_what_is_kept
-from cnn_probe.activations.store.shifted import Shifted
 from cnn_probe.system.locks import only_one
-from cnn_probe.system.names import file_name
 
 COMMIT_BYTES = 2**28  # after as many, or as many seconds, what was committed goes to the disk
 COMMIT_SECONDS = 20.0
@@ -38,6 +37,7 @@ class Store:
     ----------
     path : Path
         The store's own folder.
+    kept : dict of str to Kept
 
     Examples
     --------
@@ -54,9 +54,8 @@ class Store:
     """
 
     def __init__(self, path: Path, kept: dict[str, Kept], n: int | None) -> None:
-        self.path, self._kept, self._n = path, kept, n
-        names = {name: f"{number:03d}-{file_name(name)}.npy" for number, name in enumerate(kept)}
-        self._files = {name: ArrayFile(path / names[name], array) for name, array in kept.items()}
+        self.path, self.kept, self._n = path, kept, n
+        self._files = files_of(path, kept)
         self._manifest = Manifest("", {})
         self._pending: tuple[int, Any] | None = None
         self._bytes, self._time = 0, time.monotonic()
@@ -103,14 +102,13 @@ class Store:
         kept = kept_arrays(blocks, beside)
         key = key_of(facts, kept, n)
         store = cls(Path(folder) / key[:DIGITS], kept, n)
-        need = None if n is None else bytes_needed(blocks, n, beside)
         with ExitStack() as on_error:
             on_error.callback(store.close)
-            store._find(Manifest(key, dict(facts)), need)
+            store._find(Manifest(key, dict(facts), arrays=said_of(kept)))
             on_error.pop_all()
         return store
 
-    def _find(self, new: Manifest, need: int | None) -> None:
+    def _find(self, new: Manifest) -> None:
         """Take what is there, if it is whole, or begin."""
         with suppress(Damaged):  # it is read again, behind the lock
             if self._take(new.key, read_only=True):
@@ -126,9 +124,8 @@ class Store:
         if self.finished:
             self._open.close()
             return
-        for left in (*self.path.glob(".*.part"), *([] if taken else [self.path / MANIFEST, *self.path.glob("*.npy")])):
-            left.unlink(missing_ok=True)
-        refuse_full(self.path, need)
+        self._delete(".*.part", *(() if taken else (MANIFEST, "*.npy", PARTS)))
+        refuse_full(self.path, self.kept.values(), self._n)
         if not taken:
             self._begin(new)
 
@@ -141,7 +138,7 @@ class Store:
             raise Damaged(f"{MANIFEST} is of another store")
         for file in self._files.values():
             file.check(found.rows_done) if found.finished else file.go_on(found.rows_done)
-        self._manifest = found
+        self._manifest = replace(found, arrays=said_of(self.kept))
         return True
 
     def _begin(self, new: Manifest) -> None:
@@ -187,7 +184,7 @@ class Store:
             If the disk is full. What was committed stays.
         """
         self._refuse_finished()
-        kept, file = self._kept[name], self._files[name]
+        kept, file = self.kept[name], self._files[name]
         kept.check(name, rows, tuple(values.shape), self.rows_done, file.rows)
         if self._n is not None and rows.stop > self._n:
             raise ValueError(f"{name!r} is of {self._n} rows; got rows up to {rows.stop}")
@@ -202,7 +199,6 @@ class Store:
         Parameters
         ----------
         rows_done : int
-            Rows.
         running : mapping, default=None
             What is known of them: numbers, arrays, and mappings and lists of these; by default what it was.
         """
@@ -211,6 +207,12 @@ class Store:
         self._pending = (rows_done, pack(self.running if running is None else running))
         if self._bytes >= COMMIT_BYTES or time.monotonic() - self._time >= COMMIT_SECONDS:
             self.flush()
+
+    def adopt(self, rows_done: int, running: Mapping[str, Any]) -> None:
+        """Commit rows that others have written, and have on the disk: those that come next."""
+        for file in self._files.values():
+            file.rows = rows_done
+        self.commit(rows_done, running)
 
     def flush(self) -> None:
         """Have what was committed on the disk now."""
@@ -238,17 +240,18 @@ class Store:
                 file.rows = self.rows_done
                 file.finish()
             self._advance(shifts=pack(shifts or {}), finished=True)
+        self._delete(PARTS)
         self.close()
 
     def arrays(self) -> dict[str, Any]:
         """Return the blocks of a finished store by name, in order: memory maps, or `Shifted` ones."""
-        shifts = unpack(self._manifest.shifts)
-        maps = {name: array for name, array in self._maps().items() if self._kept[name].block}
-        return {name: Shifted(array, shifts[name]) if name in shifts else array for name, array in maps.items()}
+        self._refuse_unfinished()
+        return blocks_in(self._files, self.kept, self._manifest.shifts)
 
     def beside(self) -> dict[str, NDArray[Any]]:
         """Return what a finished store keeps beside the blocks, by name, in memory."""
-        return {name: np.array(array) for name, array in self._maps().items() if not self._kept[name].block}
+        self._refuse_unfinished()
+        return {name: np.array(file.open()) for name, file in self._files.items() if not self.kept[name].block}
 
     def close(self) -> None:
         """Write to the disk what was committed, and let others write."""
@@ -261,16 +264,17 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         with suppress(OSError) if kind is not None else nullcontext():  # the first error is the one to be seen
             self.close()
 
-    def _maps(self) -> dict[str, NDArray[Any]]:
+    def _delete(self, *patterns: str) -> None:
+        for left in (path for pattern in patterns for path in self.path.glob(pattern)):
+            left.unlink(missing_ok=True)
+
+    def _refuse_unfinished(self) -> None:
         if not self.finished:
             raise RuntimeError("rows are still to come; call finish() when all are written")
-        return {name: file.open() for name, file in self._files.items()}
 
     def _refuse_finished(self) -> None:
         if self.finished:

@@ -30,6 +30,8 @@ class Manifest:
         64 hexadecimal digits of all that decides what the rows are.
     facts : dict
         What the caller gave to decide it.
+    arrays : list of (str, dict)
+        Name of each array, in order, and what it is, as `Kept`; empty of a store of a version that did not say so.
     rows_done : int
         Rows of every array that are on the disk.
     finished : bool
@@ -43,6 +45,12 @@ class Manifest:
     finished: bool = False
     running: Any = field(default_factory=lambda: pack({}))
     shifts: Any = field(default_factory=lambda: pack({}))
+    arrays: list[Any] = field(default_factory=list)
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """What is kept, by name."""
+        return {name: Kept(**found | {"shape": tuple(found["shape"])}) for name, found in self.arrays}
 
     def write(self, folder: Path) -> None:
         """Take the place of what the folder's manifest was."""
@@ -78,11 +86,15 @@ def key_of(facts: Mapping[str, Any], kept: Mapping[str, Kept], n: int | None) ->
     TypeError
         If the facts hold what JSON does not.
     """
-    arrays = [(name, asdict(array)) for name, array in kept.items()]
     try:
-        return _digest({"version": VERSION, "facts": dict(facts), "arrays": arrays, "n": n})
+        return _digest({"version": VERSION, "facts": dict(facts), "arrays": said_of(kept), "n": n})
     except (TypeError, ValueError) as error:
         raise TypeError(f"facts must hold strings, numbers, lists and mappings alone, as JSON does: {error}") from error
+
+
+def said_of(kept: Mapping[str, Kept]) -> list[Any]:
+    """What is kept, as JSON holds it."""
+    return [[name, asdict(array)] for name, array in kept.items()]
 
 
 def _digest(value: Any) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cnn_probe.activations.store.kept import Kept
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def refuse_full(path: Path, need: int | None) -> None:
-    """Raise OSError if the disk has no room for what is still to be written into a folder; None: nobody knows."""
+def refuse_full(path: Path, kept: Iterable[Kept], n: int | None) -> None:
+    """Raise OSError if the disk has no room for what is still to be written of n rows; None: nobody knows."""
+    need = None if n is None else n * sum(array.row_bytes for array in kept)
     free = shutil.disk_usage(path).free
     there = sum(file.stat().st_size for file in path.glob("*.npy"))
     if need is not None and need - there > free:
