@@ -1,12 +1,12 @@
 """Fits on a Dask cluster beside fits in one process: what passes between tasks, what travels, what the client holds.
 
 Workers of one thread each, on this machine; float32, random starts, HALS, tol 0, rank 10 where nothing else is said.
-"overhead": 6,400 x 100 in 2 and in 64 pieces on two workers, which are swept in under a millisecond: what an iteration
-takes is what passes between tasks. "large": 25,000 x 20,000 (2 GB) in 16 pieces that two workers hold, and here in two
-threads; both alternate, and an iteration's time is the median of those of a fit. "travelled": all bytes an iteration
-that client and scheduler wrote, and that workers sent each other or the scheduler, from the 10th to the 30th, for 2 and
-4 workers (W) and 2,000 and 20,000 features. The formula counts points of 4 k (n_features + k) bytes and sums of
-8 k (n_features + k). A point that is a task of its own goes to the scheduler, to a worker and from it to the others
+"overhead": 6,400 x 100 in 64 pieces on 2 to 16 workers, and in 2 on 2, which are swept in under a millisecond: what an
+iteration takes is what passes between tasks. "large": 25,000 x 20,000 (2 GB) in 16 pieces that two workers hold, and
+here in two threads; both alternate, and an iteration's time is the median of those of a fit. "travelled": all bytes an
+iteration that client and scheduler wrote, and that workers sent each other or the scheduler, from the 10th to the 30th,
+for 2 and 4 workers (W) and 2,000 and 20,000 features. The formula counts points of 4 k (n_features + k) bytes and sums
+of 8 k (n_features + k). A point that is a task of its own goes to the scheduler, to a worker and from it to the others
 (W + 1 times); one that goes with the tasks, to the scheduler and on for each (2 W). Of the sums W - 2 go from worker to
 worker, and 2 by the scheduler to the client (W + 2 times). "tasks": the most that the scheduler held in iterations 450
 to 500 of a fit with checkpoints, and in the first 100. "client": how much further the client's memory grows (MB at its
@@ -35,8 +35,11 @@ LARGE, LARGE_PIECES, ITERATIONS = (25_000, 20_000), 16, 8
 def measure():
     warnings.simplefilter("ignore")
     figures = {"workers": WORKERS, "cores": os.cpu_count()}
+    figures["overhead"] = {}
+    for n_workers in (2, 4, 8, 16):
+        with workers(n_workers):
+            figures["overhead"][n_workers] = overhead((2, 64) if n_workers == 2 else (64,))
     with workers(WORKERS):
-        figures["overhead"] = overhead()
         figures["large"] = large()
     written, figures["travelled"] = Written(), {}
     for n_workers in (2, 4):
@@ -63,10 +66,10 @@ def milliseconds(X, iterations, callbacks=(), **params):
     return 1000 * float(np.median(np.diff(marks)))
 
 
-def overhead():
+def overhead(all_pieces):
     X = np.random.default_rng(0).gamma(1.0, size=(6400, 100)).astype(np.float32)
     found = {}
-    for pieces in (2, 64):
+    for pieces in all_pieces:
         Y = da.from_array(X, chunks=(6400 // pieces, 100))
         milliseconds(Y, 3)
         found[pieces] = spread([milliseconds(Y, 40) for _ in range(ROUNDS)])

@@ -9,6 +9,7 @@ from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.backends.cpu.stand_in import StandInObjective
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn
+from coupled_nmf.backends.dask.objective import DaskObjective
 from coupled_nmf.fit import best_fit
 from coupled_nmf.problem.solvers import SOLVERS
 
@@ -16,8 +17,8 @@ quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarnin
 each_loss = pytest.mark.parametrize(("solver", "loss"), CASES)
 
 # The readings whose moves Ctrl-C may meet, on each place.
-FROBENIUS = {"cpu": Frobenius, "emulated": DeviceFrobenius, "gpu": DeviceFrobenius}
-STAND_IN = {"cpu": StandInObjective, "emulated": DeviceStandIn, "gpu": DeviceStandIn}
+FROBENIUS = {"cpu": Frobenius, "emulated": DeviceFrobenius, "gpu": DeviceFrobenius, "cluster": DaskObjective}
+STAND_IN = {"cpu": StandInObjective, "emulated": DeviceStandIn, "gpu": DeviceStandIn, "cluster": StandInObjective}
 
 
 @pytest.fixture(scope="module")
