@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import dask.array as da
@@ -53,10 +54,14 @@ def measure():
     return figures
 
 
+@contextmanager
 def workers(n_workers):
     """A client of so many workers of one thread."""
-    cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", memory_limit=None)
-    return Client(cluster)
+    with (
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", memory_limit=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 def milliseconds(X, iterations, callbacks=(), **params):

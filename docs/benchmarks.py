@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cluster_tables import cluster
 from gpu_tables import gpu
 from probe_tables import checkpoints, label_noise, recording, training_seeds, use
 from probe_tables import page as page_table
@@ -171,23 +172,6 @@ def sparse(figures: dict[str, Any]) -> Lines:
         ours, peer = found["seconds"]["median"], found["peer_seconds"]["median"]
         lines.append(f"| {name} | {ours:.2f} | {peer:.2f} | {times} | {found['loss_over_the_peers']:.3f} |")
     return lines
-
-
-def cluster(figures: dict[str, Any]) -> Lines:
-    """One line an X, and what travels."""
-    large, travelled = figures["large"], figures["travelled"]
-    lines = ["| X | pieces | cluster, ms an iteration | here, ms | ratio |", "| --- " * 5 + "|"]
-    lines += [f"| 6,400 × 100 | {n} | {of_range(found)} | – | – |" for n, found in figures["overhead"].items()]
-    times = " | ".join(of_range(large[name], digits) for name, digits in (("cluster", 1), ("here", 1), ("ratio", 2)))
-    lines.append(f"| 25,000 × 20,000 | 16 | {times} |")
-    over = travelled["bytes_an_iteration"] / travelled["formula"]
-    sent = f"{travelled['bytes_an_iteration'] / 1e6:.2f} MB an iteration of 6,400 × 20,000, {over:.2f} of the formula"
-    return [*lines, "", f"Workers send {sent}. The large X takes {of_range(large['over'])} ms more than here."]
-
-
-def of_range(found: dict[str, float], digits: int = 1) -> str:
-    """Median with the range."""
-    return f"{found['median']:.{digits}f} ({found['min']:.{digits}f}–{found['max']:.{digits}f})"
 
 
 TABLES = {

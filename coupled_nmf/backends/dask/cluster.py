@@ -129,7 +129,7 @@ class Cluster:
         return found
 
     def _wait(self, futures: Sequence[Any], if_workers_change: Callable[[], Any] | None = None) -> None:
-        since, before = None, set(self.workers())
+        since, before = None, set(self.workers()) if if_workers_change else set()
         while True:
             INTERRUPTS.check()
             try:
