@@ -2,15 +2,16 @@
 
 Workers of one thread each, on this machine; float32, random starts, HALS, tol 0, rank 10 where nothing else is said.
 "overhead": 6,400 x 100 in 64 pieces on 2 to 16 workers, and in 2 on 2, which are swept in under a millisecond: what an
-XX: 25,000 x 20,000 (2 GB) in 16 pieces that two workers hold, and here in two threads; both alternate, and an
-iteration's time is the median of those of a fit. "travelled": all bytes an iteration that client and scheduler wrote,
-and that workers sent each other or the scheduler, from the 10th to the 30th, for 2 and 4 workers (W) and 2,000 and
-20,000 features. The formula counts points of 4 k (n_features + k) bytes and sums of 8 k (n_features + k). A point that
-is a task of its own goes to the scheduler, to a worker and from it to the others (W + 1 times); one that goes with the
-tasks, to the scheduler and on for each (2 W). Of the sums W - 2 go from worker to worker, and 2 by the scheduler to the
-client (W + 2 times). "tasks": the most that the scheduler held in iterations 450 to 500 of a fit with checkpoints, and
-in the first 100. "client": how much further the client's memory grows (MB at its peak) in a fit of 1e5 and of 1e7 rows
-of 20, rank 4, than in one of 1e4, by start.
+iteration takes ("ms") is what passes between tasks, and what of it this process computes, which is client and
+scheduler, is "cpu"; more workers than cores wait for each other. "large": 25,000 x 20,000 (2 GB) in 16 pieces that two
+workers hold, and here in two threads; both alternate, and an iteration's time is the median of those of a fit.
+"travelled": all bytes an iteration that client and scheduler wrote, and that workers sent each other or the scheduler,
+from the 10th to the 30th, for 2 and 4 workers (W) and 2,000 and 20,000 features. The formula counts points of 4 k
+(n_features + k) bytes and sums of 8 k (n_features + k). A point that is a task of its own goes to the scheduler, to a
+worker and from it to the others (W + 1 times); one that goes with the tasks, to the scheduler and on for each (2 W).
+Sums of up to four workers go by the scheduler to the client (2 W times). "tasks": the most that the scheduler held in
+iterations 450 to 500 of a fit with checkpoints, and in the first 100. "client": how much further the client's memory
+grows (MB at its peak) in a fit of 1e5 and of 1e7 rows of 20, rank 4, than in one of 1e4, by start.
 """
 
 import multiprocessing
@@ -121,7 +122,7 @@ def travelled(client, written, n_workers, m):
     alone = n_workers * point > LARGE_ARGUMENTS
     found = {
         "bytes_an_iteration": (marks[1] - marks[0]) / 20,
-        "formula": (n_workers + 1 if alone else 2 * n_workers) * point + (n_workers + 2) * sums,
+        "formula": (n_workers + 1 if alone else 2 * n_workers) * point + 2 * n_workers * sums,
     }
     print("travelled", n_workers, m, found, found["bytes_an_iteration"] / found["formula"], flush=True)
     return found

@@ -1,4 +1,4 @@
-"""Tables of `cluster`, for docs/benchmarks.md: what was measured, and what follows for clusters that nobody has here."""
+"""Tables of `cluster`, for docs/benchmarks.md: what was measured, and what follows for clusters that are not here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ READS, NETWORK = 20e9, 1.25e9  # bytes per second that a worker of 16 threads re
 FEATURES, RANK = 20_000, 10
 MOST_INLINE = 2_000_000  # bytes of points that go with their tasks
 LARGE = (25_000, 20_000)
+MOST_MEASURED = 8  # workers by whose figures others are predicted
 
 
 def cluster(figures: dict[str, Any]) -> Lines:
     """Times beside those here, what travels, what scheduler and client hold, and a model's predictions."""
     large = figures["large"]
     times = " | ".join(of_range(large[name], digits) for name, digits in (("cluster", 1), ("here", 1), ("ratio", 2)))
-    lines = ["| X | workers | pieces | cluster, ms an iteration | here, ms | ratio |", "| --- " * 6 + "|"]
+    head = "| X | workers | pieces | cluster, ms an iteration | client's and scheduler's CPU, ms | here, ms | ratio |"
+    lines = [head, "| --- " * 7 + "|"]
     for workers, by_pieces in figures["overhead"].items():
-        lines += [f"| 6,400 × 100 | {workers} | {n} | {of_range(one)} | – | – |" for n, one in by_pieces.items()]
-    lines += [f"| 25,000 × 20,000 | 2 | 16 | {times} |", ""]
+        for n, one in by_pieces.items():
+            lines.append(f"| 6,400 × 100 | {workers} | {n} | {of_range(one['ms'])} | {of_range(one['cpu'])} | – | – |")
+    cluster_ms, here_ms, over = times.split(" | ")
+    lines += [f"| 25,000 × 20,000 | 2 | 16 | {cluster_ms} | – | {here_ms} | {over} |", ""]
     lines.append(f"The large X takes {of_range(large['over'])} ms more than here.")
     return [*lines, "", *travelled(figures["travelled"]), "", *held(figures), "", *predicted(figures)]
 
@@ -57,12 +61,13 @@ def predicted(figures: dict[str, Any]) -> Lines:
     each, base = constants(figures["overhead"])
     rate = 4 * LARGE[0] * LARGE[1] / (figures["large"]["here"]["median"] / 1000) / 1e9
     lines = [
-        f"Between tasks pass about {1000 * base:.0f} ms and {1000 * each:.1f} ms a worker (fitted to the first table); "
+        f"Client and scheduler compute about {1000 * each:.1f} ms a worker, beside which {1000 * base:.0f} ms pass "
+        f"between tasks (from the first table, up to {MOST_MEASURED} workers: more wait for this machine's cores); "
         f"two threads here read {rate:.1f} GB/s. The model of [On a cluster](cluster.md#what-it-costs) then predicts, "
         f"for workers that read {READS / 1e9:.0f} GB/s from their memory, on a network of {NETWORK / 1e9:g} GB/s, "
         f"{FEATURES:,} features and rank {RANK} (both rates assumed, nothing of this measured):",
         "",
-        "| X | workers | GB a worker | sweep, s | between tasks, s | point and sums, s | an iteration, s | of it sweep |",
+        "| X | workers | GB a worker | sweep, s | between tasks, s | point, sums, s | an iteration, s | of it sweep |",
         "| --- " * 8 + "|",
     ]
     for terabytes in (1, 100):
@@ -74,11 +79,14 @@ def predicted(figures: dict[str, Any]) -> Lines:
 
 
 def constants(overhead: dict[str, Any]) -> tuple[float, float]:
-    """Seconds for each worker, and for none, by least squares."""
-    workers = np.array([int(n) for n in overhead])
-    seconds = np.array([by_pieces["64"]["median"] for by_pieces in overhead.values()]) / 1000
-    each, base = np.polyfit(workers, seconds, 1)
-    return float(each), float(base)
+    """Seconds for each worker, which client and scheduler compute one after the other, and for none.
+
+    By those runs alone whose workers do not wait much for a core of the machine.
+    """
+    workers = [int(n) for n in overhead if int(n) <= MOST_MEASURED]
+    computed = [overhead[str(n)]["64"]["cpu"]["median"] / 1000 for n in workers]
+    each, _ = np.polyfit(workers, computed, 1)
+    return float(each), overhead["2"]["64"]["ms"]["median"] / 1000 - 2 * float(each)
 
 
 def _point() -> int:
@@ -89,7 +97,8 @@ def _prediction(size: float, workers: int, base: float, each: float) -> str:
     point, sums, hop = _point(), 2 * _point(), base / 3
     sweep, between = size / workers / READS, base + each * workers
     copies = 2 * workers if workers * point <= MOST_INLINE else workers + 1
-    travel = (copies * point + log2(workers) * sums) / NETWORK + log2(workers) * hop
+    levels = log2(workers) / 2
+    travel = (copies * point + 3 * levels * sums) / NETWORK + levels * hop
     whole = sweep + between + travel
     return (
         f"| {size / 1e12:g} TB | {workers:,} | {size / workers / 1e9:,.0f} | {sweep:.2f} | {between:.2f} | "

@@ -25,7 +25,7 @@ from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import DrawnF
 
 LARGE_ARGUMENTS = 2_000_000  # bytes, for all tasks of a pass, from which what they need is a task of its own
-ADDED_HERE = 2  # sums of groups of pieces: as much comes here as one less would travel, and a task less is waited for
+FAN = 4  # sums that a task adds up: fewer tasks and fewer one after the other than by two, and little to hold at once
 
 
 def _made(rows: list[Any]) -> Made:
@@ -109,10 +109,10 @@ class Workers:
 
     def _add_up(self, futures: list[Any]) -> Sums:
         nodes = [self.cluster.submit(nodes_of, future) for future in futures]
-        while len(nodes) > ADDED_HERE:
+        while len(nodes) > FAN:  # the last ones are added here, which is a task less to wait for
             nodes = [
-                self.cluster.submit(add_up, nodes[i : i + 2], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
-                for i in range(0, len(nodes), 2)
+                self.cluster.submit(add_up, nodes[i : i + FAN], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
+                for i in range(0, len(nodes), FAN)
             ]
         return root_of(add_up(self.cluster.gather(nodes), len(self._rows)))
 
