@@ -12,6 +12,7 @@ import pytest
 from clusters import PLAIN, K, N, cluster_of, digest, fitted, spread, wait_until
 
 from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf.backends.dask.sources import let_go, mapped, open_rows
 from coupled_nmf.fit import checkpoint
 
 da = pytest.importorskip("dask.array")
@@ -219,6 +220,45 @@ def test_a_folder_that_workers_do_not_share_is_refused(X):
         pytest.raises(ValueError, match=r"checkpoint='memory://here' is not what the worker tcp://.* finds there"),
     ):
         fitted(spread(X, 100), checkpoint="memory://here")
+
+
+class Deadly:
+    """A store whose rows end whoever reads them."""
+
+    ndim, shape, dtype = 2, (200, 20), np.dtype(float)
+
+    def __getitem__(self, rows):
+        os._exit(1)
+
+
+def test_workers_that_die_of_a_task_again_and_again_are_not_asked_for_ever():
+    with (
+        cluster_of(1) as cluster,
+        distributed.Client(cluster),
+        pytest.raises(RuntimeError, match="died again and again of the same task"),
+    ):
+        CoupledNMF(2, backend="dask").fit(Deadly())
+
+
+def resident(path):
+    """Kilobytes of a file that count as this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(int(next(one for one in lines if one.startswith("Rss")).split()[1]) for line in lines if path in line)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="only Linux says what counts")
+def test_pages_of_a_file_that_was_mapped_count_no_more(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, np.ones((1000, 2000)))
+    rows = open_rows(mapped(np.load(path, mmap_mode="r")[100:]), None)
+    assert rows.sum() == 900 * 2000
+    assert resident(str(path)) > 10_000
+    let_go(rows)
+    assert resident(str(path)) < 1000
+    written = np.load(path, mmap_mode="c")
+    written[:] = 2
+    let_go(written)
+    assert written.sum() == 2 * 1000 * 2000, "what somebody else has mapped is theirs"
 
 
 def test_files_that_are_gone_when_workers_need_them_again_begin_the_fit_anew(X, tmp_path, often):
