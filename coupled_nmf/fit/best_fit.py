@@ -75,10 +75,12 @@ def best_fit(
         return _finish(
             session, session.objective(parameters), parameters.fixed.copy(), [], (True, False, False), limits
         )
-    progress = None if keeper is None else keeper.take(limits.max_iter)
+    progress = None if keeper is None else keeper.take(limits.max_iter, n_init)
     starts = _Starts(session, parameters, rng, (F, H, warm), n_init, stand_in, progress)
     best = None if progress is None else _found_again(session, parameters, limits, progress.before)
     del progress, stand_in
+    if best is not None and best.interrupted:
+        return best
     for number in starts.numbers:
         try:
             if keeper is not None:
@@ -139,7 +141,8 @@ def _found_again(session: Session, parameters: Parameters, limits: Limits, befor
     """The best of the starts before, with its F."""
     if before is None:
         return None
-    return _finish(session, session.objective(parameters), before.H, before.history, before.ended, limits)
+    ended = (*before.ended[:2], False)  # an interrupt of that time is over
+    return _finish(session, session.objective(parameters), before.H, before.history, ended, limits)
 
 
 def fit_from(

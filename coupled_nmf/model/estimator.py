@@ -106,12 +106,13 @@ class CoupledNMF(FittedModel):
         starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
     checkpoint : str, path or None, default=None
         A folder, made if it is not there, in which `fit` keeps how far it has come: from time to time (10 s, or 50
-        iterations, at most a twentieth of its time), and at its end. A fit of the same data and parameters (but
-        ``max_iter``, where there is one start, ``n_jobs``, ``verbose`` and callbacks) that was interrupted, killed or
-        lost its cluster goes on from there, to the very bits of one that ran through; any other begins anew, and says
-        so where it finds others there. It reads X once more, for a digest, holds 2 F and 4 H on disk, and needs a
-        ``random_state`` that is a whole number. With Dask all workers have to reach the folder, which may be an address
-        for fsspec, as "s3://bucket/runs". It can be deleted once the model is saved.
+        iterations, at most a twentieth of its time but for the first), and at its end. A fit of the same data and
+        parameters (but ``max_iter``, where there is one start, ``n_jobs``, ``verbose`` and callbacks) that was
+        interrupted, killed or lost its cluster goes on from there, to the very bits of one that ran through; any other
+        begins anew, and says so where it finds others there. It reads X once more, for a digest, holds 2 F and 5 H on
+        disk (twice while it writes), and needs a ``random_state`` that is a whole number. With Dask all workers have to
+        reach the folder, which may be an address for fsspec, as "s3://bucket/runs". It can be deleted once the model is
+        saved.
     verbose : int, default=0
         Above 0: one line of logging (logger ``coupled_nmf``, level INFO) when the fit ends.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from coupled_nmf.data.arrays import REAL, to_host
+from coupled_nmf.data.digests import digest_of_arrays
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.model.known_components import read_fixed
 
@@ -33,7 +34,7 @@ def params_of(model: Any, X: TiledMatrix) -> dict[str, Any]:
     """
     params = model.get_params(deep=False)
     if model.fixed_components is not None:  # then by their numbers, whatever holds them; None is named as ever
-        params["fixed_components"] = read_fixed(model.fixed_components, X.layout, X.dtype)
+        params["fixed_components"] = digest_of_arrays([read_fixed(model.fixed_components, X.layout, X.dtype)])
     return {name: _plain(name, value) for name, value in params.items() if name not in NO_MATTER}
 
 
@@ -41,6 +42,8 @@ def refuse_checkpoint(checkpoint: Any, random_state: Any) -> None:
     """Raise TypeError for what is no folder, and ValueError for a random state by which no fit is known again."""
     if not isinstance(checkpoint, (str, os.PathLike)):
         raise TypeError(f"checkpoint is {checkpoint!r}; give the path of a folder.")
+    if not os.fspath(checkpoint):
+        raise ValueError("checkpoint is ''; give the path of a folder, as '.' for this one.")
     if not isinstance(random_state, Integral) or isinstance(random_state, bool):
         raise ValueError(
             f"checkpoint needs a whole number as random_state, got {random_state!r}: from anything else each call "
@@ -58,13 +61,16 @@ def _plain(name: str, value: Any) -> Any:
         If it is, or holds, what has names or values that would be lost.
     """
     value = to_host(value)
-    if value is None or isinstance(value, (str, bool, int, float)):
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)  # 0 and 0.0 are one number
+    if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [_plain(f"{name}[{place}]", item) for place, item in enumerate(value)]
-    array = np.asarray(value) if isinstance(value, np.generic) or hasattr(value, "__array__") else None
+    array = np.asarray(value) if hasattr(value, "__array__") else None
     if array is None or array.dtype.kind not in REAL or (array.ndim > 1 and not isinstance(value, np.ndarray)):
         raise TypeError(
             f"{name} is a {type(value).__module__}.{type(value).__name__}, by which a checkpoint cannot tell fits "

@@ -38,6 +38,8 @@ def session_of(
     estimator: Any, X: TiledMatrix, sample_weight: Any = None, block_weights: Any = None, *, learns: bool = True
 ) -> Iterator[Session]:
     """A session on X as the estimator's parameters say; ``block_weights`` are those of an earlier fit, if any."""
+    if learns and estimator.checkpoint is not None:
+        refuse_checkpoint(estimator.checkpoint, estimator.random_state)
     place = Place(estimator.backend, estimator.precision, estimator.n_jobs)
     with open_session(
         X,
@@ -102,7 +104,8 @@ def fit_in(
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
     keeper = None
-    if estimator.checkpoint is not None:
+    learns = warm is not None or parameters.n_fixed < parameters.k
+    if estimator.checkpoint is not None and learns:
         keeper = _keeper(session, estimator, parameters.resolve(session.problem), (F, H, warm))
     return best_fit(
         session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm, keeper=keeper
@@ -112,7 +115,6 @@ def fit_in(
 def _keeper(session: Session, estimator: Any, init: str, given: tuple[Any, Any, Any]) -> Keeper:
     """Who keeps how far a fit has come, in the estimator's folder."""
     backend, problem = session.backend, session.problem
-    refuse_checkpoint(estimator.checkpoint, estimator.random_state)
     params = params_of(estimator, problem.X)
     if estimator.n_init == 1:
         del params["max_iter"]  # the iterations until then are the same
@@ -125,7 +127,7 @@ def _keeper(session: Session, estimator: Any, init: str, given: tuple[Any, Any, 
     }
     about |= params | {"init": init, "data": backend.digest(problem.X, problem.weights)}
     about["start"] = [None if one is None else digest_of_arrays([np.asarray(to_host(one))]) for one in given]
-    return Keeper(estimator.checkpoint, about, (problem.X.shape[0], int(estimator.n_components)), backend)
+    return Keeper(estimator.checkpoint, about, problem.X, int(estimator.n_components), backend)
 
 
 def take_over(session: Session, estimator: Any, fit: Fit) -> Factor:

@@ -99,7 +99,9 @@ def checkpoint_folder(checkpoint: str | Path | None, random_state: Any) -> Path 
     if checkpoint is None:
         return None
     refuse_checkpoint(checkpoint, random_state)
-    folder = Path(checkpoint)
+    if "://" in str(checkpoint):
+        raise ValueError(f"checkpoint={str(checkpoint)!r} is an address; models are kept in a folder of this machine.")
+    folder = Path(checkpoint).expanduser()
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"checkpoint={str(checkpoint)!r} is a file; give the path of a folder.")
     return folder

@@ -22,7 +22,7 @@ class Folder:
     """
 
     def __init__(self, address: str | os.PathLike[str]) -> None:
-        text = os.fspath(address)
+        text = os.path.expanduser(os.fsdecode(address))
         self._remote = "://" in text
         self.address = text.rstrip("/") if self._remote else os.path.abspath(text)  # wherever another process stands
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import kills
@@ -10,8 +11,10 @@ import pytest
 from oracles import CASES
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
-from coupled_nmf.fit import checkpoint
+from coupled_nmf.fit import best_fit, checkpoint
 from coupled_nmf.fit.checkpoint import Keeper
+from coupled_nmf.system.folders import Folder
+from coupled_nmf.system.kept_files import write_manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 PLAIN = {"n_components": 3, "max_iter": 12, "tol": 0, "random_state": 0}
@@ -36,7 +39,7 @@ def often(monkeypatch):
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
 
 
-class Lost(Exception):
+class Lost(BaseException):
     """The machine is gone."""
 
 
@@ -113,9 +116,11 @@ def test_more_iterations_go_on_where_fewer_ended(X, tmp_path):
     *after, seen = found(X, checkpoint=tmp_path)
     assert after == expected
     assert seen == [8, 9, 10, 11, 12]
-    with pytest.warns(UserWarning, match="holds more than max_iter=5 iterations; the fit begins anew"):
+    with pytest.warns(UserWarning, match="holds more than max_iter=5 iterations; the fit is made anew"):
         *_, seen = found(X, checkpoint=tmp_path, max_iter=5)
     assert seen == [1, 2, 3, 4, 5]
+    *after, none = found(X, checkpoint=tmp_path)
+    assert (after, none) == (expected, []), "what is further stays"
 
 
 def test_one_that_a_callback_ended_goes_on(X, tmp_path):
@@ -202,10 +207,13 @@ def test_a_disk_that_fills_up_costs_no_fit(X, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "write_array", full)
-    with pytest.warns(UserWarning, match="No space left on device.*; the fit goes on without checkpoints"):
+    with pytest.warns(
+        UserWarning, match="OSError: .*No space left on device.*; the fit goes on, and tries again"
+    ) as told:
         *after, _ = found(X, checkpoint=tmp_path)
     assert after == expected
     assert not list(tmp_path.glob("*.json"))
+    assert len(told) == 1
 
 
 @pytest.mark.not_emulated
@@ -213,6 +221,8 @@ def test_what_cannot_be_is_refused(X, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file is a file; give the path of a folder"):
         found(X, checkpoint=tmp_path / "file")
+    with pytest.raises(ValueError, match="checkpoint is ''; give the path of a folder"):
+        found(X, checkpoint="")
     with pytest.raises(ValueError, match="checkpoint needs a whole number as random_state, got None"):
         found(X, checkpoint=tmp_path, random_state=None)
     with pytest.raises(ValueError, match="The 'checkpoint' parameter of CoupledNMF must be"):
@@ -245,7 +255,7 @@ def test_killed_at_any_moment_it_goes_on_from_the_checkpoint_before(place, tmp_p
     if place != "cpu":
         pytest.skip("a process that is forked has no cluster")
     code = f"""
-import shutil, warnings
+import os, shutil, warnings
 from pathlib import Path
 import numpy as np
 import kills
@@ -276,10 +286,95 @@ def check():
         counts.add(len(seen))
         assert run(copy) == expected
     assert not seen
-    assert len(list(copy.glob("progress-*"))) == 4, "what a killed process left is gone"
+    left = [name for name in os.listdir(copy) if "-try-" not in name]
+    assert len(left) == 4, f"what a killed process left is gone: {{left}}"
 
 print(kills.each(lambda: run(folder), check), *sorted(counts))
 """
     n_kills, *counts = kills.run(code).split()
     assert int(n_kills) >= 12, "four files are written and renamed, and four removed"
     assert counts == ["0", "4"]
+
+
+def forged(folder, **changes):
+    """A manifest that says something else, with a digest of its own that fits."""
+    (path,) = folder.glob("*.json")
+    facts = json.loads(path.read_text())
+    del facts["digest"]
+    for name, value in changes.items():
+        facts[name] = value(facts) if callable(value) else value
+    write_manifest(Folder(folder), path.name, {name: value for name, value in facts.items() if value != "gone"})
+
+
+@pytest.mark.not_emulated
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"F": "gone"}, {"rest": "gone"}, {"start": 5}, {"start": "gone"}, {"F": [1]}, {"F": {}}, {"F": None},
+        {"rest": {}},
+        {"F": lambda facts: {"../secret.npy": "0"}}, {"rest": lambda facts: {"/etc/passwd": "0"}},
+        {"rest": lambda facts: facts["F"]}, {"F": lambda facts: facts["rest"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_that_is_whole_and_wrong_is_damaged(X, changes, tmp_path):
+    np.save(tmp_path / "secret.npy", np.ones((80, 3)))
+    folder = tmp_path / "folder"
+    *expected, _ = found(X, checkpoint=folder)
+    forged(folder, **changes)
+    with pytest.warns(UserWarning, match="the fit is made anew"):
+        *after, seen = found(X, checkpoint=folder)
+    assert after == expected
+    assert len(seen) == 12
+    assert (tmp_path / "secret.npy").exists()
+
+
+@pytest.mark.not_emulated
+def test_manifests_of_others_hurt_nobody(X, tmp_path):
+    found(X, checkpoint=tmp_path)
+    forged(tmp_path, about=[1])
+    with pytest.warns(UserWarning, match="of other data"):
+        found(X, checkpoint=tmp_path, n_components=2)
+
+
+@pytest.mark.not_emulated
+def test_two_at_once_leave_the_further_one(X, tmp_path, monkeypatch):
+    """One that is slower does not remove what another has kept meanwhile."""
+    *expected, _ = found(X)
+    once = []
+
+    def other(info):
+        if info.iteration == 3 and not once:
+            once.append(1)
+            found(X, checkpoint=tmp_path)
+
+    *after, _ = found(X, checkpoint=tmp_path, callbacks=other)
+    assert after == expected
+    *again, none = found(X, checkpoint=tmp_path)
+    assert (again, none) == (expected, [])
+
+
+@pytest.mark.not_emulated
+def test_ctrl_c_while_the_best_start_before_is_found_again(X, tmp_path, monkeypatch):
+    params = {"n_init": 3, "init": "random", "solver": "mu"}
+    with monkeypatch.context() as patch:
+        lose(patch, 17)
+        with pytest.raises(Lost):
+            found(X, checkpoint=tmp_path, **params)
+    again = best_fit._found_again
+
+    def pressed(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return again(*arguments)
+
+    monkeypatch.setattr(best_fit, "_found_again", pressed)
+    with pytest.warns(UserWarning, match="was interrupted, and is fitted to iteration 12"):
+        *_, seen = found(X, checkpoint=tmp_path, **params)
+    assert seen == []
+
+
+@pytest.mark.not_emulated
+def test_numbers_count_by_their_value(X, tmp_path):
+    found(X, checkpoint=tmp_path, tol=0)
+    *_, none = found(X, checkpoint=tmp_path, tol=0.0)
+    assert none == []

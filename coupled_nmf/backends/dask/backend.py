@@ -50,16 +50,18 @@ class DaskBackend:
 
     def __enter__(self) -> Self:
         self.workers = Workers(self._cluster, self._X)
-        self._cluster.ignore_ctrl_c()
         self.near.__enter__()
+        self._cluster.ignore_ctrl_c()
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
         del self.workers  # and what they hold
-        if exc_info[0] is not None:
-            self._cluster.release()
-        self._cluster.hear_ctrl_c()
-        self.near.__exit__(*exc_info)
+        try:
+            if exc_info[0] is not None:
+                self._cluster.release()
+            self._cluster.hear_ctrl_c()
+        finally:
+            self.near.__exit__(*exc_info)
 
     def memory(self) -> float:
         """Bytes of the workers' memory."""

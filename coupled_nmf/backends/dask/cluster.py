@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 
 from coupled_nmf.backends.dask import ctrl_c
@@ -87,9 +88,10 @@ class Cluster:
 
     def hear_ctrl_c(self) -> None:
         """Have them do what they did before."""
-        if self._ignoring:
-            near, self._ignoring = set(self._ignoring) & set(self.workers()), []
-            self.client.run(ctrl_c.hear, workers=list(near), on_error="ignore")
+        near, self._ignoring = self._ignoring, []
+        if near and self.client.status == "running" and self.client.scheduler is not None:
+            with suppress(OSError, TimeoutError):  # of a cluster that is gone there is nobody to hear
+                self.client.run(ctrl_c.hear, workers=near, on_error="ignore")
 
     def on_each(self, function: Any, *arguments: Any) -> dict[str, Any]:
         """What each worker that is there returns, by its address."""
@@ -135,10 +137,11 @@ class Cluster:
             try:
                 self._distributed.wait(list(futures), timeout=TICK)
                 break
-            except CancelledError as error:
+            except (CancelledError, self._distributed.client.ClosedClientError) as error:
                 raise RuntimeError(
                     "The cluster lost data that it cannot make again, as what was scattered to a worker that died, or "
-                    "its scheduler; make X of what workers can read again, and fit once more."
+                    "its scheduler is gone, or its client closed; make X of what workers can read again, and fit once "
+                    "more: with checkpoint= from where it was."
                 ) from error
             except (TimeoutError, self._distributed.TimeoutError):
                 if if_workers_change is not None and set(self.workers()) != before:

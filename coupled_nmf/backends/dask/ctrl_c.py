@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 _BEFORE: list[Any] = []  # what a worker did at Ctrl-C, while it does nothing
+_FITS: list[int] = []  # for whom it does nothing, as fits may lie within others
 
 
 def group_here() -> int | None:
@@ -21,7 +22,10 @@ def is_near(address: str) -> bool:
 
 def ignore(group: int) -> None:
     """On a worker of that group, in its main thread: do nothing at Ctrl-C."""
-    if os.getpgrp() == group and not _BEFORE:
+    if os.getpgrp() != group:
+        return
+    _FITS.append(group)
+    if not _BEFORE:
         try:
             _BEFORE.append(signal.signal(signal.SIGINT, signal.SIG_IGN))
         except ValueError:  # a worker in a thread of a process, which has Ctrl-C for itself
@@ -29,6 +33,8 @@ def ignore(group: int) -> None:
 
 
 def hear() -> None:
-    """Do what was done before."""
-    if _BEFORE:
+    """Do what was done before, once no fit is left."""
+    if _FITS:
+        _FITS.pop()
+    if _BEFORE and not _FITS:
         signal.signal(signal.SIGINT, _BEFORE.pop())

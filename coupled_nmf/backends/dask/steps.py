@@ -64,9 +64,12 @@ def keep(backend: NumpyBackend, piece: Piece, V: Rows, folder: Folder, stem: str
 
 def take(backend: NumpyBackend, piece: Piece, folder: Folder, files: list[tuple[str, str]]) -> tuple[Rows, Sums]:
     """Rows that were kept, and how many they are."""
-    rows = read_array(folder, *files[piece.number])
+    name, digest = files[piece.number]
+    if name != file_of(name.rsplit("-", 1)[0], piece.number):
+        raise ValueError(f"{folder.address}/{name} is not that of piece {piece.number}")
+    rows = read_array(folder, name, digest)
     if len(rows) != piece.X.shape[0]:
-        raise ValueError(f"{folder.address}/{files[piece.number][0]} has {len(rows)} rows, not those of its piece")
+        raise ValueError(f"{folder.address}/{name} has {len(rows)} rows, not those of its piece")
     return rows, (np.array([float(len(rows))]),)
 
 
