@@ -1,6 +1,5 @@
 """Dask arrays whose chunks are CuPy arrays: swept by the device that they are on, here the emulated one."""
 
-import pickle
 import sys
 import threading
 from collections import Counter
@@ -14,13 +13,11 @@ from scipy.sparse import csr_array
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.backends.cpu import kullback_leibler
-from coupled_nmf.backends.cpu.backend import OBJECTIVES
 from coupled_nmf.backends.cpu.shares import Shares
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.backends.cuda import matrix
-from coupled_nmf.backends.dask.on_device import LOSSES, LossOnDevice
-from coupled_nmf.backends.dask.pieces import make_pieces
-from coupled_nmf.problem.sample_weights import NO_WEIGHTS
+from coupled_nmf.backends.dask.cut import CutPart
+from coupled_nmf.backends.dask.on_device import LossOnDevice
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -28,16 +25,16 @@ distributed = pytest.importorskip("distributed")
 HEIGHTS, K = (30, 27, 23), 3
 N, SIZES = sum(HEIGHTS), {"a": 12, "b": 8}
 PLAIN = {"n_components": K, "max_iter": 8, "tol": 0, "random_state": 0}
-HALS, KL = {"init": "random"}, {"init": "random", "solver": "mu", "beta_loss": "kullback-leibler"}
+RANDOM, KL = {"init": "random"}, {"init": "random", "solver": "mu", "beta_loss": "kullback-leibler"}
 PENALTIES = {"alpha_F": 0.01, "alpha_H": {"a": 0.01, "b": 0.02}, "l1_ratio": 0.5}
 FITS = [
-    HALS,
+    RANDOM,
     {"init": "compressed"},
-    HALS | {"extrapolate": False},
+    RANDOM | {"extrapolate": False},
     {"init": "uniform", "solver": "mu"},
     {"init": "nndsvda", "solver": "mu"},
     KL,
-    HALS | PENALTIES | {"n_init": 2},
+    RANDOM | PENALTIES | {"n_init": 2},
     KL | PENALTIES,
     {"init": "compressed", "block_weights": "balanced"},
 ]
@@ -109,10 +106,6 @@ def assert_same(found, expected, tolerance=1e-8):
     assert found[0].reconstruction_err_ == pytest.approx(expected[0].reconstruction_err_, rel=tolerance)
 
 
-def test_each_loss_of_the_cpu_is_there():
-    assert set(LOSSES) == set(OBJECTIVES)
-
-
 @pytest.mark.parametrize("params", FITS, ids=lambda params: "-".join(map(str, params.values())))
 def test_fits_are_those_of_chunks_in_memory(X, cupy, launched, params):
     expected = fitted(spread(X), params)
@@ -131,7 +124,7 @@ def test_fits_are_those_of_chunks_in_memory(X, cupy, launched, params):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("params", [HALS, HALS | PENALTIES, {"init": "uniform", "solver": "mu"}, KL | PENALTIES],
+@pytest.mark.parametrize("params", [RANDOM, RANDOM | PENALTIES, {"init": "uniform", "solver": "mu"}, KL | PENALTIES],
                          ids=["hals", "penalties", "mu", "divergence"])  # fmt: skip
 def test_gaps_and_weights(gappy, cupy, params, weighted):
     weights = np.random.default_rng(0).integers(0, 3, N).astype(float) if weighted else None
@@ -144,7 +137,7 @@ def test_blocks_that_samples_lack_beside_sparse_ones_and_arrays_in_memory(X, cup
     some = np.arange(0, N, 2)
     given = {"b": np.asarray(X["b"])[some], "c": csr_array(np.where(np.asarray(X["a"]) > 1.5, X["a"], 0))}
     given["d"] = np.asarray(X["a"]) / 2
-    for params in (HALS, KL):
+    for params in (RANDOM, KL):
         there, here = (
             fitted(Blocks({"a": in_chunks(X["a"], kind)} | given, samples={"b": some}), params)
             for kind in (cupy.asarray, None)
@@ -157,7 +150,7 @@ def test_pieces_of_both_kinds_stand_side_by_side(X, cupy, launched):
     def second_there(block, block_info=None):
         return cupy.asarray(block) if block_info[0]["chunk-location"][0] == 1 else block
 
-    for params in (HALS, KL):
+    for params in (RANDOM, KL):
         assert_same(fitted(spread(X, second_there), params), fitted(spread(X), params))
     assert launched["hals_columns"] == PLAIN["max_iter"]
 
@@ -172,17 +165,17 @@ def test_tiles_and_what_is_streamed_beside_change_no_bit(X, cupy, monkeypatch):
     """Rows of a piece in several tiles; and where a part in memory does not fit beside that on the device."""
     monkeypatch.setattr(matrix, "MOST_ROWS", 8)
     mixed = Blocks({"a": in_chunks(X["a"], cupy.asarray), "b": in_chunks(X["b"])})
-    held = fitted(mixed, HALS)
-    assert_same(held, fitted(spread(X), HALS))
+    held = fitted(mixed, RANDOM)
+    assert_same(held, fitted(spread(X), RANDOM))
     monkeypatch.setattr(matrix, "SHARE", 0.0)
-    assert digest(*fitted(mixed, HALS)) == digest(*held)
+    assert digest(*fitted(mixed, RANDOM)) == digest(*held)
 
 
 def test_float32_and_arrays_of_other_kinds(X, cupy):
     single = Blocks({name: np.asarray(X[name], np.float32) for name in X.names})
-    assert_same(fitted(spread(single, cupy.asarray), HALS), fitted(spread(single), HALS), 1e-3)
+    assert_same(fitted(spread(single, cupy.asarray), RANDOM), fitted(spread(single), RANDOM), 1e-3)
     turned = spread(X, lambda block: cupy.asarray(np.ascontiguousarray(block.T)).T)
-    assert_same(fitted(turned, HALS), fitted(spread(X), HALS))
+    assert_same(fitted(turned, RANDOM), fitted(spread(X), RANDOM))
 
 
 def test_what_a_fitted_model_does(X, cupy):
@@ -207,7 +200,7 @@ def test_a_refused_entry_is_named_by_its_row_in_all_of_x(X, cupy):
         CoupledNMF(2).fit(in_chunks(array, cupy.asarray))
 
 
-@pytest.mark.parametrize("params", [HALS, {"init": "compressed"}, KL], ids=["random", "compressed", "divergence"])
+@pytest.mark.parametrize("params", [RANDOM, {"init": "compressed"}, KL], ids=["random", "compressed", "divergence"])
 def test_x_stays_on_the_device(cupy, params, monkeypatch):
     """What comes from it is rows of F and of a stand-in, sums, and what is counted of each row: less than any piece."""
     fetched, get = [], cupy.ndarray.get
@@ -225,7 +218,7 @@ def test_x_stays_on_the_device(cupy, params, monkeypatch):
     assert max(fetched if params is not KL else before_the_solve) < min(HEIGHTS) * width
 
 
-@pytest.mark.parametrize("params", [HALS, KL], ids=["hals", "divergence"])
+@pytest.mark.parametrize("params", [RANDOM, KL], ids=["hals", "divergence"])
 def test_bits_do_not_depend_on_who_works_on_what_nor_on_workers_that_go(gappy, cupy, params):
     there = spread(gappy, cupy.asarray)
     expected = digest(*fitted(there, params))
@@ -242,30 +235,20 @@ def test_bits_do_not_depend_on_who_works_on_what_nor_on_workers_that_go(gappy, c
 
 
 def test_a_worker_of_several_threads_makes_anew_what_belongs_to_one(X, cupy, monkeypatch):
-    expected = digest(*fitted(spread(X, cupy.asarray), HALS))
-    threads, move_f = set(), LossOnDevice.move_f
+    expected = digest(*fitted(spread(X, cupy.asarray), RANDOM))
+    used, move_f = [], LossOnDevice.move_f
 
     def seen(self, *arguments):
-        threads.add(threading.current_thread())
-        return move_f(self, *arguments)
+        sums = move_f(self, *arguments)
+        used.append((self._there, threading.current_thread()))
+        return sums
 
     monkeypatch.setattr(LossOnDevice, "move_f", seen)
     how = {"n_workers": 1, "threads_per_worker": 3, "processes": False, "dashboard_address": ":0", "silence_logs": 50}
     with distributed.LocalCluster(**how) as cluster, distributed.Client(cluster):
-        assert digest(*fitted(spread(X, cupy.asarray), HALS)) == expected
-    assert len(threads) > 1
-
-
-def test_a_piece_that_is_sent_has_its_rows_on_a_device_again(X, cupy):
-    places = np.array([0, -1, 1])
-    given = [(cupy.asarray(np.asarray(X["a"])[:3]), None), (cupy.asarray(np.asarray(X["b"])[:2]), places)]
-    (piece,) = make_pieces(5, [100], X.layout, np.dtype(float), [given], [NO_WEIGHTS])
-    assert sys.getsizeof(piece) > 8 * (3 * 12 + 2 * 8), "by which Dask has tasks go where it is"
-    again = pickle.loads(pickle.dumps(piece))
-    assert again.X.on_device
-    assert (again.number, again.X.first_row) == (5, 100)
-    for part, sent in zip(piece.X.tile(slice(0, 3)), again.X.tile(slice(0, 3)), strict=True):
-        np.testing.assert_array_equal(sent, part)
+        assert digest(*fitted(spread(X, cupy.asarray), RANDOM)) == expected
+    assert len({thread for _, thread in used}) > 1
+    assert all(one is not other or thread is another for one, thread in used for other, another in used)
 
 
 def test_what_is_on_a_device_here_is_sent_as_what_is_in_memory(X, cupy, launched):
@@ -277,3 +260,5 @@ def test_what_is_on_a_device_here_is_sent_as_what_is_in_memory(X, cupy, launched
     }
     assert len(digests) == 1
     assert not launched
+    rows, _ = CutPart(cupy.asarray(X["a"]), None, [slice(0, 30), slice(30, N)]).piece(0)
+    np.testing.assert_array_equal(rows, X["a"][:30])
