@@ -18,6 +18,7 @@ from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.backends.cuda import matrix
 from coupled_nmf.backends.dask.cut import CutPart
 from coupled_nmf.backends.dask.on_device import LossOnDevice
+from coupled_nmf.fit import checkpoint
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -262,3 +263,21 @@ def test_what_is_on_a_device_here_is_sent_as_what_is_in_memory(X, cupy, launched
     assert not launched
     rows, _ = CutPart(cupy.asarray(X["a"]), None, [slice(0, 30), slice(30, N)]).piece(0)
     np.testing.assert_array_equal(rows, X["a"][:30])
+
+
+def test_a_fit_goes_on_from_a_checkpoint(X, cupy, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "ITERATIONS", 3)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    there, seen = spread(X, cupy.asarray), []
+    expected = digest(*fitted(there, RANDOM))
+
+    def told(info):
+        seen.append(info.iteration)
+        if len(seen) == 5:
+            raise OSError("it is cut off")
+
+    params = RANDOM | {"checkpoint": tmp_path, "callbacks": told}
+    with pytest.raises(OSError, match="it is cut off"):
+        fitted(there, params)
+    assert digest(*fitted(there, params)) == expected
+    assert seen == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8]
