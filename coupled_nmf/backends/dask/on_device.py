@@ -112,7 +112,7 @@ class LossOnDevice(ABC):
         """The loss of ``cuda``, for fits of that rank."""
         with _device_of(self.problem.X):
             if self._thread is not threading.current_thread():
-                self._held = self._there = None  # or both would have room at once
+                self._held = self._there = self._thread = None  # or both would have room at once
                 matrix = DeviceMatrix(self.problem.X, Device("full"), k)
                 self._there, self._thread = self._on(matrix), threading.current_thread()
             yield self._there
