@@ -17,7 +17,7 @@ from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjecti
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.digests import digest_of_data
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.problem.contracts import Backend
+from coupled_nmf.problem.contracts import Backend, Sums
 from coupled_nmf.problem.control import Terms
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
@@ -56,9 +56,13 @@ class NumpyBackend(Sweeper):
 
     def scan(self, X: TiledMatrix, weights: NDArray[np.float64]) -> Scanned:
         """Look at X once. Raises ValueError for an entry that cannot be."""
-        absent, scattered = X.absent_blocks(), np.zeros(X.shape[0], dtype=bool)
-        squares, totals, entries, missing = self.sweep(X, Scan(X), weights, absent, scattered)
+        absent, scattered, (squares, totals, entries, missing) = self.look(X, weights)
         return Scanned(weights, squares, totals, entries, gaps_of(absent, scattered, missing, weights))
+
+    def look(self, X: TiledMatrix, weights: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Sums]:
+        """What rows lack, blocks and other entries, and the sums of `Scan`."""
+        absent, scattered = X.absent_blocks(), np.zeros(X.shape[0], dtype=bool)
+        return absent, scattered, self.sweep(X, Scan(X), weights, absent, scattered)
 
     def judge(self, terms: Terms, max_iter: int) -> HostJudge:
         """Who decides for a loop of so many iterations at most."""

@@ -115,10 +115,11 @@ class DeviceFrobenius:
         """The point that is held, in memory."""
         return tuple(array.get() for array in self._point_arrays())
 
-    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> None:
-        """Hold the point of which these are the arrays."""
+    def unpacked(self, arrays: tuple[NDArray[Any] | None, ...]) -> None:
+        """Hold the point of which these are the arrays; None: one that nothing will read."""
         for array, kept in zip(self._point_arrays(), arrays, strict=True):
-            array.set(kept)
+            if kept is not None:
+                array.set(kept)
 
     def _add_grams(self, program: Program) -> None:
         """What F moves by at the point."""
@@ -232,6 +233,10 @@ class DeviceFrobenius:
         F, H_there = self.hold(F, H)
         self.point_of(H_there)
         self.move_f(HALS(0), None, F, F, None)
+        return self.fetched()
+
+    def fetched(self) -> Sums:
+        """The sums of the last move of F, in memory; ``FᵀF`` of each block."""
         room, n_blocks = self._room, len(self.problem.alpha)
         totals = self.device.empty((len(room.F_grams), room.k, room.k), np.float64)
         program = Program()

@@ -86,7 +86,8 @@ class DeviceKullbackLeibler:
         absent = problem.gaps.absent if problem.gaps is not None else np.zeros((1, len(problem.alpha)), dtype=bool)
         lacks = bool(absent.any())
         patterns, pattern = patterns_of(absent)
-        self.slabs, self.shares = device.put(slabs), device.put((~patterns * problem.alpha)[:, slabs[:, 2]])
+        self.block_shares = ~patterns * problem.alpha  # of each block's sums of H, in what a pattern's rows move by
+        self.slabs, self.shares = device.put(slabs), device.put(self.block_shares[:, slabs[:, 2]])
         self.n_sets = len(problem.alpha) if lacks else 1  # of rows that have the same block, each with a sum of F
         self._absent = device.put(absent, np.uint8) if lacks else None
         self._pattern = device.put(pattern, np.int32) if lacks else None
@@ -120,10 +121,11 @@ class DeviceKullbackLeibler:
         """The point that is held, in memory."""
         return tuple(array.get() for array in self._point_arrays())
 
-    def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> None:
-        """Hold the point of which these are the arrays."""
+    def unpacked(self, arrays: tuple[NDArray[Any] | None, ...]) -> None:
+        """Hold the point of which these are the arrays; None: one that nothing will read."""
         for array, kept in zip(self._point_arrays(), arrays, strict=True):
-            array.set(kept)
+            if kept is not None:
+                array.set(kept)
 
     def _components_program(self, H: Any, other: Any, control: Any, fixed: int | None) -> Program:
         """Move H but its first ``fixed`` rows (None: leave it), and make its point.
@@ -238,6 +240,10 @@ class DeviceKullbackLeibler:
         F, H_there = self.hold(F, H)
         self.point_of(H_there)
         self.move_f(MultiplicativeUpdate(0), None, F, F, None)
+        return self.fetched(H)
+
+    def fetched(self, H: NDArray[Any]) -> Sums:
+        """The sums of the last move of F, in memory, for the H of its point."""
         room = self._room
         totals = room.totals.get()
         Fsums = np.broadcast_to(totals[: room.n_sums].reshape(self.n_sets, room.k), (len(self.problem.alpha), room.k))

@@ -11,6 +11,7 @@ from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import SIMPLE, edges_in, step_of
 from coupled_nmf.data.arrays import to_host
+from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.problem import Scanned, gaps_of
 from coupled_nmf.problem.refusals import refuse_entries
 
@@ -44,13 +45,20 @@ class DeviceScan:
         self._missing = device.zeros((X.shape[1],), np.int32)
 
     def run(self) -> Scanned:
-        """Look at all tiles; stop at one with an entry that cannot be."""
+        """Look at X; stop at a tile with an entry that cannot be."""
+        squares, totals, entries, missing = self.look()
+        gaps = gaps_of(self.absent, self.scattered, missing, self._given)
+        return Scanned(self._given, squares, totals, entries, gaps)
+
+    def look(self) -> Sums:
+        """The sums of `Scan`; what is missing is marked in ``absent`` and ``scattered``."""
         sizes = np.array(self._matrix.layout.sizes)
         for tile in self._matrix.passes():
             found = look_at(self._device, tile.parts, self._matrix.layout.bounds)
             squares, totals, gaps, negative = np.moveaxis(found, 2, 0)
             if negative.any() or not np.all(np.isfinite(squares)):
-                refuse_entries(self._matrix.X, [to_host(x) for x, _ in tile.parts], tile.rows)
+                X = self._matrix.X
+                refuse_entries(X, [to_host(x) for x, _ in tile.parts], X.rows_of_all(tile.rows))
             rows, weights, lacking = tile.rows, self._weights[tile.rows], self._lacking[tile.rows]
             gaps = np.where(lacking, sizes, gaps)
             self.squares += weights @ squares
@@ -60,8 +68,7 @@ class DeviceScan:
             self.scattered[rows] = np.any((gaps > 0) & (gaps < sizes), axis=1)
             if np.any((gaps > 0) & ~lacking):
                 self._count(tile)
-        gaps = gaps_of(self.absent, self.scattered, self._gaps_of_columns(), self._given)
-        return Scanned(self._given, self.squares, self.totals, self.entries, gaps)
+        return self.squares, self.totals, self.entries, self._gaps_of_columns()
 
     def _count(self, tile: DeviceTile) -> None:
         """Count the gaps of each column in a tile's rows whose weight counts."""

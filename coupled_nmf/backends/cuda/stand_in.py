@@ -35,7 +35,7 @@ def power_pass(matrix: DeviceMatrix, device: Device, basis: NDArray[Any], sample
     there, dtype = device.put(basis), matrix.dtype
     total, part = device.zeros(basis.shape, np.float64), room_for_moments(device, matrix.height, basis.shape, dtype)
     for tile in matrix.passes():
-        program, rows = Program(), sample.of(tile.rows)
+        program, rows = Program(), sample.of(matrix.X.rows_of_all(tile.rows))
         if len(rows) == 0:
             continue
         some = [(device.take(x, rows), columns) for x, columns in tile.parts]

@@ -16,6 +16,7 @@ from coupled_nmf.backends.dask.sources import (
     refuse_what_cannot_be_sent,
     sparse_rows,
 )
+from coupled_nmf.data.arrays import to_host
 from coupled_nmf.data.partial_block import PartialBlock
 from coupled_nmf.data.tiled_matrix import SparseRows, TiledMatrix
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
@@ -62,7 +63,7 @@ class CutPart:
     def __init__(self, part: Any, absent: NDArray[np.bool_] | None, pieces: list[slice]) -> None:
         self._pieces, self._absent = pieces, absent
         self._places: NDArray[np.int64] | None = part.places if isinstance(part, PartialBlock) else None
-        part = part.array if isinstance(part, PartialBlock) else part
+        part = to_host(part.array if isinstance(part, PartialBlock) else part)  # workers may have no device
         self._part, self._blocks = part, None
         if not isinstance(part, (np.ndarray, SparseRows)) and not hasattr(part, "dask"):
             refuse_what_cannot_be_sent(part)

@@ -1,4 +1,4 @@
-"""What runs on a worker: a function over its pieces of X, by the CPU's own sweeps, and the sums of what it returns."""
+"""What runs on a worker: a function over its pieces of X, by the sweeps of one machine, and the sums it returns."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import importlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.backend import OBJECTIVES, NumpyBackend
-from coupled_nmf.backends.cpu.objective import HostObjective
+from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.objective import HostBackend
 from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, let_go, open_rows
 from coupled_nmf.backends.dask.tree import Nodes, add_up
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem
 from coupled_nmf.problem.sample_weights import finite_weights
+from coupled_nmf.problem.solvers import Rule
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 
@@ -33,6 +35,37 @@ class Terms:
     alpha: NDArray[np.float64]
     penalties: Penalties
     has_gaps: bool
+
+
+class PieceObjective(Protocol):
+    """A loss on the rows of a piece, whose factors are in memory; as `HostObjective` says."""
+
+    backend: HostBackend
+
+    def move_f(self, rule: Rule, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F."""
+
+    def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
+        """What H's move needs of an F that stays."""
+
+    def solved(self, H: NDArray[Any]) -> tuple[NDArray[Any], Sums]:
+        """F for a given H, and sums of what is left."""
+
+
+class Passes(Protocol):
+    """What passes over rows of X: as `NumpyBackend`, wherever these are."""
+
+    def look(self, X: TiledMatrix, weights: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Sums]:
+        """What rows lack, blocks and other entries, and the sums of `Scan`."""
+
+    def power_pass(self, X: TiledMatrix, basis: NDArray[Any], sample: RowSample) -> NDArray[np.float64]:
+        """``basis XᵀX``."""
+
+    def project(self, X: TiledMatrix, basis: NDArray[Any]) -> NDArray[Any]:
+        """``X basisᵀ``."""
+
+    def objective(self, loss: str, problem: Problem, penalties: Penalties) -> PieceObjective:
+        """That loss on X."""
 
 
 class Piece:
@@ -62,7 +95,7 @@ class Piece:
         self.absent: Any = absent
         self.scattered: Any = scattered
         self.busy = threading.Lock()
-        self._objective: tuple[str, HostObjective] | None = None
+        self._objective: tuple[str, PieceObjective] | None = None
 
     def __reduce__(self) -> Any:
         X = self.X
@@ -73,7 +106,14 @@ class Piece:
         kept = [self.weights, self.absent, self.scattered, *self.X.parts]
         return object.__sizeof__(self) + sum(map(bytes_of, kept))  # by which Dask places tasks, and spills
 
-    def objective(self, terms: Terms, backend: NumpyBackend) -> HostObjective:
+    def passes(self, backend: NumpyBackend) -> Passes:
+        """Who passes over the rows: the device that they are on, or the CPU."""
+        if not self.X.on_device:
+            return backend
+        found: Passes = importlib.import_module("coupled_nmf.backends.dask.on_device").OnDevice(backend)
+        return found
+
+    def objective(self, terms: Terms, backend: NumpyBackend) -> PieceObjective:
         """The loss on these rows alone, kept for the next iteration."""
         if self._objective is None or self._objective[0] != terms.number:
             gaps = None
@@ -82,7 +122,7 @@ class Piece:
                 gaps = Gaps(self.absent, self.scattered, nothing, np.zeros(self.X.shape[1], dtype=bool))
             unknown = np.zeros(len(terms.alpha))  # the sums over X are known where the pieces' are added up
             problem = Problem(self.X, terms.alpha, self.weights, unknown, unknown, unknown, gaps)
-            self._objective = terms.number, OBJECTIVES[terms.loss](problem, terms.penalties, backend)
+            self._objective = terms.number, self.passes(backend).objective(terms.loss, problem, terms.penalties)
         objective = self._objective[1]
         objective.backend = backend
         return objective

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from coupled_nmf.data.arrays import on_device
 from coupled_nmf.data.partial_block import PartialBlock
 from coupled_nmf.data.tiled_matrix import SparseRows
 
@@ -112,6 +113,8 @@ def bytes_of(part: Any) -> int:
         return int(part.data.nbytes + part.indices.nbytes + part.indptr.nbytes)
     if isinstance(part, PartialBlock):
         return bytes_of(part.array) + part.places.nbytes
+    if on_device(part):
+        return int(part.nbytes)  # of the device's; Dask, too, counts both as one, and has tasks go where the rows are
     return part.nbytes if isinstance(part, np.ndarray) and not isinstance(mapped(part), MappedRows) else 0
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.shares import Shares
 from coupled_nmf.backends.cpu.stand_in import StandInObjective
 from coupled_nmf.backends.dask.pieces import Piece, Terms
@@ -26,8 +25,7 @@ NOTHING: Sums = ()
 
 def scan(backend: NumpyBackend, piece: Piece) -> tuple[tuple[Rows, Rows], Sums]:
     """Look at the entries; mark what is missing: blocks, and others."""
-    absent, scattered = piece.X.absent_blocks(), np.zeros(piece.X.shape[0], dtype=bool)
-    sums = backend.sweep(piece.X, Scan(piece.X), piece.weights, absent, scattered)
+    absent, scattered, sums = piece.passes(backend).look(piece.X, piece.weights)
     weights = piece.weights if piece.weights.size else np.ones(piece.X.shape[0])
     counts = np.array([np.count_nonzero(weights), weights.sum(), absent.any() or scattered.any()])
     return (absent, scattered), (*sums, counts.astype(np.float64))
@@ -115,12 +113,12 @@ def shares(backend: NumpyBackend, piece: Piece, F: Rows, *given: NDArray[np.floa
 
 def power_pass(backend: NumpyBackend, piece: Piece, basis: Rows, sample: RowSample) -> tuple[None, Sums]:
     """``basis XᵀX``."""
-    return None, (backend.power_pass(piece.X, basis, sample),)
+    return None, (piece.passes(backend).power_pass(piece.X, basis, sample),)
 
 
 def project(backend: NumpyBackend, piece: Piece, basis: Rows) -> tuple[Rows, Sums]:
     """``X basisᵀ``."""
-    return backend.project(piece.X, basis), NOTHING
+    return piece.passes(backend).project(piece.X, basis), NOTHING
 
 
 def move_on_stand_in(
