@@ -154,7 +154,8 @@ def test_the_scheduler_keeps_no_more_of_a_long_fit_than_of_its_last_iterations(X
             most[info.iteration], counted.most = counted.most, 0
 
         fitted(spread(X, 350), init="random", checkpoint=tmp_path, callbacks=look, max_iter=60)
-    assert max(most[i] for i in range(40, 61)) <= max(most[i] for i in range(5, 20)) + 5
+    # Without checkpoints they would be five times as many; when Dask forgets what is released is its own affair.
+    assert max(most[i] for i in range(40, 61)) <= 2 * max(most[i] for i in range(5, 20))
 
 
 FIT = """
