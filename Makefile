@@ -12,7 +12,7 @@ MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
 STOPPED := $(addprefix tests/probe/test_,making.py probe_resume.py run.py records.py publish.py)
-ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py)
+ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py checkpoint.py)
 
 # What the compiled module is made of; it lies beside its sources.
 KERNELS := coupled_nmf/backends/cpu/kernels
