@@ -315,7 +315,6 @@ def forged(folder, **changes):
         {"F": lambda facts: {"../secret.npy": "0"}}, {"rest": lambda facts: {"/etc/passwd": "0"}},
         {"rest": lambda facts: facts["F"]}, {"F": lambda facts: facts["rest"]},
     ],
-    ids=str,
 )  # fmt: skip
 def test_a_manifest_that_is_whole_and_wrong_is_damaged(X, changes, tmp_path):
     np.save(tmp_path / "secret.npy", np.ones((80, 3)))
