@@ -91,7 +91,8 @@ class Cluster:
         near, self._ignoring = self._ignoring, []
         if near and self.client.status == "running" and self.client.scheduler is not None:
             with suppress(OSError, TimeoutError):  # of a cluster that is gone there is nobody to hear
-                self.client.run(ctrl_c.hear, workers=near, on_error="ignore")
+                there = [worker for worker in self.workers() if worker in near]  # who died is waited for half a minute
+                self.client.run(ctrl_c.hear, workers=there, on_error="ignore")
 
     def on_each(self, function: Any, *arguments: Any) -> dict[str, Any]:
         """What each worker that is there returns, by its address."""
