@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,27 +53,17 @@ class Folder:
             raise ValueError(f"{self.address} is a file; give the path of a folder.")
         Path(self.address).mkdir(parents=True, exist_ok=True)
 
-    @contextmanager
-    def write(self, name: str) -> Iterator[BinaryIO]:
+    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A new file, there when the ``with`` block ends; on this machine it appears whole."""
-        if self._remote:
-            system, path = self._system()
-            with system.open(f"{path}/{name}", "wb") as file:
-                yield file
-        else:
-            with atomic_open(os.path.join(self.address, name)) as file:
-                yield file
+        return self._open_remote(name, "wb") if self._remote else atomic_open(os.path.join(self.address, name))
 
-    @contextmanager
-    def read(self, name: str) -> Iterator[BinaryIO]:
+    def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A file that is there. Raises OSError if it is not."""
-        if self._remote:
-            system, path = self._system()
-            with system.open(f"{path}/{name}", "rb") as file:
-                yield file
-        else:
-            with open(os.path.join(self.address, name), "rb") as file:
-                yield file
+        return self._open_remote(name, "rb") if self._remote else open(os.path.join(self.address, name), "rb")
+
+    def _open_remote(self, name: str, mode: str) -> Any:
+        system, path = self._system()
+        return system.open(f"{path}/{name}", mode)
 
     def names(self) -> list[str]:
         """What there is, in order; nothing, if there is no such folder."""

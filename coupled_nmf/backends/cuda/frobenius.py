@@ -16,6 +16,7 @@ from coupled_nmf.backends.cuda.moves import (
     PENALTY,
     Further,
     GramSums,
+    HoldsPoint,
     Order,
     Pair,
     add_cross,
@@ -67,7 +68,7 @@ class _Room:
         self.F_gram = device.empty((n_patterns, k, k), dtype)  # what F moves by, of each pattern
 
 
-class DeviceFrobenius:
+class DeviceFrobenius(HoldsPoint):
     """As `Frobenius`, on the device: an `Objective` whose points and sums are arrays that keep their places.
 
     Both moves of an iteration are programs, made in the loop's first one. Which of the pairs of factors are held, and
@@ -110,16 +111,6 @@ class DeviceFrobenius:
     def _point_arrays(self) -> tuple[Any, ...]:
         room = self._room
         return room.point.point, room.point.summed, room.F_gram
-
-    def packed(self, point: None) -> tuple[NDArray[Any], ...]:
-        """The point that is held, in memory."""
-        return tuple(array.get() for array in self._point_arrays())
-
-    def unpacked(self, arrays: tuple[NDArray[Any] | None, ...]) -> None:
-        """Hold the point of which these are the arrays; None: one that nothing will read."""
-        for array, kept in zip(self._point_arrays(), arrays, strict=True):
-            if kept is not None:
-                array.set(kept)
 
     def _add_grams(self, program: Program) -> None:
         """What F moves by at the point."""

@@ -15,7 +15,16 @@ from coupled_nmf.backends.cuda.control import Parts, Value
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.gaps import patterns_of
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
-from coupled_nmf.backends.cuda.moves import SIMPLE, add_cross, add_moments, edges_in, or_null, room_for_moments, step_of
+from coupled_nmf.backends.cuda.moves import (
+    SIMPLE,
+    HoldsPoint,
+    add_cross,
+    add_moments,
+    edges_in,
+    or_null,
+    room_for_moments,
+    step_of,
+)
 from coupled_nmf.problem.contracts import Backend, Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
@@ -60,7 +69,7 @@ class _Room:
         self.totals = device.empty((self.n_sums + k + 1,), double)
 
 
-class DeviceKullbackLeibler:
+class DeviceKullbackLeibler(HoldsPoint):
     """As `KullbackLeibler`, on the device: an `Objective` whose point and sums are arrays that keep their places.
 
     F moves in place, and H from one of a pair to the other: every step is accepted. Rows of X are dense here, those of
@@ -116,16 +125,6 @@ class DeviceKullbackLeibler:
     def _point_arrays(self) -> tuple[Any, ...]:
         room = self._room
         return room.H, room.R, room.H_sums, room.pattern_sums
-
-    def packed(self, point: None) -> tuple[NDArray[Any], ...]:
-        """The point that is held, in memory."""
-        return tuple(array.get() for array in self._point_arrays())
-
-    def unpacked(self, arrays: tuple[NDArray[Any] | None, ...]) -> None:
-        """Hold the point of which these are the arrays; None: one that nothing will read."""
-        for array, kept in zip(self._point_arrays(), arrays, strict=True):
-            if kept is not None:
-                array.set(kept)
 
     def _components_program(self, H: Any, other: Any, control: Any, fixed: int | None) -> Program:
         """Move H but its first ``fixed`` rows (None: leave it), and make its point.

@@ -6,6 +6,7 @@ What is made of it for one tile, cross and the point further on, is (k, rows).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,24 @@ SQUARE, SUMMING, REDUCED = 64, 256, 32  # side of a block's part of a gram, thre
 SIMPLE = 256  # threads of the kernels that need no more than their number
 MOST_BLOCKS = 4096
 MOST_SUMMED = 2048  # rows that are summed in float32: of more, J would lose the digits by which steps are judged
+
+
+class HoldsPoint(ABC):
+    """An objective whose point is arrays that keep their places on the device."""
+
+    @abstractmethod
+    def _point_arrays(self) -> tuple[Any, ...]:
+        """The arrays, always in the same order."""
+
+    def packed(self, point: None) -> tuple[NDArray[Any], ...]:
+        """The point that is held, in memory."""
+        return tuple(array.get() for array in self._point_arrays())
+
+    def unpacked(self, arrays: tuple[NDArray[Any] | None, ...]) -> None:
+        """Hold the point of which these are the arrays; None: one that nothing will read."""
+        for array, kept in zip(self._point_arrays(), arrays, strict=True):
+            if kept is not None:
+                array.set(kept)
 
 
 @dataclass(frozen=True)
