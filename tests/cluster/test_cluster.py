@@ -12,6 +12,7 @@ from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.backends.dask.cluster import Cluster
 from coupled_nmf.backends.dask.tree import add_up, root_of
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
@@ -198,6 +199,17 @@ def test_a_rank_is_refused_by_the_memory_of_the_workers(X, monkeypatch):
     monkeypatch.setattr("coupled_nmf.backends.dask.cluster.Cluster.memory", lambda self: 1000.0)
     with pytest.raises(ValueError, match=r"n_components=4 needs .* GiB for the factors"):
         CoupledNMF(4).fit(spread(X, 150))
+
+
+def test_workers_are_seen_however_often_the_client_forgets_them(client):
+    """Its clock replaces what it holds of them by an answer without workers, also between a question and its answer."""
+    with (
+        dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}),
+        distributed.Client(client.scheduler.address, set_as_default=False) as forgetful,
+    ):
+        seen = {Cluster(forgetful).memory() for _ in range(300)}
+    assert len(seen) == 1
+    assert 0 < seen.pop() < np.inf
 
 
 def _numbers_in(some):

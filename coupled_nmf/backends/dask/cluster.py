@@ -49,16 +49,16 @@ class Cluster:
         return dict(self.client.nthreads())
 
     def memory(self) -> float:
-        """Bytes that the workers may take, together; infinite where one has no limit."""
-        return float(sum(worker["memory_limit"] or float("inf") for worker in self._info()))
+        """Bytes that the workers may take, together; infinite where one has no limit, or none is there yet."""
+        return float(sum(worker["memory_limit"] or float("inf") for worker in self._info())) or float("inf")
 
     def _info(self) -> list[dict[str, Any]]:
-        """What the scheduler says of each worker."""
-        try:
-            said = self.client.scheduler_info(n_workers=-1)
-        except TypeError:  # before 2025.4, when it said all by itself
-            said = self.client.scheduler_info()
-        return list(said["workers"].values())
+        """What the scheduler says of each worker.
+
+        It is asked itself: ``client.scheduler_info`` returns what the client holds, and that is without workers where
+        the client has refreshed it by its clock in between.
+        """
+        return list(self.client.sync(self.client.scheduler.identity)["workers"].values())
 
     @property
     def address(self) -> str:
