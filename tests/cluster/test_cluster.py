@@ -10,7 +10,7 @@ from clusters import PLAIN, SIZES, K, N, cluster_of, digest, fitted, spread
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.backends.dask.cluster import Cluster
-from coupled_nmf.backends.dask.tree import add_up, root_of
+from coupled_nmf.backends.dask.tree import add_up, rise, root_of
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -290,3 +290,15 @@ def test_sums_are_added_along_one_tree():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             np.testing.assert_allclose(expected, sum(leaf[0, i][0] for i, leaf in enumerate(leaves)))
+
+
+def test_sums_that_are_added_in_place_have_the_same_bits_and_free_what_was_added():
+    for n in (1, 2, 3, 7, 8, 13):
+        leaves = [(np.random.default_rng(i).standard_normal(5),) for i in range(n)]
+        expected = root_of(add_up([{(0, i): (leaf[0].copy(),)} for i, leaf in enumerate(leaves)], n))[0]
+        nodes, free = {}, []
+        for i, leaf in enumerate(leaves):
+            nodes[0, i] = leaf
+            rise(nodes, (0, i), n, free)
+        np.testing.assert_array_equal(root_of(nodes)[0], expected)
+        assert {id(sums) for sums in free} == {id(leaf) for leaf in leaves[1:]}

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Self
 
 import numpy as np
@@ -36,8 +36,8 @@ def _add(totals: Sums, sums: Sums) -> None:
 class _OrderedSums:
     """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
 
-    def __init__(self, step: TileStep | MoveH, most_waiting: int) -> None:
-        self.totals = tuple(np.zeros(shape) for shape in step.shapes)
+    def __init__(self, step: TileStep | MoveH, totals: Sums, most_waiting: int) -> None:
+        self.totals = totals
         self._recycle, self._most = step.recycle, most_waiting
         self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
         self._next, self._failed, self._blocked = 0, False, 0
@@ -113,9 +113,12 @@ class Sweeper:
     ----------
     n_jobs : int or None
         Threads. None: as many as BLAS may use in this process; negative: cores + 1 + n_jobs.
+    free : list of Sums
+        Arrays that sums may be written to; they are taken from here, and whoever is done with sums puts them back.
     """
 
-    def __init__(self, n_jobs: int | None = None) -> None:
+    def __init__(self, n_jobs: int | None = None, free: list[Sums] | None = None) -> None:
+        self._free = [] if free is None else free
         self.n_threads = BLAS.n_threads(n_jobs)
         self._limit: AbstractContextManager[None] = BLAS.one_thread()
         self._pool: ThreadPoolExecutor | None = None
@@ -171,7 +174,7 @@ class Sweeper:
         n_threads = min(self.n_threads if work > ALONE else 1, len(starts))
         if n_threads == 1:
             return self._sum_alone(n, height, step, run)
-        sums = _OrderedSums(step, most_waiting=2 * self.n_threads)
+        sums = _OrderedSums(step, self._zeros(step.shapes), most_waiting=2 * self.n_threads)
 
         def run_one(index: int) -> None:
             sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
@@ -186,13 +189,24 @@ class Sweeper:
         if height >= n > 0:
             INTERRUPTS.check()
             return tuple([part.astype(np.float64, copy=False) for part in run(slice(0, n))])
-        totals = tuple([np.zeros(shape) for shape in step.shapes])
+        totals = self._zeros(step.shapes)
         for start in range(0, n, height):
             INTERRUPTS.check()
             sums = run(slice(start, min(start + height, n)))
             _add(totals, sums)
             step.recycle(sums)
         return totals
+
+    def _zeros(self, shapes: list[tuple[int, ...]]) -> Sums:
+        while self._free:
+            with suppress(IndexError):  # another thread took it
+                totals = self._free.pop()
+                alike = all(total.flags.c_contiguous and total.dtype == np.float64 for total in totals)
+                if alike and [total.shape for total in totals] == shapes:  # or they are not kept
+                    for total in totals:
+                        total.fill(0)
+                    return totals
+        return tuple([np.zeros(shape) for shape in shapes])
 
     def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
         """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.

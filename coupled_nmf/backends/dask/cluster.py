@@ -65,9 +65,10 @@ class Cluster:
         """Of the scheduler."""
         return str(self.client.scheduler.address)
 
-    def compute(self, delayed: Sequence[Any]) -> list[Any]:
-        """Futures of what Dask's collections hold."""
-        found: list[Any] = self.client.compute(list(delayed))
+    def compute(self, delayed: Sequence[Any], as_they_are: bool = False) -> list[Any]:
+        """Futures of what Dask's collections hold; of tasks as they are, or such as Dask makes of them."""
+        with self._config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):  # what is sent has to be
+            found: list[Any] = self.client.compute(list(delayed), optimize_graph=not as_they_are)
         self._submitted.update(found)
         return found
 

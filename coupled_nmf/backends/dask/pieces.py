@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.objective import HostBackend
 from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, let_go, open_rows
-from coupled_nmf.backends.dask.tree import Nodes, add_up
+from coupled_nmf.backends.dask.tree import Nodes, rise
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
@@ -81,6 +81,12 @@ class Piece:
         Their weights.
     absent, scattered : ndarray of bool of shape (n_rows, n_blocks) and (n_rows,)
         What is missing, as in `Gaps`; nothing before the scan.
+
+    Attributes
+    ----------
+    free : list of Sums
+        Arrays for the sums of a pass over this piece and those after it. Dask has glibc return what is free to the
+        system at once (MALLOC_TRIM_THRESHOLD_), and new arrays cost a page fault for each 4 kB.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class Piece:
         self.absent: Any = absent
         self.scattered: Any = scattered
         self.busy = threading.Lock()
+        self.free: list[Sums] = []
         self._objective: tuple[str, PieceObjective] | None = None
 
     def __reduce__(self) -> Any:
@@ -195,6 +202,7 @@ def marked(pieces: list[Piece], scanned: Made) -> list[Piece]:
 
 
 Function = Callable[..., tuple[Any, Sums]]
+MOST_FREE = 8  # sums that are kept from pass to pass: enough for 256 pieces
 
 
 def run(
@@ -208,9 +216,11 @@ def run(
 
     It returns an array of the piece's rows, or nothing, and sums; what it is given it leaves as it is.
     """
-    rows, nodes = [], {}
+    rows: list[Any] = []
+    nodes: Nodes = {}
+    free = pieces[0].free
     arguments = arguments.arguments if isinstance(arguments, Shared) else arguments
-    with NumpyBackend(_threads_here()) as backend, INTERRUPTS.heard_by(_give_up_if_unwanted()):
+    with NumpyBackend(_threads_here(), free) as backend, INTERRUPTS.heard_by(_give_up_if_unwanted()):
         for i, piece in enumerate(pieces):
             own = [made.row(i, columns) for made, columns in given]
             with piece.busy:
@@ -219,7 +229,9 @@ def run(
                 let_go(part)
             rows.append(found)
             nodes[0, piece.number] = sums
-    return Made(rows, add_up([nodes], n_pieces))
+            rise(nodes, (0, piece.number), n_pieces, free)
+    del free[MOST_FREE:]
+    return Made(rows, nodes)
 
 
 def _threads_here() -> int:

@@ -7,6 +7,7 @@ worker that died held.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Sequence
 from typing import Any
@@ -54,6 +55,8 @@ class Workers:
         self._rows = cut(X)
         self._slices = groups_of(len(self._rows), len(self._addresses))
         self._groups: list[Any] = []
+        self._over: list[Any] = []  # futures that nothing needs any more
+        self._delayed = functools.partial(importlib.import_module("dask").delayed, pure=False, traverse=True)
 
     def take_x(self, weights: Any) -> Sums:
         """Have the workers take their pieces, and look at them; return the sums of `steps.scan`."""
@@ -69,8 +72,7 @@ class Workers:
                 self.cluster.submit(make_pieces, group.start, starts, X.layout, X.dtype, *own, worker=worker)
             )
         self.cluster.settle(self._groups)
-        scanned = self._run(steps.scan, (), ())
-        sums = self._add_up(scanned)
+        scanned, sums = self._run_and_add(steps.scan, (), ())
         # New pieces, and no marks in those that are there: what is made again would lack them.
         self._groups = [self.cluster.submit(marked, *pair) for pair in zip(self._groups, scanned, strict=True)]
         return sums
@@ -95,30 +97,52 @@ class Workers:
         futures = iter(self.cluster.compute(waiting) if waiting else [])
         return put(given)
 
-    def _run(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
-        """Futures of what a function makes of each group."""
+    def _tasks(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
+        """What makes of each group what a function makes of it."""
         size = sum(_bytes_of(argument) for argument in arguments)
         large = size * len(self._groups) > LARGE_ARGUMENTS
-        shared = self.cluster.submit(Shared, arguments, size) if large else arguments
+        shared = self._delayed(Shared)(arguments, size) if large else arguments
         return [
-            self.cluster.submit(
-                run, function, group, [(rows.futures[g], rows.columns) for rows in over], shared, len(self._rows)
+            self._delayed(run)(
+                function, group, [(rows.futures[g], rows.columns) for rows in over], shared, len(self._rows)
             )
             for g, group in enumerate(self._groups)
         ]
 
-    def _add_up(self, futures: list[Any]) -> Sums:
-        nodes = [self.cluster.submit(nodes_of, future) for future in futures]
+    def _run(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
+        """Futures of what a function makes of each group."""
+        return self._begin(self._tasks(function, over, arguments))
+
+    def _run_and_add(
+        self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]
+    ) -> tuple[list[Any], Sums]:
+        """The same, and the sums over all of them."""
+        tasks = self._tasks(function, over, arguments)
+        nodes = [self._delayed(nodes_of)(task) for task in tasks]
         while len(nodes) > FAN:  # the last ones are added here, which is a task less to wait for
             nodes = [
-                self.cluster.submit(add_up, nodes[i : i + FAN], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
+                self._delayed(add_up)(nodes[i : i + FAN], len(self._rows)) if i + 1 < len(nodes) else nodes[i]
                 for i in range(0, len(nodes), FAN)
             ]
-        return root_of(add_up(self.cluster.gather(nodes), len(self._rows)))
+        futures = self._begin([*tasks, *nodes])
+        made, nodes = futures[: len(tasks)], futures[len(tasks) :]
+        self._over += nodes
+        return made, root_of(add_up(self.cluster.gather(nodes), len(self._rows)))
+
+    def _begin(self, tasks: list[Any]) -> list[Any]:
+        """Futures of tasks, of which the scheduler hears at once.
+
+        The client sends every 10 ms: what it needs no more is said after the tasks, which that would hold up.
+        """
+        futures = self.cluster.compute(tasks, as_they_are=True)
+        self._over.clear()
+        return futures
 
     def sums(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> Sums:
         """The sums of what a function returns over all pieces."""
-        return self._add_up(self._run(function, over, arguments))
+        futures, sums = self._run_and_add(function, over, arguments)
+        self._over += futures
+        return sums
 
     def rows(
         self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...], width: int, dtype: Any
@@ -130,16 +154,16 @@ class Workers:
         self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...], like: NDArray[Any]
     ) -> tuple[Rows, Sums]:
         """Both; the rows are as wide as something, and of its dtype."""
-        found = self.rows(function, over, arguments, like.shape[1], like.dtype)
-        return found, self._add_up(found.futures)
+        futures, sums = self._run_and_add(function, over, arguments)
+        return Rows(futures, (self._X.shape[0], like.shape[1]), like.dtype), sums
 
     def move(
         self, function: Function, F: Rows, other: Rows, arguments: tuple[Any, ...], before: tuple[Rows, ...] = ()
     ) -> Sums:
         """Move F to ``other``, or in place if it is that; return the sums."""
         over = (*before, F, other if other.futures else F)
-        futures = self._run(function, over, (other is F, *arguments))
-        sums = self._add_up(futures)
+        futures, sums = self._run_and_add(function, over, (other is F, *arguments))
+        self._over += other.futures
         other.futures = futures
         return sums
 
@@ -165,16 +189,15 @@ class Workers:
 
     def taken(self, function: Function, arguments: tuple[Any, ...], shape: tuple[int, int], dtype: Any) -> Rows:
         """The rows that a function returns, once all are there: raises what it raises."""
-        found = Rows(self._run(function, (), arguments), shape, np.dtype(dtype))
-        self._add_up(found.futures)
-        return found
+        futures, _ = self._run_and_add(function, (), arguments)
+        return Rows(futures, shape, np.dtype(dtype))
 
     def gathered(self, function: Function, over: Sequence[Rows] = (), arguments: tuple[Any, ...] = ()) -> list[Any]:
         """What a function returns for each piece, brought here: for what is small."""
         return self._bring(self._run(function, over, arguments))
 
     def _bring(self, futures: list[Any]) -> list[Any]:
-        made = self.cluster.gather([self.cluster.submit(_rows_alone, future) for future in futures])
+        made = self.cluster.gather(self._begin([self._delayed(_rows_alone)(future) for future in futures]))
         return [some for own in made for some in own]
 
     def host(self, V: Rows) -> NDArray[Any]:
