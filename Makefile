@@ -82,7 +82,7 @@ benchmarks:
 	$(PYTHON) -m venv $(VENV)-benchmarks
 	$(VENV)-benchmarks/bin/pip install --quiet --editable ".[probe,benchmarks,browser]"
 	$(VENV)-benchmarks/bin/python -m benchmarks
-	$(VENV)-benchmarks/bin/python docs/benchmarks.py
+	$(VENV)-benchmarks/bin/python docs/tables/benchmarks.py
 
 # CUDA=12 takes CuPy for CUDA 12. PyTorch comes first: of CUDA's libraries it takes one version, CuPy any.
 # PYTHON_ENV is an environment that is there, for machines without a network: nothing is installed then, only compiled.
@@ -102,7 +102,7 @@ endif
 on-gpu:
 	PYTHONPATH=. $(GPU_BIN)/python -m pytest -m gpu
 	PYTHONPATH=. $(GPU_BIN)/python -m benchmarks gpu
-	PYTHONPATH=. $(GPU_BIN)/python docs/benchmarks.py
+	PYTHONPATH=. $(GPU_BIN)/python docs/tables/benchmarks.py
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -154,7 +154,7 @@ reproduce: $(VENV)/.probe
 	rm -rf docs/reproduction/figures
 	mkdir -p docs/reproduction/figures
 	cp runs/mnist/figures/*.png docs/reproduction/figures/
-	$(BIN)/python docs/reproduction.py runs/mnist/results.json runs/mnist-starts/results.json
+	$(BIN)/python docs/tables/reproduction.py runs/mnist/results.json runs/mnist-starts/results.json
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(VENV)-sanitize $(VENV)-wheel \

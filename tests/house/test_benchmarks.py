@@ -15,7 +15,10 @@ SPREAD = {"median": 2.0, "min": 1.0, "max": 300.0}
 
 @pytest.fixture(autouse=True)
 def on_the_path(monkeypatch):
-    for folder in (ROOT / "docs", ROOT):  # docs/benchmarks.py has the name of the package, which comes first
+    for folder in (
+        ROOT / "docs" / "tables",
+        ROOT,
+    ):  # docs/tables/benchmarks.py has the name of the package, which comes first
         monkeypatch.syspath_prepend(str(folder))
 
 

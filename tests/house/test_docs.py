@@ -66,12 +66,12 @@ def test_examples_run_and_draw(example, tmp_path):
 
 
 def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tables"))
     import reproduction
 
     results, starts = (json.loads((reproduction.FOLDER / name).read_text()) for name in reproduction.KEPT)
     text = (reproduction.FOLDER / "README.md").read_text()
-    assert reproduction.page(results, starts) == text, "python docs/reproduction.py renews it"
+    assert reproduction.page(results, starts) == text, "python docs/tables/reproduction.py renews it"
     assert text.count("\n## ") == 3 + len(results["studies"])
     assert results["finding"] in text
     assert (reproduction.FOLDER / "results.json").stat().st_size < 2e6

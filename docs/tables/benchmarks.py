@@ -1,4 +1,4 @@
-"""Make docs/benchmarks.md from benchmarks/results/*.json: ``python docs/benchmarks.py``."""
+"""Make docs/benchmarks.md from benchmarks/results/*.json: ``python docs/tables/benchmarks.py``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shape_tables import first_fit, shapes
 
 from coupled_nmf import atomic_open
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 Lines = list[str]
 
@@ -200,7 +200,7 @@ def page() -> str:
     """The whole page."""
     text = [
         "# Benchmarks\n\n"
-        "Made from `benchmarks/results/` by `docs/benchmarks.py`; `make benchmarks` measures again. "
+        "Made from `benchmarks/results/` by `docs/tables/benchmarks.py`; `make benchmarks` measures again. "
         "Where nothing else is said, the workload is the paper's: 10,000 MNIST test images and two layers, "
         "784 + 1440 + 320 features, float32.\n"
     ]

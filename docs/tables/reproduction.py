@@ -1,4 +1,4 @@
-"""Make docs/reproduction/README.md of the results beside it: ``python docs/reproduction.py [RESULTS STARTS]``.
+"""Make docs/reproduction/README.md of the results beside it: ``python docs/tables/reproduction.py [RESULTS STARTS]``.
 
 Results that are named are kept there first: of all that they say, what no table needs is left out, and numbers have six
 digits.
@@ -17,14 +17,14 @@ from cnn_probe.report.document.studies.of_studies import recognized
 from cnn_probe.studies.record import NetworkRecord, records_of
 from coupled_nmf import atomic_open
 
-FOLDER = Path(__file__).parent / "reproduction"
+FOLDER = Path(__file__).parents[1] / "reproduction"
 KEPT = ("results.json", "starts.json")
 SPECTRUM = 100  # singular values of a layer that are kept; figures have more
 DIGITS = 6
 VERDICT = {"reproduced": "reproduced", "partly": "partly reproduced", "not": "not reproduced"}
 INTRODUCTION = (
     "# The paper on MNIST\n\n"
-    "Made from `results.json` and `starts.json` by `docs/reproduction.py`; the run itself is `make reproduce`. A "
+    "Made from `results.json` and `starts.json` by `docs/tables/reproduction.py`; the run itself is `make reproduce`. A "
     "number is the mean over the seeds with their range in brackets. The paper gives one run per point and does not "
     "define its RMSE; ours is √(Σ‖X_b − F H_b‖² / entries). It names no optimizer, seed or iteration count.\n\n"
 )
