@@ -48,7 +48,7 @@ test-cluster: $(VENV)/.dev
 
 # Two workers of 500 MB on this machine fit 1.6 GB, and one is killed on the way.
 demo-dask: $(VENV)/.dask
-	$(BIN)/python docs/examples/demo_cluster.py
+	$(BIN)/python docs/examples/scale/demo_cluster.py
 
 # As long as one likes, from a seed that is drawn and told: make fuzz SECONDS=3600.
 fuzz: $(VENV)/.dev

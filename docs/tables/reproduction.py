@@ -24,8 +24,8 @@ DIGITS = 6
 VERDICT = {"reproduced": "reproduced", "partly": "partly reproduced", "not": "not reproduced"}
 INTRODUCTION = (
     "# The paper on MNIST\n\n"
-    "Made from `results.json` and `starts.json` by `docs/tables/reproduction.py`; the run itself is `make reproduce`. A "
-    "number is the mean over the seeds with their range in brackets. The paper gives one run per point and does not "
+    "Made from `results.json` and `starts.json` by `docs/tables/reproduction.py`; the run itself is `make reproduce`. "
+    "A number is the mean over the seeds with their range in brackets. The paper gives one run per point and does not "
     "define its RMSE; ours is √(Σ‖X_b − F H_b‖² / entries). It names no optimizer, seed or iteration count.\n\n"
 )
 MEASURES = (

@@ -163,7 +163,7 @@ def joint_use(X: Blocks, model: CoupledNMF, F: NDArray[Any], *, starts: Sequence
         assigned = assign(cosines)
         lopsided.append(_lopsided(_sides(_shares(other, factors, energies)))[assigned])
         similarity.append(cosines[np.arange(len(assigned)), assigned])
-    return JointUse(shares, _sides(shares), np.array(lopsided), np.array(similarity).reshape(len(starts), -1))
+    return JointUse(shares, _sides(shares), np.array(lopsided), np.array(similarity).reshape(len(starts), F.shape[1]))
 
 
 def _shares(model: CoupledNMF, F: NDArray[Any], energies: dict[str, float]) -> dict[str, NDArray[np.float64]]:
