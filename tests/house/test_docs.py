@@ -4,6 +4,7 @@ import doctest
 import json
 import re
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,26 @@ EXAMPLES = sorted((ROOT / "docs" / "examples" / "data").glob("plot_*.py"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_show_what_comes_out(page):
+def test_pages_show_what_comes_out(page, tmp_path, monkeypatch):
+    if page.stem == "anndata":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what these packages say of themselves
+            pytest.importorskip("anndata")
+            pytest.importorskip("mudata")
+            _run(page, tmp_path, monkeypatch)
+    else:
+        _run(page, tmp_path, monkeypatch)
+
+
+def test_all_python_of_the_guides_runs():
+    """What is shown as Python is a session, which the test above runs."""
+    for page in (ROOT / "docs" / "howto").glob("*.md"):
+        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert all(block.startswith(">>> ") for block in blocks), page.name
+
+
+def _run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # to which a page may write
     text = FENCE.sub("", page.read_text(encoding="utf-8"))  # or a fence would be looked for in the output
     examples = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
     report = []
