@@ -20,7 +20,7 @@ MODULE := $(KERNELS)/_compiled*.so $(KERNELS)/_compiled*.pyd
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard build_hook/*.py) \
   $(shell find coupled_nmf/backends -name '*.hpp' -o -name '*.cpp')
 
-.PHONY: demo demo-dask docs test test-networks test-browser test-cluster fuzz sanitize wheel test-oldest benchmarks gpu on-gpu reproduce clean missing
+.PHONY: demo demo-dask docs test test-networks test-browser test-cluster fuzz sanitize wheel release test-oldest benchmarks gpu on-gpu reproduce clean missing
 
 demo: $(VENV)/.probe
 	$(BIN)/cnn-probe study all --data digits --quick --out $(OUT)
@@ -71,6 +71,15 @@ wheel: $(VENV)/.build
 	cd $(VENV)-wheel && bin/python -I ../.ci/tried.py
 	mkdir -p dist
 	cp build/wheels/repaired/*.whl dist
+
+# All that is uploaded, in dist/, checked and tried in empty environments (6 GB for a while; TRIED="alone sdist": these).
+release: $(VENV)/.build
+	rm -rf dist
+	$(MAKE) wheel
+	$(BIN)/pip install --quiet build twine
+	$(BIN)/python -m build --sdist --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) .ci/release.py dist $(TRIED)
 
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest

@@ -19,6 +19,7 @@ def try_all():
         subprocess.run([sys.executable, "-I", __file__, name], env=environment, check=True)
     files = {path.name for path in importlib.resources.files("coupled_nmf.backends.kernels").iterdir()}
     assert "moves.hpp" in files, files  # a GPU's kernels read it
+    assert importlib.resources.files("coupled_nmf").joinpath("py.typed").is_file()
     print(coupled_nmf.__version__, "works:", compiled.__file__)
 
 

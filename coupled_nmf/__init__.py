@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from coupled_nmf.plotting import ComponentsDisplay, ConvergenceDisplay, RankCurveDisplay, StabilityDisplay
     from coupled_nmf.system.files import atomic_open
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BiCrossValidation",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,14 @@ from coupled_nmf.problem.coupling import warn_uncoupled
 from coupled_nmf.problem.losses import LOSSES
 from coupled_nmf.problem.solvers import SOLVERS
 from coupled_nmf.system.interrupts import INTERRUPTS
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def checks_parameters(method: Method) -> Method:
+    """scikit-learn's decorator, with the type that it lacks: of the method, users would be told none."""
+    decorated: Method = _fit_context(prefer_skip_nested_validation=True)(method)
+    return decorated
 
 
 class CoupledNMF(FittedModel):
@@ -251,7 +259,7 @@ class CoupledNMF(FittedModel):
         self.checkpoint = checkpoint
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None) -> CoupledNMF:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None) -> Self:
         """Learn H.
 
         Ctrl-C ends the loop: the model is then fitted to the last whole iteration, with a warning. Before the first
@@ -298,7 +306,7 @@ class CoupledNMF(FittedModel):
         self.fit_transform(X, sample_weight=sample_weight, F=F, H=H)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit_transform(
         self, X: Any, y: Any = None, sample_weight: Any = None, F: Any = None, H: Any = None
     ) -> NDArray[Any]:
@@ -327,8 +335,8 @@ class CoupledNMF(FittedModel):
         end()
         return self._labelled(found, X)
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> CoupledNMF:
+    @checks_parameters
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from one more batch of data that never end.
 
         The first batch is fitted as by `fit`, and starts H; after a `fit`, its H is the start, and the data that it saw

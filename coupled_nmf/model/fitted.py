@@ -34,6 +34,15 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
 
     fitted_on_blocks_: bool
     block_weights_: NDArray[np.float64]
+    reconstruction_err_: float
+    rmse_: float
+    block_rmse_: dict[str, float]
+    block_relative_error_: dict[str, float]
+    objective_history_: list[float]
+    n_iter_: int
+    n_steps_: int
+    n_features_in_: int
+    block_feature_names_: dict[str, tuple[str, ...]]
     _stream: Stream | None
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -216,7 +225,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         _persistence().save_model(model, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Any:
+    def load(cls, path: str | Path) -> Self:
         """Read a model that `save` wrote, in this version or an earlier one.
 
         The file is not trusted: its parts are checked against each other, and all of them against a digest, which
@@ -238,7 +247,8 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         OSError
             If the file is not there, or cannot be read.
         """
-        return _persistence().load_model(cls, path)
+        model: Self = _persistence().load_model(cls, path)
+        return model
 
     @property
     def block_components_(self) -> dict[str, NDArray[Any]]:

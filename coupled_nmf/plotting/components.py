@@ -122,7 +122,7 @@ class ComponentsDisplay:
         """
         check_is_fitted(estimator, "components_")
         seen = getattr(estimator, "feature_names_in_", None)
-        names = dict(estimator.block_feature_names_ if seen is None else estimator.layout_.split(seen))
+        names: dict[str, Any] = dict(estimator.block_feature_names_ if seen is None else estimator.layout_.split(seen))
         display = cls(
             block_components=estimator.layout_.split(to_host(estimator.components_)), components=components,
             image_shapes=image_shapes, feature_names={**names, **(feature_names or {})},

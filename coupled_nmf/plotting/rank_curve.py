@@ -77,7 +77,9 @@ class RankCurveDisplay:
         self.error_name, self.repeat_name = error_name, repeat_name
 
     @classmethod
-    def from_rank_path(cls, path: RankPath, *, ax: Any = None, line_kw: dict[str, Any] | None = None) -> Any:
+    def from_rank_path(
+        cls, path: RankPath, *, ax: Any = None, line_kw: dict[str, Any] | None = None
+    ) -> RankCurveDisplay:
         """RMSE of the fits: it falls with the rank, and chooses none.
 
         Parameters
@@ -99,7 +101,9 @@ class RankCurveDisplay:
         return display.plot(ax, line_kw=line_kw)
 
     @classmethod
-    def from_holdout(cls, holdout: Holdout, *, ax: Any = None, line_kw: dict[str, Any] | None = None) -> Any:
+    def from_holdout(
+        cls, holdout: Holdout, *, ax: Any = None, line_kw: dict[str, Any] | None = None
+    ) -> RankCurveDisplay:
         """Errors on hidden entries.
 
         Parameters
@@ -121,7 +125,7 @@ class RankCurveDisplay:
         return display.plot(ax, line_kw=line_kw)
 
     @classmethod
-    def from_search(cls, search: Any, *, ax: Any = None, line_kw: dict[str, Any] | None = None) -> Any:
+    def from_search(cls, search: Any, *, ax: Any = None, line_kw: dict[str, Any] | None = None) -> RankCurveDisplay:
         """One minus the test scores of a grid search, at the best values of its other parameters.
 
         Parameters

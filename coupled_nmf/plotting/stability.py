@@ -59,7 +59,9 @@ class StabilityDisplay:
             )
 
     @classmethod
-    def from_stability(cls, found: Stability, *, ax: Any = None, line_kw: dict[str, Any] | None = None) -> Any:
+    def from_stability(
+        cls, found: Stability, *, ax: Any = None, line_kw: dict[str, Any] | None = None
+    ) -> StabilityDisplay:
         """Draw what `stability` returns.
 
         Parameters

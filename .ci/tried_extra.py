@@ -1,0 +1,100 @@
+"""What an installed wheel does with an extra: ``tried_extra.py EXTRA README``, in an empty folder."""
+
+import re
+import subprocess
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+COMMAND = str(Path(sysconfig.get_path("scripts"), "cnn-probe"))
+OUTSIDE = re.compile(
+    r"""<(?:script|img|link|iframe)[^>]*(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:"""
+)
+
+
+def snippets(readme, part):
+    """The README's blocks of Python under a heading."""
+    text = Path(readme).read_text(encoding="utf-8").split(f"## {part}")[1].split("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def run_estimator(readme):
+    """What the README shows of the estimator, but for what needs CuPy or Dask."""
+    import numpy as np
+
+    from coupled_nmf import make_coupled_blocks
+
+    X, _, _ = make_coupled_blocks(90, {"pixels": 40, "conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
+    names = {"D": X["pixels"], "A0": X["conv1"], "A1": X["conv2"], "D_new": X["pixels"][:5], "np": np}
+    for code in snippets(readme, "The estimator"):
+        if "cupy" not in code and "dask" not in code:
+            exec(compile(code, "README.md", "exec"), names)
+    assert names["F"].shape == (90, 10)
+
+
+def alone(readme):
+    """Nothing optional is there, and what lacks it says so."""
+    assert not [name for name in ("torch", "dask", "cupy", "matplotlib") if find_spec(name)]
+    run_estimator(readme)
+    said = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("cnn-probe "), said
+    try:
+        __import__("cnn_probe").probe  # noqa: B018
+    except ImportError as error:
+        print("without PyTorch:", error)
+    else:
+        raise AssertionError("cnn_probe.probe came without PyTorch")
+
+
+def dask(readme):
+    """A Dask array is fitted by workers of this machine."""
+    import dask.array
+    import distributed
+    import numpy as np
+
+    from coupled_nmf import CoupledNMF
+
+    X = dask.array.from_array(np.random.default_rng(0).random((400, 30)), chunks=(100, 30))
+    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None):
+        F = CoupledNMF(3, random_state=0, max_iter=500).fit_transform(X).compute()
+    assert F.shape == (400, 3)
+
+
+def gpu(readme):
+    """With a device it fits there; without one it says that there is none."""
+    import numpy as np
+
+    from coupled_nmf import CoupledNMF
+
+    model = CoupledNMF(3, backend="cupy", random_state=0, max_iter=500)
+    try:
+        F = model.fit_transform(np.random.default_rng(0).random((400, 30)))
+    except RuntimeError as error:
+        if "needs an NVIDIA GPU" not in str(error):
+            raise
+        print("without a device:", error)
+    else:
+        assert F.shape == (400, 3)
+
+
+def probe(readme):
+    """What the README shows of both packages, and a run from the shell."""
+    run_estimator(readme)
+    (code,) = snippets(readme, "The probe")
+    from cnn_probe import load_dataset
+
+    names = {"new_images": load_dataset("digits").test.images[:20]}
+    exec(compile(code, "README.md", "exec"), names)
+    assert Path("runs/digits").exists()
+    subprocess.run([COMMAND, "run", "--data", "digits", "--out", "X"], check=True, stdout=subprocess.DEVNULL)
+    for page in (Path("X/index.html"), Path("digits.html")):
+        text = page.read_text(encoding="utf-8")
+        assert "default-src 'none'" in text
+        assert not OUTSIDE.search(text), OUTSIDE.search(text)
+        print(page, "holds all that it shows:", len(text), "characters")
+
+
+if __name__ == "__main__":
+    SimpleNamespace(alone=alone, dask=dask, gpu=gpu, probe=probe).__dict__[sys.argv[1]](sys.argv[2])
