@@ -9,7 +9,7 @@ mpl.use("agg")
 
 project = "coupled-nmf"
 author = "coupled-nmf contributors"
-copyright = "the coupled-nmf contributors, BSD-3-Clause"  # noqa: A001  (Sphinx's name)
+copyright = "the coupled-nmf contributors, BSD-3-Clause"
 version = release = version_of("coupled-nmf")
 
 extensions = [
