@@ -42,7 +42,9 @@ def try_sdist(sdist, folder):
     command = [python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     command += [str(tests / name) for name in ("core", "cpu", "data", "model", "model_selection", "system")]
     # From another folder: what is tested is what was installed, and not the sources beside the tests.
-    subprocess.run(command, check=True, cwd=tests, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=tests, stdout=subprocess.PIPE, text=True)
+    print(*done.stdout.splitlines()[-20 if done.returncode else -1 :], sep="\n", flush=True)
+    done.check_returncode()
 
 
 def main():
