@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if ">>> " in page.read_text(encoding="utf-8"))
-EXAMPLES = sorted((ROOT / "docs" / "examples" / "data").glob("plot_*.py"))
+EXAMPLES = sorted(path for of in ("data", "scale") for path in (ROOT / "docs" / "examples" / of).glob("plot_*.py"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
