@@ -2,7 +2,9 @@
 
 from importlib.metadata import version as version_of
 
+import latex2mathml.converter
 import matplotlib as mpl
+from docutils import nodes
 from sphinx_gallery.sorting import ExplicitOrder
 
 mpl.use("agg")
@@ -15,7 +17,6 @@ version = release = version_of("coupled-nmf")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
@@ -56,6 +57,8 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
 }
 
+html_math_renderer = "mathml"  # which browsers draw themselves, offline too
+html_sidebars = {"method/index": []}
 html_theme = "pydata_sphinx_theme"
 html_title = "coupled-nmf"
 html_show_sourcelink = False
@@ -73,3 +76,20 @@ html_theme_options = {
     "pygments_light_style": "default",
     "pygments_dark_style": "github-dark",
 }
+
+
+def in_line(writer, node):
+    """Write a formula in a sentence."""
+    writer.body.append(latex2mathml.converter.convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def displayed(writer, node):
+    """Write a formula on a line of its own."""
+    writer.body.append(f"<p>{latex2mathml.converter.convert(node.astext(), display='block')}</p>")
+    raise nodes.SkipNode
+
+
+def setup(app):
+    """Have formulas written as MathML."""
+    app.add_html_math_renderer("mathml", (in_line, None), (displayed, None))

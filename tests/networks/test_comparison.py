@@ -138,6 +138,9 @@ def test_shares_of_a_joint_fit_are_plain_sums_and_planted_sides_are_found():
         for j in range(3):
             part = np.outer(G[:, j], model.block_components_[name][j])
             assert found.shares[name][j] == pytest.approx(np.sum(part**2) / np.sum(array**2))
+    alone = joint_use(X, model, G)
+    np.testing.assert_array_equal(alone.shares["a: relu"], found.shares["a: relu"])
+    assert len(alone.table()) == 3, "without other starts, too"
     first, second = found.shares["a: relu"], found.shares["b: relu"]
     np.testing.assert_allclose(found.lopsided[0], (first - second) / (first + second))
     assert found.lopsided.shape == (3, 3)
