@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinx_design",
     "sphinx_copybutton",
+    "sphinxarg.ext",
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
