@@ -1,12 +1,13 @@
 """Fits on Dask arrays: the same as here, bit for bit whoever works on what."""
 
+import gc
 import itertools
 import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from clusters import PLAIN, SIZES, K, N, cluster_of, digest, fitted, spread
+from clusters import PLAIN, SIZES, K, N, cluster_of, digest, fitted, spread, wait_until
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
 from coupled_nmf.backends.dask.cluster import Cluster
@@ -210,6 +211,37 @@ def test_workers_are_seen_however_often_the_client_forgets_them(client):
         seen = {Cluster(forgetful).memory() for _ in range(300)}
     assert len(seen) == 1
     assert 0 < seen.pop() < np.inf
+
+
+def test_after_a_fit_the_scheduler_holds_nothing(X, client, monkeypatch):
+    """Also where nobody looks for cycles of references, and what was waited for took longer than a tick."""
+    monkeypatch.setattr("coupled_nmf.backends.dask.cluster.TICK", 1e-4)
+    gc.collect()
+    wait_until(lambda: not client.cluster.scheduler.tasks, 5)
+    gc.disable()
+    try:
+        fitted(spread(X, 100))
+        wait_until(lambda: not client.cluster.scheduler.tasks, 5, list(client.cluster.scheduler.tasks)[:9])
+    finally:
+        gc.enable()
+
+
+def test_arrays_for_sums_are_kept_where_passes_take_them(X):
+    there = spread(X, 100)
+    kept = []
+
+    def look(info):
+        if info.iteration == 3:
+            kept.append(max(client.run(_bytes_free).values()))
+
+    client = distributed.default_client()
+    fitted(there, callbacks=look)  # each piece is one tile, whose sums are its own
+    assert kept == [0]
+
+
+def _bytes_free(dask_worker):
+    held = [one for group in dask_worker.data.values() if isinstance(group, list) for one in group]
+    return sum(array.nbytes for piece in held for sums in getattr(piece, "free", []) for array in sums)
 
 
 def _numbers_in(some):

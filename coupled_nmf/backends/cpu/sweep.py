@@ -119,6 +119,7 @@ class Sweeper:
 
     def __init__(self, n_jobs: int | None = None, free: list[Sums] | None = None) -> None:
         self._free = [] if free is None else free
+        self.takes_free = False  # so far: a single tile's sums need no others to be added to
         self.n_threads = BLAS.n_threads(n_jobs)
         self._limit: AbstractContextManager[None] = BLAS.one_thread()
         self._pool: ThreadPoolExecutor | None = None
@@ -198,6 +199,7 @@ class Sweeper:
         return totals
 
     def _zeros(self, shapes: list[tuple[int, ...]]) -> Sums:
+        self.takes_free = True
         while self._free:
             with suppress(IndexError):  # another thread took it
                 totals = self._free.pop()

@@ -55,7 +55,8 @@ class DaskBackend:
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        del self.workers  # and what they hold
+        self.workers.let_go()
+        del self.workers
         try:
             if exc_info[0] is not None:
                 self._cluster.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
@@ -29,6 +30,13 @@ def current_client() -> Any:
         return None
 
 
+def forget(error: BaseException | None) -> None:
+    """Let go of what an error's frames hold: it holds itself by them, and their callers' futures, until gc comes."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__, error = None, error.__context__
+
+
 class Cluster:
     """A scheduler and its workers, by a client of the user's.
 
@@ -43,6 +51,7 @@ class Cluster:
         self._submitted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._ignoring: list[str] = []
         self._distributed, self._config = importlib.import_module("distributed"), importlib.import_module("dask.config")
+        self._closed = getattr(self._distributed.client, "ClosedClientError", CancelledError)  # there since 2025.4
 
     def workers(self) -> dict[str, int]:
         """Threads of each worker, by its address."""
@@ -139,13 +148,14 @@ class Cluster:
             try:
                 self._distributed.wait(list(futures), timeout=TICK)
                 break
-            except (CancelledError, self._distributed.client.ClosedClientError) as error:
+            except (CancelledError, self._closed) as error:
                 raise RuntimeError(
                     "The cluster lost data that it cannot make again, as what was scattered to a worker that died, or "
                     "its scheduler is gone, or its client closed; make X of what workers can read again, and fit once "
                     "more: with checkpoint= from where it was."
                 ) from error
-            except (TimeoutError, self._distributed.TimeoutError):
+            except (TimeoutError, self._distributed.TimeoutError) as error:
+                forget(error)
                 if if_workers_change is not None and set(self.workers()) != before:
                     if_workers_change()
                     if_workers_change = None

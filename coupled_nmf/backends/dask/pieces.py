@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ class Piece:
         return _sent, (self.number, parts, X.layout, X.dtype, X.first_row, self.weights, self.absent, self.scattered)
 
     def __sizeof__(self) -> int:
-        kept = [self.weights, self.absent, self.scattered, *self.X.parts]
+        kept = [self.weights, self.absent, self.scattered, *self.X.parts, *itertools.chain(*self.free)]
         return object.__sizeof__(self) + sum(map(bytes_of, kept))  # by which Dask places tasks, and spills
 
     def passes(self, backend: NumpyBackend) -> Passes:
@@ -229,7 +230,7 @@ def run(
                 let_go(part)
             rows.append(found)
             nodes[0, piece.number] = sums
-            rise(nodes, (0, piece.number), n_pieces, free)
+            rise(nodes, (0, piece.number), n_pieces, free if backend.takes_free else [])
     del free[MOST_FREE:]
     return Made(rows, nodes)
 

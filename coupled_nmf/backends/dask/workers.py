@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,18 @@ def _rows_alone(made: Made) -> list[Any]:
     return made.rows
 
 
+def _waiting_in(some: Any) -> list[Any]:
+    if isinstance(some, (list, tuple)):
+        return [one for own in some for one in _waiting_in(own)]
+    return [some] if hasattr(some, "dask") else []
+
+
+def _with(some: Any, futures: Iterator[Any]) -> Any:
+    if isinstance(some, (list, tuple)):
+        return type(some)(_with(one, futures) for one in some)
+    return next(futures) if hasattr(some, "dask") else some
+
+
 class Workers:
     """The workers of a cluster, each with its pieces of X.
 
@@ -57,6 +69,11 @@ class Workers:
         self._groups: list[Any] = []
         self._over: list[Any] = []  # futures that nothing needs any more
         self._delayed = functools.partial(importlib.import_module("dask").delayed, pure=False, traverse=True)
+
+    def let_go(self) -> None:
+        """Hold nothing any more; whoever still holds this, as a traceback does, holds no X by it."""
+        self._groups.clear()
+        self._over.clear()
 
     def take_x(self, weights: Any) -> Sums:
         """Have the workers take their pieces, and look at them; return the sums of `steps.scan`."""
@@ -79,23 +96,8 @@ class Workers:
 
     def _computed(self, given: Any) -> Any:
         """Lists and tuples with futures in the place of what Dask is yet to make."""
-        waiting: list[Any] = []
-
-        def look(some: Any) -> None:
-            if isinstance(some, (list, tuple)):
-                for one in some:
-                    look(one)
-            elif hasattr(some, "dask"):
-                waiting.append(some)
-
-        def put(some: Any) -> Any:
-            if isinstance(some, (list, tuple)):
-                return type(some)(put(one) for one in some)
-            return next(futures) if hasattr(some, "dask") else some
-
-        look(given)
-        futures = iter(self.cluster.compute(waiting) if waiting else [])
-        return put(given)
+        waiting = _waiting_in(given)
+        return _with(given, iter(self.cluster.compute(waiting) if waiting else []))
 
     def _tasks(self, function: Function, over: Sequence[Rows], arguments: tuple[Any, ...]) -> list[Any]:
         """What makes of each group what a function makes of it."""
