@@ -178,5 +178,5 @@ reproduce: $(VENV)/.probe
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-benchmarks $(VENV)-gpu $(VENV)-sanitize $(VENV)-wheel \
 	  build $(OUT)
-	rm -rf docs/_build docs/gallery docs/reference/generated docs/reference/used_in
+	rm -rf docs/_build docs/gallery docs/sg_execution_times.rst docs/reference/generated docs/reference/used_in
 	rm -f $(MODULE)

@@ -26,7 +26,6 @@ extensions = [
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
-nitpicky = False  # types in docstrings are words ("array of shape (n, k)"), which name no page
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -52,10 +51,8 @@ sphinx_gallery_conf = {
     "backreferences_dir": "reference/used_in",
     "doc_module": ("coupled_nmf", "cnn_probe"),
     "reference_url": {"coupled_nmf": None, "cnn_probe": None},
-    "plot_gallery": "True",
     "remove_config_comments": True,
     "nested_sections": False,
-    "matplotlib_animations": False,
 }
 
 html_math_renderer = "mathml"  # which browsers draw themselves, offline too

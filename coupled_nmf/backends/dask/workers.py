@@ -68,7 +68,7 @@ class Workers:
         self._slices = groups_of(len(self._rows), len(self._addresses))
         self._groups: list[Any] = []
         self._over: list[Any] = []  # futures that nothing needs any more
-        self._delayed = functools.partial(importlib.import_module("dask").delayed, pure=False, traverse=True)
+        self._delayed = functools.partial(importlib.import_module("dask").delayed, pure=False)
 
     def let_go(self) -> None:
         """Hold nothing any more; whoever still holds this, as a traceback does, holds no X by it."""
