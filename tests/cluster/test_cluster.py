@@ -213,6 +213,26 @@ def test_workers_are_seen_however_often_the_client_forgets_them(client):
     assert 0 < seen.pop() < np.inf
 
 
+@pytest.mark.parametrize("settings", [{}, {"direct_to_workers": False}], ids=["by default", "as the client says"])
+def test_sums_come_here_straight_from_workers_of_this_machine_alone(X, client, monkeypatch, settings):
+    """Of any other cluster's it is not known that this process reaches them."""
+    gather, directly = distributed.Client.gather, []
+
+    def heard(self, futures, *arguments, direct=None, **how):
+        directly.append(direct)
+        return gather(self, futures, *arguments, direct=direct, **how)
+
+    monkeypatch.setattr(distributed.Client, "gather", heard)
+    found = []
+    for of in (client.cluster, client.cluster.scheduler_address):
+        with distributed.Client(of, **settings):
+            model, F = fitted(spread(X, 300), init="random", max_iter=3)
+            assert set(directly) == {True if of is client.cluster and not settings else None}
+            found.append(digest(model, F.compute()))
+        directly.clear()
+    assert found[0] == found[1]
+
+
 def test_after_a_fit_the_scheduler_holds_nothing(X, client, monkeypatch):
     """Also where nobody looks for cycles of references, and what was waited for took longer than a tick."""
     monkeypatch.setattr("coupled_nmf.backends.dask.cluster.TICK", 1e-4)

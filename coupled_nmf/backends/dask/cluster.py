@@ -52,6 +52,8 @@ class Cluster:
         self._ignoring: list[str] = []
         self._distributed, self._config = importlib.import_module("distributed"), importlib.import_module("dask.config")
         self._closed = getattr(self._distributed.client, "ClosedClientError", CancelledError)  # there since 2025.4
+        is_local = isinstance(client.cluster, self._distributed.LocalCluster) and client.direct_to_workers is None
+        self._direct = True if is_local else None  # None is Dask's own choice: by the scheduler, so everything twice
 
     def workers(self) -> dict[str, int]:
         """Threads of each worker, by its address."""
@@ -132,7 +134,7 @@ class Cluster:
         """
         self._wait(futures)
         try:
-            found: list[Any] = self.client.gather(list(futures))
+            found: list[Any] = self.client.gather(list(futures), direct=self._direct)
         except self._distributed.KilledWorker as error:
             raise RuntimeError(
                 f"Workers of the cluster {self.address} died again and again of the same task, most likely since a "
