@@ -95,3 +95,11 @@ def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypat
     assert text.count("\n## ") == 3 + len(results["studies"])
     assert results["finding"] in text
     assert (reproduction.FOLDER / "results.json").stat().st_size < 2e6
+
+
+def test_the_page_on_kernels_names_each_of_their_files():
+    text = (ROOT / "docs" / "design" / "kernels.md").read_text(encoding="utf-8")
+    folder = ROOT / "coupled_nmf" / "backends"
+    files = [path.name for end in ("hpp", "cpp", "cu", "cuh") for path in folder.rglob(f"*.{end}")]
+    assert len(files) > 40
+    assert [name for name in files if f"`{name}`" not in text] == []
