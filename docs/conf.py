@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
 }
 
 html_math_renderer = "mathml"  # which browsers draw themselves, offline too
-html_sidebars = {"method/index": []}
+html_sidebars = {"method/index": [], "benchmarks": [], "reproduction/README": []}
 html_theme = "pydata_sphinx_theme"
 html_title = "coupled-nmf"
 html_show_sourcelink = False

@@ -4,228 +4,131 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import in_short
 from cluster_tables import cluster
 from gpu_tables import gpu
-from probe_tables import checkpoints, label_noise, recording, training_seeds, use
-from probe_tables import page as page_table
-from shape_tables import first_fit, shapes
+from layout import address, aligned
+from probe_tables import checkpoints, label_noise, page_table, recording, training_seeds, use
+from shape_tables import first_fit, iteration, shapes
+from speed_tables import growth, memory, mu, path, peers, planted, sparse, to_loss
 
 from coupled_nmf import atomic_open
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-Lines = list[str]
+Figures = dict[str, Any]
+SIDEBARS = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"  # tables take the width
+INTRODUCTION = (
+    "# Benchmarks\n\n"
+    "Made from `benchmarks/results/` by `docs/tables/benchmarks.py`; `make benchmarks` measures again. Where nothing "
+    "else is said, the workload is the paper's: 10,000 MNIST test images and two layers, 784 + 1440 + 320 features, "
+    "float32. *× as fast* is the other's time over ours, the geometric mean with its range; below 1 "
+    "ours is slower. Each section says how it was measured, when, and on what.\n"
+)
 
 
-def ratio(figures: dict[str, Any]) -> str:
-    """Geometric mean and range."""
-    return f"{figures['geometric_mean_ratio']:.1f}× ({figures['ratio']['min']:.1f}–{figures['ratio']['max']:.1f})"
+@dataclass(frozen=True)
+class Section:
+    """What is said of one record.
+
+    Attributes
+    ----------
+    record : str
+        Its file, without the ending; with a star, of all such files.
+    title, against : str
+        For readers: what was measured, and beside what.
+    table, short : callable
+        What makes lines, and one line, of its figures.
+    """
+
+    record: str
+    title: str
+    against: str
+    table: Callable[[Figures], list[str]]
+    short: Callable[[Figures], str]
 
 
-def to_loss(figures: dict[str, Any]) -> Lines:
-    """One line a goal, and one a rank."""
-    n = len(figures["runs"])
-    lines = ["| goal | faster than scikit-learn, geometric mean (range) | runs that miss it |", "| --- | --- | --- |"]
-    for goal, name in (("near", "within 0.5% of its loss"), ("same", "its very loss")):
-        lines.append(f"| {name} | {ratio(figures[goal])} | {figures[goal]['misses']} of {n} |")
-    defaults = figures["defaults"]
-    lines.append(
-        f"| defaults against defaults | {ratio(defaults)} | {defaults['ends_above_the_peer']} of {n} end above |"
-    )
-    lines += [
-        "",
-        "| rank | scikit-learn, s | ours to within 0.5%, s | to the same, s | defaults, s |",
-        "| --- " * 5 + "|",
-    ]
-    for rank in sorted({run["rank"] for run in figures["runs"]}):
-        runs = [run for run in figures["runs"] if run["rank"] == rank]
-        cells = [
-            median([run[key] for run in runs if run[key]])
-            for key in ("peer_seconds", "near", "same", "default_seconds")
-        ]
-        lines.append(f"| {rank} | {' | '.join(cells)} |")
-    return lines
-
-
-def median(values: list[float]) -> str:
-    """Median with the range, in seconds."""
-    ordered = sorted(values)
-    return f"{ordered[len(ordered) // 2]:.2f} ({ordered[0]:.2f}–{ordered[-1]:.2f})" if ordered else "–"
-
-
-def path(figures: dict[str, Any]) -> Lines:
-    """One line a goal."""
-    n = 5 * len(figures["runs"])
-    lines = [
-        "| goal | faster than scikit-learn, geometric mean (range) | fits that end above it |",
-        "| --- | --- | --- |",
-    ]
-    for goal, name in (("same", "its losses"), ("defaults", "defaults against defaults")):
-        lines.append(f"| {name} | {ratio(figures[goal])} | {figures[goal]['misses']} of {n} |")
-    return lines
-
-
-def peers(figures: dict[str, Any]) -> Lines:
-    """One line a peer."""
-    ranks = sorted({run["rank"] for run in figures["runs"]})
-    lines = [
-        f"| peer | times faster, geometric mean | {' | '.join(f'rank {rank}' for rank in ranks)} |",
-        "| --- " * (len(ranks) + 2) + "|",
-    ]
-    for name, mean in figures["geometric_mean_ratio"].items():
-        runs = {run["rank"]: run for run in figures["runs"] if run["peer"] == name}
-        lines.append(f"| {name} | {mean:.0f}× | {' | '.join(peer_cell(runs[rank]) for rank in ranks)} |")
-    return [
-        *lines,
-        "",
-        "scikit-learn keeps its own tol of 1e-4: where its mu stays above the goal, that is where it stopped.",
-    ]
-
-
-def peer_cell(run: dict[str, Any]) -> str:
-    """Seconds of both, and where the peer stopped if it did not arrive."""
-    short = "" if run["arrived"] else f", at {100 * (run['peer_loss_over_best'] - 1):.0f}% above"
-    mine = "–" if run["seconds"] is None else f"{run['seconds']:.2f} s"
-    return f"{run['peer_seconds']:.1f} s{short} against {mine}"
-
-
-def iteration(figures: dict[str, Any]) -> Lines:
-    """One line a rank."""
-    lines = [
-        f"sgemm {figures['gflops']:.0f} GFlop/s, read {figures['gigabytes_per_second']:.1f} GB/s.",
-        "",
-        "| rank | iteration, ms | floor, ms | over its floor |",
-        "| --- " * 4 + "|",
-    ]
-    for rank, found in figures["ranks"].items():
-        over = found["over_floor"]
-        lines.append(
-            f"| {rank} | {found['milliseconds']['median']:.1f} | {found['floor_milliseconds']:.1f} | "
-            f"{over['median']:.2f} ({over['min']:.2f}–{over['max']:.2f}) |"
-        )
-    return lines
-
-
-def mu(figures: dict[str, Any]) -> Lines:
-    """One line a rank."""
-    lines = ["| rank | ours, ms | scikit-learn, ms | ratio |", "| --- " * 4 + "|"]
-    for rank, found in figures.items():
-        times = ratio({"geometric_mean_ratio": found["ratio"]["geometric_mean"], "ratio": found["ratio"]})
-        ours, peer = found["milliseconds"]["median"], found["peer_milliseconds"]["median"]
-        lines.append(f"| {rank} | {ours:.1f} | {peer:.1f} | {times} |")
-    return lines
-
-
-def memory(figures: dict[str, Any]) -> Lines:
-    """One line a rank."""
-    return ["| rank | beyond X, F and H, MB | of X |", "| --- " * 3 + "|"] + [
-        f"| {rank} | {found['beyond_megabytes']:.1f} | {found['part_of_X']:.1%} |" for rank, found in figures.items()
-    ]
-
-
-def growth(figures: dict[str, Any]) -> Lines:
-    """One line a size."""
-    head = ["| rows | GB | µs a row | GB/s | anonymous memory, MB |", "| --- " * 5 + "|"]
-    return head + [
-        f"| {int(rows):,} | {found['gigabytes']:.2f} | {found['microseconds_per_row']:.2f} | "
-        f"{found['gigabytes_per_second']:.1f} | {found['anonymous_megabytes']:.0f} |"
-        for rows, found in figures.items()
-    ]
-
-
-def planted(figures: dict[str, Any]) -> Lines:
-    """One table a study, one line a noise and tool."""
-    titles = {
-        "complete": ("cosine of planted and found", "seconds"),
-        "scaled": ("cosine, one block a hundred times as large",),
-        "missing": ("relative error of the missing block",),
-        "rank": ("planted rank found, of all seeds",),
-    }
-    lines: Lines = []
-    for study, columns in titles.items():
-        lines += ["", f"| noise | {study} | {' | '.join(columns)} |", "| --- " * (len(columns) + 2) + "|"]
-        for noise, tools in figures[study].items():
-            for name, found in tools.items():
-                cells = [f"{one['mean']:.0%}" if study == "rank" else mean_of(one) for one in found]
-                lines.append(f"| {noise} | {name} | {' | '.join(cells)} |")
-    return lines[1:]
-
-
-def mean_of(found: dict[str, float]) -> str:
-    """Mean with the range."""
-    return f"{found['mean']:.4f} ({found['min']:.4f}–{found['max']:.4f})"
-
-
-def sparse(figures: dict[str, Any]) -> Lines:
-    """One line a loss and solver."""
-    lines = [
-        f"{figures['stored']:,} entries are stored.",
-        "",
-        "| loss, solver | ours, s | scikit-learn, s | ratio | our loss over its |",
-        "| --- " * 5 + "|",
-    ]
-    for name, found in figures["runs"].items():
-        times = ratio({"geometric_mean_ratio": found["ratio"]["geometric_mean"], "ratio": found["ratio"]})
-        ours, peer = found["seconds"]["median"], found["peer_seconds"]["median"]
-        lines.append(f"| {name} | {ours:.2f} | {peer:.2f} | {times} | {found['loss_over_the_peers']:.3f} |")
-    return lines
-
-
-TABLES = {
-    "to_loss": to_loss,
-    "shapes": shapes,
-    "first_fit": first_fit,
-    "path": path,
-    "peers": peers,
-    "iteration": iteration,
-    "mu": mu,
-    "memory": memory,
-    "recording": recording,
-    "label_noise": label_noise,
-    "checkpoints": checkpoints,
-    "training_seeds": training_seeds,
-    "use": use,
-    "growth": growth,
-    "planted": planted,
-    "sparse": sparse,
-    "page": page_table,
-    "cluster": cluster,
-}
+SECTIONS = {
+    "Speed": (
+        Section("to_loss", "Time to scikit-learn's loss", "scikit-learn's `NMF`", to_loss, in_short.to_loss),
+        Section("shapes", "Many shapes of data", "scikit-learn, nmf-torch, pyplanc", shapes, in_short.shapes),
+        Section("peers", "Time to the best loss", "six solvers of other libraries", peers, in_short.peers),
+        Section("path", "Five ranks at once", "scikit-learn, five fits", path, in_short.to_loss),
+        Section("mu", "Multiplicative updates", "scikit-learn's, the same iterates", mu, in_short.mu),
+        Section("sparse", "Sparse documents", "scikit-learn, 30 iterations", sparse, in_short.sparse),
+        Section("first_fit", "The first fit of a process", "scikit-learn", first_fit, in_short.first_fit),
+        Section("iteration", "An iteration and its floor", "the machine's limits", iteration, in_short.iteration),
+    ),
+    "Memory, many rows, many machines": (
+        Section("memory", "Memory of a fit", "the size of X", memory, in_short.memory),
+        Section("growth", "Up to a million rows", "fewer rows", growth, in_short.growth),
+        Section("cluster", "A Dask cluster", "one process", cluster, in_short.cluster),
+        Section("gpu-*", "A GPU", "torchnmf, plain CuPy, the processor", gpu, in_short.gpu),
+    ),
+    "What is found": (
+        Section("planted", "Planted factors", "scikit-learn, iMML", planted, in_short.planted),
+        Section("use", "What coupling costs", "each block alone, SVD, k-means", use, in_short.use),
+        Section("label_noise", "Wrong labels", "cleanlab", label_noise, in_short.label_noise),
+        Section("checkpoints", "Checkpoints of a network", "other starts", checkpoints, in_short.checkpoints),
+        Section("training_seeds", "A class left out of training", "other training seeds", training_seeds,
+                in_short.training_seeds),
+    ),
+    "The probe": (
+        Section("recording", "Recording activations", "a pass that records nothing", recording, in_short.recording),
+        Section("page", "The page of a result", "–", page_table, in_short.page),
+    ),
+}  # fmt: skip
 
 
 def page() -> str:
     """The whole page."""
-    text = [
-        "# Benchmarks\n\n"
-        "Made from `benchmarks/results/` by `docs/tables/benchmarks.py`; `make benchmarks` measures again. "
-        "Where nothing else is said, the workload is the paper's: 10,000 MNIST test images and two layers, "
-        "784 + 1440 + 320 features, float32.\n"
-    ]
-    for name, table in TABLES.items():
-        file = RESULTS / f"{name}.json"
-        if file.is_file():
-            text.append(section(name, json.loads(file.read_text()), table))
-    devices = sorted(RESULTS.glob("gpu-*.json"))
-    text += [section(file.stem, json.loads(file.read_text()), gpu) for file in devices]
-    if not devices:
-        text.append("\n## gpu\n\nNo GPU has run this yet: `make gpu` does, on a machine that has one.\n")
-    return "".join(text)
+    summary = ["| what | beside | in short |", "| --- | --- | --- |"]
+    parts = []
+    for group, sections in SECTIONS.items():
+        parts.append(f"\n## {group}\n")
+        for section in sections:
+            files = sorted(RESULTS.glob(f"{section.record}.json"))
+            if not files and section.record.startswith("gpu"):
+                parts.append("\n### A GPU\n\nNo GPU has run this yet: `make gpu` does, on a machine that has one.\n")
+            for file in files:
+                record = json.loads(file.read_text())
+                title = title_of(section, record)
+                link = f"[{title}](#{address(title)})"
+                summary.append(f"| {link} | {section.against} | {section.short(record['figures'])} |")
+                parts.append(told(title, file.name, record, section.table))
+    return aligned("".join([SIDEBARS, INTRODUCTION, "\n", "\n".join(summary), "\n", *parts]))
 
 
-def section(title: str, record: dict[str, Any], table: Callable[[dict[str, Any]], Lines]) -> str:
-    """A record's tables, and where they were measured."""
+def title_of(section: Section, record: dict[str, Any]) -> str:
+    """The section's title, with the device's name if it was measured on one."""
+    device = record["machine"].get("device")
+    return f"{section.title}: {device['name']}" if device else section.title
+
+
+def told(title: str, file: str, record: dict[str, Any], table: Callable[[Figures], list[str]]) -> str:
+    """A record's tables, how it was measured, and where."""
+    first, _, rest = record["what"].partition(". ")
+    how = f"\n:::{{dropdown}} How it was measured\n{rest}\n:::\n" if rest else ""
+    tables = "\n".join(table(record["figures"]))
+    lead = first if not rest else f"{first}."
+    return f"\n### {title}\n\n{lead}\n\n{tables}\n{how}\n<small>`{file}`: {measured_on(record)}</small>\n"
+
+
+def measured_on(record: dict[str, Any]) -> str:
+    """Date and commit, the machine, and the libraries."""
     machine, versions = record["machine"], record["versions"]
+    device = machine.get("device")
     parts = [record["date"], f"commit {record['commit']}", machine["processor"], f"{machine['cores']} cores"]
-    if device := machine.get("device"):
+    if device:
         parts.append(f"{device['name']}, driver {device['driver']}, CUDA {device['cuda_runtime']}")
         shown = {"CuPy": "cupy-cuda13x", "CuPy (CUDA 12)": "cupy-cuda12x", "PyTorch": "torch", "torchnmf": "torchnmf"}
         parts += [f"{name} {versions[package]}" for name, package in shown.items() if package in versions]
     parts += [f"scikit-learn {versions['scikit-learn']}", f"NumPy {versions['numpy']}", *record["blas"]]
-    tables = "\n".join(table(record["figures"]))
-    return f"\n## {title}\n\n{record['what']}\n\n{tables}\n\n{', '.join(parts)}.\n"
+    return f"{', '.join(parts)}."
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def use(figures: dict[str, Any]) -> Lines:
     return lines
 
 
-def page(figures: dict[str, Any]) -> Lines:
+def page_table(figures: dict[str, Any]) -> Lines:
     """Bytes of a page and its parts, and times by the width of the window."""
     sizes = [f"| {what} | {count / 1000:,.0f} |" for what, count in figures["bytes"].items()]
     lines = ["| part | kB |", "| --- | ---: |", *sizes, "", "| window, pixels | what | median, ms | from | to |"]

@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from layout import aligned
+
 from cnn_probe.report.document.studies.of_studies import recognized
 from cnn_probe.studies.record import NetworkRecord, records_of
 from coupled_nmf import atomic_open
@@ -197,7 +199,7 @@ def page(results: dict[str, Any], of_starts: dict[str, Any]) -> str:
         text += [f"- {judged(verdict)}" for verdict in study["verdicts"]]
         figures = sorted(path.name for path in (FOLDER / "figures").glob(f"{name}-*.png"))
         text.extend(f"\n![{figure}](figures/{figure})\n" for figure in figures)
-    return "".join(text)
+    return aligned("".join(text))
 
 
 if __name__ == "__main__":
