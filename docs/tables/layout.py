@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 45  # characters of a cell that is still a number with its range
+LONGEST = 50  # characters of a cell that is still a number with its range
 NUMBER = re.compile(r"[+-]?\d|–")
 RULE = re.compile(r"\|( :?-+:? \|)+")
 
