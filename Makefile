@@ -12,7 +12,8 @@ MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
 STOPPED := $(addprefix tests/probe/test_,making.py probe_resume.py run.py records.py publish.py)
-ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py checkpoint.py)
+ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py checkpoint.py estimator.py callbacks.py bad_input.py)
+SLOW_THERE := tests/core/test_estimator.py::test_scikit_learn_checks_of_other_solvers_losses_and_penalties
 
 # What the compiled module is made of; it lies beside its sources.
 KERNELS := coupled_nmf/backends/cpu/kernels
@@ -44,7 +45,7 @@ test-browser: $(VENV)/.browser
 # Dask: workers that are killed, and what holds of every backend, on workers in the process of the tests.
 test-cluster: $(VENV)/.dev
 	$(BIN)/pytest tests/cluster
-	PLACES=cluster $(BIN)/pytest -n auto --dist worksteal $(ON_CLUSTER)
+	PLACES=cluster $(BIN)/pytest -n auto --dist worksteal $(ON_CLUSTER) --deselect $(SLOW_THERE)
 
 # Two workers of 500 MB on this machine fit 1.6 GB, and one is killed on the way.
 demo-dask: $(VENV)/.dask
