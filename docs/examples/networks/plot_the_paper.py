@@ -1,10 +1,11 @@
 """
-The paper's three studies, and a control
-========================================
+The paper's three studies, beside controls
+==========================================
 
 The paper (Saini and Papalexakis, 2018) trains a network badly in three ways: on few images, on some of the classes, and
 class by class, and finds: the worse it is trained, the lower the RMSE of the joint factorization. Here this is done on
-scikit-learn's digits, over five seeds, beside a control that the paper lacks: the same network with one layer scaled.
+scikit-learn's digits, over five seeds, beside two controls that the paper lacks: the network before any training, and
+one that computes the same with a layer doubled.
 
 What is learned: how to train in these ways and to probe what comes out, how sure a claim is with five seeds, and that
 what the paper measures moves as much where nothing is learned or forgotten. What is not: how it is on MNIST, at more
@@ -40,8 +41,8 @@ STUDIES = {
 
 # %%
 # Each network is probed twice. RMSE is that of the paper's fit, in which blocks count as they are. Where all blocks
-# count the same, a layer's relative error does not depend on its scale. The control doubles the first layer and halves
-# the weights of the next: the network computes the same.
+# count the same, a layer's relative error does not depend on its scale. One control doubles the first layer and
+# halves the weights of the next: the network computes the same.
 
 
 def doubled(network):
