@@ -55,7 +55,7 @@ def doubled(network):
     return network
 
 
-RMSE, ERROR = "RMSE of the fit", "last layer's relative error, free of scale"
+RMSE, ERROR = "RMSE of the fit", "relative error of the last layer"
 found = {RMSE: {}, ERROR: {}, "right": {}}
 first_class = []
 for seed in range(5):
@@ -115,8 +115,8 @@ for what in (RMSE, ERROR):
 # A thin line is a seed, the thick one their mean. As in the paper, RMSE rises with the quality of training in all three
 # studies, in every pair; and the untrained network's is low, which speaks for it as well. But doubling a layer, which
 # changes nothing that the network computes, moves it by more than the second half of the images does: the RMSE of a
-# network does not say how well it is trained. The last layer's error free of scale stays as it is, and bears out the
-# first two studies. Of the third five seeds say nothing by it. Nor does any network that was trained class by class
+# network does not say how well it is trained. The last layer's relative error stays as it is, and bears out the first
+# two studies. Of the third five seeds say nothing by it. Nor does any network that was trained class by class
 # recognize most of the class that came first, as the paper's does.
 
 columns = {**STUDIES, CONTROL: ["untrained", "all", "all, ×2"]}
@@ -130,7 +130,7 @@ for row, what in zip(grid, (RMSE, ERROR), strict=True):
         ax.set_xlim(-0.4, len(names) - 0.6)
         ax.set_title(said[what, study], fontsize="medium")
         ax.spines[["top", "right"]].set_visible(False)
-    row[0].set_ylabel(what.replace(", ", ",\n"))
+    row[0].set_ylabel(what)
     row[0].set_ylim(bottom=0)
 for ax, study in zip(grid[0], columns, strict=True):
     ax.annotate(study, (0.5, 1.24), xycoords="axes fraction", ha="center", weight="bold")
