@@ -74,11 +74,11 @@ def run_probe(
         clear = partial(remove_others, out, mark, say)
         n_made = 0
         for rank, folder in folders.items():
-            result, made = _probed(subject, rank, folder, out, resume, clear, say)
+            result, made = _probed(subject, rank, folder, resume, clear, say)
             n_made += made
             if other is not None and against is not None:
                 own = folder / "against"
-                second, made = _probed(other, rank, own, out, resume, clear, say)
+                second, made = _probed(other, rank, own, resume, clear, say)
                 n_made += made + compare_rank((subject, result), (other, second), rank, folder, against, say)
         if not n_made:
             say(f"all that was asked for is finished in {out}: nothing was recorded or factored again")
@@ -90,7 +90,6 @@ def _probed(
     subject: Subject,
     rank: int,
     folder: Path,
-    out: Path,
     resume: bool,
     clear: Callable[[], None],
     say: Callable[[str], None],
