@@ -1,15 +1,14 @@
 """A model's file: written whole or not at all, and what comes back is the model that was saved."""
 
-import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import kills
 import numpy as np
 import pytest
 from fuzz.models import MODELS, X, model_of
+from processes import with_tests
 from sklearn.exceptions import NotFittedError
 
 from coupled_nmf import Blocks, CoupledNMF
@@ -83,10 +82,7 @@ try:
 except OSError as error:
     print(error.errno)
 """
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=with_tests(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "27", "EFBIG"
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["model"]
