@@ -26,7 +26,7 @@ from cnn_probe.studies.measuring import train_network
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
 
-REPRODUCTION = Path(__file__).parents[2] / "docs" / "reproduction"
+REPRODUCTION = Path(__file__).parents[3] / "docs" / "reproduction"
 SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
 
 
