@@ -159,7 +159,7 @@ def _run_seed(
             result = factor(
                 recorded,
                 plan.estimator(rank, seed),
-                progress=lambda step, done, total, what=what: progress(f"{what}: {step}", done, total),  # type: ignore[misc]
+                progress=partial(_naming, progress, what),
             )
         took = {**seconds, "factorization": time.perf_counter() - began}
         clear()
