@@ -22,6 +22,11 @@ def ignore(what: str, done: int, total: int) -> None:
     """Hear how far it is, and say nothing; as a function with a name it can be pickled."""
 
 
+def within(progress: Progress, what: str) -> Progress:
+    """Hear of the steps of something as of that: ``what: step``."""
+    return lambda step, done, total: progress(f"{what}: {step}", done, total)
+
+
 def refuse(estimator: CoupledNMF, n_samples: int | None, shapes: Mapping[str, Shape]) -> None:
     """Raise ValueError if the estimator could not be fitted to so many samples with blocks of these shapes."""
     k, n_features = estimator.n_components, sum(int(np.prod(shape)) for shape in shapes.values())

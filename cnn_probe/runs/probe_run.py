@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.fitting import Progress
+from cnn_probe.probing.fitting import Progress, within
 from cnn_probe.probing.probe import factor
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.pages import HOLD_ONE, Shown, Telling, put_results
@@ -110,11 +110,7 @@ def _probed(
     if kept is None:
         began = time.perf_counter()
         with naming(called):
-            result = factor(
-                recorded,
-                plan.estimator(rank),
-                progress=lambda step, done, total: subject.progress(f"{called}: {step}", done, total),
-            )
+            result = factor(recorded, plan.estimator(rank), progress=within(subject.progress, called))
         seconds["factorization"] = time.perf_counter() - began
         clear()
         result.save(folder)

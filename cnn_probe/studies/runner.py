@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from cnn_probe.data.images import ImageData
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import order_of_training
-from cnn_probe.probing.fitting import Progress, ignore
+from cnn_probe.probing.fitting import Progress, ignore, within
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
 from cnn_probe.studies.findings import findings
@@ -181,13 +180,9 @@ def _records(maker: Maker, cases: Sequence[Case], progress: Progress, tell: Noti
     records: dict[Case, NetworkRecord] = {}
     progress("network", 0, len(cases))
     for number, case in enumerate(cases, start=1):
-        records[case] = maker(case, records, partial(_staged, progress, number, len(cases)), tell)
+        records[case] = maker(case, records, within(progress, f"network {number} of {len(cases)}"), tell)
         progress("network", number, len(cases))
     return records
-
-
-def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: int, total: int) -> None:
-    progress(f"network {number} of {n_networks}: {stage}", done, total)
 
 
 def _kept(shelf: Shelf, study: Study, given: Given, tell: Notice) -> Found:
