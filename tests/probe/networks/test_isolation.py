@@ -18,7 +18,8 @@ from torch import nn
 from cnn_probe.activations.recorder import ActivationRecorder
 from cnn_probe.data.images import ImageSet
 from cnn_probe.networks.state import CPU, evaluating, run_isolated
-from cnn_probe.networks.training import TrainingPlan, evaluate, train
+from cnn_probe.networks.training import evaluate, train
+from cnn_probe.networks.training_plan import TrainingPlan
 
 # An interrupt that comes while Python runs a finalizer is Python's to drop.
 IN_A_FINALIZER = "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -20,7 +20,7 @@ from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.report import draw_figures, publish
 from cnn_probe.report.document.studies.of_studies import WORDS, chart_id, quality_part, studies_part
-from cnn_probe.report.study_figures import DRAWINGS
+from cnn_probe.report.figures.drawings import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, making
 from cnn_probe.studies.measuring import train_network
 from cnn_probe.studies.record import NetworkRecord
