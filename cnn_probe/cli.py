@@ -223,14 +223,7 @@ def _probe(args: argparse.Namespace) -> None:
     bar = Bar()
     try:
         page = run_probe(
-            model,
-            plan,
-            args.out,
-            against=against,
-            resume=args.resume,
-            command=args.typed,
-            progress=bar,
-            say=say,
+            model, plan, args.out, against=against, resume=args.resume, command=args.typed, progress=bar, say=say
         )
     finally:
         bar.close()
