@@ -11,7 +11,8 @@ SECONDS ?= 600
 MACHINE := $(shell uname -m)
 OLDEST_TESTS := $(addprefix tests/,core cpu data model model_selection plotting system)
 
-STOPPED := $(addprefix tests/probe/test_,making.py probe_resume.py run.py records.py publish.py)
+STOPPED := $(addprefix tests/probe/,studies/test_making.py studies/test_records.py runs/test_probe_resume.py \
+  runs/test_run.py report/test_publish.py)
 ON_CLUSTER := $(addprefix tests/core/test_,oracle.py starts.py gaps.py checkpoint.py estimator.py callbacks.py bad_input.py)
 SLOW_THERE := tests/core/test_estimator.py::test_scikit_learn_checks_of_other_solvers_losses_and_penalties
 

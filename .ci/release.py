@@ -29,7 +29,7 @@ def try_extra(wheel, extra, folder):
     empty = folder / "empty"
     empty.mkdir()
     subprocess.run([python, "-I", CI / "tried.py"], check=True, cwd=empty)
-    subprocess.run([python, "-I", CI / "tried_extra.py", extra, CI.parent / "README.md"], check=True, cwd=empty)
+    subprocess.run([python, "-I", CI / "tried_extra.py", extra], check=True, cwd=empty)
 
 
 def try_sdist(sdist, folder):

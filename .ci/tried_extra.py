@@ -1,4 +1,4 @@
-"""What an installed wheel does with an extra: ``tried_extra.py EXTRA README``, in an empty folder."""
+"""What an installed wheel does with an extra: ``tried_extra.py EXTRA``, in an empty folder."""
 
 import html
 import re
@@ -9,36 +9,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+import readme
+
 COMMAND = str(Path(sysconfig.get_path("scripts"), "cnn-probe"))
 OUTSIDE = re.compile(
     r"""<(?:script|img|link|iframe)[^>]*(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:"""
 )
 
 
-def snippets(readme, part):
-    """The README's blocks of Python under a heading."""
-    text = Path(readme).read_text(encoding="utf-8").split(f"## {part}")[1].split("\n## ")[0]
-    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def run_estimator(readme):
+def run_estimator():
     """What the README shows of the estimator, but for what needs CuPy or Dask."""
-    import numpy as np
-
-    from coupled_nmf import make_coupled_blocks
-
-    X, _, _ = make_coupled_blocks(90, {"pixels": 40, "conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
-    names = {"D": X["pixels"], "A0": X["conv1"], "A1": X["conv2"], "D_new": X["pixels"][:5], "np": np}
-    for code in snippets(readme, "The estimator"):
+    names = readme.named_arrays()
+    for code in readme.snippets("The estimator"):
         if "cupy" not in code and "dask" not in code:
-            exec(compile(code, "README.md", "exec"), names)
+            readme.run(code, names)
     assert names["F"].shape == (90, 10)
 
 
-def alone(readme):
+def alone():
     """Nothing optional is there, and what lacks it says so."""
     assert not [name for name in ("torch", "dask", "cupy", "matplotlib") if find_spec(name)]
-    run_estimator(readme)
+    run_estimator()
     said = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True).stdout
     assert said.startswith("cnn-probe "), said
     try:
@@ -49,7 +41,7 @@ def alone(readme):
         raise AssertionError("cnn_probe.probe came without PyTorch")
 
 
-def dask(readme):
+def dask():
     """A Dask array is fitted by workers of this machine."""
     import dask.array
     import distributed
@@ -63,7 +55,7 @@ def dask(readme):
     assert F.shape == (400, 3)
 
 
-def gpu(readme):
+def gpu():
     """With a device it fits there; without one it says that there is none."""
     import numpy as np
 
@@ -80,14 +72,14 @@ def gpu(readme):
         assert F.shape == (400, 3)
 
 
-def probe(readme):
+def probe():
     """What the README shows of both packages, and a run from the shell."""
-    run_estimator(readme)
-    (code,) = snippets(readme, "The probe")
+    run_estimator()
+    (code,) = readme.snippets("The probe")
     from cnn_probe import load_dataset
 
     names = {"new_images": load_dataset("digits").test.images[:20]}
-    exec(compile(code, "README.md", "exec"), names)
+    readme.run(code, names)
     assert Path("runs/digits").exists()
     subprocess.run([COMMAND, "run", "--data", "digits", "--out", "X"], check=True, stdout=subprocess.DEVNULL)
     for page in (Path("X/index.html"), Path("digits.html")):
@@ -98,4 +90,4 @@ def probe(readme):
 
 
 if __name__ == "__main__":
-    SimpleNamespace(alone=alone, dask=dask, gpu=gpu, probe=probe).__dict__[sys.argv[1]](sys.argv[2])
+    SimpleNamespace(alone=alone, dask=dask, gpu=gpu, probe=probe).__dict__[sys.argv[1]]()

@@ -92,7 +92,7 @@ def plain_start(array, rank):
     return [level * rng.random_sample(size, dtype=cupy.float32) for size in sizes]
 
 
-def plain_seconds(array, rank, solver, factors):
+def plain_seconds(array, solver, factors):
     """Seconds of an iteration of the plain updates, which go on from where they were."""
     update, n_iter = PLAIN[solver]
     return seconds(lambda: update(array, *factors, n_iter))[0] / n_iter
@@ -103,7 +103,7 @@ def contestants(workload, host, rank, solver, capability):
     timed = partial(by_difference, workload.X, rank, solver, workload.counts)
     found = {
         "ours": partial(timed, precision="full"),
-        "plain": partial(plain_seconds, workload.array, rank, solver, plain_start(workload.array, rank)),
+        "plain": partial(plain_seconds, workload.array, solver, plain_start(workload.array, rank)),
     }
     if capability >= TF32_SINCE:
         found["tf32"] = partial(timed, precision="tf32")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from cnn_probe.measures.comparing.joint import joint_blocks, joint_use
     from cnn_probe.measures.comparing.stability import refits
     from cnn_probe.networks.paper_net import PaperNet, build_network, load_network, save_network
-    from cnn_probe.networks.training import TrainingPlan, evaluate, train
+    from cnn_probe.networks.training import evaluate, train
+    from cnn_probe.networks.training_plan import TrainingPlan
     from cnn_probe.probing.probe import probe
     from cnn_probe.probing.result import ProbeResult
     from cnn_probe.report.drawing import draw
@@ -60,11 +61,12 @@ _HOMES = {
     "cnn_probe.measures.comparing.joint": ("joint_blocks", "joint_use"),
     "cnn_probe.measures.comparing.stability": ("refits",),
     "cnn_probe.networks.paper_net": ("PaperNet", "build_network", "load_network", "save_network"),
+    "cnn_probe.networks.training": ("evaluate", "train"),
+    "cnn_probe.networks.training_plan": ("TrainingPlan",),
     "cnn_probe.probing.probe": ("probe",),
     "cnn_probe.probing.result": ("ProbeResult",),
     "cnn_probe.report.drawing": ("draw",),
     "cnn_probe.report.pages": ("save_page",),
-    "cnn_probe.networks.training": ("TrainingPlan", "evaluate", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

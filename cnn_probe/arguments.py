@@ -57,46 +57,56 @@ def build_parser() -> argparse.ArgumentParser:
         help="networks that are made at once, each by a process with one thread; as many as cores, about "
         "1 GB for each on MNIST (default: 1)",
     )
-    ranks, seeds = Numbers("a rank", 1, MOST_RANK), Numbers("a seed", 0, MOST_SEED)
-    few, many = "10", "10,20,30,40,50"
     for command in (run, study):
-        of_run = command is run
-        epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
-        command.add_argument("--data", default="digits", choices=DATA_SETS, help="default: digits")
-        command.add_argument("--data-root", type=Path, help="folder with the data")
-        command.add_argument("--download", action="store_true", help="fetch the data if it is not there")
-        command.add_argument("--ranks", type=ranks, help=f"e.g. 10,20,30 (default: {few if of_run else many})")
-        command.add_argument("--seeds", type=seeds, help=f"e.g. 0,1,2 (default: {'0' if of_run else '0,1,2'})")
-        command.add_argument("--resume", action="store_true", help="go on from what is finished")
-        command.add_argument(
-            "--epochs",
-            type=Number("an epoch count", 1, MOST_EPOCHS),
-            help=f"passes over the training data (default: {epochs})",
-        )
-        command.add_argument("--no-images", dest="images", action="store_false", help=NO_IMAGES)
-        command.add_argument(
-            "--starts",
-            type=Number("a number of starts", 1, MOST_STARTS),
-            default=1,
-            help=f"of each factorization; the first is reported, {SPREAD[of_run]} (default: 1)",
-        )
-        if of_run:
-            _add_saying(command, "test images over which to see what patterns cause; 0 for none (default: 500)", 500, 0)
-        command.add_argument("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
-        command.add_argument("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
-        command.add_argument(
-            "--max-iter",
-            type=Number("an iteration limit", 1, MOST_ITERATIONS),
-            default=200,
-            help="of a factorization (default: 200)",
-        )
-        command.add_argument("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+        _add_training(command, of_run=command is run)
+        _add_fit(command)
     return parser
 
 
 def _quick() -> str:
     left_out = ", ".join(study.name for study in STUDIES.values() if not study.quick)
     return f"small ranks, one seed, 20 epochs, and of all studies not {left_out}: for small data"
+
+
+def _add_training(command: argparse.ArgumentParser, *, of_run: bool) -> None:
+    """What ``cnn-probe run`` and ``study`` train networks on, how, and what of them is found out."""
+    add = command.add_argument
+    epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
+    ranks, seeds = ("10", "0") if of_run else ("10,20,30,40,50", "0,1,2")
+    add("--data", default="digits", choices=DATA_SETS, help="default: digits")
+    add("--data-root", type=Path, help="folder with the data")
+    add("--download", action="store_true", help="fetch the data if it is not there")
+    add("--ranks", type=Numbers("a rank", 1, MOST_RANK), help=f"e.g. 10,20,30 (default: {ranks})")
+    add("--seeds", type=Numbers("a seed", 0, MOST_SEED), help=f"e.g. 0,1,2 (default: {seeds})")
+    add("--resume", action="store_true", help="go on from what is finished")
+    add(
+        "--epochs",
+        type=Number("an epoch count", 1, MOST_EPOCHS),
+        help=f"passes over the training data (default: {epochs})",
+    )
+    add("--no-images", dest="images", action="store_false", help=NO_IMAGES)
+    add(
+        "--starts",
+        type=Number("a number of starts", 1, MOST_STARTS),
+        default=1,
+        help=f"of each factorization; the first is reported, {SPREAD[of_run]} (default: 1)",
+    )
+    if of_run:
+        _add_saying(command, "test images over which to see what patterns cause; 0 for none (default: 500)", 500, 0)
+
+
+def _add_fit(command: argparse.ArgumentParser) -> None:
+    """How any of the commands factors, and where what comes out of it goes."""
+    add = command.add_argument
+    add("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
+    add("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
+    add(
+        "--max-iter",
+        type=Number("an iteration limit", 1, MOST_ITERATIONS),
+        default=200,
+        help="of a factorization (default: 200)",
+    )
+    add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
 
 
 def _add_probe(command: argparse.ArgumentParser) -> None:
@@ -127,10 +137,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     add("--ranks", type=Numbers("a rank", 1, MOST_RANK), default=(10,), help="e.g. 10,20,30 (default: 10)")
     add("--seed", type=Number("a seed", 0, MOST_SEED), default=0, help="of the factorization (default: 0)")
-    add("--solver", choices=("hals", "mu"), default="hals", help="default: hals")
-    add("--init", choices=("auto", "random", "uniform"), default="auto", help="default: auto")
-    add("--max-iter", type=Number("an iteration limit", 1, MOST_ITERATIONS), default=200, help="default: 200")
-    add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+    _add_fit(command)
 
 
 def _add_saying(command: argparse.ArgumentParser, ablate: str, default: int | None, least: int) -> None:

@@ -199,11 +199,7 @@ def _probe(args: argparse.Namespace) -> None:
     from cnn_probe.runs.probe_run import run_probe
     from cnn_probe.system.bars import Bar, say
 
-    inputs = {"all": True, "none": False}.get(args.inputs, args.inputs)
-    if isinstance(inputs, str):
-        inputs = int(inputs) if re.fullmatch("[0-9]{1,4}", inputs) else inputs
-    if isinstance(inputs, str) or (type(inputs) is int and inputs < 1):
-        raise ValueError(f"--inputs must be all, none, or a number of pixels, got {args.inputs!r}")
+    inputs = _inputs(args.inputs)
     data = PictureFolder(args.data, args.image_size, channels=1 if args.grey else 3)
     model, against = _networks(args)
     plan = ProbePlan(
@@ -227,18 +223,20 @@ def _probe(args: argparse.Namespace) -> None:
     bar = Bar()
     try:
         page = run_probe(
-            model,
-            plan,
-            args.out,
-            against=against,
-            resume=args.resume,
-            command=args.typed,
-            progress=bar,
-            say=say,
+            model, plan, args.out, against=against, resume=args.resume, command=args.typed, progress=bar, say=say
         )
     finally:
         bar.close()
     say(f"page: {page}")
+
+
+def _inputs(text: str) -> bool | int:
+    """Return what of the pictures is factored, as `probe` takes it."""
+    if text in ("all", "none"):
+        return text == "all"
+    if not re.fullmatch("[0-9]{1,4}", text) or int(text) < 1:
+        raise ValueError(f"--inputs must be all, none, or a number of pixels, got {text!r}")
+    return int(text)
 
 
 def _networks(args: argparse.Namespace) -> tuple[Any, Any]:

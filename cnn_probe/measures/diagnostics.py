@@ -13,6 +13,7 @@ from coupled_nmf import Blocks
 
 LITTLE = 0.25  # a network that goes less than this part of the way from guessing to perfect has learned little
 FIRES = 0.5  # a neuron fires for a class if it is active in more than this part of the class's images
+RESOLVED = 1e-6  # of the first: smaller singular values of float32 activations are rounding
 CHUNK = 1000  # rows that are made float64 at a time
 
 
@@ -82,9 +83,6 @@ def effective_rank(values: NDArray[np.float64]) -> float:
 def effective_rank_of_energies(values: NDArray[np.float64]) -> float:
     """The same with the squares of the singular values, which the large ones rule."""
     return effective_rank(values**2)
-
-
-RESOLVED = 1e-6  # of the first: smaller singular values of float32 activations are rounding
 
 
 def svd_floor(values: NDArray[np.float64], rank: int) -> float:

@@ -18,6 +18,15 @@ INTERRUPTED = "CoupledNMF was interrupted"  # how the warning of a fit begins th
 Progress = Callable[[str, int, int], None]
 
 
+def ignore(what: str, done: int, total: int) -> None:
+    """Hear how far it is, and say nothing; as a function with a name it can be pickled."""
+
+
+def within(progress: Progress, what: str) -> Progress:
+    """Hear of the steps of something as of that: ``what: step``."""
+    return lambda step, done, total: progress(f"{what}: {step}", done, total)
+
+
 def refuse(estimator: CoupledNMF, n_samples: int | None, shapes: Mapping[str, Shape]) -> None:
     """Raise ValueError if the estimator could not be fitted to so many samples with blocks of these shapes."""
     k, n_features = estimator.n_components, sum(int(np.prod(shape)) for shape in shapes.values())

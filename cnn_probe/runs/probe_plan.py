@@ -17,7 +17,7 @@ from cnn_probe.measures.answering.asking import ask
 from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.fitting import Progress, refuse
+from cnn_probe.probing.fitting import Progress, refuse, within
 from cnn_probe.probing.recording import Prepared, Recorded, estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
 from coupled_nmf import CoupledNMF
@@ -160,5 +160,5 @@ class Subject:
             class_names=plan.data.class_names or None,
             seed=plan.seed,
             recorded=self.recorded,
-            watch=lambda what, done, total: self.progress(f"rank {rank}{self.called}: {what}", done, total),
+            watch=within(self.progress, f"rank {rank}{self.called}"),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.networks.zoo import Model
-from cnn_probe.probing.fitting import Progress
+from cnn_probe.probing.fitting import Progress, within
 from cnn_probe.probing.probe import factor
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.report.pages import HOLD_ONE, Shown, Telling, put_results
@@ -74,11 +74,11 @@ def run_probe(
         clear = partial(remove_others, out, mark, say)
         n_made = 0
         for rank, folder in folders.items():
-            result, made = _probed(subject, rank, folder, out, resume, clear, say)
+            result, made = _probed(subject, rank, folder, resume, clear, say)
             n_made += made
             if other is not None and against is not None:
                 own = folder / "against"
-                second, made = _probed(other, rank, own, out, resume, clear, say)
+                second, made = _probed(other, rank, own, resume, clear, say)
                 n_made += made + compare_rank((subject, result), (other, second), rank, folder, against, say)
         if not n_made:
             say(f"all that was asked for is finished in {out}: nothing was recorded or factored again")
@@ -90,7 +90,6 @@ def _probed(
     subject: Subject,
     rank: int,
     folder: Path,
-    out: Path,
     resume: bool,
     clear: Callable[[], None],
     say: Callable[[str], None],
@@ -111,11 +110,7 @@ def _probed(
     if kept is None:
         began = time.perf_counter()
         with naming(called):
-            result = factor(
-                recorded,
-                plan.estimator(rank),
-                progress=lambda step, done, total: subject.progress(f"{called}: {step}", done, total),
-            )
+            result = factor(recorded, plan.estimator(rank), progress=within(subject.progress, called))
         seconds["factorization"] = time.perf_counter() - began
         clear()
         result.save(folder)

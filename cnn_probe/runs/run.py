@@ -17,7 +17,7 @@ from cnn_probe.measures.answering.asking import ask
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import train
-from cnn_probe.probing.fitting import Progress, refuse
+from cnn_probe.probing.fitting import Progress, refuse, within
 from cnn_probe.probing.probe import factor
 from cnn_probe.probing.recording import Recorded, prepare, record
 from cnn_probe.probing.result import ProbeResult
@@ -128,7 +128,7 @@ def _is_finished(
         return False
     if not says_all(said, plan):
         what = f"seed {request['seed']}, rank {request['rank']}"
-        add(folder, _said(result, data, with_what_was_said(plan, said), None, {}, partial(_naming, progress, what)))
+        add(folder, _said(result, data, with_what_was_said(plan, said), None, {}, within(progress, what)))
     return True
 
 
@@ -156,21 +156,13 @@ def _run_seed(
         what = f"seed {seed}, rank {rank}"
         began = time.perf_counter()
         with naming(what):
-            result = factor(
-                recorded,
-                plan.estimator(rank, seed),
-                progress=lambda step, done, total, what=what: progress(f"{what}: {step}", done, total),  # type: ignore[misc]
-            )
+            result = factor(recorded, plan.estimator(rank, seed), progress=within(progress, what))
         took = {**seconds, "factorization": time.perf_counter() - began}
         clear()
         result.save(folder)
-        said = _said(result, data, plan, recorded, took, partial(_naming, progress, what))
+        said = _said(result, data, plan, recorded, took, within(progress, what))
         finish(folder, {**_common_request(data, plan), "seed": seed, "rank": rank}, said)
         say(f"{what}: RMSE {result.model.rmse_:.4f}, in {folder}")
-
-
-def _naming(progress: Progress, what: str, step: str, done: int, total: int) -> None:
-    progress(f"{what}: {step}", done, total)
 
 
 def _said(

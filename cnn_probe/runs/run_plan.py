@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnn_probe.networks.training import TrainingPlan
+from cnn_probe.networks.training_plan import TrainingPlan
 from coupled_nmf import CoupledNMF
 
 EPOCH = 938  # steps of one epoch of MNIST, for which the paper trains: data that give as many need no second

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.answering.asking import ask
-from cnn_probe.probing.fitting import Progress
+from cnn_probe.probing.fitting import Progress, ignore
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.report.document.packing import as_file, from_file
 from cnn_probe.runs.saying import FORMAT, ablation_of
@@ -59,7 +59,7 @@ class Teller:
 
     def __reduce__(self) -> tuple[type[Teller], tuple[bool, Progress]]:
         """Another process tells the same, but shows nothing: the bars are this one's."""
-        return Teller, (self.images, _ignore)
+        return Teller, (self.images, ignore)
 
     def holds(self, page: bytes) -> bool:
         """Whether that is what it says of a network now: of this version, and with images or without as now asked."""
@@ -72,7 +72,3 @@ class Teller:
     @property
     def _asked(self) -> dict[str, Any]:
         return {"format": FORMAT, "images": self.images}
-
-
-def _ignore(what: str, done: int, total: int) -> None:
-    pass

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from threadpoolctl import threadpool_limits
 
+from cnn_probe.probing.fitting import Progress, ignore
 from cnn_probe.studies.measuring import Trained, measure_network, restored
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import DamagedRecordError, Shelf, read_arrays, write_record
@@ -20,7 +21,6 @@ from cnn_probe.studies.settings import AS_TRAINED, Case
 from cnn_probe.studies.told import TellMore, add_page, has_page
 from cnn_probe.system.names import shown
 
-Progress = Callable[[str, int, int], None]
 Notice = Callable[[str], None]
 
 
@@ -117,7 +117,7 @@ def _make(chain: Sequence[Case]) -> tuple[int, list[str]]:
     records: dict[Case, NetworkRecord] = {}
     heard: list[str] = []
     for case in chain:
-        records[case] = _MAKERS[0](case, records, _ignore, heard.append)
+        records[case] = _MAKERS[0](case, records, ignore, heard.append)
     return len(chain), heard
 
 
@@ -127,7 +127,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)  # as if killed, too: every file is written whole or not at all
-
-
-def _ignore(stage: str, done: int, total: int) -> None:
-    pass

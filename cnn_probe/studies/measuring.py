@@ -27,15 +27,15 @@ from cnn_probe.measures.diagnostics import (
     zero_share,
 )
 from cnn_probe.networks.paper_net import PaperNet, build_network, rescaled
-from cnn_probe.networks.training import TrainingPlan, evaluate, labels_of_training, order_of_training, train
+from cnn_probe.networks.training import evaluate, labels_of_training, order_of_training, train
+from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.probing import recording
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.recording import Recorded
 from cnn_probe.studies.record import FitRecord, NetworkRecord
 from cnn_probe.studies.records import Arrays, images_of
 from cnn_probe.studies.settings import Case, Settings
 from coupled_nmf import Blocks, CoupledNMF, RankFit, rank_path
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

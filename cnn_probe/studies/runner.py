@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ import numpy as np
 from cnn_probe.data.images import ImageData
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import order_of_training
+from cnn_probe.probing.fitting import Progress, ignore, within
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
 from cnn_probe.studies.findings import findings
-from cnn_probe.studies.making import Maker, Notice, Progress, make_at_once
+from cnn_probe.studies.making import Maker, Notice, make_at_once
 from cnn_probe.studies.measuring import fit_ranks
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.records import DamagedRecordError, Shelf
@@ -100,9 +100,9 @@ def run_studies(
         telling = {case for case in telling if tell_more is not None and case.plan.seed == settings.seeds[0]}
         maker = Maker(shelf, resume, telling, tell_more)
         if jobs > 1:
-            make_at_once(maker, cases, jobs, progress or _ignore, tell)
+            make_at_once(maker, cases, jobs, progress or ignore, tell)
             maker = replace(maker, resume=True)  # all is there
-        records = _records(maker, cases, progress or _ignore, tell)
+        records = _records(maker, cases, progress or ignore, tell)
         others = [study for study in keep if study.name not in wanted]
         kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
@@ -180,13 +180,9 @@ def _records(maker: Maker, cases: Sequence[Case], progress: Progress, tell: Noti
     records: dict[Case, NetworkRecord] = {}
     progress("network", 0, len(cases))
     for number, case in enumerate(cases, start=1):
-        records[case] = maker(case, records, partial(_staged, progress, number, len(cases)), tell)
+        records[case] = maker(case, records, within(progress, f"network {number} of {len(cases)}"), tell)
         progress("network", number, len(cases))
     return records
-
-
-def _staged(progress: Progress, number: int, n_networks: int, stage: str, done: int, total: int) -> None:
-    progress(f"network {number} of {n_networks}: {stage}", done, total)
 
 
 def _kept(shelf: Shelf, study: Study, given: Given, tell: Notice) -> Found:
@@ -221,7 +217,3 @@ def _results(study: Study, found: Found, data: ImageData, given: Given, settings
 
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
-
-
-def _ignore(what: str, done: int, total: int) -> None:
-    pass

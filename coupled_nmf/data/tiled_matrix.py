@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from coupled_nmf.data.arrays import on_device, to_host, unmask
-from coupled_nmf.data.blocks import BlockLayout, PartialBlock
-from coupled_nmf.data.partial_block import refuse_other_rows
+from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.partial_block import PartialBlock, refuse_other_rows
 from coupled_nmf.data.sparse_arrays import own_rows
 
 

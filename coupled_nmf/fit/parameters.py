@@ -119,11 +119,11 @@ class Parameters:
             raise ValueError(f"beta_loss={self.loss!r} needs solver in {able}, got {self.solver!r}.")
         if self.init in FROM_STAND_IN and problem.gaps is not None:
             raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
-        self._refuse_start(problem, F, H, n_init)
+        self._refuse_start(F, H, n_init)
         self._refuse_rank(problem, memory)
         self._warn_of_one_sided_penalty(problem)
 
-    def _refuse_start(self, problem: Problem, F: Any, H: Any, n_init: int) -> None:
+    def _refuse_start(self, F: Any, H: Any, n_init: int) -> None:
         if self.init == "custom":
             if H is None or (F is None and not self.from_h):
                 needed = "H" if self.from_h else "F and H"

@@ -15,13 +15,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.data.arrays import on_device, refuse_large, to_host
+from coupled_nmf.data.arrays import on_device, to_host
 from coupled_nmf.data.blocks import Blocks
 from coupled_nmf.data.checks import read_X
 from coupled_nmf.fit.batches import Stream
 from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import learned_from
-from coupled_nmf.model.learning import Learning, learned_components
+from coupled_nmf.model.learning import Learning, learned_of_blocks
 from coupled_nmf.model.sessions import parameters_of, session_of
 from coupled_nmf.model.sklearn_callbacks import CallbackSupportMixin
 from coupled_nmf.problem.contracts import Solution
@@ -33,7 +33,6 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     """A factorization that is fitted; `CoupledNMF` has the parameters, and learns."""
 
     fitted_on_blocks_: bool
-    block_weights_: NDArray[np.float64]
     reconstruction_err_: float
     rmse_: float
     block_rmse_: dict[str, float]
@@ -277,17 +276,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         """The session on X in which F was found, which its backend still holds, and what is left."""
         check_is_fitted(self, "components_")
         matrix = read_X(self, X, reset=False)
-        layout, alpha = self.layout_, np.asarray(self.block_weights_)
-        H = learned_components(self)
-        refuse_large("components_", H, matrix.dtype)
-        H = H.astype(matrix.dtype, copy=False)
-        if matrix.layout != layout:
-            names = matrix.layout.names
-            H = H[:, layout.columns_of(names)]
-            places = {name: place for place, name in enumerate(layout.names)}
-            alpha = alpha[[places[name] for name in names]]
-            if not alpha.any():
-                raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
+        H, alpha = learned_of_blocks(self, matrix)
         with session_of(self, matrix, sample_weight, alpha, learns=False) as session:
             # H does not move, and X may lack blocks that alpha_H names
             objective = session.objective(replace(parameters_of(self), alpha_H=0.0))

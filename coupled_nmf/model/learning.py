@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.data.arrays import to_host
+from coupled_nmf.data.arrays import refuse_large, to_host
 from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 _LEARNING: dict[int, object] = {}  # the estimators that learn now, and in whose turn
@@ -25,6 +26,7 @@ class Learning:
     components_: NDArray[Any]
     n_components_: int
     layout_: BlockLayout
+    block_weights_: NDArray[np.float64]
 
     def _now(self) -> Self:
         """The model as it is now, whatever others do to it from here on."""
@@ -75,6 +77,27 @@ def learned_components(model: Learning) -> NDArray[Any]:
             "as this model learned; fit it anew."
         )
     return np.ascontiguousarray(H)
+
+
+def learned_of_blocks(model: Learning, X: TiledMatrix) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """H in X's dtype, and the weight of each block, of the blocks that X has.
+
+    Raises
+    ------
+    ValueError
+        If H was set by hand, is too large for the dtype, or no block that X has counts.
+    """
+    layout, names, alpha = model.layout_, X.layout.names, np.asarray(model.block_weights_)
+    H = learned_components(model)
+    refuse_large("components_", H, X.dtype)
+    H = H.astype(X.dtype, copy=False)
+    if X.layout != layout:
+        H = H[:, layout.columns_of(names)]
+        places = {name: place for place, name in enumerate(layout.names)}
+        alpha = alpha[[places[name] for name in names]]
+        if not alpha.any():
+            raise ValueError(f"X has blocks {list(names)}, whose block_weights are all 0; add another.")
+    return H, alpha
 
 
 def _learned_by(model: Any) -> dict[str, Any]:

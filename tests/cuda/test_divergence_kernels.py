@@ -16,7 +16,8 @@ from coupled_nmf.backends.cuda.backend import CupyBackend
 from coupled_nmf.backends.cuda.kernels import CONTROL
 from coupled_nmf.backends.cuda.kullback_leibler import slabs_of
 from coupled_nmf.data.arrays import to_host
-from coupled_nmf.data.blocks import BlockLayout, PartialBlock
+from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.partial_block import PartialBlock
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem, examine

@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import readme
 from examples import run_and_draw, run_example
 from places import emulate
-
-from coupled_nmf import make_coupled_blocks
 
 ROOT = Path(__file__).parents[2]
 WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
@@ -59,14 +58,11 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
     What it shows of a GPU runs on the emulated one, what it shows of a cluster on one in this process.
     """
     array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
-    part = (ROOT / "README.md").read_text(encoding="utf-8").split("## The estimator")[1].split("\n## ")[0]
-    code = re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+    code, names = readme.snippets("The estimator"), readme.named_arrays()
     assert code
-    X, _, _ = make_coupled_blocks(90, {"pixels": 40, "conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
-    names = {"D": X["pixels"], "A0": X["conv1"], "A1": X["conv2"], "D_new": X["pixels"][:5], "np": np}
     emulate(monkeypatch)
-    names |= {"cupy": sys.modules["cupy"], "activations": X["conv1"]}
-    stored = array.from_array(np.asarray(X["conv1"]), chunks=(40, 30))
+    names |= {"cupy": sys.modules["cupy"], "activations": names["A0"]}
+    stored = array.from_array(np.asarray(names["A0"]), chunks=(40, 30))
     monkeypatch.setattr(array, "from_zarr", lambda path: stored)
     names |= {
         "dask": SimpleNamespace(array=array),
@@ -75,7 +71,7 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     try:
         for block in code:
-            exec(compile(block, "README.md", "exec"), names)
+            readme.run(block, names)
     finally:
         names["client"].close()
     assert names["F"].shape == (90, 10)

@@ -10,7 +10,8 @@ from pathlib import Path
 import kills
 import numpy as np
 import pytest
-from stored import ROWS, N, check_whole, open_store, record, with_tests
+from processes import with_tests
+from stored import ROWS, N, check_whole, open_store, record
 
 EACH = """
 import shutil, sys, tempfile, warnings

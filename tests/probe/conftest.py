@@ -1,16 +1,13 @@
-"""Test files here import from each other; few digits, and a folder with networks of the user's own."""
+"""Few digits, and a folder with networks of the user's own."""
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cnn_probe.data.datasets import load_dataset
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 NETWORKS = """
 from torch import nn

@@ -1,8 +1,5 @@
 """A pass whose rows are known, for the tests of what keeps them."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -48,9 +45,3 @@ def check_whole(store):
         np.testing.assert_array_equal(array, ROWS[name])
         assert array.dtype == ROWS[name].dtype
     np.testing.assert_array_equal(store.running["minima"], ROWS["relu1"].min(axis=0))
-
-
-def with_tests():
-    """The environment of a process that imports this file and the packages."""
-    here = Path(__file__).parent
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}

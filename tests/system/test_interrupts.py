@@ -1,4 +1,4 @@
-"""Ctrl-C and forks: what belongs to the whole process is put back, and a model is never half changed."""
+"""Ctrl-C: what belongs to the whole process is put back, and a model is never half changed."""
 
 import os
 import signal
@@ -6,18 +6,17 @@ import subprocess
 import sys
 import threading
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from processes import blas_threads, with_tests
 
 from coupled_nmf import CoupledNMF, rank_path
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.control import HostJudge
 from coupled_nmf.backends.cpu.frobenius import Frobenius
 from coupled_nmf.model import sessions
-from coupled_nmf.system.blas import BLAS, BlasGuard
+from coupled_nmf.system.blas import BlasGuard
 from coupled_nmf.system.interrupts import INTERRUPTS, Interrupts
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
@@ -28,25 +27,11 @@ def X():
     return np.random.default_rng(0).uniform(0.1, 1, (300, 40))
 
 
-def blas_threads():
-    return sorted(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-
-
-def run(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@posix
-def test_hundreds_of_interrupts_leave_blas_and_the_model_as_they_belong():
-    """From another thread, at random moments of whatever takes BLAS; tracebacks are kept, as IPython does."""
-    said = run(f"""
-import os, random, signal, sys, threading, time, warnings
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+OFTEN = """
+import random, signal, threading, time, warnings
 import numpy as np
 from sklearn.base import clone
-from test_interrupts import blas_threads
+from processes import blas_threads
 from coupled_nmf import CoupledNMF
 
 warnings.simplefilter("ignore")
@@ -95,8 +80,16 @@ for number in range(800):
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 over.set()
 print(interrupted)
-""")
-    assert int(said) > 50
+"""
+
+
+@posix
+def test_hundreds_of_interrupts_leave_blas_and_the_model_as_they_belong():
+    """From another thread, at random moments of whatever takes BLAS; tracebacks are kept, as IPython does."""
+    command = [sys.executable, "-c", OFTEN]
+    done = subprocess.run(command, env=with_tests(), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout) > 50
 
 
 def test_an_interrupt_in_the_last_solve_costs_no_iteration(X, monkeypatch):
@@ -269,97 +262,6 @@ def test_blas_whose_threads_could_not_be_put_back_gets_them_by_the_next_use():
         interrupted()
     assert guard.n_threads(None) == max(outside)
     assert blas_threads() == outside
-
-
-@posix
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_child_forked_during_a_fit_has_all_its_threads_and_can_fit(X):
-    outside, stop = blas_threads(), threading.Event()
-    model = CoupledNMF(3, max_iter=20, tol=0, random_state=0)
-    expected = model.fit(X).components_
-
-    def learn():
-        while not stop.is_set():
-            CoupledNMF(3, max_iter=20, tol=0).fit(X)
-
-    worker = threading.Thread(target=learn)
-    worker.start()
-    try:
-        for number in range(40):
-            child = os.fork()
-            if child == 0:
-                status = 1
-                try:
-                    same = blas_threads() == outside and BLAS.n_threads(None) == max(outside)
-                    if number % 8 == 0:
-                        same &= np.array_equal(CoupledNMF(**model.get_params()).fit(X).components_, expected)
-                    status = 0 if same else 2
-                finally:
-                    os._exit(status)
-            signal_after = threading.Timer(60, os.kill, (child, signal.SIGKILL))
-            signal_after.start()
-            _, status = os.waitpid(child, 0)
-            signal_after.cancel()
-            assert status == 0, f"child {number} ended with {status}: 512 is BLAS at other threads, 9 a child that hung"
-    finally:
-        stop.set()
-        worker.join()
-
-
-def forked(what):
-    """How a child ends that does something: 0 if that is true."""
-    child = os.fork()
-    if child == 0:
-        status = 2
-        try:
-            status = 0 if what() else 1
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def interrupt_comes_out():
-    try:
-        signal.raise_signal(signal.SIGINT)
-    except KeyboardInterrupt:
-        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    return False
-
-
-@posix
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_child_hears_ctrl_c_whichever_thread_forked_it_during_a_fit(X):
-    ended = []
-
-    def fork_elsewhere(info):
-        thread = threading.Thread(target=lambda: ended.append(forked(interrupt_comes_out)))
-        thread.start()
-        thread.join()
-
-    def own_end():
-        signal.raise_signal(signal.SIGINT)  # it is noted, since this child is within the fit
-        return INTERRUPTS.take()
-
-    CoupledNMF(3, max_iter=2, tol=0, callbacks=fork_elsewhere, random_state=0).fit(X)
-    CoupledNMF(3, max_iter=2, tol=0, callbacks=lambda info: ended.append(forked(own_end)), random_state=0).fit(X)
-    assert ended == [0] * 4
-
-    def fork_in_a_fit_of_another_thread(info):
-        ended.append(forked(fit_here))
-
-    def fit_here():
-        INTERRUPTS.__exit__()  # as the fit's end, of a thread that is the main one by now
-        with INTERRUPTS:
-            signal.raise_signal(signal.SIGINT)
-            noted = INTERRUPTS.take()
-        return noted and interrupt_comes_out()
-
-    model = CoupledNMF(3, max_iter=1, tol=0, callbacks=fork_in_a_fit_of_another_thread, random_state=0)
-    with INTERRUPTS:
-        thread = threading.Thread(target=model.fit, args=(X,))
-        thread.start()
-        thread.join()
-    assert ended == [0] * 5
 
 
 @posix

@@ -28,13 +28,13 @@ from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
 from cnn_probe.measures.units import SAME, LayerUnits, measure_units
 from cnn_probe.measures.use import NetworkUse, network_use
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.recording import Recorded
 from cnn_probe.probing.result import ProbeResult
 from cnn_probe.system.names import file_name
 from coupled_nmf import Blocks
 
-Watch = Callable[[str, int, int], None]
 TOP = 9  # inputs that are named of each factor: as many as make a square
 MOST_UNITS = 4096  # of a layer, of which all are compared with each other
 
@@ -73,7 +73,7 @@ class Answers:
     seed: int = 0
     untrained: Answers | None = None
     unseen: bool = False
-    watch: Watch | None = None
+    watch: Progress | None = None
     starts: int | None = None
 
     @property

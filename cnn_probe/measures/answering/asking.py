@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cnn_probe.measures.answering.answers import Answers, Watch
+from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.recording import Recorded, record
 from cnn_probe.probing.result import ProbeResult
-
-Progress = Callable[[int, int], None]
 
 
 def ask(
@@ -24,9 +23,9 @@ def ask(
     recorded: Recorded | None = None,
     untrained: Answers | None = None,
     unseen: bool = False,
-    watch: Watch | None = None,
+    watch: Progress | None = None,
     starts: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Answers:
     """Ask a result what it says of its inputs.
 

@@ -10,6 +10,7 @@ from cnn_probe.activations.store.estimates import size
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
+from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.probing.recording import estimate_of
 from cnn_probe.report.document.cards import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
@@ -54,16 +55,8 @@ def result_part(
     suspects = (asked.tried("label_errors") or {}) if full and asked.labels is not None else {}
     classes = Classes(material)
     inputs = chosen_inputs(material, suspects, classes, images=images)
-    result, model = asked.result, asked.result.model
     part = {
-        "network": "network" if result.network is None else type(result.network).__name__,
-        "rank": int(result.F.shape[1]),
-        "n": len(result.F),
-        "accuracy": asked.accuracy,
-        "no_accuracy": None if asked.labels is None else asked.missing_sources.get("network"),
-        "rmse": model.rmse_,
-        "n_iter": int(model.n_iter_),
-        "settled": bool(model.n_iter_ < model.max_iter),
+        **_in_numbers(asked),
         "classes": classes.part,
         "blocks": _blocks(asked),
         "shares": np.stack([asked.shares[name] for name in asked.shares])[:, : material.k].astype(np.float32),
@@ -75,13 +68,7 @@ def result_part(
         "beyond_chance": _beyond_chance(asked, material.k),
         "added": _added(material),
         "ablation": None if ablation is None else _ablation(ablation),
-        "stability": None
-        if stability is None
-        else {
-            "verdicts": list(stability.verdicts),
-            "counts": list(stability.counts),
-            "rmse": [model.rmse_, *stability.rmse_starts],
-        },
+        "stability": None if stability is None else _stability(stability, asked),
         "layers": walk_parts(material, images=images),
         "units": units_parts(asked, classes),
         "inputs": inputs.part,
@@ -93,11 +80,26 @@ def result_part(
         "agreement": columns_of(asked.head_agreement.table()) if full and asked.head_agreement is not None else None,
         "comparison": None if comparison is None else comparison_part(*comparison, images=images),
         "recorded": _recorded(asked),
-        "skipped": {str(name): str(why) for name, why in result.skipped.items()},
-        "provenance": result.provenance,
+        "skipped": {str(name): str(why) for name, why in asked.result.skipped.items()},
+        "provenance": asked.result.provenance,
     }
     part["cards"] = cards_of(asked, ablation=ablation, stability=stability, use=use, suspects=suspects, part=part)
     return part
+
+
+def _in_numbers(asked: Answers) -> Part:
+    """Of which network and inputs it is, and how well they were factored."""
+    result, model = asked.result, asked.result.model
+    return {
+        "network": "network" if result.network is None else type(result.network).__name__,
+        "rank": int(result.F.shape[1]),
+        "n": len(result.F),
+        "accuracy": asked.accuracy,
+        "no_accuracy": None if asked.labels is None else asked.missing_sources.get("network"),
+        "rmse": model.rmse_,
+        "n_iter": int(model.n_iter_),
+        "settled": bool(model.n_iter_ < model.max_iter),
+    }
 
 
 def _first(groups: dict[str, Any], k: int) -> Part:
@@ -172,6 +174,14 @@ def _added(material: Material) -> Part | None:
         "names": [material.class_name(i, n) for i in shown.tolist()],
         "values": values[: material.k, shown].astype(np.float32),
         "n_outputs": n,
+    }
+
+
+def _stability(found: FactorStability, asked: Answers) -> Part:
+    return {
+        "verdicts": list(found.verdicts),
+        "counts": list(found.counts),
+        "rmse": [asked.result.model.rmse_, *found.rmse_starts],
     }
 
 

@@ -61,14 +61,14 @@ def on_own_scales(maps: NDArray[Any], most: int) -> NDArray[np.uint8]:
     return in_steps(small, small.reshape(len(small), -1).max(axis=1).reshape(-1, *[1] * (small.ndim - 1)))
 
 
-def as_tiles(pictures: NDArray[Any], side: int = SIDE) -> NDArray[np.uint8]:
-    """Pictures (n, channels, h, w) in [0, 1] as (n, h, w, 1 or 3) in steps, no side above ``side``.
+def as_tiles(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pictures (n, channels, h, w) in [0, 1] as (n, h, w, 1 or 3) in steps, no side above `SIDE`.
 
     Others than those of one or three channels are shown by the mean of their channels.
     """
     if pictures.shape[1] not in (1, 3):
         pictures = pictures.mean(axis=1, keepdims=True)
-    return np.ascontiguousarray(np.moveaxis(in_steps(shrunk(pictures, side), 1.0), 1, -1))
+    return np.ascontiguousarray(np.moveaxis(in_steps(shrunk(pictures, SIDE), 1.0), 1, -1))
 
 
 def smaller(tiles: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

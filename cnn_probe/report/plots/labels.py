@@ -22,9 +22,7 @@ SOURCES = {
 }
 
 
-def labels_figure(
-    found: Mapping[str, LabelErrors], pictures: Callable[[list[int]], NDArray[Any] | None], n_shown: int = SHOWN
-) -> Figure:
+def labels_figure(found: Mapping[str, LabelErrors], pictures: Callable[[list[int]], NDArray[Any] | None]) -> Figure:
     """For each source the inputs whose labels it holds for the least likely, one row a source.
 
     Parameters
@@ -33,12 +31,11 @@ def labels_figure(
         As of `Answers.label_errors`.
     pictures : callable
         ``pictures(numbers)``: these inputs, (n, channels, height, width) in [0, 1], or None.
-    n_shown : int, default=8
     """
-    doubted = {source: _doubted(errors, n_shown) for source, errors in found.items()}
+    doubted = {source: _doubted(errors) for source, errors in found.items()}
     shown_sources = [source for source, order in doubted.items() if order]
-    figure = Figure(figsize=(1.35 * n_shown + 0.8, 2.4 * max(len(shown_sources), 0.3) + 0.6), layout="constrained")
-    grid = figure.subplots(max(len(shown_sources), 1), n_shown, squeeze=False)
+    figure = Figure(figsize=(1.35 * SHOWN + 0.8, 2.4 * max(len(shown_sources), 0.3) + 0.6), layout="constrained")
+    grid = figure.subplots(max(len(shown_sources), 1), SHOWN, squeeze=False)
     for ax in grid.flat if not shown_sources else ():
         ax.axis("off")
     for axes, source in zip(grid, shown_sources, strict=False):
@@ -60,10 +57,10 @@ def labels_figure(
     return figure
 
 
-def _doubted(errors: LabelErrors, n: int) -> list[int]:
+def _doubted(errors: LabelErrors) -> list[int]:
     """Inputs of which another class is likelier than that of the label, the least likely labels first."""
     other = np.flatnonzero(errors.suggested != errors.labels)
-    return other[np.argsort(errors.self_confidence[other], kind="stable")][:n].tolist()
+    return other[np.argsort(errors.self_confidence[other], kind="stable")][:SHOWN].tolist()
 
 
 def _suspect(ax: Axes, errors: LabelErrors, number: int, picture: NDArray[Any] | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from cnn_probe.measures.units import LayerUnits, Units
 from cnn_probe.report.lettering import entitle, letter_all
@@ -34,29 +36,43 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
     first = next(iter(drawn.values()))
     compared = {name: "" if own.compared else ", not compared" for name, own in drawn.items()}
     said = {name: f"{WHAT[units[name].channels is None]}{compared[name]}" for name in drawn}
-    names, style = letter_all([f"{name} ({len(own.rate)} {said[name]})" for name, own in drawn.items()], width=44)
+    names = [f"{name} ({len(own.rate)} {said[name]})" for name, own in drawn.items()]
     figure = Figure(figsize=(10, 0.36 * len(drawn) + 1.5), layout="constrained")
     parts, rates = figure.subplots(1, 2)
-    rows = np.arange(len(drawn))
-    counts = np.array([_counts(own) for own in drawn.values()])
-    left = np.zeros(len(drawn))
+    _parts(parts, names, drawn.values())
+    entitle(parts, f"What the units are, n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
+    figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
+    image = _rates(rates, drawn.values())
+    entitle(rates, f"How often each is active (dead: in below {first.bound:.2g} of such inputs)", size=10)
+    figure.colorbar(image, ax=rates, label="part of the inputs")
+    return figure
+
+
+def _parts(ax: Axes, names: Sequence[str], drawn: Collection[Units]) -> None:
+    """A bar a block, cut by what its units are."""
+    rows, left = np.arange(len(drawn)), np.zeros(len(drawn))
+    counts = np.array([_counts(own) for own in drawn])
     for (kind, colour, hatch), count in zip(KINDS, counts.T, strict=True):
         width = count / counts.sum(axis=1)
-        parts.barh(rows, width, left=left, color=colour, hatch=hatch, edgecolor="white", label=kind)
+        ax.barh(rows, width, left=left, color=colour, hatch=hatch, edgecolor="white", label=kind)
         for row, (number, part) in enumerate(zip(count, width, strict=True)):
             if kind != "others" and part > 0.05:
                 box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.9}
-                parts.text(left[row] + part / 2, row, str(number), ha="center", va="center", fontsize=7, bbox=box)
+                ax.text(left[row] + part / 2, row, str(number), ha="center", va="center", fontsize=7, bbox=box)
         left += width
-    parts.set_yticks(rows, names, fontsize=8, **style)
-    parts.set_ylim(len(drawn) - 0.5, -0.5)
-    parts.set(xlim=(0, 1), xlabel="part of the units (counted once each, in this order)")
-    entitle(parts, f"What the units are, n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
-    figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
-    sorted_rates = np.stack(
-        [np.quantile(own.rate, np.linspace(1, 0, LEVELS), method="inverted_cdf") for own in drawn.values()]
-    )
-    image = rates.imshow(
+    letters, style = letter_all(names, width=44)
+    ax.set_yticks(rows, letters, fontsize=8, **style)
+    ax.set_ylim(len(drawn) - 0.5, -0.5)
+    ax.set(xlim=(0, 1), xlabel="part of the units (counted once each, in this order)")
+    open_axes(ax)
+
+
+def _rates(ax: Axes, drawn: Collection[Units]) -> AxesImage:
+    """A row a block: how often its units are active, falling."""
+    sorted_rates = np.stack([np.quantile(own.rate, np.linspace(1, 0, LEVELS), method="inverted_cdf") for own in drawn])
+    ax.set_yticks([])
+    ax.set_xlabel("% of the units, the most active first")
+    return ax.imshow(
         sorted_rates,
         aspect="auto",
         cmap="viridis",
@@ -65,12 +81,6 @@ def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
         interpolation="nearest",
         extent=(0, 100, len(drawn) - 0.5, -0.5),
     )
-    rates.set_yticks([])
-    rates.set_xlabel("% of the units, the most active first")
-    entitle(rates, f"How often each is active (dead: in below {first.bound:.2g} of such inputs)", size=10)
-    figure.colorbar(image, ax=rates, label="part of the inputs")
-    open_axes(parts)
-    return figure
 
 
 def _counts(own: Units) -> list[int]:

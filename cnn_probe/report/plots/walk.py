@@ -108,22 +108,27 @@ def walk_figure(found: Walk) -> Figure:
         for ax, bars in zip(drawn[len(first) + len(found.layers) :], found.ends, strict=True):
             _bars(ax, bars, row, legend=row == 0)
         drawn[0].set_ylabel(f"factor {row + 1}", fontsize=9, fontweight="bold")
-        drawn[0].annotate(
-            found.notes[row],
-            (0, 0),
-            xycoords="axes fraction",
-            xytext=(-12, -5),
-            textcoords="offset points",
-            fontsize=6.5,
-            color=QUIET,
-            va="top",
-            parse_math=False,
-        )
+        _below(drawn[0], found.notes[row], (-12, -5), 6.5)
         if row == 0:
             titles = [*first, *(layer.name for layer in found.layers), *(bars.title for bars in found.ends)]
             for ax, title in zip(drawn, titles, strict=True):
                 entitle(ax, letter_all([title], width=40)[0][0], size=8)
     return figure
+
+
+def _below(ax: Axes, text: str, shift: tuple[float, float], size: float) -> None:
+    """Write lines under a picture or bars, so many points from their corner."""
+    ax.annotate(
+        text,
+        (0, 0),
+        xycoords="axes fraction",
+        xytext=shift,
+        textcoords="offset points",
+        fontsize=size,
+        color=QUIET,
+        va="top",
+        parse_math=False,
+    )
 
 
 def _pictures(axes: Sequence[Axes], found: Walk, row: int) -> None:
@@ -164,16 +169,7 @@ def _layer(ax: Axes, layer: LayerWalk, row: int) -> None:
     lines.append("most in " + ", ".join(f"{c} ({shares[c]:.0%})" for c in strongest if shares[c] > 0))
     beyond = [f"{c} (×{above[c]:.1f})" for c in raised if shares[c] >= WORTH and above[c] >= ABOVE][:2]
     lines.append("above their mean: " + (", ".join(beyond) or "none"))
-    ax.annotate(
-        "\n".join(lines),
-        (0, 0),
-        xycoords="axes fraction",
-        xytext=(0, -4 if layer.maps is not None else -18),
-        textcoords="offset points",
-        fontsize=5.8,
-        color=QUIET,
-        va="top",
-    )
+    _below(ax, "\n".join(lines), (0, -4 if layer.maps is not None else -18), 5.8)
 
 
 def _channel_bars(ax: Axes, layer: LayerWalk, row: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import with_tests
 
 HERE = Path(__file__).parent
 
@@ -25,8 +26,7 @@ def run(code: str) -> str:
         library = Path(folder) / "writes.so"
         command = [compiler, "-x", "c", "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "writes.c"), "-ldl"]
         subprocess.run(command, check=True)
-        paths = os.pathsep.join([str(HERE.parent), str(HERE.parents[2])])
-        environment = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": paths}
+        environment = with_tests() | {"LD_PRELOAD": str(library)}
         done = subprocess.run(
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
         )

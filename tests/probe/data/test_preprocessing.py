@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_batches import LABELS, Pairs, rand
+from given_data import LABELS, Pairs, rand
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 from torchvision.models import ResNet18_Weights

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 from pages import document_in
+from seed_pages import results_of
 from studied import network_record
-from test_publish import results_of
 
 from cnn_probe.report.pages import Shown, Telling, document_of
 from cnn_probe.report.publish import publish, telling_of

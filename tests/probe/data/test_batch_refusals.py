@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from test_batches import LABELS, PICTURES, SAMPLES, Again, Pairs, Stream, rand
+from given_data import LABELS, PICTURES, SAMPLES, Again, Pairs, Stream, rand
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from cnn_probe import ImageData, ImageSet

@@ -9,7 +9,8 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-from stored import BESIDE, BLOCKS, FACTS, ROWS, N, check_whole, open_store, record, with_tests
+from processes import with_tests
+from stored import BESIDE, BLOCKS, FACTS, ROWS, N, check_whole, open_store, record
 
 from cnn_probe.activations.store import bytes_needed, room
 from cnn_probe.activations.store.manifest import MANIFEST

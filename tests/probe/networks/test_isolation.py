@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 from activations import activations_of
+from processes import forked
 from torch import nn
 
 from cnn_probe.activations.recorder import ActivationRecorder
 from cnn_probe.data.images import ImageSet
 from cnn_probe.networks.state import CPU, evaluating, run_isolated
-from cnn_probe.networks.training import TrainingPlan, evaluate, train
+from cnn_probe.networks.training import evaluate, train
+from cnn_probe.networks.training_plan import TrainingPlan
 
 # An interrupt that comes while Python runs a finalizer is Python's to drop.
 IN_A_FINALIZER = "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -345,20 +347,17 @@ def test_a_fork_during_another_threads_evaluation_has_the_mode_outside_and_can_e
     thread = threading.Thread(target=evaluating, args=(hold, made))
     thread.start()
     started.wait(60)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            signal.alarm(60)  # a child that hangs is killed
-            torch.set_num_threads(1)
-            outside = made.training
-            evaluating(lambda: None, made)
-            status = 0 if outside and made.training else 2
-        finally:
-            os._exit(status)
+
+    def evaluate_again():
+        torch.set_num_threads(1)
+        outside = made.training
+        evaluating(lambda: None, made)
+        return outside and made.training
+
+    status = forked(evaluate_again)
     may_end.set()
     thread.join()
-    assert os.waitpid(child, 0)[1] == 0
+    assert status == 0
     assert made.training
 
 
@@ -378,18 +377,15 @@ def test_a_fork_during_another_threads_training_is_as_outside_and_can_train(imag
     thread = threading.Thread(target=work)
     thread.start()
     started.wait(60)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            signal.alarm(60)  # a child that hangs is killed
-            torch.set_num_threads(1)
-            train(network(), images, TrainingPlan(max_steps=1))
-            deterministic = torch.are_deterministic_algorithms_enabled()
-            status = 0 if (deterministic, torch.is_deterministic_algorithms_warn_only_enabled()) == before[:2] else 2
-        finally:
-            os._exit(status)
+
+    def train_again():
+        torch.set_num_threads(1)
+        train(network(), images, TrainingPlan(max_steps=1))
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        return (deterministic, torch.is_deterministic_algorithms_warn_only_enabled()) == before[:2]
+
+    status = forked(train_again)
     may_end.set()
     thread.join()
-    assert os.waitpid(child, 0)[1] == 0
+    assert status == 0
     assert state() == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import kills
 import pytest
-from test_publish import draw_seed, results_of
+from seed_pages import draw_seed, results_of
 
 from cnn_probe.report import publish, study_figures
 from cnn_probe.report.pages import Telling, put_results
@@ -115,7 +115,8 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import kills
 from pathlib import Path
 from cnn_probe.report import publish, study_figures
-from test_standing import draw_seed, kind_of, names, results_of, write_run
+from seed_pages import draw_seed, results_of
+from test_standing import kind_of, names, write_run
 study_figures.DRAWINGS["seed"] = draw_seed
 out, found = Path({str(tmp_path)!r}), set()
 publish(results_of(20), out)

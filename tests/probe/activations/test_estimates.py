@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from stored import with_tests
+from processes import with_tests
 
 from cnn_probe.activations.passes.outputs import Output
 from cnn_probe.activations.planning import Layer

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from seeded import seeded
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -26,15 +27,6 @@ IMAGES = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 3
 NAMES = ["cat", "</script>$x$", "\u05d0" * 60]
 ALWAYS = {"units", "residuals", "walk", "atlas"}
-
-
-def seeded(*modules):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for module in modules:
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    return nn.Sequential(*modules)
 
 
 def whole():

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from cnn_probe.data.datasets import load_dataset
 from cnn_probe.data.images import ImageSet
 from cnn_probe.networks.paper_net import build_network
-from cnn_probe.networks.training import TrainingPlan, evaluate, labels_of_training, order_of_training, train
+from cnn_probe.networks.training import evaluate, labels_of_training, order_of_training, train
+from cnn_probe.networks.training_plan import TrainingPlan
 
 LABELS = torch.from_numpy(np.random.default_rng(0).integers(0, 5, 1000))
 

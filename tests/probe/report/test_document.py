@@ -7,6 +7,7 @@ import pytest
 import torch
 from pages import document_in, texts_in, words_of
 from PIL import Image
+from seeded import seeded
 from torch import nn
 
 import cnn_probe
@@ -21,17 +22,8 @@ NAMES = ["cat", "dog", "=c"]
 SCRIPT, IMAGE = "</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>'
 
 
-def made(*modules):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for module in modules:
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    return nn.Sequential(*modules)
-
-
 def network(n_outputs=3):
-    return made(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(96, n_outputs))
+    return seeded(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(96, n_outputs))
 
 
 def images(n=N):
@@ -55,7 +47,7 @@ def ablation(asked):
 @pytest.fixture(scope="module")
 def second(asked):
     """Another network over the same inputs, compared."""
-    other = made(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 3))
+    other = seeded(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 3))
     others = ask(probe(other, asked.data, n_components=3), asked.data)
     starts = refits(asked.X, asked.result.model, 3), refits(others.X, others.result.model, 3)
     found = compare(asked.result, others.result, starts_a=starts[0], starts_b=starts[1], X_a=asked.X, X_b=others.X)
@@ -208,7 +200,7 @@ def folder(tmp_path_factory):
 
 
 def test_without_images_nothing_of_any_input_is_on_the_page(folder, tmp_path):
-    net = made(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    net = seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     answers = [ask(probe(net, folder, n_components=k), folder, class_names=folder.class_names) for k in (2, 3)]
     both = (compare(answers[0].result, answers[1].result, X_a=answers[0].X, X_b=answers[1].X), answers[1], "other")
     whole, hidden = (
@@ -242,7 +234,7 @@ def test_hostile_names_of_classes_are_only_text(asked, tmp_path, name):
 
 
 def test_hostile_names_of_files_are_only_text(folder, tmp_path):
-    net = made(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    net = seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     asked = ask(probe(net, folder, n_components=2), folder, labels=folder.labels, class_names=folder.class_names)
     page = save_page(asked, tmp_path / "page.html")
     text, (part,) = page.read_text(encoding="utf-8"), document_in(page)["results"]
@@ -255,7 +247,7 @@ def test_hostile_names_of_files_are_only_text(folder, tmp_path):
 class Sound(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first = made(nn.Linear(5, 8), nn.ReLU())
+        self.first = seeded(nn.Linear(5, 8), nn.ReLU())
 
     def forward(self, sounds):
         return self.first(sounds).mean(dim=1)

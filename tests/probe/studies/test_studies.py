@@ -20,13 +20,13 @@ from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.report import draw_figures, publish
 from cnn_probe.report.document.studies.of_studies import WORDS, chart_id, quality_part, studies_part
-from cnn_probe.report.study_figures import DRAWINGS
+from cnn_probe.report.figures.drawings import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, making
 from cnn_probe.studies.measuring import train_network
 from cnn_probe.studies.record import NetworkRecord
 from cnn_probe.studies.runner import run_studies
 
-REPRODUCTION = Path(__file__).parents[2] / "docs" / "reproduction"
+REPRODUCTION = Path(__file__).parents[3] / "docs" / "reproduction"
 SETTINGS = Settings(ranks=(2, 3), seeds=(0, 1), max_iter=5)
 
 

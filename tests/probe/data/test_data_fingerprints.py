@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from test_batches import LABELS, PICTURES, SAME, Again, Pairs, Stream, rand
+from given_data import LABELS, PICTURES, SAME, Again, Pairs, Stream, rand
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import Compose, Normalize
 

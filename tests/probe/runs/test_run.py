@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import kills
 import numpy as np
@@ -13,7 +12,7 @@ from pages import SVG, addresses_in, cards_in, document_in, labels_in, timeless,
 
 from cnn_probe import ProbeResult, cli
 from cnn_probe.data import datasets
-from cnn_probe.runs import run, saying
+from cnn_probe.runs import run
 from cnn_probe.runs.finished import REQUEST, read_finished
 from cnn_probe.system.locks import only_one
 
@@ -21,19 +20,10 @@ QUICK = ["run", "--epochs", "1", "--max-iter", "30"]
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """A few digits, so that a run takes a second or two."""
-    full = datasets.load_dataset("digits")
-    few = replace(full, train=full.train.subset(list(range(130))), test=full.test.subset(list(range(50))))
-    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: few)
-    return few
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Pictures that are there at once."""
-    monkeypatch.setattr(saying, "draw", lambda asked, **how: {})
-    monkeypatch.setattr(saying, "pictures_of", lambda figures: {"inputs.png": b"of this run"})
+def few(few_digits, monkeypatch):
+    """They are all that is read, so that a run takes a second or two."""
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: few_digits)
+    return few_digits
 
 
 @pytest.fixture
