@@ -11,6 +11,8 @@ from typing import Any
 
 import matplotlib as mpl
 
+from coupled_nmf import atomic_open
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "howto" / "dead-units.md"
 
@@ -24,7 +26,8 @@ def main() -> None:
         os.chdir(folder)
         for example in doctest.DocTestParser().get_examples(text):
             exec(compile(example.source, PAGE.name, "exec"), names)
-        (HERE / "dead-channels.png").write_bytes(Path("units.png").read_bytes())
+        with atomic_open(HERE / "dead-channels.png") as file:
+            file.write(Path("units.png").read_bytes())
         os.chdir(HERE)
 
 

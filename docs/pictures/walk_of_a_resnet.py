@@ -15,6 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from coupled_nmf import atomic_open
+
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "networks" / "plot_your_own_resnet.py"
 LAYERS = {"relu": "first layer", "layer1.1.relu_1": "first stage", "layer2.1.relu_1": "second stage"}
@@ -71,7 +73,8 @@ def main() -> None:
         row[0].set_ylabel(f"pattern {factor + 1}")
     for ax, title in zip(axes[0], TITLES, strict=True):
         ax.set_title(title, fontsize=FONT)
-    figure.savefig(HERE / "walk-of-a-resnet.png", dpi=165)
+    with atomic_open(HERE / "walk-of-a-resnet.png") as file:
+        figure.savefig(file, format="png", dpi=165)
 
 
 if __name__ == "__main__":
