@@ -8,12 +8,12 @@ workers hold, and here in two threads; both alternate, and an iteration's time i
 "unprofiled": the same on workers without Dask's profiler, which looks a hundred times a second at what they do.
 "travelled": all bytes an iteration that client and scheduler wrote, and that workers sent each other or the scheduler,
 from the 10th to the 30th, for 2 and 4 workers (W) and 2,000 and 20,000 features. The formula counts points of 4 k
-(n_features + k) bytes and sums of 8 k (n_features + k). A point that is a task of its own goes to the scheduler, to a
-worker and from it to the others (W + 1 times); one that goes with the tasks, to the scheduler and on for each (2 W).
-Sums of up to four workers go by the scheduler to the client (2 W times), whose cluster is not known to be of its own
-machine: then they would come straight from its workers. "tasks": the most that the scheduler held in iterations 450 to
-500 of a fit with checkpoints, and in the first 100. "client": how much further the client's memory grows (MB at its
-peak) in a fit of 1e5 and of 1e7 rows of 20, rank 4, than in one of 1e4, by start.
+(n_features + k) bytes and sums of 8 k (n_features + k). A point goes to the scheduler, once for all tasks, and to each
+worker, by the scheduler or, where it is a task of its own, by the others (W + 1 times). Sums of up to four workers go
+by the scheduler to the client (2 W times), whose cluster is not known to be of its own machine: then they would come
+straight from its workers. "tasks": the most that the scheduler held in iterations 450 to 500 of a fit with checkpoints,
+and in the first 100. "client": how much further the client's memory grows (MB at its peak) in a fit of 1e5 and of 1e7
+rows of 20, rank 4, than in one of 1e4, by start.
 """
 
 import multiprocessing
@@ -32,7 +32,6 @@ from distributed.comm.tcp import TCP
 
 from benchmarks.workload import spread
 from coupled_nmf import CoupledNMF
-from coupled_nmf.backends.dask.workers import LARGE_ARGUMENTS
 
 RANK, ROUNDS, WORKERS = 10, 5, 2
 LARGE_ROUNDS = 11  # what passes between tasks is a tenth of an iteration, and the machine's own noise is as large
@@ -124,10 +123,9 @@ def travelled(client, written, n_workers, m):
 
     milliseconds(X, 31, callbacks=[look])
     point, sums = 4 * RANK * (m + RANK), 8 * RANK * (m + RANK)
-    alone = n_workers * point > LARGE_ARGUMENTS
     found = {
         "bytes_an_iteration": (marks[1] - marks[0]) / 20,
-        "formula": (n_workers + 1 if alone else 2 * n_workers) * point + 2 * n_workers * sums,
+        "formula": (n_workers + 1) * point + 2 * n_workers * sums,
     }
     print("travelled", n_workers, m, found, found["bytes_an_iteration"] / found["formula"], flush=True)
     return found

@@ -10,7 +10,6 @@ import numpy as np
 Lines = list[str]
 READS, NETWORK = 20e9, 1.25e9  # bytes per second that a worker of 16 threads reads from its memory, and that travel
 FEATURES, RANK = 20_000, 10
-MOST_INLINE = 2_000_000  # bytes of points that go with their tasks
 LARGE = (25_000, 20_000)
 MOST_MEASURED = 8  # workers by whose figures others are predicted
 
@@ -101,9 +100,8 @@ def _point() -> int:
 def _prediction(size: float, workers: int, base: float, each: float) -> str:
     point, sums, hop = _point(), 2 * _point(), base / 3
     sweep, between = size / workers / READS, base + each * workers
-    copies = 2 * workers if workers * point <= MOST_INLINE else workers + 1
     levels = log2(workers) / 2
-    travel = (copies * point + 3 * levels * sums) / NETWORK + levels * hop
+    travel = ((workers + 1) * point + 3 * levels * sums) / NETWORK + levels * hop
     whole = sweep + between + travel
     return (
         f"| {size / 1e12:g} TB | {workers:,} | {size / workers / 1e9:,.0f} | {sweep:.2f} | {between:.2f} | "

@@ -73,12 +73,13 @@ differences = {
 print("largest differences:", ", ".join(f"{name} {value:.0e}" for name, value in differences.items()))
 
 # %%
-# What an iteration sends between the machines of four workers, by its sizes. H goes to each, ``4 k (n_features + k)``
-# bytes with its gram, and sums of twice as many bytes come from each; both pass the scheduler, so they count twice.
+# What an iteration sends between the machines of four workers, by its sizes. H goes to the scheduler and to each
+# worker, ``4 k (n_features + k)`` bytes with its gram; sums of twice as many come from each by the scheduler, so they
+# count twice.
 # (docs/benchmarks.md measures this formula: what travels is up to 2% more.) Rows of X and F stay where they are.
 
 WORKERS, features = 4, sum(WIDTHS.values())
-sent = 2 * WORKERS * (4 + 8) * RANK * (features + RANK) / 1e6
+sent = ((WORKERS + 1) * 4 + 2 * WORKERS * 8) * RANK * (features + RANK) / 1e6
 samples = np.logspace(3, 8, 50)
 
 # %%
