@@ -11,10 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import readme
 from examples import run_and_draw, run_example
 from places import emulate
+
+from coupled_nmf import Blocks, CoupledNMF
 
 ROOT = Path(__file__).parents[2]
 WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
@@ -33,6 +36,28 @@ def test_pages_show_what_comes_out(page, tmp_path, monkeypatch):
             _run(page, tmp_path, monkeypatch)
     else:
         _run(page, tmp_path, monkeypatch)
+
+
+def test_the_adapter_for_mudata_takes_what_has_its_names():
+    """On stand-ins, for where anndata and mudata are not installed: a modality lacks some cells."""
+    text = (ROOT / "docs" / "howto" / "anndata.md").read_text(encoding="utf-8")
+    (names,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[:1]
+    adapter = {}
+    for example in doctest.DocTestParser().get_examples(names):
+        exec(example.source, adapter)
+    cells = pd.Index([f"cell{i}" for i in range(60)])
+    counts = np.random.default_rng(0).poisson(2.0, (60, 50)).astype(np.float32)
+    rna = SimpleNamespace(X=counts[:, :30], layers={"twice": 2 * counts[:, :30]}, obs_names=cells, varm={})
+    atac = SimpleNamespace(X=counts[10:, 30:], layers={"twice": 2 * counts[10:, 30:]}, obs_names=cells[10:], varm={})
+    mdata = SimpleNamespace(mod={"rna": rna, "atac": atac}, obs_names=cells, obsm={})
+    model = CoupledNMF(3, random_state=0)
+    F = model.fit_transform(adapter["blocks_of"](mdata))
+    expected = Blocks({"rna": rna.X, "atac": atac.X}, samples={"atac": range(10, 60)})
+    np.testing.assert_array_equal(F, CoupledNMF(3, random_state=0).fit_transform(expected))
+    np.testing.assert_array_equal(adapter["blocks_of"](mdata, layer="twice")["rna"], 2 * rna.X)
+    adapter["keep"](mdata, model, F)
+    assert mdata.obsm["X_nmf"] is F
+    assert [one.varm["X_nmf"].shape for one in mdata.mod.values()] == [(30, 3), (20, 3)]
 
 
 def test_all_python_of_the_guides_runs():

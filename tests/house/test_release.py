@@ -28,7 +28,7 @@ def test_the_citation_is_of_this_version():
     assert cited["cff-version"] == "1.2.0"
     assert (cited["title"], cited["license"]) == (PROJECT["name"], PROJECT["license"])
     assert str(cited["version"]) == coupled_nmf.__version__
-    assert [author["family-names"] for author in cited["preferred-citation"]["authors"]] == ["Saini", "Papalexakis"]
+    assert [author["family-names"] for author in cited["references"][0]["authors"]] == ["Saini", "Papalexakis"]
 
 
 def test_the_gpu_extra_is_that_of_the_newest_cuda():
