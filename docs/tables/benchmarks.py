@@ -27,7 +27,8 @@ INTRODUCTION = (
     "Made from `benchmarks/results/` by `docs/tables/benchmarks.py`; `make benchmarks` measures again. Where nothing "
     "else is said, the workload is the paper's: 10,000 MNIST test images and two layers, 784 + 1440 + 320 features, "
     "float32. *× as fast* is the other's time over ours, the geometric mean with its range; below 1 "
-    "ours is slower. Each section says how it was measured, when, and on what.\n"
+    "ours is slower. Each section says how it was measured, when, and on what. †: measured before the processor's "
+    "kernels were C++ (they were compiled by Numba), and not since.\n"
 )
 
 
@@ -98,9 +99,14 @@ def page() -> str:
                 record = json.loads(file.read_text())
                 title = title_of(section, record)
                 link = f"[{title}](#{address(title)})"
-                summary.append(f"| {link} | {section.against} | {section.short(record['figures'])} |")
+                summary.append(f"| {link} | {section.against} | {section.short(record['figures'])}{mark(record)} |")
                 parts.append(told(title, file.name, record, section.table))
     return aligned("".join([SIDEBARS, INTRODUCTION, "\n", "\n".join(summary), "\n", *parts]))
+
+
+def mark(record: dict[str, Any]) -> str:
+    """A dagger at what was measured with other kernels of the processor than those that are there now."""
+    return " †" if "numba" in record["versions"] else ""
 
 
 def title_of(section: Section, record: dict[str, Any]) -> str:
@@ -114,7 +120,7 @@ def told(title: str, file: str, record: dict[str, Any], table: Callable[[Figures
     first, _, rest = record["what"].partition(". ")
     how = f"\n:::{{dropdown}} How it was measured\n{rest}\n:::\n" if rest else ""
     tables = "\n".join(table(record["figures"]))
-    lead = first if not rest else f"{first}."
+    lead = (first if not rest else f"{first}.") + mark(record)
     return f"\n### {title}\n\n{lead}\n\n{tables}\n{how}\n<small>`{file}`: {measured_on(record)}</small>\n"
 
 
