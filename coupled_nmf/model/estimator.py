@@ -282,7 +282,8 @@ class CoupledNMF(FittedModel):
         y : None, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Each sample's terms of J are multiplied by it: a weight of 2 is a sample that comes twice. None: 1.
+            Each sample's terms of J are multiplied by it: to J a weight of 2 is a sample that comes twice. Starts other
+            than "random" and "custom" see each sample once, whatever it weighs. None: 1.
         F, H : array-like of shape (n_samples, n_components) and (n_components, n_features), default=None
             The start when ``init='custom'``; HALS needs H alone. H begins with ``fixed_components``, if there are any.
 

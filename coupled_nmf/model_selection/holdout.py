@@ -82,7 +82,7 @@ class Holdout(Table):
 
 def holdout_entries(
     X: Any,
-    ranks: Sequence[int],
+    ranks: Sequence[int] | NDArray[np.integer[Any]],
     *,
     fraction: float = 0.1,
     n_repeats: int = 3,

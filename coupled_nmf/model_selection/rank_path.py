@@ -114,7 +114,7 @@ class RankPath(Table):
 
 def rank_path(
     X: Any,
-    ranks: Sequence[int],
+    ranks: Sequence[int] | NDArray[np.integer[Any]],
     n_init: int = 1,
     *,
     estimator: CoupledNMF | None = None,
@@ -164,6 +164,7 @@ def rank_path(
     [2.6, 1.7, 0.4]
     """
     base = check_request(estimator, ranks, n_init)
+    ranks = [int(k) for k in ranks]
     folder = checkpoint_folder(checkpoint, base.random_state)
     began = time.perf_counter()
     rng = check_random_state(base.random_state)
@@ -212,7 +213,10 @@ def _take_or_fit(
 
 
 def check_request(
-    estimator: CoupledNMF | None, ranks: Sequence[int], n_init: int = 1, random_state: Any = None
+    estimator: CoupledNMF | None,
+    ranks: Sequence[int] | NDArray[np.integer[Any]],
+    n_init: int = 1,
+    random_state: Any = None,
 ) -> CoupledNMF:
     """The estimator that gives every parameter but the rank, with ``random_state`` in place of its own unless None.
 

@@ -72,7 +72,7 @@ class Stability(Table):
 
 def stability(
     X: Any,
-    ranks: Sequence[int],
+    ranks: Sequence[int] | NDArray[np.integer[Any]],
     *,
     n_init: int = 10,
     estimator: CoupledNMF | None = None,
@@ -124,7 +124,8 @@ def stability(
         raise ValueError(f"n_init is {n_init!r}; restarts are compared, so give a whole number from 2.")
     base = check_request(estimator, ranks, n_init, random_state)
     path = rank_path(X, ranks, n_init, estimator=base, progress=progress, checkpoint=checkpoint)
-    return Stability(tuple(_compare(rank, [fit.model for fit in path.fits if fit.rank == rank]) for rank in ranks))
+    models = {int(rank): [fit.model for fit in path.fits if fit.rank == rank] for rank in ranks}
+    return Stability(tuple(_compare(rank, of_rank) for rank, of_rank in models.items()))
 
 
 def _compare(rank: int, models: list[CoupledNMF]) -> RankStability:

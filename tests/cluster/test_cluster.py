@@ -1,5 +1,6 @@
 """Fits on Dask arrays: the same as here, bit for bit whoever works on what."""
 
+import asyncio
 import gc
 import itertools
 import warnings
@@ -231,6 +232,44 @@ def test_sums_come_here_straight_from_workers_of_this_machine_alone(X, client, m
             found.append(digest(model, F.compute()))
         directly.clear()
     assert found[0] == found[1]
+
+
+def test_a_callback_cannot_write_to_what_the_fit_goes_on_from(X):
+    """Not by tasks of its own either, which run where F is."""
+
+    def emptied(block):
+        block *= 0
+        return block
+
+    def write(info):
+        with pytest.raises(ValueError, match="read-only"):
+            info.F.map_blocks(emptied, dtype=info.F.dtype).compute()
+        with pytest.raises(ValueError, match="read-only"):
+            info.F.to_delayed()[0, 0].compute()[:] = 0
+
+    expected, _ = fitted(spread(X, 300), max_iter=3)
+    model, F = fitted(spread(X, 300), max_iter=3, callbacks=write)
+    assert model.objective_history_ == expected.objective_history_
+    assert F.to_delayed()[0, 0].compute().flags.writeable  # what is returned is the user's
+
+
+def test_a_client_that_closes_in_a_fit_is_named(X, client):
+    with distributed.Client(client.cluster) as own:
+
+        def close(info):
+            own.close()
+
+        with pytest.raises(RuntimeError, match=r"its client closed; .* checkpoint="):
+            fitted(spread(X, 300), max_iter=5, callbacks=close)
+
+
+def test_a_client_that_cannot_be_waited_for_is_refused(X, client):
+    async def fit():
+        async with distributed.Client(client.scheduler.address, asynchronous=True):
+            CoupledNMF(K).fit(spread(X, 300))
+
+    with pytest.raises(RuntimeError, match="is asynchronous, and a fit waits"):
+        asyncio.run(fit())
 
 
 def test_after_a_fit_the_scheduler_holds_nothing(X, client, monkeypatch):

@@ -103,6 +103,15 @@ def test_the_best_rank_has_the_lowest_mean_error():
     assert fit_of({5: [0.1], 3: [0.1], 4: [0.2]}).best_rank == 3
 
 
+def test_ranks_of_an_array_are_whole_numbers_of_python(X):
+    found = holdout_entries(X, np.arange(2, 4), n_repeats=1, random_state=0)
+    assert type(found.best_rank) is int
+    path = rank_path(X, np.arange(2, 4), estimator=CoupledNMF(max_iter=5, random_state=0))
+    assert {type(rank) for rank in path.models} == {int}
+    with pytest.raises(ValueError, match="give a list of whole numbers"):
+        rank_path(X, np.array([2.0]))
+
+
 def test_the_table():
     found = fit_of({2: [0.5, 0.75], 3: [0.125, 0.25]})
     frame = pytest.importorskip("pandas").DataFrame(found.rows())

@@ -74,6 +74,7 @@ def choose_the_rank() -> None:
     assert_type(path.models[3], CoupledNMF)
     assert_type(hidden, Holdout)
     assert_type(hidden.best_rank, int)
+    assert_type(holdout_entries(X, np.arange(2, 4)).best_rank, int)
     assert_type(again, Stability)
     assert_type(again.by_rank[0].similarity, float)
     assert_type(path.rows(), list[dict[str, Any]])

@@ -13,6 +13,7 @@ from coupled_nmf.backends.cpu.shares import shares_by_block
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.cluster import Cluster, current_client
 from coupled_nmf.backends.dask.objective import DaskObjective, DaskStandIn
+from coupled_nmf.backends.dask.pieces import Made
 from coupled_nmf.backends.dask.rows import HeldWeights, Rows
 from coupled_nmf.backends.dask.workers import Workers
 from coupled_nmf.data.tiled_matrix import TiledMatrix
@@ -206,5 +207,6 @@ class DaskBackend:
 
     def show(self, V: Any) -> Any:
         """V for a callback, which cannot change it."""
-        given = self.give(V)
-        return self.near.show(given) if isinstance(given, np.ndarray) else given  # no Dask array can be changed
+        if isinstance(V, Rows) and self._X.is_dask:
+            return self.workers.array_of(V, Made.shown)
+        return self.near.show(self.host(V))

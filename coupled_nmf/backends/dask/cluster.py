@@ -7,9 +7,9 @@ import sys
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from coupled_nmf.backends.dask import ctrl_c
@@ -44,9 +44,19 @@ class Cluster:
     ----------
     client : distributed.Client
         It stays open.
+
+    Raises
+    ------
+    RuntimeError
+        If the client is asynchronous: a fit waits for what it asks of workers.
     """
 
     def __init__(self, client: Any) -> None:
+        if client.asynchronous:
+            raise RuntimeError(
+                "The current distributed.Client is asynchronous, and a fit waits for its workers; open one without "
+                "asynchronous=True (in a coroutine: fit in a thread, as by asyncio.to_thread, with such a client)."
+            )
         self.client = client
         self._submitted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._ignoring: list[str] = []
@@ -78,7 +88,7 @@ class Cluster:
 
     def compute(self, delayed: Sequence[Any], as_they_are: bool = False) -> list[Any]:
         """Futures of what Dask's collections hold; of tasks as they are, or such as Dask makes of them."""
-        with self._config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):  # what is sent has to be
+        with self._sending():
             found: list[Any] = self.client.compute(list(delayed), optimize_graph=not as_they_are)
         self._submitted.update(found)
         return found
@@ -86,10 +96,27 @@ class Cluster:
     def submit(self, function: Any, *arguments: Any, worker: str | None = None) -> Any:
         """A future of a call; on that worker, if it can be."""
         where = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
-        with self._config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):  # what is sent has to be
+        with self._sending():
             future = self.client.submit(function, *arguments, pure=False, **where)
         self._submitted.add(future)
         return future
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """Tasks of any size, which have to be sent; if the client has closed, that is said."""
+        with self._losing(), self._config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
+            yield
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
+        except (CancelledError, self._closed) as error:
+            raise RuntimeError(
+                "The cluster lost data that it cannot make again, as what was scattered to a worker that died, or "
+                "its scheduler is gone, or its client closed; make X of what workers can read again, and fit once "
+                "more: with checkpoint= from where it was."
+            ) from error
 
     def ignore_ctrl_c(self) -> None:
         """Have workers that this process's terminal reaches ignore Ctrl-C, which is for this process alone."""
@@ -134,7 +161,8 @@ class Cluster:
         """
         self._wait(futures)
         try:
-            found: list[Any] = self.client.gather(list(futures), direct=self._direct)
+            with self._losing():
+                found: list[Any] = self.client.gather(list(futures), direct=self._direct)
         except self._distributed.KilledWorker as error:
             raise RuntimeError(
                 f"Workers of the cluster {self.address} died again and again of the same task, most likely since a "
@@ -148,14 +176,9 @@ class Cluster:
         while True:
             INTERRUPTS.check()
             try:
-                self._distributed.wait(list(futures), timeout=TICK)
+                with self._losing():
+                    self._distributed.wait(list(futures), timeout=TICK)
                 break
-            except (CancelledError, self._closed) as error:
-                raise RuntimeError(
-                    "The cluster lost data that it cannot make again, as what was scattered to a worker that died, or "
-                    "its scheduler is gone, or its client closed; make X of what workers can read again, and fit once "
-                    "more: with checkpoint= from where it was."
-                ) from error
             except (TimeoutError, self._distributed.TimeoutError) as error:
                 forget(error)
                 if if_workers_change is not None and set(self.workers()) != before:

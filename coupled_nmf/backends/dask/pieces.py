@@ -177,6 +177,12 @@ class Made:
         """The rows of one piece of these; columns: None for all."""
         return self.rows[number] if columns is None else self.rows[number][:, columns]
 
+    def shown(self, number: int, columns: slice | None) -> Any:
+        """The same for a callback, whose tasks run beside the fit's: they cannot write to what it goes on from."""
+        view = self.row(number, columns).view()
+        view.flags.writeable = False
+        return view
+
     def __sizeof__(self) -> int:
         held = [one for some in (self.rows, self.nodes.values()) for own in some for one in _arrays_in(own)]
         return object.__sizeof__(self) + sum(one.nbytes for one in held)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -207,13 +207,13 @@ class Workers:
         found: NDArray[Any] = np.concatenate(self._bring(V.futures))
         return found if V.columns is None else np.ascontiguousarray(found[:, V.columns])
 
-    def array_of(self, V: Rows) -> Any:
-        """A Dask array of V, whose rows stay where they are."""
+    def array_of(self, V: Rows, row: Callable[..., Any] = Made.row) -> Any:
+        """A Dask array of V, whose rows stay where they are; ``row`` gives those of a piece."""
         delayed, array = importlib.import_module("dask").delayed, importlib.import_module("dask.array")
         blocks = []
         for group, future in zip(self._slices, V.futures, strict=True):
             for i, rows in enumerate(self._rows[group]):
-                block = delayed(Made.row)(future, i, V.columns)
+                block = delayed(row)(future, i, V.columns)
                 blocks.append(array.from_delayed(block, (rows.stop - rows.start, V.shape[1]), V.dtype))
         return array.concatenate(blocks)
 
