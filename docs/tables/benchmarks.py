@@ -93,8 +93,9 @@ def page() -> str:
         parts.append(f"\n## {group}\n")
         for section in sections:
             files = sorted(RESULTS.glob(f"{section.record}.json"))
-            if not files and section.record.startswith("gpu"):
-                parts.append("\n### A GPU\n\nNo GPU has run this yet: `make gpu` does, on a machine that has one.\n")
+            if not files:
+                made_by = "make gpu" if section.record == "gpu-*" else "make benchmarks"
+                summary.append(f"| {section.title} | {section.against} | not measured; `{made_by}` does |")
             for file in files:
                 record = json.loads(file.read_text())
                 title = title_of(section, record)
