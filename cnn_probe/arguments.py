@@ -124,7 +124,11 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, help="a folder of pictures, or of a folder of them for each class")
     add("--image-size", type=Number("a size", 1, MOST_PIXELS), default=224, help="pixels a side (default: 224)")
     add("--grey", action="store_true", help="one channel, not three")
-    add("--preprocess", help="package.module:function that makes of pictures what the network is fed")
+    add(
+        "--preprocess",
+        help="package.module:function that makes what the network is fed of pictures in [0, 1] (default: of "
+        "torchvision and timm the mean and standard deviation that their weights were trained with; else as they are)",
+    )
     add("--layers", nargs="+", help="names or patterns such as 'layer*.relu' (default: every activation function)")
     add("--pool", nargs="+", type=Choice(POOLS), help="for all, or LAYER=RULE: " + ", ".join(POOLS))
     add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))

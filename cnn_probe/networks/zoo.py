@@ -178,5 +178,8 @@ def _load_state(network: nn.Module, path: Path) -> None:
     for what, keys in (("lacks", missing), ("has beside it", more), ("has in another shape", sorted(odd))):
         if keys:
             rest = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
-            raise ValueError(f"{where} is of another network: it {what} {', '.join(keys[:MOST_KEYS])}{rest}")
+            raise ValueError(
+                f"{where} is of another network: it {what} {', '.join(keys[:MOST_KEYS])}{rest}; one of "
+                "your own, with other classes say, is given as package.module:factory, a function that makes it"
+            )
     network.load_state_dict(plain)

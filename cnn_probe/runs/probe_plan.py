@@ -16,7 +16,7 @@ from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.answering.asking import ask
 from cnn_probe.networks.calling import device_of
 from cnn_probe.networks.fingerprints import fingerprint
-from cnn_probe.networks.zoo import Model
+from cnn_probe.networks.zoo import Model, Normalised
 from cnn_probe.probing.fitting import Progress, refuse, within
 from cnn_probe.probing.recording import Prepared, Recorded, estimate_of, prepare, record
 from cnn_probe.probing.result import ProbeResult
@@ -107,6 +107,8 @@ class Subject:
         refuse(plan.estimator(max(plan.ranks)), len(plan.data), prepared.shapes)
         taken = size(sum(one.n_bytes for one in estimate_of(prepared)))
         say(f"{len(plan.data)} pictures, {len(prepared.layers)} layers{called}: their activations take {taken}")
+        if isinstance(model.preprocess, Normalised):
+            say(f"pictures are fed{called} less the mean {model.preprocess.mean}, over {model.preprocess.std}")
         for name, why in prepared.skipped.items():
             say(f"left out{called}: {name} ({why})")
         return cls(plan, prepared, progress, called)
