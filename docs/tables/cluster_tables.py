@@ -6,6 +6,7 @@ from math import log2
 from typing import Any
 
 import numpy as np
+from layout import span
 
 Lines = list[str]
 READS, NETWORK = 20e9, 1.25e9  # bytes per second that a worker of 16 threads reads from its memory, and that travel
@@ -20,16 +21,16 @@ def cluster(figures: dict[str, Any]) -> Lines:
     lines = [head, "| --- " * 7 + "|"]
     for workers, by_pieces in figures["overhead"].items():
         for n, one in by_pieces.items():
-            lines.append(f"| 6,400 × 100 | {workers} | {n} | {of_range(one['ms'])} | {of_range(one['cpu'])} | – | – |")
+            lines.append(f"| 6,400 × 100 | {workers} | {n} | {span(one['ms'], 1)} | {span(one['cpu'], 1)} | – | – |")
     for name, where in (("large", ""), ("unprofiled", ", no profiler")):
         cluster_ms, here_ms, over = (
-            of_range(figures[name][of], digits) for of, digits in (("cluster", 1), ("here", 1), ("ratio", 2))
+            span(figures[name][of], digits) for of, digits in (("cluster", 1), ("here", 1), ("ratio", 2))
         )
         lines.append(f"| 25,000 × 20,000{where} | 2 | 16 | {cluster_ms} | – | {here_ms} | {over} |")
     lines += [
         "",
-        f"The large X takes {of_range(figures['large']['over'])} ms more than here; without the profiler of Dask's "
-        f"workers, which looks at them a hundred times a second, {of_range(figures['unprofiled']['over'])} ms.",
+        f"The large X takes {span(figures['large']['over'], 1)} ms more than here; without the profiler of Dask's "
+        f"workers, which looks at them a hundred times a second, {span(figures['unprofiled']['over'], 1)} ms.",
     ]
     return [*lines, "", *travelled(figures["travelled"]), "", *held(figures), "", *predicted(figures)]
 
@@ -107,8 +108,3 @@ def _prediction(size: float, workers: int, base: float, each: float) -> str:
         f"| {size / 1e12:g} TB | {workers:,} | {size / workers / 1e9:,.0f} | {sweep:.2f} | {between:.2f} | "
         f"{travel:.2f} | {whole:.2f} | {sweep / whole:.0%} |"
     )
-
-
-def of_range(found: dict[str, float], digits: int = 1) -> str:
-    """Median with the range."""
-    return f"{found['median']:.{digits}f} ({found['min']:.{digits}f}–{found['max']:.{digits}f})"
