@@ -45,6 +45,7 @@ sphinx_gallery_conf = {
     "subsection_order": ExplicitOrder(["examples/data", "examples/networks", "examples/scale"]),
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),  # what an example says, it prints
     "show_signature": False,
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
