@@ -26,6 +26,7 @@ extensions = [
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
+default_role = "py:obj"  # names in docstrings link to what they name
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
