@@ -130,9 +130,7 @@ curve.legend(frameon=False)
 names = sorted(found, key=lambda name: sum(found[name].values()))
 for shift, (assay, lacked), colour in [(-0.19, ("mean", "first"), "#0072b2"), (0.19, ("worst", "second"), "#56b4e9")]:
     values = [found[name][assay] for name in names]
-    drawn = bars.barh(
-        np.arange(len(names)) + shift, values, 0.36, color=colour, label=f"the {lacked} assay"
-    )
+    drawn = bars.barh(np.arange(len(names)) + shift, values, 0.36, color=colour, label=f"the {lacked} assay")
     bars.bar_label(drawn, fmt="%.2f", padding=3)
 bars.set_yticks(range(len(names)), names)
 bars.invert_yaxis()
