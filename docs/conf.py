@@ -26,6 +26,7 @@ extensions = [
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
+default_role = "py:obj"  # names in docstrings link to what they name
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -45,6 +46,7 @@ sphinx_gallery_conf = {
     "subsection_order": ExplicitOrder(["examples/data", "examples/networks", "examples/scale"]),
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),  # what an example says, it prints
     "show_signature": False,
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",

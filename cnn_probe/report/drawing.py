@@ -97,7 +97,7 @@ def draw(
         "atlas": lambda: _atlas(material, ends),
         "decisions": lambda: _decisions(material),
         "causes": lambda: None if ablation is None else causes_figure(ablation),
-        "units": lambda: units_figure(answers.units) if answers.units else None,
+        "units": lambda: _units(answers) if answers.units else None,
         "residuals": lambda: _residuals(material),
         "labels": lambda: None if not labels else labels_figure(labels, material.pictures),
         "use": lambda: None if use is None else network_use_figure(use),
@@ -116,6 +116,11 @@ def draw(
         }
     figures = {name: make() for name, make in drawings.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _units(answers: Answers) -> Figure:
+    layers = {block.name: answers.result.layer(block.layer) for block in answers.result.blocks if block.layer}
+    return units_figure(answers.units, {name: one.pool for name, one in layers.items() if len(one.shape) > 1})
 
 
 def _signed(figure: Figure, material: Material) -> Figure:

@@ -19,11 +19,11 @@ from coupled_nmf import atomic_open
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "networks" / "plot_your_own_resnet.py"
-LAYERS = {"relu": "first layer", "layer1.1.relu_1": "first stage", "layer2.1.relu_1": "second stage"}
+LAYER = "relu"  # the first
 ROWS, FONT = 4, 9.5
-TITLES = ("latent\nimage", "inputs with\nmost of it", *(f"where in the\n{said}" for said in LAYERS.values()),
-          "what it adds\nto the outputs", "untrained:\nlatent image", "what that adds\nto the outputs")  # fmt: skip
-WIDTHS = (1, 1, 1, 1, 1, 1.5, 1, 1.5)
+TITLES = ("latent\nimage", "inputs with\nmost of it", "where in the\nfirst layer", "what it adds\nto the outputs",
+          "untrained:\nlatent image", "where in the\nfirst layer", "what that adds\nto the outputs")  # fmt: skip
+WIDTHS = (1, 1, 1, 1.5, 1, 1, 1.5)
 OURS, OTHER = "#d55e00", "#0072b2"
 
 
@@ -48,29 +48,32 @@ def centred(added: NDArray[Any]) -> NDArray[Any]:
     return added - added.mean(axis=1, keepdims=True)
 
 
+def where(answers: Any, pictures: Any) -> NDArray[Any]:
+    """Where the layer has each pattern, in the picture that has most of it."""
+    places = answers.result.places(pictures[answers.patterns.top[:ROWS, 0]], [LAYER])[LAYER]
+    return places[range(ROWS), range(ROWS)]
+
+
 def main() -> None:
     """Run the example and draw."""
     mpl.use("agg")
     example = runpy.run_path(str(EXAMPLE))
     answers, beside, pictures = example["answers"], example["beside"], example["pictures"][example["test"]]
-    result, top = answers.result, answers.patterns.top
     added, untrained = centred(answers.added), centred(beside.added)
     limits = 1.1 * min(added.min(), untrained.min()), 1.1 * max(added.max(), untrained.max())
     plt.rcParams["font.size"] = FONT
-    figure, axes = plt.subplots(ROWS, len(WIDTHS), figsize=(9.6, 4.7), width_ratios=WIDTHS, layout="constrained")
+    figure, axes = plt.subplots(ROWS, len(WIDTHS), figsize=(9.6, 5.2), width_ratios=WIDTHS, layout="constrained")
+    for one, amounts, columns in ((answers, added, [0, 2, 3]), (beside, untrained, [4, 5, 6])):
+        maps = where(one, pictures)
+        for factor, (latent, places, outputs) in enumerate(axes[:, columns]):
+            latent.imshow(one.result.latent_images[factor, 0], cmap="gray")
+            places.imshow(maps[factor], cmap="magma")  # from its least to its most
+            bars(outputs, amounts[factor], limits, last=factor == ROWS - 1)
     for factor, row in enumerate(axes):
-        places = result.places(pictures[top[factor, :1]], list(LAYERS))
-        mosaics = mosaic(pictures[top[factor, :4], 0].numpy())
-        shown = result.latent_images[factor, 0], mosaics, beside.result.latent_images[factor, 0]
-        for ax, picture in zip(row[[0, 1, 6]], shown, strict=True):
-            ax.imshow(picture, cmap="gray")
-        for ax, layer in zip(row[2:5], LAYERS, strict=True):
-            ax.imshow(np.sqrt(places[layer][0, factor]), cmap="magma", vmin=0)
-        for ax in row[[0, 1, 2, 3, 4, 6]]:
-            ax.set(xticks=[], yticks=[])
-        for ax, own in zip(row[[5, 7]], (added, untrained), strict=True):
-            bars(ax, own[factor], limits, last=factor == ROWS - 1)
+        row[1].imshow(mosaic(pictures[answers.patterns.top[factor, :4], 0].numpy()), cmap="gray")
         row[0].set_ylabel(f"pattern {factor + 1}")
+        for ax in row[[0, 1, 2, 4, 5]]:
+            ax.set(xticks=[], yticks=[])
     for ax, title in zip(axes[0], TITLES, strict=True):
         ax.set_title(title, fontsize=FONT)
     with atomic_open(HERE / "walk-of-a-resnet.png") as file:

@@ -6,6 +6,7 @@ from math import log2
 from typing import Any
 
 import numpy as np
+from layout import span
 
 Lines = list[str]
 READS, NETWORK = 20e9, 1.25e9  # bytes per second that a worker of 16 threads reads from its memory, and that travel
@@ -20,13 +21,11 @@ def cluster(figures: dict[str, Any]) -> Lines:
     lines = [head, "| --- " * 7 + "|"]
     for workers, by_pieces in figures["overhead"].items():
         for n, one in by_pieces.items():
-            lines.append(f"| 6,400 × 100 | {workers} | {n} | {of_range(one['ms'])} | {of_range(one['cpu'])} | – | – |")
+            lines.append(f"| 6,400 × 100 | {workers} | {n} | {span(one['ms'], 1)} | {span(one['cpu'], 1)} | – | – |")
     large = figures["large"]
-    cluster_ms, here_ms, over = (
-        of_range(large[of], digits) for of, digits in (("cluster", 1), ("here", 1), ("ratio", 2))
-    )
+    cluster_ms, here_ms, over = (span(large[of], digits) for of, digits in (("cluster", 1), ("here", 1), ("ratio", 2)))
     lines += [f"| 25,000 × 20,000 | 2 | 16 | {cluster_ms} | – | {here_ms} | {over} |", ""]
-    lines.append(f"The large X takes {of_range(large['over'])} ms more than here.")
+    lines.append(f"The large X takes {span(large['over'], 1)} ms more than here.")
     return [*lines, "", *travelled(figures["travelled"]), "", *held(figures), "", *predicted(figures)]
 
 
@@ -109,8 +108,3 @@ def _prediction(size: float, workers: int, base: float, each: float) -> str:
         f"| {size / 1e12:g} TB | {workers:,} | {size / workers / 1e9:,.0f} | {sweep:.2f} | {between:.2f} | "
         f"{travel:.2f} | {whole:.2f} | {sweep / whole:.0%} |"
     )
-
-
-def of_range(found: dict[str, float], digits: int = 1) -> str:
-    """Median with the range."""
-    return f"{found['median']:.{digits}f} ({found['min']:.{digits}f}–{found['max']:.{digits}f})"

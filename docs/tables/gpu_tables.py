@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from layout import span
+
 Lines = list[str]
 
 
@@ -38,11 +40,11 @@ def gpu_iterations(entries: list[dict[str, Any]]) -> Lines:
     head = "| solver, rank | iteration, ms | floor, ms | over its floor | plain CuPy | NumPy | TF32 | TF32's loss |"
     lines = [head, "| --- " * 8 + "|"]
     for entry in entries:
-        others = [times_of(entry["over_ours"].get(name)) for name in ("plain", "numpy", "tf32")]
+        others = [span(entry["over_ours"].get(name), unit="×") for name in ("plain", "numpy", "tf32")]
         difference = entry.get("tf32_loss_difference")
         lines.append(
             f"| {entry['solver']}, {entry['rank']} | {entry['milliseconds']['ours']['median']:.3f} | "
-            f"{entry['floor_milliseconds']:.3f} | {times_of(entry['over_floor'])} | {' | '.join(others)} | "
+            f"{entry['floor_milliseconds']:.3f} | {span(entry['over_floor'], unit='×')} | {' | '.join(others)} | "
             f"{'–' if difference is None else f'{difference:+.1e}'} |"
         )
     note = (
@@ -61,12 +63,7 @@ def gpu_torchnmf(entries: list[dict[str, Any]]) -> Lines:
         ours, peer = found["seconds"]["median"], found["peer_seconds"]["median"]
         above = [100 * (found[key] - 1) for key in ("loss_over_best", "peer_loss_over_best")]
         lines.append(
-            f"| {found['rank']} | {ours:.3f} | {peer:.3f} | {times_of(found['ratio'])} | "
+            f"| {found['rank']} | {ours:.3f} | {peer:.3f} | {span(found['ratio'], unit='×')} | "
             f"{above[0]:.1f}% | {above[1]:.1f}% |"
         )
     return lines
-
-
-def times_of(found: dict[str, float] | None) -> str:
-    """Median with the range, as multiples."""
-    return "–" if found is None else f"{found['median']:.2f}× ({found['min']:.2f}–{found['max']:.2f})"

@@ -1,4 +1,4 @@
-"""How pages that are made of records are laid: columns of numbers, and addresses of headings."""
+"""How pages that are made of records are laid: numbers, columns of them, and addresses of headings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import re
 LONGEST = 50  # characters of a cell that is still a number with its range
 NUMBER = re.compile(r"[+-]?\d|–")
 RULE = re.compile(r"\|( :?-+:? \|)+")
+
+
+def span(found: dict[str, float] | None, digits: int = 2, unit: str = "") -> str:
+    """Median with the range; a dash for what was not measured."""
+    if found is None:
+        return "–"
+    median, least, most = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
+    return f"{median}{unit} ({least}–{most})"
 
 
 def aligned(text: str) -> str:

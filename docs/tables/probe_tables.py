@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from layout import span
+
 Lines = list[str]
 
 
@@ -41,14 +43,6 @@ def checkpoints(figures: dict[str, Any]) -> Lines:
             cells.append(span(found["cosine"]) + (f", lost: {', '.join(map(str, lost))}" if lost else ""))
         lines.append(f"| {other} | {' | '.join(cells)} |")
     return lines
-
-
-def span(found: dict[str, float] | None, digits: int = 2) -> str:
-    """Median with the range."""
-    if found is None:
-        return "–"
-    median, least, most = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
-    return f"{median} ({least}–{most})"
 
 
 def training_seeds(figures: dict[str, Any]) -> Lines:

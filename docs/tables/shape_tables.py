@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from layout import span
+
 Lines = list[str]
 
 
@@ -122,14 +124,14 @@ def by(peer: dict[str, Any]) -> str:
 
 def times(found: dict[str, float] | None) -> str:
     """Median with the range, as a factor."""
-    if found is None:
-        return "–"
-    return f"{number(found['median'], 3)}× ({number(found['min'])}–{number(found['max'])})"
+    return seconds(found, "×")
 
 
-def seconds(found: dict[str, float] | None) -> str:
-    """Median with the range."""
-    return "–" if found is None else f"{number(found['median'], 3)} ({number(found['min'])}–{number(found['max'])})"
+def seconds(found: dict[str, float] | None, unit: str = "") -> str:
+    """Median with the range, in three digits and two."""
+    return (
+        "–" if found is None else f"{number(found['median'], 3)}{unit} ({number(found['min'])}–{number(found['max'])})"
+    )
 
 
 def short(found: dict[str, float]) -> str:
@@ -140,9 +142,3 @@ def short(found: dict[str, float]) -> str:
 def number(value: float, digits: int = 2) -> str:
     """So many digits, and no powers of ten."""
     return f"{value:.{digits}g}" if 1e-4 <= value < 10**digits - 0.5 else f"{value:.0f}"
-
-
-def span(found: dict[str, float], digits: int = 2) -> str:
-    """Median with the range."""
-    median, least, most = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
-    return f"{median} ({least}–{most})"

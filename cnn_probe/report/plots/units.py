@@ -15,7 +15,7 @@ from cnn_probe.report.plots.grid import OTHER, THIRD, chosen, of_all, open_axes
 
 MOST_BLOCKS = 30
 LEVELS = 101
-WHAT = {False: "channels", True: "units"}  # with places, or without
+POOLED = {"mean": ", means", "max": ", maxima", "token": ", one token"}  # what was recorded of each channel
 KINDS = (
     ("dead", "#333333", ""),
     ("redundant", OTHER, "////"),
@@ -24,28 +24,38 @@ KINDS = (
 )
 
 
-def units_figure(units: Mapping[str, LayerUnits]) -> Figure:
+def units_figure(units: Mapping[str, LayerUnits], pools: Mapping[str, str] | None = None) -> Figure:
     """Each block's units by what they are, each once, and their rates of activity, sorted.
 
     Parameters
     ----------
     units : mapping of str to LayerUnits
         As of `Answers.units`; channels where there are some with places, else neurons.
+    pools : mapping of str to str, default=None
+        How each block's layer was pooled; None where none was.
     """
+    pools = pools or {}
     drawn = {name: units[name].channels or units[name].neurons for name in chosen(list(units), MOST_BLOCKS)}
     first = next(iter(drawn.values()))
-    compared = {name: "" if own.compared else ", not compared" for name, own in drawn.items()}
-    said = {name: f"{WHAT[units[name].channels is None]}{compared[name]}" for name in drawn}
-    names = [f"{name} ({len(own.rate)} {said[name]})" for name, own in drawn.items()]
+    names = [f"{name} ({_said(own, pools.get(name, 'whole'))})" for name, own in drawn.items()]
     figure = Figure(figsize=(10, 0.36 * len(drawn) + 1.5), layout="constrained")
     parts, rates = figure.subplots(1, 2)
     _parts(parts, names, drawn.values())
-    entitle(parts, f"What the units are, n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
+    entitle(parts, "What the units are", f"n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
+    if any(pools.get(name) in ("mean", "max") for name in drawn):
+        parts.set_xlabel(f"{parts.get_xlabel()}\nmeans, maxima: alike in how much, not in where")
     figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
     image = _rates(rates, drawn.values())
-    entitle(rates, f"How often each is active (dead: in below {first.bound:.2g} of such inputs)", size=10)
+    entitle(rates, "How often each is active", f"dead: in below {first.bound:.2g} of such inputs", size=10)
     figure.colorbar(image, ax=rates, label="part of the inputs")
     return figure
+
+
+def _said(own: Units, pool: str) -> str:
+    """How many of what they are, and what is known of them."""
+    of_channels = own.kind == "channel" or len(own.shape) > 1 or pool in POOLED
+    compared = "" if own.compared else ", not compared"
+    return f"{len(own.rate)} {'channels' if of_channels else 'units'}{POOLED.get(pool, '')}{compared}"
 
 
 def _parts(ax: Axes, names: Sequence[str], drawn: Collection[Units]) -> None:

@@ -6,8 +6,8 @@ Four notes with overtones, which sound together, are made here; a spectrogram sa
 at each time. Its rows are times, so F says when each component sounds, and H what its spectrum is. The loss is
 Kullback–Leibler's, as is usual for sound: it weighs faint overtones by their own size.
 
-What is learned: how to fit a spectrogram, how well each note's spectrum is found, and how that depends on the start.
-What is not: real instruments change their spectra while they sound, which this model has no room for.
+What is learned: how to fit a spectrogram, how well each note's spectrum is found, and that here one start does as
+well as another. What is not: real instruments change their spectra while they sound, which this model has no room for.
 """
 
 import sys

@@ -130,13 +130,13 @@ curve.legend(frameon=False)
 names = sorted(found, key=lambda name: sum(found[name].values()))
 for shift, (assay, lacked), colour in [(-0.19, ("mean", "first"), "#0072b2"), (0.19, ("worst", "second"), "#56b4e9")]:
     values = [found[name][assay] for name in names]
-    drawn = bars.barh(np.arange(len(names)) + shift, values, 0.36, color=colour, label=f"the {lacked}, where it lacks")
+    drawn = bars.barh(np.arange(len(names)) + shift, values, 0.36, color=colour, label=f"the {lacked} assay")
     bars.bar_label(drawn, fmt="%.2f", padding=3)
 bars.set_yticks(range(len(names)), names)
 bars.invert_yaxis()
 bars.spines[["top", "right"]].set_visible(False)
 bars.tick_params(axis="y", length=0)
-bars.set_xlabel("RMS error on the missing assay (parts of the mean)")
+bars.set_xlabel("RMS error on the assay where it is missing (parts of the mean)")
 bars.legend(frameon=False, loc="upper right")
 
 if len(sys.argv) > 1:

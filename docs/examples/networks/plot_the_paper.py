@@ -8,7 +8,7 @@ scikit-learn's digits, over five seeds, beside two controls that the paper lacks
 one that computes the same with a layer doubled.
 
 What is learned: how to train in these ways and to probe what comes out, how sure a claim is with five seeds, and that
-what the paper measures moves as much where nothing is learned or forgotten. What is not: how it is on MNIST, at more
+what the paper measures moves, too, where nothing is learned or forgotten. What is not: how it is on MNIST, at more
 ranks, of the first layer, beside all other controls. ``cnn-probe study all`` does that; docs/reproduction has what came
 out of it on MNIST.
 """

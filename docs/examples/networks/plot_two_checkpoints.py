@@ -86,11 +86,11 @@ verdicts = {}
 for a, b, verdict in zip(kept.table()["a"], kept.table()["b"], kept.table()["verdict"], strict=True):
     verdicts[(a, b)] = verdict
 figure = plt.figure(figsize=(13, 5.6), layout="constrained")
-left, middle, right = figure.subfigures(1, 3, width_ratios=[3, 4.6, 4.6])
+left, middle, right = figure.subfigures(1, 3, width_ratios=[2.1, 4.6, 4.6])
 left.suptitle("latent images, early and late", fontsize="medium")
 for row, ((a, b), verdict) in zip(left.subplots(len(verdicts), 2), verdicts.items(), strict=True):
     for axes, factor, name in zip(row, (a, b), ("early", "late"), strict=True):
-        axes.set(xticks=[], yticks=[], box_aspect=1)
+        axes.set(xticks=[], yticks=[], box_aspect=1, anchor="W")
         axes.spines[:].set_visible(False)
         if factor is not None:
             axes.imshow(results[name].latent_images[factor, 0], cmap="magma")

@@ -11,7 +11,6 @@ out of that one, too. Nothing is downloaded.
 # The network. It is yours to choose; what matters is that nothing in it is made for this.
 import copy
 import sys
-from io import BytesIO
 
 import matplotlib.pyplot as plt
 import torch
@@ -21,6 +20,7 @@ from torchvision.models import resnet18
 
 from cnn_probe import ImageSet, ask, draw, probe
 
+torch.set_num_threads(1)  # on pictures as small as these, more threads only wait for each other
 digits = load_digits()
 pictures = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
 pictures = interpolate(pictures, size=(32, 32), mode="bilinear").clamp(0, 1)
@@ -50,10 +50,11 @@ for _ in range(2):
 network.eval()
 
 # %%
-# Probed on pictures that it has not seen. Labels are kept beside the result and take no part in it.
+# Probed on pictures that it has not seen: the first layer and the last. ``pool="whole"`` records each number, where of
+# larger layers it would be the mean of each channel. Labels are kept beside the result and take no part in it.
 data = ImageSet(pictures[test], labels[test])
 found, before = (
-    probe(one, data, layers=["relu", "layer*.1.relu_1"], preprocess=preprocess, n_components=8)
+    probe(one, data, layers=["relu", "layer4.1.relu_1"], preprocess=preprocess, pool="whole", n_components=8)
     for one in (network, untrained)
 )
 print(f"accuracy: trained {found.accuracy:.1%}, untrained {before.accuracy:.1%}")
@@ -65,18 +66,6 @@ for which, one in (("trained", answers), ("untrained", beside)):
     print(f"{which}: purity of the patterns {purity.value.mean():.2f}, by chance {purity.chance.mean():.2f}")
 
 # %%
-# The walk of each pattern, from the pixels to the outputs; and the same of the untrained network.
-figures = draw(answers, n_factors=4)  # the strongest
-figure, axes = plt.subplots(2, 1, figsize=(13, 12))
-for ax, name in zip(axes, ("walk", "untrained-walk"), strict=True):
-    sheet = BytesIO()
-    figures[name].savefig(sheet, dpi=90)
-    sheet.seek(0)
-    ax.imshow(plt.imread(sheet))
-    ax.axis("off")
-figure.subplots_adjust(0, 0, 1, 1, hspace=0)
-
-# %%
 # Taken out of the last layer one by one, over a few pictures: what becomes of the predictions, beside directions of the
 # same norm whose neurons are shuffled.
 ablation = answers.causes(data=ImageSet(pictures[test][:60], labels[test][:60]))
@@ -84,7 +73,17 @@ for factor, hit in enumerate(ablation.hit):
     change, shuffled = -100 * ablation.change[factor, hit], -100 * ablation.shuffled[factor].min()
     print(f"pattern {factor + 1} takes {change:.0f} points from {hit}, a shuffled one {shuffled:.0f} at most")
 
+# %%
+# The walk of each pattern, from the pixels to the outputs; and the same of the untrained network. The figures are made
+# smaller, whereby their letters are larger beside the maps.
+figures = draw(answers, n_factors=4)  # the strongest
+walks = [figures["walk"], figures["untrained-walk"]]
+for figure in walks:
+    figure.set_size_inches(0.8 * figure.get_size_inches())
+
 if len(sys.argv) > 1:
-    figure.savefig(sys.argv[1])
+    walks[0].savefig(sys.argv[1])
 else:
+    for figure in walks:
+        plt.figure(figure)  # a window of its own, from Matplotlib 3.11 on; ``savefig`` needs none
     plt.show()

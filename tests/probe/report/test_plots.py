@@ -139,6 +139,13 @@ def test_units_are_counted_once_each(answers):
     np.testing.assert_allclose(widths.sum(axis=0), 1)
     dead = [own.channels.dead.mean() for own in answers.units.values()]
     np.testing.assert_allclose(widths[0], dead)
+    assert "means" not in figure.axes[0].get_xlabel()
+
+
+def test_units_that_were_pooled_are_said_to_be():
+    figure = draw(ask(probe(pooled(), IMAGES, n_components=3, pool="mean"), IMAGES))["units"]
+    assert figure.axes[0].get_yticklabels()[0].get_text().endswith("(6 channels, means)")
+    assert figure.axes[0].get_xlabel().endswith("means, maxima: alike in how much, not in where")
 
 
 def test_errors_are_drawn_as_measured(answers):
