@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from coupled_nmf.system.folders import Folder
 
 DIGEST_BYTES = 16
+_HEADERS = threading.Lock()  # NumPy parses them as Python, in which Python 3.11.7 fails if two threads do so at once
 DAMAGED = "is damaged: it is not what was written"
 
 
@@ -86,7 +88,7 @@ def read_array(folder: Folder, name: str, digest: str, shape: tuple[int, ...] | 
     """
     path = f"{folder.address}/{name}"
     try:
-        with folder.read(name) as file:
+        with folder.read(name) as file, _HEADERS:
             counted = _Counted(file)
             array: NDArray[Any] = np.lib.format.read_array(counted, allow_pickle=False)
             counted.read()
