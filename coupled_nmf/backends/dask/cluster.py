@@ -109,6 +109,7 @@ class Cluster:
 
     @contextmanager
     def _losing(self) -> Iterator[None]:
+        """What may find that data, the scheduler or the client are gone; then it is said what to do."""
         try:
             yield
         except (CancelledError, self._closed) as error:
