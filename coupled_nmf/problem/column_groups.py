@@ -21,7 +21,7 @@ class Groups(NamedTuple):
 
 def group_columns(problem: Problem, penalties: Penalties) -> Groups:
     """All columns are one group; where samples lack entries, or penalties differ, each block is one."""
-    l1, l2 = penalties.of_H(problem.alpha)
+    l1, l2 = penalties.of_H(problem.alpha, problem.X.dtype)
     bounds = problem.X.layout.bounds
     by_block = problem.gaps is not None or bool(np.ptp(l1) or np.ptp(l2))
     return Groups(bounds if by_block else bounds[[0, -1]], l1, l2)

@@ -39,10 +39,24 @@ class Penalties:
         """Whether there is any."""
         return bool(self.l1_F or self.l2_F or self.l1_H.any() or self.l2_H.any())
 
-    def of_H(self, alpha: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """l1 and l2 of each block as they enter H's move, in which α_b cancels; α_b = 0 counts as 1."""
+    def of_H(self, alpha: NDArray[np.float64], dtype: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """l1 and l2 of each block as they enter H's move, in which α_b cancels; α_b = 0 counts as 1.
+
+        Raises
+        ------
+        ValueError
+            If a weight is so small that its block's penalty over it would drown or overflow all else.
+        """
         shares = np.where(alpha > 0, alpha, 1.0)
-        return self.l1_H / shares, self.l2_H / shares
+        with np.errstate(over="ignore"):
+            l1, l2 = self.l1_H / shares, self.l2_H / shares
+        largest = max(l1.max(), l2.max())
+        if largest > np.finfo(dtype).max / 1e3:  # what is added to it, and twice it, is finite still
+            raise ValueError(
+                f"alpha_H over block_weights, of which the smallest is {shares.min():.2g}, comes to {largest:.2g}: too "
+                f"large for {np.dtype(dtype)}; make that weight larger, or 0, or the penalty smaller."
+            )
+        return l1, l2
 
     def on_F(self, total: float, squares: float) -> float:
         """What F's add to J, by the sum of its entries and of their squares, each times its sample's weight."""

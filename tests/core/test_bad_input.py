@@ -44,3 +44,16 @@ def test_inverse_transform_names_what_differs_from_the_fit():
         model.inverse_transform(np.ones((1, 2)), block="z")
     with pytest.raises(ValueError, match="the model has 2 components"):
         model.inverse_transform(np.ones((1, 3)))
+
+
+@pytest.mark.parametrize("step", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("dtype", "weight"), [("f", 1e-45), ("d", 5e-324)])
+@pytest.mark.parametrize("loss", [{}, {"solver": "mu"}, {"solver": "mu", "beta_loss": "kullback-leibler"}])
+def test_a_penalty_that_overflows_beside_a_small_block_weight(step, dtype, weight, loss):
+    X = Blocks({name: np.random.RandomState(0).uniform(size=(20, 6)).astype(dtype) for name in "ab"})
+    model = CoupledNMF(2, block_weights={"a": weight, "b": 1.0}, alpha_F=0.1, random_state=0, **loss)
+    with pytest.raises(ValueError, match=r"alpha_H over block_weights, of which the smallest is .* too large"):
+        getattr(model, step)(X)
+    assert not hasattr(model, "components_")
+    model.set_params(block_weights={"a": 0.0, "b": 1.0})
+    assert np.isfinite(getattr(model, step)(X).components_).all()

@@ -183,7 +183,7 @@ def launch_components(data, penalties, H, FtQ, Fsums, *, fixed=0, control=None, 
     """Return what was written to the other of the pair, the point, that weighted, and the sums of the slabs."""
     (k, n), dtype, slabs = H.shape, H.dtype.type, slabs_of(data.X.layout.bounds)
     held, other = beside(H, 2), np.full((k, n + 2), -1, dtype)
-    by_block = np.column_stack([*penalties.of_H(data.alpha), penalties.l1_H, penalties.l2_H])
+    by_block = np.column_stack([*penalties.of_H(data.alpha, H.dtype), penalties.l1_H, penalties.l2_H])
     left = launch(
         kernel("move_components", dtype, file="divergence"), (len(slabs), k), 256, control,
         *((other, held) if flipped else (held, other)), np.int64(n + 2), FtQ if moves else None, Fsums,

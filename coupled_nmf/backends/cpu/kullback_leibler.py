@@ -168,7 +168,7 @@ class KullbackLeibler(HostObjective):
         """Move H once; return J before it, and the new point."""
         numerator, Fsums, extras = sums
         smallest = SMALLEST[H.dtype.char]
-        l1s, l2s = self.penalties.of_H(self.problem.alpha)
+        l1s, l2s = self.penalties.of_H(self.problem.alpha, self.problem.X.dtype)
         value = float(extras.sum()) + self.penalties.on_H(H, self.problem.X.layout)
         for number, columns in enumerate(self.problem.X.layout.slices.values()):
             part = numerator[:, columns]

@@ -102,7 +102,8 @@ class DeviceKullbackLeibler(HoldsPoint):
         self._pattern = device.put(pattern, np.int32) if lacks else None
         self.weights = device.put(problem.weights) if problem.weights.size else None
         self._alpha, self.penalizes_H = device.put(problem.alpha), bool(penalties.l1_H.any() or penalties.l2_H.any())
-        self._by_block = device.put(np.column_stack([*penalties.of_H(problem.alpha), penalties.l1_H, penalties.l2_H]))
+        entering = penalties.of_H(problem.alpha, problem.X.dtype)
+        self._by_block = device.put(np.column_stack([*entering, penalties.l1_H, penalties.l2_H]))
         edges = [edges_in(bounds, columns) for columns in problem.X.part_columns]
         self._first_blocks = [int(np.searchsorted(bounds, some[0])) for some in edges]
         self._edges = [device.put(some - some[0], np.int32) for some in edges]

@@ -148,7 +148,7 @@ def harm_json(rng, header):
         other, from_key = places[rng.integers(len(places))]
         holder[key] = json.loads(json.dumps(other[from_key]))
     elif way == 3 and type(holder[key]) in (int, float):
-        holder[key] = min(holder[key], 2**60) * rng.choice([-1, 2, 0.5, 1e300])
+        holder[key] = max(min(holder[key], 2**60), -(2**60)) * rng.choice([-1, 2, 0.5, 1e300])
     elif way == 4 and isinstance(holder, list):
         holder.insert(int(rng.integers(len(holder) + 1)), holder[key])
     else:
