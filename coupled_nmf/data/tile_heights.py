@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 
 TILE_BYTES = 8_000_000  # large enough that threads seldom meet at Python's lock
@@ -18,7 +20,8 @@ def tile_rows(X: TiledMatrix) -> int:
     if X.sparse_width:  # a tile sums all columns, whatever it stores: that is to cost less than its entries
         least = -(-n_samples // max(X.stored // (STORED_A_COLUMN * X.sparse_width), 1))
     if X.dense_width == 0:
-        return max(least, -(-n_samples // max(-(-X.stored // SPARSE_TILE), 1)))
+        parts = X.stored / SPARSE_TILE
+        return max(least, -(-n_samples // (round(parts / 4) * 4 or math.ceil(parts) or 1)))
     bytes_a_row = (X.dense_width + 2 * X.stored / n_samples) * X.dtype.itemsize
     most = max(min(max(int(TILE_BYTES // bytes_a_row), LEAST_ROWS), MOST_ROWS), min(least, MOST_MIXED))
     return even_height(n_samples, -(-n_samples // most))

@@ -43,6 +43,12 @@ class SparseRows:
         )
         return dense
 
+    def to_scipy(self) -> csr_array:
+        """The same as SciPy's; the entries are shared."""
+        first, last = self.indptr[0], self.indptr[-1]
+        begins = (self.indptr - first).astype(np.int32 if last - first < 2**31 else np.int64)
+        return csr_array((self.data[first:last], self.indices[first:last], begins), shape=(len(self), self.width))
+
     def take(self, rows: NDArray[np.int64]) -> SparseRows:
         """Copy some rows."""
         lengths = np.diff(self.indptr)[rows]
@@ -91,6 +97,7 @@ class TiledMatrix:
         # Of each part that some samples lack, which: it is known here, and need not be found again.
         self.absent = {i: part.absent for i, part in enumerate(parts) if isinstance(part, PartialBlock)}
         self.parts = tuple(self._readable(number, part) for number, part in enumerate(parts))
+        self.by_columns: Any = None  # what a backend makes of them, and keeps for the next fit
 
     def _readable(self, number: int, part: Any) -> Any:
         """A part, as it is read tile by tile; refused if it is not of the shape that it had."""

@@ -5,7 +5,7 @@ import pytest
 from oracles import CASES
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
-from coupled_nmf.backends.cpu.frobenius import Frobenius
+from coupled_nmf.backends.cpu.losses.frobenius import Frobenius
 from coupled_nmf.backends.cpu.stand_in import StandInObjective
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
 from coupled_nmf.backends.cuda.stand_in import DeviceStandIn

@@ -5,7 +5,7 @@ import pytest
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.frobenius import Frobenius
+from coupled_nmf.backends.cpu.losses.frobenius import Frobenius
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit import stand_in as on_stand_in
 from coupled_nmf.fit.costs import N_STARTS, Costs

@@ -11,7 +11,7 @@ from places import emulate
 from scipy.sparse import csr_array
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cpu.losses.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cuda.backend import CupyBackend
 from coupled_nmf.backends.cuda.kernels import CONTROL
 from coupled_nmf.backends.cuda.kullback_leibler import slabs_of

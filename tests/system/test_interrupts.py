@@ -14,7 +14,7 @@ from processes import blas_threads, with_tests
 from coupled_nmf import CoupledNMF, rank_path
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.control import HostJudge
-from coupled_nmf.backends.cpu.frobenius import Frobenius
+from coupled_nmf.backends.cpu.losses.frobenius import Frobenius
 from coupled_nmf.model import sessions
 from coupled_nmf.system.blas import BlasGuard
 from coupled_nmf.system.interrupts import INTERRUPTS, Interrupts

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.control import HostJudge
-from coupled_nmf.backends.cpu.frobenius import Frobenius
-from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
-from coupled_nmf.backends.cpu.objective import HostObjective
+from coupled_nmf.backends.cpu.losses.frobenius import Frobenius
+from coupled_nmf.backends.cpu.losses.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cpu.losses.objective import HostObjective
 from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.shares import Shares, shares_by_block
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective

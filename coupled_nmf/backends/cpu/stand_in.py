@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled
-from coupled_nmf.backends.cpu.objective import HostBackend, zeros_for
+from coupled_nmf.backends.cpu.losses.objective import HostBackend, zeros_for
 from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix

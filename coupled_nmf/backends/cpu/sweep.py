@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled
-from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
+from coupled_nmf.backends.cpu.tile_step import ColumnStep, TileStep
 from coupled_nmf.data.tile_heights import MOST_ROWS, even_height, tile_rows
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
@@ -36,7 +36,7 @@ def _add(totals: Sums, sums: Sums) -> None:
 class _OrderedSums:
     """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
 
-    def __init__(self, step: TileStep | MoveH, totals: Sums, most_waiting: int) -> None:
+    def __init__(self, step: TileStep | ColumnStep, totals: Sums, most_waiting: int) -> None:
         self.totals = totals
         self._recycle, self._most = step.recycle, most_waiting
         self._waiting: dict[int, tuple[NDArray[Any], ...]] = {}
@@ -164,12 +164,12 @@ class Sweeper:
         with _ReadAhead(X, height, self.n_threads) as tiles:
             return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, tiles.take(rows)))
 
-    def sweep_columns(self, n: int, step: MoveH) -> tuple[NDArray[np.float64], ...]:
+    def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
         """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
-        return self._sum(n, even_height(n, 1), n * step.depth**2, step, step)
+        return self._sum(n, even_height(n, 1), step.work, step, step)
 
     def _sum(
-        self, n: int, height: int, work: int, step: TileStep | MoveH, run: Callable[[slice], Sums]
+        self, n: int, height: int, work: int, step: TileStep | ColumnStep, run: Callable[[slice], Sums]
     ) -> tuple[NDArray[np.float64], ...]:
         starts = range(0, n, height)
         n_threads = min(self.n_threads if work > ALONE else 1, len(starts))
@@ -184,7 +184,7 @@ class Sweeper:
         return sums.totals
 
     def _sum_alone(
-        self, n: int, height: int, step: TileStep | MoveH, run: Callable[[slice], Sums]
+        self, n: int, height: int, step: TileStep | ColumnStep, run: Callable[[slice], Sums]
     ) -> tuple[NDArray[np.float64], ...]:
         """The same in this thread, without what threads need: a small sweep is done before that would be there."""
         if height >= n > 0:
@@ -199,6 +199,8 @@ class Sweeper:
         return totals
 
     def _zeros(self, shapes: list[tuple[int, ...]]) -> Sums:
+        if not shapes:
+            return ()
         self.takes_free = True
         while self._free:
             with suppress(IndexError):  # another thread took it
@@ -209,6 +211,10 @@ class Sweeper:
                         total.fill(0)
                     return totals
         return tuple([np.zeros(shape) for shape in shapes])
+
+    def for_each(self, run: Callable[[int], None], n: int) -> None:
+        """Call ``run`` for 0 to n - 1, on the threads."""
+        self._for_each(run, n, lambda: None, min(self.n_threads, n))
 
     def _for_each(self, run: Callable[[int], None], n: int, give_up: Callable[[], None], n_threads: int) -> None:
         """Call ``run`` for 0 to n - 1, begun in that order, on the threads, of which this is one.

@@ -227,8 +227,22 @@ class MoveGappyF(TileStep):
         self.buffers.append(sums)
 
 
+class ColumnStep(ABC):
+    """What is done to ranges of columns, and what of it is summed."""
+
+    shapes: list[tuple[int, ...]]  # of the sums
+    work: int  # multiplications for all columns, about: whether threads pay
+
+    @abstractmethod
+    def __call__(self, columns: slice) -> Sums:
+        """Work on those columns."""
+
+    def recycle(self, sums: Sums) -> None:  # noqa: B027  (nothing is taken back)
+        """As `TileStep.recycle`."""
+
+
 @dataclass
-class MoveH:
+class MoveH(ColumnStep):
     """Move H by the rule, in ranges of its columns; sum its grams (n_groups, k, k) and the columns' energies.
 
     Columns ``edges[g]`` to ``edges[g + 1]`` are a group, with ``grams[g]`` and ``l1s[g]``. As in `MoveF`, ``other``
@@ -246,16 +260,11 @@ class MoveH:
     next_beta: float
     alpha: NDArray[np.float64]
     R: NDArray[Any]
+    turned: NDArray[Any] | None = None
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the sums."""
-        return [self.grams.shape, (1,)]
-
-    @property
-    def depth(self) -> int:
-        """The rank."""
-        return len(self.H)
+    def __post_init__(self) -> None:
+        self.shapes = [self.grams.shape, (1,)]
+        self.work = self.H.shape[1] * len(self.H) ** 2
 
     def __call__(self, columns: slice) -> Sums:
         """Move those columns."""
@@ -264,7 +273,6 @@ class MoveH:
             *rule_of(self.rule), self.FtX, self.grams, self.l1s, self.edges, self.H, self.other, self.beta,
             self.next_beta, self.alpha, self.R, HHts, columns.start, columns.stop,
         )  # fmt: skip
+        if self.turned is not None:
+            compiled.turn_over(self.R[:, columns], self.turned[columns])
         return HHts, np.array([energy])
-
-    def recycle(self, sums: Sums) -> None:
-        """Nothing is taken back."""

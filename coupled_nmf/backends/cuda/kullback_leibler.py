@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.kullback_leibler import KullbackLeibler
+from coupled_nmf.backends.cpu.losses.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cuda.control import Parts, Value
 from coupled_nmf.backends.cuda.device import Device, Program
 from coupled_nmf.backends.cuda.gaps import patterns_of

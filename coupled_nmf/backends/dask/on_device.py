@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu import frobenius, kullback_leibler
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.objective import HostBackend
+from coupled_nmf.backends.cpu.losses.objective import HostBackend
 from coupled_nmf.backends.cuda.device import Device, load_cupy
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
 from coupled_nmf.backends.cuda.kernels import CONTROL

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.objective import HostBackend
+from coupled_nmf.backends.cpu.losses.objective import HostBackend
 from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, let_go, open_rows
 from coupled_nmf.backends.dask.tree import Nodes, rise
 from coupled_nmf.data.blocks import BlockLayout

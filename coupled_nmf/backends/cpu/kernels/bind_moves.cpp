@@ -1,5 +1,6 @@
 // Bindings of the moves of both factors, and of passes over X.
 #include "bindings.hpp"
+#include "room.hpp"
 
 namespace coupled_nmf {
 namespace {
@@ -18,6 +19,57 @@ void move_tile(const std::string& solver, int inner_sweeps, Index fixed, const H
   nb::gil_scoped_release release;
   kernels<T>().move_tile(rule, tile.tile(), by, own_gram, T(l1), T(l2), f, f_other, T(beta), T(next_beta), w, moments,
                          sums, some.data);
+}
+
+// A factor that is held turned: whole lines of memory, as kernels read it.
+template <class T>
+Rows<T> turned_rows(const Matrix<T>& array, const char* name, Index n, Index k) {
+  const Rows<T> turned = rows(array, name, n);
+  require(turned.n_columns >= k && turned.n_columns * sizeof(T) % LINE == 0,
+          (std::string(name) + " has not rows of whole lines").c_str());
+  return turned;
+}
+
+template <class T>
+bool all_sparse(Tile<T> tile) {
+  return std::all_of(tile.parts, tile.parts + tile.n_parts, [](const Part<T>& part) { return part.is_sparse(); });
+}
+
+template <class T>
+void move_sparse_tile(const std::string& solver, int inner_sweeps, Index fixed, const HeldTile<T>& tile,
+                      Matrix<const T> turned, Matrix<const T> gram, double l1, double l2, Matrix<T> F, Matrix<T> other,
+                      double beta, double next_beta, Vector<const double> weights, Matrix<T> G, Matrix<T> FtF,
+                      Vector<double> extras) {
+  const Index k = Index(gram.shape(0)), n = tile.n_rows();
+  const Rule rule = rule_of(solver, inner_sweeps, fixed, k);
+  require(all_sparse(tile.tile()), "a part is not sparse");
+  const auto by = turned_rows(turned, "turned", tile.n_features(), k);
+  const auto own_gram = rows(gram, "gram", k, k);
+  const auto f = rows(F, "F", n, k), f_other = rows(other, "other", n, k);
+  const auto g = turned_rows(G, "G", n, k), sums = rows(FtF, "FtF", k, k);
+  const auto some = span(extras, "extras", 2);
+  const Weights w = weights_of(weights, n);
+  nb::gil_scoped_release release;
+  kernels<T>().move_sparse_tile(rule, tile.tile(), by, own_gram, T(l1), T(l2), f, f_other, T(beta), T(next_beta), w, g,
+                                sums, some.data);
+}
+
+template <class T>
+void sum_columns(const HeldTile<T>& columns, Matrix<const T> G, Index first, Index last, Matrix<double> FtX) {
+  require(all_sparse(columns.tile()), "a part is not sparse");
+  require(0 <= first && first <= last && last <= columns.n_rows(), "columns must be there");
+  const auto sums = rows(FtX, "FtX", -1, columns.n_rows());
+  const auto g = turned_rows(G, "G", columns.n_features(), sums.n_rows);
+  nb::gil_scoped_release release;
+  kernels<T>().sum_columns(columns.tile(), g, first, last, sums);
+}
+
+template <class T>
+void turn_over(Matrix<const T> H, Matrix<T> turned) {
+  const auto h = rows(H, "H");
+  const auto out = turned_rows(turned, "turned", h.n_columns, h.n_rows);
+  nb::gil_scoped_release release;
+  kernels<T>().turn_over(h, out);
 }
 
 template <class T>
@@ -134,6 +186,11 @@ void bind_for(nb::module_& module) {
   bind(module, "move_columns", move_columns<T>,
        {"solver", "inner_sweeps", "fixed", "FtX", "grams", "l1s", "edges", "H", "other", "beta", "next_beta", "alpha",
         "R", "HHts", "first", "last"});
+  bind(module, "move_sparse_tile", move_sparse_tile<T>,
+       {"solver", "inner_sweeps", "fixed", "tile", "turned", "gram", "l1", "l2", "F", "other", "beta", "next_beta",
+        "weights", "G", "FtF", "extras"});
+  bind(module, "sum_columns", sum_columns<T>, {"columns", "G", "first", "last", "FtX"});
+  bind(module, "turn_over", turn_over<T>, {"H", "turned"});
   bind(module, "move_gappy_tile", move_gappy_tile<T>,
        {"solver", "inner_sweeps", "fixed", "tile",      "bounds",  "order", "absent", "scattered",
         "places", "ends",         "R",     "H",         "alpha",   "grams", "l1",     "l2",

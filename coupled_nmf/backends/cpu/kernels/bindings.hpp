@@ -97,7 +97,7 @@ class HeldTile {
 
   void add_dense(const Matrix<const T>& array, Index first) {
     const Rows<const T> x = rows(array, "a part", n_rows_);
-    put({x.data, x.stride, first, x.n_columns, nullptr, nullptr});
+    put({x.data, x.stride, first, x.n_columns, nullptr, nullptr, 0});
     matrices_.push_back(array);
   }
 
@@ -108,7 +108,7 @@ class HeldTile {
     const Index n = std::min(span(stored, "stored").size, span(indices, "indices").size);
     require(begins[0] >= 0 && begins[n_rows_] <= n && std::is_sorted(begins.begin(), begins.end()),
             "indptr leaves the part");
-    put({stored.data(), 0, first, width, indices.data(), begins.data});
+    put({stored.data(), 0, first, width, indices.data(), begins.data, n});
     stored_.push_back(stored), indices_.push_back(indices), indptrs_.push_back(indptr);
   }
 

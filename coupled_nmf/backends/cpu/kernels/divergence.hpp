@@ -107,7 +107,7 @@ class Quotients {
         block = bounds_.block_of(part.first + x.columns[e], block);
         row_[e] *= T(by_.alpha[block]);
       }
-      add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
+      add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane);
     });
   }
 

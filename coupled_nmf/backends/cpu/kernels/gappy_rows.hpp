@@ -12,7 +12,7 @@ void multiply_gappy_tile(Tile<T> tile, Bounds bounds, Span<const Index> order, c
                          Rows<T> out) {
   const Panel<T> panel(R.n_rows);
   const Turned<T> turned(tile, R);
-  const Room<T> chunk(CHUNK_ROOM), row(longest_row(tile)), sums(turned.stride);
+  const Room<T> chunk(CHUNK_ROOM), row(longest_row(tile));
   for_panels(order, gaps, [&](Span<const Index> some) {
     const bool* lacks = gaps.absent[some[0]];
     set_zero(panel.view());
@@ -21,7 +21,7 @@ void multiply_gappy_tile(Tile<T> tile, Bounds bounds, Span<const Index> order, c
       if (part.is_sparse()) {
         for (Index lane = 0; lane < some.size; ++lane) {
           const Stored<T> x = filled_row(part, some[lane], row.data(), [](Index) { return T(0); });
-          add_dots_of(x, turned.data() + place, turned.stride, panel.view(), lane, sums.data());
+          add_dots_of(x, turned.data() + place, turned.stride, panel.view(), lane);
         }
         place += part.width * turned.stride;
         continue;

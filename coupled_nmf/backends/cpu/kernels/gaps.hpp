@@ -138,7 +138,7 @@ template <class T, class Filling>
 INLINE Stored<T> filled_row(const Part<T>& part, Index row, T* room, Filling filling) {
   const Stored<T> x = stored_row(part, row);
   for (Index e = 0; e < x.size; ++e) room[e] = x.data[e] == x.data[e] ? x.data[e] : filling(part.first + x.columns[e]);
-  return {room, x.columns, x.size};
+  return {room, x.columns, x.size, x.n_following};
 }
 
 // Gram of rows that lack the `absent` blocks: the sum over the others, and the L2 penalty.
@@ -192,7 +192,7 @@ class GappyTile {
                       cross.stride);
         },
         [&](const Stored<T>& x, Index lane, Index place) {
-          add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane, sums_.data());
+          add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane);
         });
   }
 

@@ -6,6 +6,7 @@
 #include "move_columns.hpp"
 #include "move_divergence_tile.hpp"
 #include "move_gappy_tile.hpp"
+#include "sparse_moves.hpp"
 #include "table.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
@@ -19,6 +20,9 @@ constexpr Kernels<T> KERNELS = {
     .move_columns = move_columns<T>,
     .move_gappy_tile = move_gappy_tile<T>,
     .move_divergence_tile = move_divergence_tile<T>,
+    .move_sparse_tile = move_sparse_tile<T>,
+    .sum_columns = sum_columns<T>,
+    .turn_over = turn_over<T>,
     .multiply_tile = multiply_tile<T>,
     .power_tile = power_tile<T>,
     .multiply_gappy_tile = multiply_gappy_tile<T>,

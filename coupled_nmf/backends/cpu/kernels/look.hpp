@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "panels.hpp"
+#include "sparse_rows.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -128,35 +129,45 @@ INLINE double quadratic(const T* f, Rows<const double> gram) {
   return total;
 }
 
+// Of what a sparse row leaves, x − F H: the squares of F H come from `grams`, the stored entries mend them. `turned`
+// (width, stride) are the columns of H that the part meets, `room` is as long as a row of it.
 template <class T>
-void add_sparse_residual(const Part<T>& part, Rows<const T> F, Rows<const T> H, Stack<const double> grams,
-                         Bounds bounds, Span<const double> weights, double* squares) {
+void add_sparse_residual(const Part<T>& part, Rows<const T> F, const T* turned, Index stride, Stack<const double> grams,
+                         Bounds bounds, Span<const double> weights, double* room, double* squares) {
   for (Index row = 0; row < F.n_rows; ++row) {
     const double weight = weight_of(weights, row);
-    for_blocks(bounds, part,
-               [&](Index block, Index, Index) { squares[block] += weight * quadratic(F[row], grams[block]); });
-    const Entries<T> x = entries_of(part, row);
-    for (Index e = 0, block = 0; e < x.size; ++e) {
-      const double value = double(x.data[e]);
-      block = bounds.block_of(x.column(e), block);
-      squares[block] += weight * value * (value - 2 * product(F[row], H, x.column(e)));
-    }
+    const Stored<T> x = stored_row(part, row);
+    Index e = 0;
+    for_blocks(bounds, part, [&](Index block, Index, Index end) {
+      double own = 0, crosses = 0;
+      for (Index j = 0; j < stride; ++j) room[j] = 0;
+      for (; e < x.size && x.columns[e] < end; ++e) {
+        const double value = double(x.data[e]);
+        const T* h = turned + x.columns[e] * stride;
+        own += value * value;
+        for (Index j = 0; j < stride; ++j) room[j] += value * double(h[j]);
+      }
+      for (Index j = 0; j < F.n_columns; ++j) crosses += room[j] * double(F[row][j]);
+      squares[block] += weight * (own - 2 * crosses + quadratic(F[row], grams[block]));
+    });
   }
 }
 
 // Add each row's weight times the squares of x − F H, a block, to `squares`: made and forgotten by panels.
-//
-// Of sparse parts, the squares of F H come from `grams` (n_blocks, k, k) = H_b H_bᵀ in double, and the stored entries
-// mend them.
+// `grams` (n_blocks, k, k) are H_b H_bᵀ in double.
 template <class T>
 void residual_tile(Tile<T> tile, Rows<const T> F, Rows<const T> H, Stack<const double> grams, Bounds bounds,
                    Span<const double> weights, double* squares) {
   const Index k = F.n_columns;
   const Room<T> minus(PANEL * k);
+  const Turned<T> turned(tile, H);
+  const Room<double> room(turned.stride);
+  const T* place = turned.data();
   for (Index p = 0; p < tile.n_parts; ++p) {
     const Part<T>& part = tile[p];
     if (part.is_sparse()) {
-      add_sparse_residual(part, F, H, grams, bounds, weights, squares);
+      add_sparse_residual(part, F, place, turned.stride, grams, bounds, weights, room.data(), squares);
+      place += part.width * turned.stride;
       continue;
     }
     const Room<T> residual(PANEL * part.width);

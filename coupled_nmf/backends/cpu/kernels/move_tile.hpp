@@ -15,7 +15,7 @@ void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index star
   for (Index p = 0; p < tile.n_parts; ++p) {
     const Part<T>& part = tile[p];
     if (part.is_sparse()) {
-      add_sparse_dots(part, place, start, height, out);
+      add_sparse_dots(part, place, turned.stride, start, height, out);
       place += part.width * turned.stride;
     } else {
       add_dots<T>(part.row(start), part.stride, height, part.width, H.data + part.first, H.stride, H.n_rows, out.data,
@@ -46,23 +46,16 @@ void set_zero(Rows<T> rows) {
     for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
 }
 
-// Move the rows F (rows, k) of a tile, and sum what the other factor's move needs.
-//
-// Each row moves from F + `beta` (F − other) by `gram`, which holds l2, and its cross x Rᵀ; where it ends is written to
-// `other` (which may be F itself, with both betas 0). FtX (k, n_features) and FtF (k, k) become the sums over a point
-// further on by `next_beta`, each row times its weight (none: all 1). `extras` (2,) becomes the rows' energies, if
-// extras[0] is 1 at the call, and what l1 and l2 add to J.
-template <class T>
-void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gram, T l1, T l2, Rows<T> F,
-               Rows<T> other, T beta, T next_beta, Span<const double> weights, Rows<T> FtX, Rows<T> FtF,
-               double* extras) {
+// Rows of F that move, as the moves of both kinds of tiles share them: `cross` writes those of a panel's rows, `use` gets
+// the panel of where they end, each row times its weight. See `move_tile`.
+template <class T, class Cross, class Use>
+void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows<T> other, T beta, T next_beta,
+               Span<const double> weights, Rows<T> FtF, double* extras, Cross cross_of_rows, Use use) {
   const Index rows = F.n_rows, k = F.n_columns;
   const Panel<T> panel(k), before(k), cross(k);
-  const Turned<T> turned(tile, R), moments(tile, k);
   const Mover<T> mover(rule, gram, l1);
   const bool wanted = extras[0] == 1;
   extras[0] = extras[1] = 0;
-  set_zero(FtX);
   set_zero(FtF);
   for (Index start = 0; start < rows; start += PANEL) {
     const Index height = smaller(PANEL, rows - start);
@@ -71,7 +64,7 @@ void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gr
       take_rows(other, start, height, before.view());
       extrapolate(panel.view(), before.view(), beta);
     }
-    cross_of(tile, R, turned, start, height, cross.view());
+    cross_of_rows(start, height, cross.view());
     mover.move(panel.view(), cross.view());
     if (wanted) {
       double energies[PANEL];
@@ -84,9 +77,27 @@ void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gr
     const Panel<T>& weighted = weights.size ? before : panel;
     if (weights.size) weigh(panel.view(), weights.data + start, height, before.view());
     extras[1] += penalty_of(weighted.view(), panel.view(), height, l1, l2);
-    add_moments(tile, weighted.view(), start, height, FtX, moments);
+    use(start, height, weighted.view());
     add_gram(weighted.view(), panel.view(), height, FtF);
   }
+}
+
+// Move the rows F (rows, k) of a tile, and sum what the other factor's move needs.
+//
+// Each row moves from F + `beta` (F − other) by `gram`, which holds l2, and its cross x Rᵀ; where it ends is written to
+// `other` (which may be F itself, with both betas 0). FtX (k, n_features) and FtF (k, k) become the sums over a point
+// further on by `next_beta`, each row times its weight (none: all 1). `extras` (2,) becomes the rows' energies, if
+// extras[0] is 1 at the call, and what l1 and l2 add to J.
+template <class T>
+void move_tile(const Rule& rule, Tile<T> tile, Rows<const T> R, Rows<const T> gram, T l1, T l2, Rows<T> F,
+               Rows<T> other, T beta, T next_beta, Span<const double> weights, Rows<T> FtX, Rows<T> FtF,
+               double* extras) {
+  const Turned<T> turned(tile, R), moments(tile, F.n_columns);
+  set_zero(FtX);
+  move_rows(
+      rule, gram, l1, l2, F, other, beta, next_beta, weights, FtF, extras,
+      [&](Index start, Index height, Rows<T> cross) { cross_of(tile, R, turned, start, height, cross); },
+      [&](Index start, Index height, Rows<T> weighted) { add_moments(tile, weighted, start, height, FtX, moments); });
   moments.put_back(FtX);
 }
 

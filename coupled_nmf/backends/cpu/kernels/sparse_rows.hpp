@@ -9,7 +9,7 @@
 namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int MOST_VECTORS = 6;  // of a row of a turned factor that are worked on at once
-constexpr Index AHEAD_BY = 12;   // entries: what they touch is asked for before its turn
+constexpr Index AHEAD_BY = 12;   // entries, of this row or of the next: what they touch is asked for before its turn
 
 // k, rounded up to whole vectors.
 template <class T>
@@ -78,11 +78,11 @@ class Turned : public Room<T> {
   const Index k, stride;
 };
 
-// `work` gets the first of some vectors of a row of a turned factor, and their number as a type.
+// `work` gets the first of some vectors of a row of a turned factor, of `size` numbers, and their number as a type.
 template <class T, class Work>
-INLINE void for_vectors(Index stride, Work work) {
-  for (Index first = 0; first < stride; first += MOST_VECTORS * Lanes<T>::COUNT)
-    for_count<MOST_VECTORS>(smaller<Index>(MOST_VECTORS, (stride - first) / Lanes<T>::COUNT),
+INLINE void for_vectors(Index size, Work work) {
+  for (Index first = 0; first < size; first += MOST_VECTORS * Lanes<T>::COUNT)
+    for_count<MOST_VECTORS>(smaller<Index>(MOST_VECTORS, (size - first) / Lanes<T>::COUNT),
                             [&](auto vectors) __attribute__((always_inline)) { work(first, vectors); });
 }
 
@@ -92,34 +92,47 @@ INLINE void ask_for(const T* turned) {
   for (int v = 0; v < V; ++v) __builtin_prefetch(turned + v * Lanes<T>::COUNT, 0, 3);
 }
 
-// sums += x turned: V vectors of a row of entries, two entries at a time, since sums wait for each other.
+// x turned, V vectors of it, for one row of entries: two at a time, since sums wait for each other.
 template <class T, int V>
-INLINE void add_row_dots(const Stored<T>& x, const T* turned, Index stride, T* sums) {
+struct RowDots {
   using L = Lanes<T>;
-  typename L::Vector even[V], odd[V] = {};
+
+  INLINE RowDots(const Stored<T>& x, const T* turned, Index stride) {
+    typename L::Vector odd[V] = {};
+    const Index last = x.size + x.n_following - 2;
+    Index e = 0;
+    for (; e + 1 < x.size; e += 2) {
+      const T *h = turned + x.columns[e] * stride, *next = turned + x.columns[e + 1] * stride;
+      const Index later = smaller<Index>(e + AHEAD_BY, last);
+      ask_for<T, V>(turned + x.columns[later] * stride);
+      ask_for<T, V>(turned + x.columns[later + 1] * stride);
+      const typename L::Vector value = L::splat(x.data[e]), next_value = L::splat(x.data[e + 1]);
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) even[v] = L::load(sums + v * L::COUNT);
-  Index e = 0;
-  for (; e + 1 < x.size; e += 2) {
-    const T *h = turned + x.columns[e] * stride, *next = turned + x.columns[e + 1] * stride;
-    const Index later = smaller<Index>(e + AHEAD_BY, x.size - 2);
-    ask_for<T, V>(turned + x.columns[later] * stride);
-    ask_for<T, V>(turned + x.columns[later + 1] * stride);
-    const typename L::Vector value = L::splat(x.data[e]), next_value = L::splat(x.data[e + 1]);
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) {
-      even[v] += value * L::load(h + v * L::COUNT);
-      odd[v] += next_value * L::load(next + v * L::COUNT);
+      for (int v = 0; v < V; ++v) {
+        sums[v] += value * L::load(h + v * L::COUNT);
+        odd[v] += next_value * L::load(next + v * L::COUNT);
+      }
     }
-  }
-  if (e < x.size) {
-    const typename L::Vector value = L::splat(x.data[e]);
+    if (e < x.size) {
+      const typename L::Vector value = L::splat(x.data[e]);
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) even[v] += value * L::load(turned + x.columns[e] * stride + v * L::COUNT);
-  }
+      for (int v = 0; v < V; ++v) sums[v] += value * L::load(turned + x.columns[e] * stride + v * L::COUNT);
+    }
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) L::store(sums + v * L::COUNT, even[v] + odd[v]);
-}
+    for (int v = 0; v < V; ++v) sums[v] += odd[v];
+  }
+
+  // Add the first n numbers to others, `step` apart.
+  template <class Sum>
+  INLINE void add_to(Sum* others, Index step, Index n) const {
+    alignas(LINE) T numbers[V * L::COUNT];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) L::store(numbers + v * L::COUNT, sums[v]);
+    for (Index j = 0; j < n; ++j) others[j * step] += Sum(numbers[j]);
+  }
+
+  typename L::Vector sums[V] = {};
+};
 
 // turned += xᵀ f: V vectors of a row of entries.
 template <class T, int V>
@@ -128,23 +141,24 @@ INLINE void add_row_outers(const Stored<T>& x, const T* f, T* turned, Index stri
   typename L::Vector own[V];
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) own[v] = L::load(f + v * L::COUNT);
+  const Index last = x.size + x.n_following - 1;
   for (Index e = 0; e < x.size; ++e) {
     T* h = turned + x.columns[e] * stride;
-    ask_for<T, V>(turned + x.columns[smaller<Index>(e + AHEAD_BY, x.size - 1)] * stride);
+    ask_for<T, V>(turned + x.columns[smaller<Index>(e + AHEAD_BY, last)] * stride);
     const typename L::Vector value = L::splat(x.data[e]);
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) L::store(h + v * L::COUNT, L::load(h + v * L::COUNT) + value * own[v]);
   }
 }
 
-// out[:, lane] += x turned, for one row x: turned (width, stride), out (k, lanes), `room` for a row of turned.
+// out[:, lane] += x turned, for one row x: turned (width, stride), out (k, lanes).
 template <class T>
-INLINE void add_dots_of(const Stored<T>& x, const T* turned, Index stride, Rows<T> out, Index lane, T* room) {
-  for (Index j = 0; j < stride; ++j) room[j] = 0;
-  for_vectors<T>(stride, [&](Index first, auto vectors) __attribute__((always_inline)) {
-    add_row_dots<T, decltype(vectors)::value>(x, turned + first, stride, room + first);
+INLINE void add_dots_of(const Stored<T>& x, const T* turned, Index stride, Rows<T> out, Index lane) {
+  for_vectors<T>(padded<T>(out.n_rows), [&](Index first, auto vectors) __attribute__((always_inline)) {
+    constexpr int V = decltype(vectors)::value;
+    const Index n = smaller<Index>(V * Lanes<T>::COUNT, out.n_rows - first);
+    RowDots<T, V>(x, turned + first, stride).add_to(out[first] + lane, out.stride, n);
   });
-  for (Index j = 0; j < out.n_rows; ++j) out[j][lane] += room[j];
 }
 
 // turned += xᵀ of one row x times a column of a panel.
@@ -158,11 +172,13 @@ INLINE void add_outers_of(const Stored<T>& x, Rows<T> panel, Index lane, T* turn
 
 // out[:, lane] += x[start + lane] turned.
 template <class T>
-void add_sparse_dots(const Part<T>& part, const T* turned, Index start, Index height, Rows<T> out) {
-  const Index stride = padded<T>(out.n_rows);
-  const Room<T> room(stride);
-  for (Index lane = 0; lane < height; ++lane)
-    add_dots_of(stored_row(part, start + lane), turned, stride, out, lane, room.data());
+void add_sparse_dots(const Part<T>& part, const T* turned, Index stride, Index start, Index height, Rows<T> out) {
+  for_vectors<T>(padded<T>(out.n_rows), [&](Index first, auto vectors) __attribute__((always_inline)) {
+    constexpr int V = decltype(vectors)::value;
+    const Index n = smaller<Index>(V * Lanes<T>::COUNT, out.n_rows - first);
+    for (Index lane = 0; lane < height; ++lane)
+      RowDots<T, V>(stored_row(part, start + lane), turned + first, stride).add_to(out[first] + lane, out.stride, n);
+  });
 }
 
 // turned += xᵀ panelᵀ over rows `start` to `start + height` of x: panel (k, lanes).

@@ -23,6 +23,10 @@ struct Kernels {
                           Stack<T>, double*);
   void (*move_divergence_tile)(int, Tile<T>, Bounds, Order, Rows<const bool>, const Divisors<T>&, Rows<const T>, T, T,
                                Weights, Rows<T>, Rows<T>, Rows<double>, double*);
+  void (*move_sparse_tile)(const Rule&, Tile<T>, Rows<const T>, Rows<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights,
+                           Rows<T>, Rows<T>, double*);
+  void (*sum_columns)(Tile<T>, Rows<const T>, Index, Index, Rows<double>);
+  void (*turn_over)(Rows<const T>, Rows<T>);
   // passes over X
   void (*multiply_tile)(Tile<T>, Rows<const T>, Rows<T>);
   void (*power_tile)(Tile<T>, Rows<const T>, Rows<T>);

@@ -49,6 +49,7 @@ struct Part {
   Index stride, first, width;
   const std::int32_t* indices;
   const std::int64_t* indptr;
+  Index n_stored;
 
   INLINE bool is_sparse() const { return indptr != nullptr; }
   INLINE const T* row(Index row) const { return data + row * stride; }
@@ -63,18 +64,18 @@ struct Tile {
   INLINE const Part<T>& operator[](Index p) const { return parts[p]; }
 };
 
-// Entries of a sparse part's row, and their columns in the part.
+// Entries of a sparse part's row, and their columns in the part, after which those of later rows follow.
 template <class T>
 struct Stored {
   const T* data;
   const std::int32_t* columns;
-  Index size;
+  Index size, n_following;
 };
 
 template <class T>
 INLINE Stored<T> stored_row(const Part<T>& part, Index row) {
   const Index first = part.indptr[row];
-  return {part.data + first, part.indices + first, part.indptr[row + 1] - first};
+  return {part.data + first, part.indices + first, part.indptr[row + 1] - first, part.n_stored - part.indptr[row + 1]};
 }
 
 }  // namespace coupled_nmf

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.tile_step import MoveH, TileStep
+from coupled_nmf.backends.cpu.tile_step import ColumnStep, TileStep
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend, Solution, Sums
 from coupled_nmf.problem.draws import made
@@ -29,8 +30,11 @@ class HostBackend(Backend, Protocol):
     def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
         """Run a tile step over all row tiles of X; return the sums."""
 
-    def sweep_columns(self, n: int, step: MoveH) -> tuple[NDArray[np.float64], ...]:
+    def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
         """Run a step over ranges of n columns; return the sums."""
+
+    def for_each(self, run: Callable[[int], None], n: int) -> None:
+        """Call ``run`` for 0 to n - 1, on the threads."""
 
 
 class HostObjective(ABC):

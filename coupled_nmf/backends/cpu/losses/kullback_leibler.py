@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import SMALLEST, compiled
-from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
 from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Solution, Sums

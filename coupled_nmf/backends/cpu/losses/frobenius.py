@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
+from coupled_nmf.backends.cpu.sparse_moves import MoveSparseF, SparseMoves, pays_by_columns
 from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
 from coupled_nmf.problem.contracts import Solution, Sums
@@ -36,6 +37,8 @@ class Frobenius(HostObjective):
         self._alpha = problem.column_weights
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
+        self._by_columns = problem.gaps is None and pays_by_columns(problem.X)
+        self._sparse: SparseMoves | None = None
         self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
@@ -60,10 +63,26 @@ class Frobenius(HostObjective):
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:
         """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `tile_step`."""
+        if not self._by_columns:
+            return self._move_by_rows(rule, point, F, other, betas)
+        if self._sparse is None:
+            self._sparse = SparseMoves(self.problem.X, self.backend)
+        l1, l2 = self.penalties.l1_F, self.penalties.l2_F
+        turned = self._sparse.turned(point.R)
+        step = MoveSparseF(self.problem.X, rule, turned, self._gram(point), *betas, l1, l2)
+        return self._sparse.sweep(self.backend, step, F, other, self.problem.weights)
+
+    def _gram(self, point: Point) -> NDArray[Any]:
+        """What F moves by, l2 included."""
+        l2, grams = self.penalties.l2_F, point.grams
+        return grams + (l2 * np.eye(len(grams))).astype(grams.dtype) if l2 else grams
+
+    def _move_by_rows(
+        self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
+    ) -> Sums:
         problem, l1, l2, gaps = self.problem, self.penalties.l1_F, self.penalties.l2_F, self.problem.gaps
         if gaps is None:
-            gram = point.grams + (l2 * np.eye(len(point.grams))).astype(F.dtype) if l2 else point.grams
-            step = MoveF(problem.X, rule, point.R, gram, *betas, self._buffers, l1, l2)
+            step = MoveF(problem.X, rule, point.R, self._gram(point), *betas, self._buffers, l1, l2)
             return self.backend.sweep(problem.X, step, F, other, problem.weights)
         gappy = MoveGappyF(
             problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders,
@@ -89,6 +108,8 @@ class Frobenius(HostObjective):
             FtFs = FtFs + self._l2_H[:n_groups, None, None] * np.eye(len(H))
         R, l1s = np.empty_like(H), self._l1s[:n_groups]
         step = MoveH(rule, FtX, FtFs.astype(H.dtype, copy=False), l1s, edges, H, other, *betas, self._alpha, R)
+        if self._sparse is not None:
+            step.turned = self._sparse.room_for(R)
         products, energy = self.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
 
@@ -117,5 +138,5 @@ class Frobenius(HostObjective):
 
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
-        FtX, FtFs, extras = self.move_f(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
+        FtX, FtFs, extras = self._move_by_rows(HALS(0), self.point_of(H), F, F, (0.0, 0.0))  # once: X is not turned
         return FtX, np.broadcast_to(FtFs, (len(self.problem.alpha), *FtFs.shape[-2:])).copy(), extras

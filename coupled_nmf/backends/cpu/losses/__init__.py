@@ -1,0 +1,1 @@
+"""The losses on the CPU: what the loop alternates on."""
