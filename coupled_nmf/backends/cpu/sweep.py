@@ -33,6 +33,12 @@ def _add(totals: Sums, sums: Sums) -> None:
         compiled.add_to(total.reshape(-1), part.reshape(-1))  # NumPy's add of two dtypes goes through buffers
 
 
+def _of_one(sums: Sums) -> Sums:
+    """Sums of a single tile, whose arrays are those of the sums where their dtype allows it."""
+    INTERRUPTS.check()
+    return tuple([part.astype(np.float64, copy=False) for part in sums])
+
+
 class _OrderedSums:
     """Adds the tiles' sums in tile order, whoever brings them: the bits do not depend on the threads."""
 
@@ -153,10 +159,13 @@ class Sweeper:
         if 1 < X.chunk_rows <= MOST_CHUNK * height:  # tiles of whole chunks, or chunks are unpacked more than once
             height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
 
+        kept = X.tiles(height)
+        if kept is not None and len(kept) == 1:  # what is small is done before all that follows would be there
+            return _of_one(step(kept[0], slice(0, X.shape[0]), *by_row))
+
         def run(rows: slice, tile: Tile) -> Sums:
             return step(tile, rows, *[array[rows] for array in by_row])
 
-        kept = X.tiles(height)
         if kept is not None:
             return self._sum(X.shape[0], height, work, step, lambda rows: run(rows, kept[rows.start // height]))
         if X.in_memory:
@@ -166,7 +175,8 @@ class Sweeper:
 
     def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
         """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
-        return self._sum(n, even_height(n, 1), step.work, step, step)
+        height = even_height(n, 1)
+        return self._sum(n, height, step.work, step, step) if n > height else _of_one(step(slice(0, n)))
 
     def _sum(
         self, n: int, height: int, work: int, step: TileStep | ColumnStep, run: Callable[[slice], Sums]
@@ -188,8 +198,7 @@ class Sweeper:
     ) -> tuple[NDArray[np.float64], ...]:
         """The same in this thread, without what threads need: a small sweep is done before that would be there."""
         if height >= n > 0:
-            INTERRUPTS.check()
-            return tuple([part.astype(np.float64, copy=False) for part in run(slice(0, n))])
+            return _of_one(run(slice(0, n)))
         totals = self._zeros(step.shapes)
         for start in range(0, n, height):
             INTERRUPTS.check()
