@@ -27,6 +27,16 @@ struct Lanes {
   static INLINE void store(T* place, Vector value) { *reinterpret_cast<Loose*>(place) = value; }
   static INLINE Vector splat(T number) { return Vector{} + number; }
 
+  // A vector that stays in a register: GCC would read it from memory again each time that it is multiplied by, since a
+  // fused multiply-add can, and loads are then what a product waits for.
+  static INLINE Vector load_once(const T* place) {
+    Vector vector = load(place);
+#if defined(__FMA__)
+    __asm__("" : "+v"(vector));
+#endif
+    return vector;
+  }
+
   // The vector with zeros in its first n lanes.
   static INLINE Vector without_first(Vector vector, Index n) {
     Whole kept;

@@ -46,8 +46,8 @@ void set_zero(Rows<T> rows) {
     for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
 }
 
-// Rows of F that move, as the moves of both kinds of tiles share them: `cross` writes those of a panel's rows, `use` gets
-// the panel of where they end, each row times its weight. See `move_tile`.
+// Rows of F that move, as the moves of both kinds of tiles share them: `cross` writes those of a panel's rows, `use`
+// gets the panel of where they end, each row times its weight. See `move_tile`.
 template <class T, class Cross, class Use>
 void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows<T> other, T beta, T next_beta,
                Span<const double> weights, Rows<T> FtF, double* extras, Cross cross_of_rows, Use use) {

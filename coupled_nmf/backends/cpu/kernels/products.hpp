@@ -21,9 +21,10 @@ INLINE void add_sums(const typename Lanes<T>::Vector* sums, T* out, Index os) {
   }
 }
 
-// out[j, r] += Σ_i x[r, i] h[j, i] for r < R, j < C, i < n, n a vector or more. AHEAD: asks for the next rows of x.
-template <class T, int R, int C, bool AHEAD>
-INLINE void add_dot_block(const T* x, Index xs, const T* h, Index hs, Index n, T* out, Index os) {
+// out[j, r] += Σ_i x[r, i] h[j, i] for r < R, j < C, i < n, n a vector or more. Of the rows at `ahead`, A are asked
+// for.
+template <class T, int R, int C, int A>
+INLINE void add_dot_block(const T* x, Index xs, const T* h, Index hs, Index n, T* out, Index os, const T* ahead) {
   using L = Lanes<T>;
   typename L::Vector sums[C * R] = {};
   const Index whole = n / L::COUNT * L::COUNT;
@@ -31,8 +32,8 @@ INLINE void add_dot_block(const T* x, Index xs, const T* h, Index hs, Index n, T
     typename L::Vector xv[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      xv[r] = L::load(x + r * xs + i);
-      if constexpr (AHEAD) __builtin_prefetch(x + (r + R) * xs + i, 0, 2);
+      xv[r] = C > 1 ? L::load_once(x + r * xs + i) : L::load(x + r * xs + i);
+      if (r < A) __builtin_prefetch(ahead + r * xs + i, 0, 2);
     }
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
@@ -56,17 +57,23 @@ INLINE void add_dot_block(const T* x, Index xs, const T* h, Index hs, Index n, T
   add_sums<T, R, C, 0>(sums, out, os);
 }
 
+// As above, for k columns, some at a time. The rows of x that come next are asked for by all of these blocks, a few
+// rows each: asked for by the first alone, they would come no faster, and the others would leave the memory idle.
 template <class T, int R, bool AHEAD>
 void add_some_dots(const T* x, Index xs, const T* h, Index hs, Index k, Index n, T* out, Index os) {
-  const Index blocks = (k + DOT_COLUMNS - 1) / DOT_COLUMNS;
+  const Index blocks = (k + DOT_COLUMNS - 1) / DOT_COLUMNS, share = (R + blocks - 1) / blocks;
   for (Index block = 0; block < blocks; ++block) {
-    const Index j = k * block / blocks, end = k * (block + 1) / blocks;
+    const Index j = k * block / blocks, end = k * (block + 1) / blocks, asked = block * share;
+    const T* ahead = x + (R + asked) * xs;
     for_count<DOT_COLUMNS>(end - j, [&](auto columns) __attribute__((always_inline)) {
       constexpr int C = decltype(columns)::value;
-      if (AHEAD && block == 0)
-        add_dot_block<T, R, C, true>(x, xs, h + j * hs, hs, n, out + j * os, os);
-      else
-        add_dot_block<T, R, C, false>(x, xs, h + j * hs, hs, n, out + j * os, os);
+      const auto add = [&](auto rows) __attribute__((always_inline)) {
+        add_dot_block<T, R, C, decltype(rows)::value>(x, xs, h + j * hs, hs, n, out + j * os, os, ahead);
+      };
+      if (!AHEAD || asked >= R)
+        add(Number<0>{});
+      else if constexpr (AHEAD)
+        for_count<R>(share, add);
     });
   }
 }

@@ -21,8 +21,8 @@ void move_sparse_tile(const Rule& rule, Tile<T> tile, Rows<const T> turned, Rows
       [&](Index start, Index height, Rows<T> weighted) { put_rows(weighted, G, start, height); });
 }
 
-// FtX[:, first : last] = (Xᵀ G)ᵀ: `columns` is Xᵀ, whose parts are blocks of samples, so few that their rows of G (samples,
-// stride) stay in a cache. Within one, sums are in T.
+// FtX[:, first : last] = (Xᵀ G)ᵀ: `columns` is Xᵀ, whose parts are blocks of samples, so few that their rows of G
+// (samples, stride) stay in a cache. Within one, sums are in T.
 template <class T>
 void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows<double> FtX) {
   const Index k = FtX.n_rows, n = last - first, size = padded<T>(k);
@@ -36,7 +36,8 @@ void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows
   });
   for (Index i = 0; i < n; i += Lanes<T>::COUNT)  // so many columns that their lines stay in the first cache
     for (Index j = 0; j < k; ++j)
-      for (Index c = i, end = smaller<Index>(i + Lanes<T>::COUNT, n); c < end; ++c) FtX[j][first + c] = totals[c * size + j];
+      for (Index c = i, end = smaller<Index>(i + Lanes<T>::COUNT, n); c < end; ++c)
+        FtX[j][first + c] = totals[c * size + j];
 }
 
 // `turned` (n_columns, stride) becomes what H holds (k, n_columns), a column a row.
