@@ -13,7 +13,7 @@ from cluster_tables import cluster
 from gpu_tables import gpu
 from layout import address, aligned
 from probe_tables import checkpoints, label_noise, page_table, recording, training_seeds, use
-from shape_tables import first_fit, iteration, shapes
+from shape_tables import first_fit, shapes
 from speed_tables import growth, memory, mu, path, peers, planted, sparse, to_loss
 
 from coupled_nmf import atomic_open
@@ -62,7 +62,6 @@ SECTIONS = {
         Section("mu", "Multiplicative updates", "scikit-learn's, the same iterates", mu, in_short.mu),
         Section("sparse", "Sparse documents", "scikit-learn, 30 iterations", sparse, in_short.sparse),
         Section("first_fit", "The first fit of a process", "scikit-learn", first_fit, in_short.first_fit),
-        Section("iteration", "An iteration and its floor", "the machine's limits", iteration, in_short.iteration),
     ),
     "Memory, many rows, many machines": (
         Section("memory", "Memory of a fit", "the size of X", memory, in_short.memory),

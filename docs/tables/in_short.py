@@ -16,10 +16,12 @@ def to_loss(figures: Figures) -> str:
 
 
 def shapes(figures: Figures) -> str:
-    """Means over shapes, and how many are slower."""
+    """Means over shapes, how many are slower, and how far an iteration is from what the machine could do."""
     own, defaults = figures["to_loss_of_the_reference"], figures["defaults"]
     slower = f"slower on {len(defaults['slower'])} of {defaults['shapes']}"
-    return f"{mean(own)} as fast; by defaults {mean(defaults)}, {slower}"
+    floors = [found["over_floor"]["median"] for found in figures.get("floors", {}).get("ranks", {}).values()]
+    over = f"; an iteration takes {min(floors):.2f} to {max(floors):.2f} times its floor" if floors else ""
+    return f"{mean(own)} as fast; by defaults {mean(defaults)}, {slower}{over}"
 
 
 def first_fit(figures: Figures) -> str:
@@ -33,12 +35,6 @@ def peers(figures: Figures) -> str:
     ratios = figures["geometric_mean_ratio"]
     near, far = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
     return f"{ratios[near]:.0f}× ({near}) to {ratios[far]:.0f}× ({far}) as fast"
-
-
-def iteration(figures: Figures) -> str:
-    """Over the floor."""
-    over = [found["over_floor"]["median"] for found in figures["ranks"].values()]
-    return f"{min(over):.2f} to {max(over):.2f} times the floor"
 
 
 def mu(figures: Figures) -> str:

@@ -1,4 +1,4 @@
-"""Tables of `shapes`, `iteration` and `first_fit`, for docs/benchmarks.md."""
+"""Tables of `shapes` and `first_fit`, for docs/benchmarks.md."""
 
 from __future__ import annotations
 

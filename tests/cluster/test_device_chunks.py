@@ -12,7 +12,7 @@ from places import emulate
 from scipy.sparse import csr_array
 
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks, rank_path
-from coupled_nmf.backends.cpu import kullback_leibler
+from coupled_nmf.backends.cpu.losses import kullback_leibler
 from coupled_nmf.backends.cpu.shares import Shares
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.backends.cuda import matrix

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu import frobenius, kullback_leibler
 from coupled_nmf.backends.cpu.backend import NumpyBackend
+from coupled_nmf.backends.cpu.losses import frobenius, kullback_leibler
 from coupled_nmf.backends.cpu.losses.objective import HostBackend
 from coupled_nmf.backends.cuda.device import Device, load_cupy
 from coupled_nmf.backends.cuda.frobenius import DeviceFrobenius
