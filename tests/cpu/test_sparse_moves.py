@@ -28,6 +28,14 @@ def matrix(dtype, widths=WIDTHS, n=N, density=0.05):
     return TiledMatrix(parts, BlockLayout(names, widths), np.dtype(dtype)), sp.hstack(parts).toarray()
 
 
+def swept(X, k=2):
+    """Sums of a sweep by columns."""
+    F, R = np.ones((X.shape[0], k), X.dtype), np.ones((k, X.shape[1]), X.dtype)
+    with NumpyBackend(1) as backend:
+        step = MoveSparseF(X, HALS(0), backend.sparse_moves.turned(R), np.eye(k, dtype=X.dtype), 0.0, 0.0)
+        return backend.sparse_moves.sweep(backend, step, F, F, NO_WEIGHTS)
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Several tiles and several blocks of samples."""
@@ -50,7 +58,7 @@ def test_f_moves_and_is_summed_as_by_rows(rule, k, dtype, tol, case):
     with NumpyBackend(2) as backend:
         others = before.copy(), before.copy()
         expected = backend.sweep(X, MoveF(X, rule, R, gram, *betas, [], *penalties), F, others[0], weights)
-        moves = SparseMoves(X, backend)
+        moves = backend.sparse_moves
         step = MoveSparseF(X, rule, moves.turned(R), gram, *betas, *penalties)
         found = moves.sweep(backend, step, F, others[1], weights)
     np.testing.assert_array_equal(others[0], others[1])
@@ -83,9 +91,8 @@ def test_x_is_turned_once_for_many_fits_and_not_where_it_is_passed_over_once(mon
     X, _ = matrix("d")
     turned = []
     monkeypatch.setattr(sparse_moves, "by_columns", lambda tile: turned.append(len(tile[0])) or by_columns(tile))
-    with NumpyBackend(1) as backend:
-        for _ in range(2):
-            SparseMoves(X, backend)
+    for _ in range(2):
+        swept(X)
     assert turned == [128, 128, 44]
     batch = sp.random(N, 500, density=0.05, format="csr", random_state=0)
     model = CoupledNMF(3, random_state=0).partial_fit(batch)  # the first is fitted
@@ -101,15 +108,30 @@ def test_what_stays_by_rows():
     assert not pays_by_columns(TiledMatrix(mixed, BlockLayout(("a", "b"), (3, 500)), np.dtype("d")))
 
 
+def test_long_columns_are_added_up_in_double():
+    n = 30_000
+    columns = np.where(np.arange(n) % 2, 1.0, 1e-4).astype(np.float32)
+    X = TiledMatrix([sp.csr_array(columns[:, None])], BlockLayout(("a",), (1,)), np.dtype("f"))
+    np.testing.assert_allclose(swept(X)[0], columns.sum(dtype=np.float64), rtol=1e-6)
+
+
+def test_few_entries_are_held_in_few_blocks(monkeypatch):
+    monkeypatch.setattr(sparse_moves, "COLUMN_BLOCK", 1)
+    heights = []
+    monkeypatch.setattr(sparse_moves, "by_columns", lambda tile: heights.append(len(tile[0])) or by_columns(tile))
+    X, _ = matrix("d", (200,), density=0.01)  # two of a column are 200 samples'
+    swept(X)
+    assert heights == [200, 100]
+
+
 def test_a_point_that_was_given_up_is_turned_anew():
     X, _ = matrix("d")
     rng = np.random.default_rng(0)
     given_up, R = rng.random((2, 3, X.shape[1]))
-    with NumpyBackend(1) as backend:
-        moves = SparseMoves(X, backend)
-        moves.turned(R)
-        moves.room_for(given_up)[:] = np.nan
-        np.testing.assert_array_equal(moves.turned(R)[:, :3], R.T)
+    moves = SparseMoves()
+    moves.turned(R)
+    moves.room_for(given_up)[:] = np.nan
+    np.testing.assert_array_equal(moves.turned(R)[:, :3], R.T)
 
 
 BAD = {
@@ -125,7 +147,9 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_sums_of_columns_are_entered_with_the_arrays_that_they_expect_alone(case):
-    columns = SparseMoves(matrix("d", (5,), n=4, density=0.5)[0], NumpyBackend(1)).X.by_columns
+    X = matrix("d", (5,), n=4, density=0.5)[0]
+    swept(X)
+    columns = X.by_columns
     good = {"columns": columns, "G": np.zeros((4, 8)), "first": 0, "last": 5, "FtX": np.zeros((2, 5))}
     compiled.sum_columns(**good)
     with pytest.raises((TypeError, ValueError)):

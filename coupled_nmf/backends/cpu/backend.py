@@ -13,6 +13,7 @@ from coupled_nmf.backends.cpu.losses.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cpu.losses.objective import HostObjective
 from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.shares import Shares, shares_by_block
+from coupled_nmf.backends.cpu.sparse_moves import SparseMoves
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.digests import digest_of_data
@@ -45,6 +46,10 @@ def powers(weights: NDArray[np.float64], power: float) -> NDArray[np.float64]:
 
 class NumpyBackend(Sweeper):
     """Where X is looked at and fitted on the CPU: a `Backend`."""
+
+    def __init__(self, n_jobs: int | None = None, free: list[Sums] | None = None) -> None:
+        super().__init__(n_jobs, free)
+        self.sparse_moves = SparseMoves()
 
     def memory(self) -> float:
         """Bytes of this machine's memory."""

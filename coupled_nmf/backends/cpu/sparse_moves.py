@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
 from coupled_nmf.backends.cpu.losses.objective import HostBackend
 from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, TileStep, gate, rows_in
-from coupled_nmf.data.tile_heights import tile_rows
+from coupled_nmf.data.tile_heights import STORED_A_COLUMN, tile_rows
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.solvers import Rule
 
 LINE = 64  # bytes
-COLUMN_BLOCK = 8192  # samples whose rows of a factor stay in a second cache
+COLUMN_BLOCK = 8192  # samples, at least, whose rows of a factor stay in a second cache
 
 
 def pays_by_columns(X: TiledMatrix) -> bool:
@@ -108,38 +108,42 @@ def by_columns(tile: Tile) -> SparseRows:
 
 
 def _hold(X: TiledMatrix, backend: HostBackend) -> Any:
-    """Xᵀ as compiled code takes it: its parts are blocks of samples, each turned on a thread."""
-    starts = range(0, X.shape[0], COLUMN_BLOCK)
+    """Xᵀ as compiled code takes it: its parts are blocks of samples, each turned on a thread.
+
+    A block says for each feature where its entries begin: there are to be more entries than that.
+    """
+    n_samples, width = X.shape
+    height = max(COLUMN_BLOCK, STORED_A_COLUMN * n_samples * width // max(X.stored, 1))
+    starts = range(0, n_samples, height)
     blocks: list[Any] = [None] * len(starts)
 
     def turn(number: int) -> None:
-        rows = slice(starts[number], min(starts[number] + COLUMN_BLOCK, X.shape[0]))
+        rows = slice(starts[number], min(starts[number] + height, n_samples))
         blocks[number] = by_columns(X.tile(rows))
 
     backend.for_each(turn, len(starts))
-    held = TILES[X.dtype.char](X.shape[1])
+    held = TILES[X.dtype.char](width)
     for start, block in zip(starts, blocks, strict=True):
         held.add_sparse(block.data, block.indices, block.indptr, start, block.width)
     return held
 
 
 class SparseMoves:
-    """Moves of F on an X that is held twice: what is by columns takes as much memory as X, and stays with it.
+    """Moves of F on an X that is held twice, and what they keep from one sweep to the next.
 
-    G, where rows of F end, and R are held with a row for each sample and each feature, in whole lines of memory.
+    Xᵀ stays with X, and takes as much memory. G, where rows of F end, and R have a row for each sample and for each
+    feature, in whole lines of memory; they stay with the backend, which may work on one piece of X after the other.
     """
 
-    def __init__(self, X: TiledMatrix, backend: HostBackend) -> None:
-        if X.by_columns is None:
-            X.by_columns = _hold(X, backend)
-        self.X = X
-        self._turned = self._G = np.empty((0, 0), X.dtype)
+    def __init__(self) -> None:
+        self._turned = self._G = np.empty((0, 0))
         self._of: NDArray[Any] | None = None
 
     def room_for(self, R: NDArray[Any]) -> NDArray[Any]:
         """What whoever makes R writes it to as well, turned."""
-        if self._turned.shape[1] < len(R):
-            self._turned = turned_room(R.shape[1], len(R), R.dtype)
+        (k, n), turned = R.shape, self._turned
+        if len(turned) != n or turned.shape[1] < k or turned.dtype != R.dtype:
+            self._turned = turned_room(n, k, R.dtype)
         self._of = R
         return self._turned
 
@@ -158,10 +162,13 @@ class SparseMoves:
         weights: NDArray[np.float64],
     ) -> Sums:
         """Move F; return FᵀX, FᵀF and two numbers, as `MoveF` sums them."""
-        X, k = self.X, step.depth
-        if self._G.shape[1] < k:
+        X, k = step.X, step.depth
+        if X.by_columns is None:
+            X.by_columns = _hold(X, backend)
+        if len(self._G) < len(F) or self._G.shape[1] < k or self._G.dtype != X.dtype:
             self._G = turned_room(len(F), k, X.dtype)
-        FtF, extras = backend.sweep(X, step, F, other, self._G, weights)
-        FtX = np.empty((k, X.shape[1]))
-        backend.sweep_columns(X.shape[1], SumColumns(X.by_columns, self._G, FtX, X.stored * k))
+        G, shapes = self._G[: len(F)], step.shapes
+        FtF, extras = backend.sweep(X, step, F, other, G, weights)
+        FtX = backend.totals([(k, X.shape[1]), *shapes])[0]
+        backend.sweep_columns(X.shape[1], SumColumns(X.by_columns, G, FtX, X.stored * k))
         return FtX, FtF, extras

@@ -20,6 +20,7 @@ from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.system.blas import BLAS
 from coupled_nmf.system.interrupts import INTERRUPTS
 
+MOST_OTHERS = 8  # free arrays of other shapes that are left for who asks next
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 3_000_000  # multiplications that one thread has done before a second would pay
@@ -35,7 +36,6 @@ def _add(totals: Sums, sums: Sums) -> None:
 
 def _of_one(sums: Sums) -> Sums:
     """Sums of a single tile, whose arrays are those of the sums where their dtype allows it."""
-    INTERRUPTS.check()
     return tuple([part.astype(np.float64, copy=False) for part in sums])
 
 
@@ -161,6 +161,7 @@ class Sweeper:
 
         kept = X.tiles(height)
         if kept is not None and len(kept) == 1:  # what is small is done before all that follows would be there
+            INTERRUPTS.check()
             return _of_one(step(kept[0], slice(0, X.shape[0]), *by_row))
 
         def run(rows: slice, tile: Tile) -> Sums:
@@ -176,7 +177,10 @@ class Sweeper:
     def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
         """Run ``step(columns)`` over ranges of n columns and return the float64 sums of what it returns."""
         height = even_height(n, 1)
-        return self._sum(n, height, step.work, step, step) if n > height else _of_one(step(slice(0, n)))
+        if n > height:
+            return self._sum(n, height, step.work, step, step)
+        INTERRUPTS.check()
+        return _of_one(step(slice(0, n)))
 
     def _sum(
         self, n: int, height: int, work: int, step: TileStep | ColumnStep, run: Callable[[slice], Sums]
@@ -185,7 +189,7 @@ class Sweeper:
         n_threads = min(self.n_threads if work > ALONE else 1, len(starts))
         if n_threads == 1:
             return self._sum_alone(n, height, step, run)
-        sums = _OrderedSums(step, self._zeros(step.shapes), most_waiting=2 * self.n_threads)
+        sums = _OrderedSums(step, self.totals(step.shapes), most_waiting=2 * self.n_threads)
 
         def run_one(index: int) -> None:
             sums.bring(index, run(slice(starts[index], min(starts[index] + height, n))))
@@ -198,8 +202,9 @@ class Sweeper:
     ) -> tuple[NDArray[np.float64], ...]:
         """The same in this thread, without what threads need: a small sweep is done before that would be there."""
         if height >= n > 0:
+            INTERRUPTS.check()
             return _of_one(run(slice(0, n)))
-        totals = self._zeros(step.shapes)
+        totals = self.totals(step.shapes)
         for start in range(0, n, height):
             INTERRUPTS.check()
             sums = run(slice(start, min(start + height, n)))
@@ -207,18 +212,22 @@ class Sweeper:
             step.recycle(sums)
         return totals
 
-    def _zeros(self, shapes: list[tuple[int, ...]]) -> Sums:
-        if not shapes:
-            return ()
+    def totals(self, shapes: list[tuple[int, ...]]) -> Sums:
+        """Zeros for sums of these shapes; those that whoever was done with left free, if there are."""
         self.takes_free = True
-        while self._free:
-            with suppress(IndexError):  # another thread took it
-                totals = self._free.pop()
-                alike = all(total.flags.c_contiguous and total.dtype == np.float64 for total in totals)
-                if alike and [total.shape for total in totals] == shapes:  # or they are not kept
-                    for total in totals:
-                        total.fill(0)
-                    return totals
+        others: list[Sums] = []
+        try:
+            while self._free:
+                with suppress(IndexError):  # another thread took it
+                    found = self._free.pop()
+                    alike = all(total.flags.c_contiguous and total.dtype == np.float64 for total in found)
+                    if alike and [total.shape for total in found] == shapes:
+                        for total in found:
+                            total.fill(0)
+                        return found
+                    others.append(found)
+        finally:
+            self._free += others[:MOST_OTHERS]
         return tuple([np.zeros(shape) for shape in shapes])
 
     def for_each(self, run: Callable[[int], None], n: int) -> None:

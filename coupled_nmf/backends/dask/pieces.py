@@ -112,7 +112,9 @@ class Piece:
 
     def __sizeof__(self) -> int:
         kept = [self.weights, self.absent, self.scattered, *self.X.parts, *itertools.chain(*self.free)]
-        return object.__sizeof__(self) + sum(map(bytes_of, kept))  # by which Dask places tasks, and spills
+        by_columns = self.X.stored * (self.X.dtype.itemsize + 4) if self.X.by_columns is not None else 0
+        # by which Dask places tasks, and spills
+        return object.__sizeof__(self) + sum(map(bytes_of, kept)) + by_columns
 
     def passes(self, backend: NumpyBackend) -> Passes:
         """Who passes over the rows: the device that they are on, or the CPU."""

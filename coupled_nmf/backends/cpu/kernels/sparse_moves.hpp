@@ -21,8 +21,10 @@ void move_sparse_tile(const Rule& rule, Tile<T> tile, Rows<const T> turned, Rows
       [&](Index start, Index height, Rows<T> weighted) { put_rows(weighted, G, start, height); });
 }
 
+constexpr Index MOST_ADDED = 4096;  // entries whose sum is in T
+
 // FtX[:, first : last] = (Xᵀ G)ᵀ: `columns` is Xᵀ, whose parts are blocks of samples, so few that their rows of G
-// (samples, stride) stay in a cache. Within one, sums are in T.
+// (samples, stride) stay in a cache.
 template <class T>
 void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows<double> FtX) {
   const Index k = FtX.n_rows, n = last - first, size = padded<T>(k);
@@ -30,9 +32,15 @@ void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows
   for_vectors<T>(size, [&](Index some, auto vectors) __attribute__((always_inline)) {
     constexpr int V = decltype(vectors)::value;
     for (Index p = 0; p < columns.n_parts; ++p)
-      for (Index c = 0; c < n; ++c)
-        RowDots<T, V>(stored_row(columns[p], first + c), G[columns[p].first] + some, G.stride)
-            .add_to(totals.data() + c * size + some, 1, V * Lanes<T>::COUNT);
+      for (Index c = 0; c < n; ++c) {
+        const Stored<T> x = stored_row(columns[p], first + c);
+        for (Index e = 0; e < x.size; e += MOST_ADDED) {
+          const Index end = smaller<Index>(e + MOST_ADDED, x.size);
+          const Stored<T> part{x.data + e, x.columns + e, end - e, x.size - end + x.n_following};
+          RowDots<T, V>(part, G[columns[p].first] + some, G.stride)
+              .add_to(totals.data() + c * size + some, 1, V * Lanes<T>::COUNT);
+        }
+      }
   });
   for (Index i = 0; i < n; i += Lanes<T>::COUNT)  // so many columns that their lines stay in the first cache
     for (Index j = 0; j < k; ++j)

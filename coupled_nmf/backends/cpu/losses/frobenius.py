@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
-from coupled_nmf.backends.cpu.sparse_moves import MoveSparseF, SparseMoves, pays_by_columns
+from coupled_nmf.backends.cpu.sparse_moves import MoveSparseF, pays_by_columns
 from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
 from coupled_nmf.problem.contracts import Solution, Sums
@@ -38,7 +38,6 @@ class Frobenius(HostObjective):
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
         self._by_columns = problem.gaps is None and pays_by_columns(problem.X)
-        self._sparse: SparseMoves | None = None
         self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
@@ -65,12 +64,10 @@ class Frobenius(HostObjective):
         """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `tile_step`."""
         if not self._by_columns:
             return self._move_by_rows(rule, point, F, other, betas)
-        if self._sparse is None:
-            self._sparse = SparseMoves(self.problem.X, self.backend)
-        l1, l2 = self.penalties.l1_F, self.penalties.l2_F
-        turned = self._sparse.turned(point.R)
-        step = MoveSparseF(self.problem.X, rule, turned, self._gram(point), *betas, l1, l2)
-        return self._sparse.sweep(self.backend, step, F, other, self.problem.weights)
+        moves, l1, l2 = self.backend.sparse_moves, self.penalties.l1_F, self.penalties.l2_F
+        step = MoveSparseF(self.problem.X, rule, moves.turned(point.R), self._gram(point), *betas, l1, l2)
+        sums: Sums = moves.sweep(self.backend, step, F, other, self.problem.weights)
+        return sums
 
     def _gram(self, point: Point) -> NDArray[Any]:
         """What F moves by, l2 included."""
@@ -108,8 +105,8 @@ class Frobenius(HostObjective):
             FtFs = FtFs + self._l2_H[:n_groups, None, None] * np.eye(len(H))
         R, l1s = np.empty_like(H), self._l1s[:n_groups]
         step = MoveH(rule, FtX, FtFs.astype(H.dtype, copy=False), l1s, edges, H, other, *betas, self._alpha, R)
-        if self._sparse is not None:
-            step.turned = self._sparse.room_for(R)
+        if self._by_columns:
+            step.turned = self.backend.sparse_moves.room_for(R)
         products, energy = self.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)
 

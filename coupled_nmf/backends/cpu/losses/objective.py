@@ -27,6 +27,11 @@ def zeros_for(X: TiledMatrix, V: NDArray[Any]) -> NDArray[Any]:
 class HostBackend(Backend, Protocol):
     """A backend that can sweep over what is in the host's memory, or comes there tile by tile."""
 
+    sparse_moves: Any  # the moves on a sparse X that is held by columns, too, and what they keep
+
+    def totals(self, shapes: list[tuple[int, ...]]) -> Sums:
+        """Zeros for sums of these shapes; those that whoever was done with left free, if there are."""
+
     def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
         """Run a tile step over all row tiles of X; return the sums."""
 
