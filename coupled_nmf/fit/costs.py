@@ -10,6 +10,7 @@ MOVE = 3  # times a product's time for a multiplication of a move, which goes th
 # Iterations, about: from a start at random to where one on a stand-in ends, on X or on it; on all of its rows after a
 # part of them; and on X, to make up for what it lacks.
 FROM_RANDOM, AFTER_PART, AFTER_STAND_IN = 40, 8, 5
+MOST_FOR_FEW = 3  # times the iterations asked for, that a start may cost
 N_STARTS, SCREENING = 3, 6  # starts, where they cost little, and the iterations after which the best is kept
 
 
@@ -62,11 +63,11 @@ class Costs:
         return cost
 
     def stand_in_pays(self, max_iter: int) -> bool:
-        """Whether a start on a stand-in costs less than the iterations on X that it saves, and than ``max_iter``.
+        """Whether a start on a stand-in costs less than the iterations on X that it saves, and few times ``max_iter``.
 
-        Who asks for few iterations asks for little work: a start is not to cost more than all of them.
+        Who asks for few iterations asks for little work: a start is not to cost many times as much as they do.
         """
-        return self.of_start < min(FROM_RANDOM - AFTER_STAND_IN, max_iter) * self.on_x
+        return self.of_start < min(FROM_RANDOM - AFTER_STAND_IN, MOST_FOR_FEW * max_iter) * self.on_x
 
     @property
     def n_starts(self) -> int:

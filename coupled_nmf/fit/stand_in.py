@@ -20,7 +20,7 @@ from coupled_nmf.problem.solvers import Rule
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
 MEAN_OF = 20  # samples whose mean is a component's start
 INNER_SWEEPS = 4  # at least: a cross costs little here
-PART_TOL, ALL_TOL = 3e-3, 1e-3  # of J on X: below, its own iterations bring more, that know all of X
+PART_TOL, ALL_TOL = 1e-3, 3e-4  # of J on X: below, its own iterations bring more, dear as they are: they know all of X
 MOST_ITERATIONS = 200
 
 

@@ -133,8 +133,8 @@ def test_a_stand_in_pays_by_shapes():
     shapes = [(400, 4096, 40), (300, 50_000, 20), (500_000, 30, 8), (5000, 3000, 30), (5000, 2000, 200)]
     assert all(costs(*shape).stand_in_pays(200) for shape in shapes)
     assert not costs(2000, 500, 120).stand_in_pays(200), "moves are what costs"
-    few = [costs(*shape).stand_in_pays(10) for shape in shapes]
-    assert few == [False, False, True, True, False], "a start is not to cost more than the iterations asked for"
+    few = [costs(*shape).stand_in_pays(5) for shape in shapes]
+    assert few == [False, False, True, True, False], "a start costs at most thrice the iterations asked for"
     assert not costs(10_000, 2544, 50).stand_in_pays(1)
     assert costs(10_000, 2544, 50).n_starts == N_STARTS
     assert costs(400, 4096, 40).n_starts == 1, "an iteration on it is half of one on X"
