@@ -63,7 +63,7 @@ class Costs:
         return cost
 
     def stand_in_pays(self, max_iter: int) -> bool:
-        """Whether a start on a stand-in costs less than the iterations on X that it saves, and few times ``max_iter``.
+        """Whether a start on a stand-in costs less than the iterations that it saves, and than few times ``max_iter``.
 
         Who asks for few iterations asks for little work: a start is not to cost many times as much as they do.
         """

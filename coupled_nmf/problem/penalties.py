@@ -45,7 +45,7 @@ class Penalties:
         Raises
         ------
         ValueError
-            If a weight is so small that its block's penalty over it would drown or overflow all else.
+            If a weight is so small that its block's penalty over it would overflow.
         """
         shares = np.where(alpha > 0, alpha, 1.0)
         with np.errstate(over="ignore"):
@@ -53,8 +53,9 @@ class Penalties:
         largest = max(l1.max(), l2.max())
         if largest > np.finfo(dtype).max / 1e3:  # what is added to it, and twice it, is finite still
             raise ValueError(
-                f"alpha_H over block_weights, of which the smallest is {shares.min():.2g}, comes to {largest:.2g}: too "
-                f"large for {np.dtype(dtype)}; make that weight larger, or 0, or the penalty smaller."
+                f"The penalty on H (alpha_H, by default alpha_F) over block_weights, of which the smallest is "
+                f"{shares.min():.2g}, comes to {largest:.2g}: too large for {np.dtype(dtype)}; make the weight larger, "
+                "or 0, or the penalty smaller."
             )
         return l1, l2
 

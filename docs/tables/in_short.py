@@ -11,8 +11,11 @@ Figures = dict[str, Any]
 
 
 def to_loss(figures: Figures) -> str:
-    """Ratios of times."""
-    return f"{ratio(figures['same'])} as fast; by defaults {ratio(figures['defaults'])}"
+    """Ratios of times, and how often the loss is missed."""
+    same, defaults = figures["same"], figures["defaults"]
+    missed = f", not reached in {same['misses']} runs" if same.get("misses") else ""
+    above = f", of which {defaults['ends_above_the_peer']} end above" if defaults.get("ends_above_the_peer") else ""
+    return f"{ratio(same)} as fast{missed}; by defaults {ratio(defaults)}{above}"
 
 
 def shapes(figures: Figures) -> str:

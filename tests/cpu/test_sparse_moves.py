@@ -101,18 +101,26 @@ def test_x_is_turned_once_for_many_fits_and_not_where_it_is_passed_over_once(mon
     assert not turned
 
 
-def test_what_stays_by_rows():
+def test_what_stays_by_rows(monkeypatch):
     assert pays_by_columns(matrix("f")[0])
     assert not pays_by_columns(matrix("f", (40,), n=5000)[0])
+    gaps = sp.random(40, 60, density=0.2, format="csr", random_state=0)
+    gaps.data[3] = np.nan
+    model = CoupledNMF(2, random_state=0, max_iter=3, tol=0)
+    assert pays_by_columns(TiledMatrix([gaps], BlockLayout(("a",), (60,)), np.dtype("d")))
+    with monkeypatch.context() as patched:
+        patched.setattr(sparse_moves, "by_columns", None)  # it would be called
+        assert np.isfinite(model.fit(gaps).components_).all()
     mixed = [np.ones((4, 3)), sp.csr_array(np.ones((4, 500)))]
     assert not pays_by_columns(TiledMatrix(mixed, BlockLayout(("a", "b"), (3, 500)), np.dtype("d")))
 
 
-def test_long_columns_are_added_up_in_double():
-    n = 30_000
-    columns = np.where(np.arange(n) % 2, 1.0, 1e-4).astype(np.float32)
-    X = TiledMatrix([sp.csr_array(columns[:, None])], BlockLayout(("a",), (1,)), np.dtype("f"))
-    np.testing.assert_allclose(swept(X)[0], columns.sum(dtype=np.float64), rtol=1e-6)
+def test_long_columns_are_added_up_in_double(monkeypatch):
+    n = 2**18  # in float32 alone, sums of as many would be 2e-3 off
+    monkeypatch.setattr(sparse_moves, "COLUMN_BLOCK", n)
+    column = np.full((n, 1), 0.1, np.float32)
+    X = TiledMatrix([sp.csr_array(column)], BlockLayout(("a",), (1,)), np.dtype("f"))
+    np.testing.assert_allclose(swept(X)[0], column.sum(dtype=np.float64), rtol=1e-4)
 
 
 def test_few_entries_are_held_in_few_blocks(monkeypatch):
@@ -135,7 +143,8 @@ def test_a_point_that_was_given_up_is_turned_anew():
 
 
 BAD = {
-    "stride": {"G": np.zeros((4, 9))},
+    "lines": {"G": np.zeros((4, 9))},
+    "stride": {"G": np.zeros((4, 16))[:, 8:]},
     "narrow": {"G": np.zeros((4, 0))},
     "rows": {"G": np.zeros((3, 8))},
     "dtype": {"G": np.zeros((4, 16), np.float32)},
@@ -150,10 +159,52 @@ def test_sums_of_columns_are_entered_with_the_arrays_that_they_expect_alone(case
     X = matrix("d", (5,), n=4, density=0.5)[0]
     swept(X)
     columns = X.by_columns
+    assert columns.n_bytes == X.stored * 12 + 8 * 6
     good = {"columns": columns, "G": np.zeros((4, 8)), "first": 0, "last": 5, "FtX": np.zeros((2, 5))}
     compiled.sum_columns(**good)
     with pytest.raises((TypeError, ValueError)):
         compiled.sum_columns(**good | BAD[case])
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        np.zeros((5, 9)), np.zeros((4, 8)), np.zeros((5, 16), np.float32), np.zeros((5, 16))[:, 8:], np.zeros((8, 5)).T,
+        np.broadcast_to(0.0, (5, 8)),
+    ],
+)  # fmt: skip
+def test_what_is_turned_is_written_to_whole_lines_alone(turned):
+    H = np.arange(10.0).reshape(2, 5)
+    good = turned_room(5, 2, H.dtype)
+    compiled.turn_over(H, good)
+    np.testing.assert_array_equal(good[:, :2], H.T)
+    with pytest.raises((TypeError, ValueError)):
+        compiled.turn_over(H, turned)
+
+
+def test_what_sparse_rows_of_many_blocks_leave():
+    X, dense = matrix("d")
+    rng = np.random.default_rng(0)
+    F, H, weights = rng.random((N, 3)), rng.random((3, X.shape[1])), rng.random(N)
+    H_b = list(X.layout.split(H).values())
+    squares, bounds = np.zeros(3), X.layout.bounds
+    one = TiledMatrix([sp.csr_array(dense)], X.layout, X.dtype)  # three blocks in a part
+    for some in (X, one):
+        squares[:] = 0
+        grams = np.stack([part @ part.T for part in H_b])
+        compiled.residual_tile(gate(some, some.tile(slice(0, N))), F, H, grams, bounds, weights, squares)
+        expected = [weights @ np.sum(part**2, axis=1) for part in X.layout.split(dense - F @ H).values()]
+        np.testing.assert_allclose(squares, expected, rtol=1e-12)
+
+
+def test_sums_that_are_left_free_are_taken_by_who_asks_for_such():
+    other, wanted = (np.ones((2, 3)),), (np.ones((4, 5)),)
+    free = [wanted, other]
+    (found,) = NumpyBackend(1, free).totals([(4, 5)])
+    assert found is wanted[0]
+    assert not found.any()
+    assert len(free) == 1
+    assert free[0] is other
 
 
 def test_a_tile_with_a_dense_part_is_not_moved_as_a_sparse_one():

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
-from coupled_nmf.backends.cpu.losses.objective import HostBackend
-from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, TileStep, gate, rows_in
+from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, Sweeps, TileStep, gate, rows_in
 from coupled_nmf.data.tile_heights import STORED_A_COLUMN, tile_rows
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.solvers import Rule
 
 LINE = 64  # bytes
-COLUMN_BLOCK = 8192  # samples, at least, whose rows of a factor stay in a second cache
+COLUMN_BLOCK = 8192  # samples of a block, at least: their rows of G stay in a second cache
 
 
 def pays_by_columns(X: TiledMatrix) -> bool:
@@ -79,9 +78,9 @@ class MoveSparseF(TileStep):
 
 @dataclass
 class SumColumns(ColumnStep):
-    """Write (Xᵀ G)ᵀ to ``FtX``."""
+    """Write (Xᵀ G)ᵀ to ``FtX``; ``turned_X`` is Xᵀ as compiled code takes it."""
 
-    columns: Any
+    turned_X: Any
     G: NDArray[Any]
     FtX: NDArray[np.float64]
     work: int
@@ -91,7 +90,7 @@ class SumColumns(ColumnStep):
 
     def __call__(self, columns: slice) -> Sums:
         """Sum for those columns."""
-        compiled.sum_columns(self.columns, self.G, columns.start, columns.stop, self.FtX)
+        compiled.sum_columns(self.turned_X, self.G, columns.start, columns.stop, self.FtX)
         return ()
 
 
@@ -107,10 +106,11 @@ def by_columns(tile: Tile) -> SparseRows:
     return SparseRows(data, indices.astype(np.int32, copy=False), begins.astype(np.int64), rows_in(tile))
 
 
-def _hold(X: TiledMatrix, backend: HostBackend) -> Any:
+def _hold_by_columns(X: TiledMatrix, backend: Sweeps) -> Any:
     """Xᵀ as compiled code takes it: its parts are blocks of samples, each turned on a thread.
 
-    A block says for each feature where its entries begin: there are to be more entries than that.
+    A block says for each feature where its entries begin. Where those are few, blocks are taller, or that would be more
+    than the entries.
     """
     n_samples, width = X.shape
     height = max(COLUMN_BLOCK, STORED_A_COLUMN * n_samples * width // max(X.stored, 1))
@@ -131,8 +131,8 @@ def _hold(X: TiledMatrix, backend: HostBackend) -> Any:
 class SparseMoves:
     """Moves of F on an X that is held twice, and what they keep from one sweep to the next.
 
-    Xᵀ stays with X, and takes as much memory. G, where rows of F end, and R have a row for each sample and for each
-    feature, in whole lines of memory; they stay with the backend, which may work on one piece of X after the other.
+    Xᵀ stays with X, and takes about as much memory. G, where rows of F end, and R have a row for each sample and each
+    feature, in whole lines; they stay with the backend: for a fit, or for a pass over a worker's pieces of X.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class SparseMoves:
 
     def sweep(
         self,
-        backend: HostBackend,
+        backend: Sweeps,
         step: MoveSparseF,
         F: NDArray[Any],
         other: NDArray[Any],
@@ -164,11 +164,11 @@ class SparseMoves:
         """Move F; return FᵀX, FᵀF and two numbers, as `MoveF` sums them."""
         X, k = step.X, step.depth
         if X.by_columns is None:
-            X.by_columns = _hold(X, backend)
+            X.by_columns = _hold_by_columns(X, backend)
         if len(self._G) < len(F) or self._G.shape[1] < k or self._G.dtype != X.dtype:
             self._G = turned_room(len(F), k, X.dtype)
         G, shapes = self._G[: len(F)], step.shapes
         FtF, extras = backend.sweep(X, step, F, other, G, weights)
-        FtX = backend.totals([(k, X.shape[1]), *shapes])[0]
+        FtX = backend.totals([(k, X.shape[1]), *shapes])[0]  # of the shapes that come back free, or none would do
         backend.sweep_columns(X.shape[1], SumColumns(X.by_columns, G, FtX, X.stored * k))
         return FtX, FtF, extras

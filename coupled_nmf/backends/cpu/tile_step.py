@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,22 @@ def take_buffers(buffers: list[Sums], R: NDArray[Any], grams: NDArray[Any]) -> S
         return buffers.pop()
     except IndexError:
         return np.empty_like(R), np.empty_like(grams), np.empty(2)
+
+
+class Sweeps(Protocol):
+    """Who runs steps on threads."""
+
+    def totals(self, shapes: list[tuple[int, ...]]) -> Sums:
+        """Zeros for sums of these shapes; those that whoever was done with left free, if there are."""
+
+    def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
+        """Run a tile step over all row tiles of X; return the sums."""
+
+    def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
+        """Run a step over ranges of n columns; return the sums."""
+
+    def for_each(self, run: Callable[[int], None], n: int) -> None:
+        """Call ``run`` for 0 to n - 1, on the threads."""
 
 
 # The moves are made anew each iteration, and are not frozen: of a small X, that would be a tenth of its time.

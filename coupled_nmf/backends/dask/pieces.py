@@ -112,9 +112,8 @@ class Piece:
 
     def __sizeof__(self) -> int:
         kept = [self.weights, self.absent, self.scattered, *self.X.parts, *itertools.chain(*self.free)]
-        by_columns = self.X.stored * (self.X.dtype.itemsize + 4) if self.X.by_columns is not None else 0
-        # by which Dask places tasks, and spills
-        return object.__sizeof__(self) + sum(map(bytes_of, kept)) + by_columns
+        by_columns = 0 if self.X.by_columns is None else self.X.by_columns.n_bytes
+        return object.__sizeof__(self) + sum(map(bytes_of, kept)) + by_columns  # by which Dask places tasks, and spills
 
     def passes(self, backend: NumpyBackend) -> Passes:
         """Who passes over the rows: the device that they are on, or the CPU."""

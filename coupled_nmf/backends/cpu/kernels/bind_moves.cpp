@@ -25,7 +25,7 @@ void move_tile(const std::string& solver, int inner_sweeps, Index fixed, const H
 template <class T>
 Rows<T> turned_rows(const Matrix<T>& array, const char* name, Index n, Index k) {
   const Rows<T> turned = rows(array, name, n);
-  require(turned.n_columns >= k && turned.n_columns * sizeof(T) % LINE == 0,
+  require(turned.n_columns >= k && turned.n_columns == turned.stride && turned.stride * sizeof(T) % LINE == 0,
           (std::string(name) + " has not rows of whole lines").c_str());
   return turned;
 }

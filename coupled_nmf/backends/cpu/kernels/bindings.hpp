@@ -116,6 +116,15 @@ class HeldTile {
   Index n_features() const { return n_features_; }
   Index n_rows() const { return n_rows_; }
 
+  // Of the arrays of sparse parts.
+  std::size_t n_bytes() const {
+    std::size_t bytes = 0;
+    for (const Part<T>& part : parts_)
+      if (part.is_sparse())
+        bytes += part.n_stored * (sizeof(T) + sizeof(std::int32_t)) + (n_rows_ + 1) * sizeof(std::int64_t);
+    return bytes;
+  }
+
  private:
   void put(const Part<T>& part) {
     require(part.first == n_features_ && part.width >= 0, "parts must lie side by side");

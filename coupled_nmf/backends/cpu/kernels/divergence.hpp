@@ -88,7 +88,7 @@ class Quotients {
         f_(by.H.n_rows),
         chunk_(CHUNK_ROOM),
         row_(longest_row(tile)),
-        sums_(f_.stride) {}
+        room_(f_.stride) {}
 
   INLINE void begin(Span<const Index> some, const bool* absent) { some_ = some, absent_ = absent; }
 
@@ -125,7 +125,7 @@ class Quotients {
       double own = 0;
       const Stored<T> x = quotients_of_row<true>(part, lane, place, &own);
       loss += 2 * weight_of(weights, lane) * own;
-      add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
+      add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, room_.data());
     });
     return loss;
   }
@@ -210,7 +210,7 @@ class Quotients {
   const Rows<const T> R_;
   const Turned<T> turned_;
   const Upright<T> f_;
-  const Room<T> chunk_, row_, sums_;
+  const Room<T> chunk_, row_, room_;
   Span<const Index> some_{nullptr, 0};
   const bool* absent_ = nullptr;
 };

@@ -169,7 +169,7 @@ class GappyTile {
         is_kept_(chunks_of_dense(tile) * CHUNK_ROOM * Index(sizeof(T)) <= KEPT_BYTES),
         chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)),
         row_(longest_row(tile)),
-        sums_(f_.stride),
+        room_(f_.stride),
         lists_(gaps) {
     if (gaps.places.size) turn(H, 0, H.n_columns, Ht_.data(), f_.stride);
     for (Index block = 0; block < bounds.n_blocks(); ++block)
@@ -206,7 +206,7 @@ class GappyTile {
                         FtX.data + part.first + start, FtX.stride);
         },
         [&](const Stored<T>& x, Index lane, Index place) {
-          add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, sums_.data());
+          add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, room_.data());
         });
   }
 
@@ -260,7 +260,7 @@ class GappyTile {
   const Room<T> Ht_;
   const Room<double> alpha_;
   const bool is_kept_;  // a panel's chunks, from one product to the other
-  const Room<T> chunks_, row_, sums_;
+  const Room<T> chunks_, row_, room_;
   GapLists lists_;
   Span<const Index> some_{nullptr, 0};
   const bool* absent_ = nullptr;

@@ -141,7 +141,7 @@ void add_sparse_residual(const Part<T>& part, Rows<const T> F, const T* turned, 
     for_blocks(bounds, part, [&](Index block, Index, Index end) {
       double own = 0, crosses = 0;
       for (Index j = 0; j < stride; ++j) room[j] = 0;
-      for (; e < x.size && x.columns[e] < end; ++e) {
+      for (; e < x.size && x.columns[e] < end; ++e) {  // columns rise, since X's rows were sorted when they were copied
         const double value = double(x.data[e]);
         const T* h = turned + x.columns[e] * stride;
         own += value * value;

@@ -22,6 +22,7 @@ void bind_tile(nb::module_& module, const char* name) {
   nb::class_<HeldTile<T>>(module, name)
       .def(nb::init<Index>(), nb::arg("n_rows"))
       .def_prop_ro("n_features", &HeldTile<T>::n_features)
+      .def_prop_ro("n_bytes", &HeldTile<T>::n_bytes)
       .def("add_dense", &HeldTile<T>::add_dense, nb::arg("array").noconvert(), nb::arg("first"))
       .def("add_sparse", &HeldTile<T>::add_sparse, nb::arg("stored").noconvert(), nb::arg("indices").noconvert(),
            nb::arg("indptr").noconvert(), nb::arg("first"), nb::arg("width"));

@@ -6,12 +6,17 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
+template <class T>
+void set_zero(Rows<T> rows) {
+  for (Index i = 0; i < rows.n_rows; ++i)
+    for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
+}
+
 // out[:, :height] = H x[start : start + height]ᵀ; `turned` is H's.
 template <class T>
 void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index start, Index height, Rows<T> out) {
   const T* place = turned.data();
-  for (Index j = 0; j < out.n_rows; ++j)
-    for (Index lane = 0; lane < PANEL; ++lane) out[j][lane] = 0;
+  set_zero(out);
   for (Index p = 0; p < tile.n_parts; ++p) {
     const Part<T>& part = tile[p];
     if (part.is_sparse()) {
@@ -40,14 +45,8 @@ void add_moments(Tile<T> tile, Rows<T> panel, Index start, Index height, Rows<T>
   }
 }
 
-template <class T>
-void set_zero(Rows<T> rows) {
-  for (Index i = 0; i < rows.n_rows; ++i)
-    for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
-}
-
-// Rows of F that move, as the moves of both kinds of tiles share them: `cross` writes those of a panel's rows, `use`
-// gets the panel of where they end, each row times its weight. See `move_tile`.
+// Rows of F that move, as the moves of both kinds of tiles share them: `cross_of_rows` writes the crosses of a panel's
+// rows, `use` gets the panel of where they end, each row times its weight. See `move_tile`.
 template <class T, class Cross, class Use>
 void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows<T> other, T beta, T next_beta,
                Span<const double> weights, Rows<T> FtF, double* extras, Cross cross_of_rows, Use use) {

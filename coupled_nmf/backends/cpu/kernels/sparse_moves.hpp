@@ -23,8 +23,7 @@ void move_sparse_tile(const Rule& rule, Tile<T> tile, Rows<const T> turned, Rows
 
 constexpr Index MOST_ADDED = 4096;  // entries whose sum is in T
 
-// FtX[:, first : last] = (Xᵀ G)ᵀ: `columns` is Xᵀ, whose parts are blocks of samples, so few that their rows of G
-// (samples, stride) stay in a cache.
+// FtX[:, first : last] = (Xᵀ G)ᵀ: `columns` is Xᵀ, whose parts are blocks of samples, and G (samples, stride).
 template <class T>
 void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows<double> FtX) {
   const Index k = FtX.n_rows, n = last - first, size = padded<T>(k);

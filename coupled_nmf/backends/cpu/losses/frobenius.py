@@ -66,8 +66,7 @@ class Frobenius(HostObjective):
             return self._move_by_rows(rule, point, F, other, betas)
         moves, l1, l2 = self.backend.sparse_moves, self.penalties.l1_F, self.penalties.l2_F
         step = MoveSparseF(self.problem.X, rule, moves.turned(point.R), self._gram(point), *betas, l1, l2)
-        sums: Sums = moves.sweep(self.backend, step, F, other, self.problem.weights)
-        return sums
+        return moves.sweep(self.backend, step, F, other, self.problem.weights)
 
     def _gram(self, point: Point) -> NDArray[Any]:
         """What F moves by, l2 included."""
@@ -105,7 +104,7 @@ class Frobenius(HostObjective):
             FtFs = FtFs + self._l2_H[:n_groups, None, None] * np.eye(len(H))
         R, l1s = np.empty_like(H), self._l1s[:n_groups]
         step = MoveH(rule, FtX, FtFs.astype(H.dtype, copy=False), l1s, edges, H, other, *betas, self._alpha, R)
-        if self._by_columns:
+        if self.problem.X.by_columns is not None:
             step.turned = self.backend.sparse_moves.room_for(R)
         products, energy = self.backend.sweep_columns(H.shape[1], step)
         return value + float(energy[0]), self._point(R, self._further(other, H, betas[1]), products)

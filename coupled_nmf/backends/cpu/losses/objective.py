@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.tile_step import ColumnStep, TileStep
+from coupled_nmf.backends.cpu.sparse_moves import SparseMoves
+from coupled_nmf.backends.cpu.tile_step import Sweeps
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend, Solution, Sums
 from coupled_nmf.problem.draws import made
@@ -24,22 +24,10 @@ def zeros_for(X: TiledMatrix, V: NDArray[Any]) -> NDArray[Any]:
     return np.zeros((X.shape[0], V.shape[1]), V.dtype)
 
 
-class HostBackend(Backend, Protocol):
+class HostBackend(Backend, Sweeps, Protocol):
     """A backend that can sweep over what is in the host's memory, or comes there tile by tile."""
 
-    sparse_moves: Any  # the moves on a sparse X that is held by columns, too, and what they keep
-
-    def totals(self, shapes: list[tuple[int, ...]]) -> Sums:
-        """Zeros for sums of these shapes; those that whoever was done with left free, if there are."""
-
-    def sweep(self, X: TiledMatrix, step: TileStep, *by_row: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
-        """Run a tile step over all row tiles of X; return the sums."""
-
-    def sweep_columns(self, n: int, step: ColumnStep) -> tuple[NDArray[np.float64], ...]:
-        """Run a step over ranges of n columns; return the sums."""
-
-    def for_each(self, run: Callable[[int], None], n: int) -> None:
-        """Call ``run`` for 0 to n - 1, on the threads."""
+    sparse_moves: SparseMoves
 
 
 class HostObjective(ABC):
