@@ -20,7 +20,6 @@ from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.system.blas import BLAS
 from coupled_nmf.system.interrupts import INTERRUPTS
 
-MOST_OTHERS = 8  # free arrays of other shapes that are left for who asks next
 MOST_CHUNK = 4  # times the height of a tile: for the chunks of a file that are taller, memory matters more
 LARGE_TILE = 2**26  # bytes from which fewer tiles are read ahead
 ALONE = 3_000_000  # multiplications that one thread has done before a second would pay
@@ -160,7 +159,7 @@ class Sweeper:
             height = max(round(height / X.chunk_rows), 1) * X.chunk_rows
 
         kept = X.tiles(height)
-        if kept is not None and len(kept) == 1:  # without views of rows: for 100 x 20 they are 5% of an iteration
+        if kept is not None and len(kept) == 1:  # all rows are each array itself, and no views are made
             return self._sum(X.shape[0], height, work, step, lambda rows: step(kept[0], rows, *by_row))
 
         def run(rows: slice, tile: Tile) -> Sums:
@@ -222,7 +221,7 @@ class Sweeper:
                         return found
                     others.append(found)
         finally:
-            self._free += others[:MOST_OTHERS]
+            self._free += others
         return tuple([np.zeros(shape) for shape in shapes])
 
     def for_each(self, run: Callable[[int], None], n: int) -> None:

@@ -238,7 +238,7 @@ def run(
             rows.append(found)
             nodes[0, piece.number] = sums
             rise(nodes, (0, piece.number), n_pieces, free if backend.takes_free else [])
-    del free[MOST_FREE:]
+    del free[:-MOST_FREE]  # the oldest, which may be of another rank
     return Made(rows, nodes)
 
 
