@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from coupled_nmf import BlockLayout, Blocks, CoupledNMF, make_coupled_blocks
 from coupled_nmf.backends.cpu.backend import NumpyBackend
-from coupled_nmf.backends.cpu.kernels import PANEL, compiled
+from coupled_nmf.backends.cpu.kernels import PANEL
 from coupled_nmf.backends.cpu.solve import solve_exactly
 from coupled_nmf.backends.cpu.tile_step import TileStep
 from coupled_nmf.data.tile_heights import LEAST_ROWS, tile_rows
@@ -196,21 +196,3 @@ def test_components_that_are_alike_are_solved_for_exactly(alike, dtype):
     found = np.sum((x - V.astype(np.float64) @ H) ** 2, axis=1)
     slack = 1e-5 if dtype == np.float32 else 1e-10
     assert np.all(found <= best + slack * np.sum(x**2, axis=1))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("rows", [1, 127, 128, 300])
-@pytest.mark.parametrize(("sweeps", "rounds"), [(4000, 0), (8, 12), (0, 30)])
-def test_solution_meets_the_optimality_conditions(rows, dtype, sweeps, rounds):
-    rng = np.random.RandomState(0)
-    H = rng.uniform(size=(7, 30))
-    gram = np.ascontiguousarray(H @ H.T, dtype=dtype)
-    cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
-    V = np.empty((rows, 7), dtype=dtype)
-    tol = 1e-6 if dtype == np.float32 else 1e-12
-    assert compiled.solve_rows(V, gram, cross, tol, sweeps, rounds).size == 0
-    gradient = V @ gram - cross
-    slack = 1e-3 if dtype == np.float32 else 1e-8
-    assert V.min() >= 0
-    assert gradient[V == 0].min(initial=0) > -slack
-    assert np.abs(gradient[V > 0]).max(initial=0) < slack

@@ -1,4 +1,4 @@
-"""Non-negative least squares for rows that share a gram: against SciPy's, from sweeps and conjugate gradients."""
+"""Non-negative least squares for rows that share a gram: a guess, conjugate gradients and sweeps, against SciPy's."""
 
 import numpy as np
 import pytest
@@ -19,16 +19,23 @@ def crowded(k, dtype, rows=130):
     return H, x, np.ascontiguousarray(H @ H.T, dtype=dtype), np.ascontiguousarray(x @ H.T, dtype=dtype)
 
 
-def solved(gram, cross, sweeps, rounds):
+def inverse_of(gram):
+    inverse = np.empty_like(gram)
+    compiled.invert(gram.astype(np.float64), inverse)
+    return inverse
+
+
+def solved(gram, cross, rounds=12, inverse=None):
     V = np.empty_like(cross)
-    return V, compiled.solve_rows(V, gram, cross, TOL[cross.dtype.type], sweeps, rounds)
+    inverse = inverse_of(gram) if inverse is None else inverse
+    return V, compiled.solve_rows(V, gram, inverse, cross, TOL[cross.dtype.type], rounds)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 7, 50, 120])
 def test_rounds_end_where_active_sets_do(k, dtype):
     _, _, gram, cross = crowded(k, dtype)
-    V, left = solved(gram, cross, 8, 12)
+    V, left = solved(gram, cross)
     assert left.size == 0
     root = np.linalg.cholesky(gram.astype(np.float64))
     exact = np.array([nnls(root.T, np.linalg.solve(root, row.astype(np.float64)))[0] for row in cross])
@@ -36,17 +43,44 @@ def test_rounds_end_where_active_sets_do(k, dtype):
     assert np.all(np.abs(V - exact).max(axis=1) <= FAR[dtype] * exact.max(axis=1))
 
 
-def test_rounds_solve_what_as_many_sweeps_do_not():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 2, 31, 200])
+def test_an_inverse_is_that_of_a_gram_kept_apart(k, dtype):
+    _, _, gram, _ = crowded(k, np.float64)
+    apart = gram + (1e-4 if dtype == np.float32 else 1e-8) * np.diag(gram.diagonal())
+    inverse = np.empty((k, k), dtype)
+    compiled.invert(gram, inverse)
+    assert np.array_equal(inverse, inverse.T)
+    np.testing.assert_allclose(
+        inverse.astype(np.float64) @ apart, np.eye(k), atol=1e-3 if dtype == np.float32 else 1e-9
+    )
+
+
+def test_an_inverse_by_which_rows_are_found_at_once_saves_rounds():
     _, _, gram, cross = crowded(120, np.float64)
-    assert solved(gram, cross, 200, 0)[1].size > 100
-    assert solved(gram, cross, 8, 12)[1].size == 0
+    alone = np.diag(1 / gram.diagonal())
+    assert solved(gram, cross, 6, alone)[1].size > 100
+    assert solved(gram, cross, 6)[1].size == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_components_too_small_for_an_inverse_are_moved_by_sweeps(dtype):
+    H, x, _, _ = crowded(6, np.float64)
+    H[2] *= np.sqrt(3e-36 if dtype == np.float32 else 3e-296)
+    gram, cross = np.ascontiguousarray(H @ H.T, dtype), np.ascontiguousarray(x @ H.T, dtype)
+    inverse = np.empty((6, 6), dtype)
+    compiled.invert(H @ H.T, inverse)
+    assert np.all(np.isfinite(inverse))
+    V, _ = solved(gram, cross, 12, inverse)
+    assert np.all(np.isfinite(V))
+    assert V.min() >= 0
 
 
 def test_components_that_are_one_are_left_for_active_sets():
     _, _, gram, cross = crowded(20, np.float64)
     twice, crosses = np.tile(gram, (2, 2)), np.tile(cross, 2)
     twice[:20, :20] *= 1 + 1e-9
-    V, left = solved(twice, crosses, 8, 12)
+    V, left = solved(twice, crosses)
     assert np.all(np.isfinite(V))
     assert V.min() >= 0
     done = np.setdiff1d(np.arange(len(V)), left)
@@ -57,18 +91,35 @@ def test_components_that_are_one_are_left_for_active_sets():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_row_does_not_depend_on_its_neighbours(dtype):
     _, _, gram, cross = crowded(60, dtype)
-    V, _ = solved(gram, cross, 8, 12)
+    V, _ = solved(gram, cross)
     order = np.random.default_rng(0).permutation(len(cross))[:97]
-    assert np.array_equal(solved(gram, np.ascontiguousarray(cross[order]), 8, 12)[0], V[order])
-    assert np.array_equal(solved(gram, np.ascontiguousarray(cross[5:6]), 8, 12)[0], V[5:6])
+    assert np.array_equal(solved(gram, np.ascontiguousarray(cross[order]))[0], V[order])
+    assert np.array_equal(solved(gram, np.ascontiguousarray(cross[5:6]))[0], V[5:6])
 
 
 def test_a_zero_component_stays_zero_and_nan_stays_in_its_row():
     _, _, gram, cross = crowded(30, np.float64)
     gram[3], gram[:, 3], cross[:, 3] = 0, 0, 0
-    clean, left = solved(gram, cross, 8, 12)
+    clean, left = solved(gram, cross)
     assert left.size == 0
     assert not clean[:, 3].any()
     cross[7, 2] = np.nan
-    V, _ = solved(gram, cross, 8, 12)
+    V, _ = solved(gram, cross)
     assert np.array_equal(np.delete(V, 7, axis=0), np.delete(clean, 7, axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 127, 128, 300])
+def test_solution_meets_the_optimality_conditions(rows, dtype):
+    rng = np.random.RandomState(0)
+    H = rng.uniform(size=(7, 30))
+    gram = np.ascontiguousarray(H @ H.T, dtype=dtype)
+    cross = np.ascontiguousarray(rng.standard_normal((rows, 30)) @ H.T, dtype=dtype)
+    V = np.empty((rows, 7), dtype=dtype)
+    tol = 1e-6 if dtype == np.float32 else 1e-12
+    assert compiled.solve_rows(V, gram, inverse_of(gram), cross, tol, 12).size == 0
+    gradient = V @ gram - cross
+    slack = 1e-3 if dtype == np.float32 else 1e-8
+    assert V.min() >= 0
+    assert gradient[V == 0].min(initial=0) > -slack
+    assert np.abs(gradient[V > 0]).max(initial=0) < slack

@@ -23,6 +23,20 @@ def hals(V, cross, gram, l1, n_sweeps, fixed=0):
     return V
 
 
+def swept_until_done(cross, gram, l1, tol, max_sweeps):
+    """Sweeps of HALS from zero, each column until the last of eight moves no entry by more than `tol` of its largest.
+
+    Which columns are not done comes second.
+    """
+    V, left = np.zeros_like(cross), np.arange(cross.shape[1])
+    for _ in range(0, max_sweeps, 8):
+        before = hals(V[:, left], cross[:, left], gram, l1, 7)
+        V[:, left] = hals(before, cross[:, left], gram, l1, 1)
+        moved = np.abs(V[:, left] - before).max(axis=0)
+        left = left[moved > tol * V[:, left].max(axis=0)]
+    return V, left
+
+
 def mu(V, cross, gram, l1, n_sweeps, fixed=0):
     V, smallest = V.copy(), V.dtype.type(SMALLEST[V.dtype.char])
     for _ in range(n_sweeps):

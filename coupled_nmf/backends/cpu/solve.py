@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,8 @@ from coupled_nmf.problem.contracts import Sums
 
 # A row of F is solved for when its entries move by less than this part of its largest.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
-SOLVE_SWEEPS = {"f": 160, "d": 2000}  # where nothing else is done; then by active sets
-# Where rows share a gram: most are done by these sweeps, others by rounds of conjugate gradients and sweeps, as many as
-# take no longer than active sets would.
-FIRST_SWEEPS, ROUNDS = 8, {"f": 12, "d": 30}
+# Where rows share a gram: rounds of conjugate gradients and sweeps, as many as take no longer than active sets would.
+ROUNDS = {"f": 12, "d": 30}
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
@@ -45,6 +44,28 @@ def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows
     for row in unsolved:
         with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
             V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
+
+
+@dataclass(frozen=True)
+class SharedGram:
+    """A gram that rows share, and about its inverse, both (k, k)."""
+
+    gram: NDArray[Any]
+    inverse: NDArray[Any]
+
+    @classmethod
+    def of(cls, gram: NDArray[np.float64], dtype: np.dtype[Any]) -> SharedGram:
+        """What rows of that dtype are solved by."""
+        inverse = np.empty(gram.shape, dtype)
+        compiled.invert(gram, inverse)
+        return cls(gram.astype(dtype), inverse)
+
+    def solve(self, f: NDArray[Any], cross: NDArray[Any]) -> None:
+        """Solve for rows, whatever they hold."""
+        kind = f.dtype.char
+        slow = compiled.solve_rows(f, self.gram, self.inverse, cross, SOLVE_TOL[kind], ROUNDS[kind])
+        if len(slow):
+            solve_exactly(f, self.gram, cross, slow)
 
 
 @dataclass(frozen=True)
@@ -78,24 +99,27 @@ class SolveF(TileStep):
         """Solve for one tile's rows of F."""
         held, cross = gate(self.X, tile), np.empty_like(F)
         compiled.multiply_tile(held, self.R, cross)
-        self._solve(F, cross, self.gram, self.X.shape[1])
+        cross -= F.dtype.type(self.l1)
+        self._whole.solve(F, cross)
         squares = np.zeros(self.shapes[0])
         compiled.residual_tile(held, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
         return (squares,)
 
-    def _solve(self, f: NDArray[Any], cross: NDArray[Any], gram: NDArray[np.float64], n_entries: int) -> None:
-        """Solve for rows of as many entries, by one gram."""
-        kind = f.dtype.char
-        gram = (gram + ridge_of(gram, n_entries, self.l2, f.dtype) * np.eye(len(gram))).astype(f.dtype)
-        cross -= f.dtype.type(self.l1)
-        slow = compiled.solve_rows(f, gram, cross, SOLVE_TOL[kind], FIRST_SWEEPS, ROUNDS[kind])
-        if len(slow):
-            solve_exactly(f, gram, cross, slow)
+    @cached_property
+    def _whole(self) -> SharedGram:
+        return self._shared(self.gram, self.X.shape[1])
+
+    def _shared(self, gram: NDArray[np.float64], n_entries: int) -> SharedGram:
+        """For rows of as many entries."""
+        ridge = ridge_of(gram, n_entries, self.l2, self.H.dtype)
+        return SharedGram.of(gram + ridge * np.eye(len(gram)), self.H.dtype)
 
 
 @dataclass(frozen=True)
 class SolveGappyF(SolveF):
     """The same where entries are missing: rows that lack the same blocks share a gram, each with other gaps has one."""
+
+    _known: dict[bytes, SharedGram] = field(default_factory=dict, compare=False)
 
     def __call__(  # type: ignore[override]  # what comes with the tile differs
         self,
@@ -115,15 +139,23 @@ class SolveGappyF(SolveF):
         pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
         for number, lacks in enumerate(patterns):
             some = np.flatnonzero((pattern == number) & ~scattered)
-            found, crosses = np.empty((len(some), F.shape[1]), F.dtype), cross[some]
-            n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
-            self._solve(found, crosses, np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
-            F[some] = found
+            if len(some):
+                found = np.empty((len(some), F.shape[1]), F.dtype)
+                self._without(lacks).solve(found, cross[some] - F.dtype.type(self.l1))
+                F[some] = found
         compiled.solve_alone(
             held, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
-            SOLVE_TOL[kind], SOLVE_SWEEPS[kind], F,
+            SOLVE_TOL[kind], ROUNDS["d"], F,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
         compiled.gappy_residual_tile(held, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)
         return (squares,)
+
+    def _without(self, lacks: NDArray[np.bool_]) -> SharedGram:
+        """For rows that lack those blocks; tiles that come at once may each make the same."""
+        name = lacks.tobytes()
+        if name not in self._known:
+            n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
+            self._known[name] = self._shared(np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
+        return self._known[name]

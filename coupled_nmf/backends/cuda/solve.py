@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.solve import SOLVE_SWEEPS, SOLVE_TOL, SolveGappyF, ridge_of, solve_exactly
+from coupled_nmf.backends.cpu.solve import SOLVE_TOL, SharedGram, SolveGappyF, ridge_of
 from coupled_nmf.backends.cuda.device import THREADS, Device, Program
 from coupled_nmf.backends.cuda.gaps import DeviceGaps
 from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
@@ -18,6 +18,8 @@ from coupled_nmf.problem.contracts import Solution
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
+
+SWEEPS = {"f": 160, "d": 2000}  # at most; rows that they do not solve are left to the host
 
 
 class DeviceSolve:
@@ -43,8 +45,8 @@ class DeviceSolve:
         self._R64 = H64 * problem.column_weights
         self._there, self._R = device.put(H), device.put(self._R64, dtype)
         lacking = gaps.patterns if gaps is not None else np.zeros((1, len(problem.alpha)), dtype=bool)
-        self._grams = np.stack([self._gram_of(lacks) for lacks in lacking]).astype(dtype)
-        self._grams_there = device.put(self._grams)
+        self._grams = [SharedGram.of(self._gram_of(lacks), dtype) for lacks in lacking]
+        self._grams_there = device.put(np.stack([shared.gram for shared in self._grams]))
         k, n = len(H), matrix.shape[0]
         self.F = device.zeros((k, n), dtype).T
         self._cross = device.empty((k, matrix.height), dtype)
@@ -86,7 +88,7 @@ class DeviceSolve:
         program.add(
             device.kernel("solve.cu", "solve_rows", dtype, k), (blocks,), (THREADS,),
             (F, Pair(F, F).ld, cross, step_of(cross), self._grams_there, np.int32(k),
-             dtype.type(self._penalties.l1_F), dtype.type(SOLVE_TOL[dtype.char]), np.int32(SOLVE_SWEEPS[dtype.char]),
+             dtype.type(self._penalties.l1_F), dtype.type(SOLVE_TOL[dtype.char]), np.int32(SWEEPS[dtype.char]),
              np.int32(blocks * THREADS if order else tile.height), or_null(order and order.rows),
              or_null(order and order.grams), self._unsolved),
         )  # fmt: skip
@@ -98,10 +100,12 @@ class DeviceSolve:
             return
         V = np.ascontiguousarray(self.F[tile.rows].get())
         cross = np.ascontiguousarray(self._cross.get()[:, : tile.height].T) - V.dtype.type(self._penalties.l1_F)
-        for number, gram in enumerate(self._grams):
+        for number, shared in enumerate(self._grams):
             rows = np.flatnonzero(slow & (self._patterns_of(tile) == number))
             if len(rows):
-                solve_exactly(V, gram, cross, rows)
+                found = np.empty((len(rows), V.shape[1]), V.dtype)
+                shared.solve(found, cross[rows])
+                V[rows] = found
         self.F[tile.rows] = self._device.put(V)
 
     def _patterns_of(self, tile: DeviceTile) -> NDArray[np.int64]:

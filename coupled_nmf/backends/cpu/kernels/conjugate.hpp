@@ -5,67 +5,137 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
+// Of a gram's diagonal: what is added to it before it is inverted, so that what rounds entries of the inverse stays
+// below its least eigenvalue.
+template <class T>
+constexpr double APART = sizeof(T) == 4 ? 1e-4 : 1e-8;
+
+// About the inverse of a gram, by the symmetric sweep of one component after the other (Goodnight 1979); zero where the
+// diagonal is, or so small that the inverse would be too large for its dtype.
+template <class T>
+void invert(Rows<const double> gram, Rows<T> inverse) {
+  const Index k = gram.n_rows;
+  const Room<double> half(k * k), column(k), scales(k);
+  const Rows<double> A = half.rows(k);
+  for (Index i = 0; i < k; ++i) {
+    scales[i] = std::sqrt(APART<T> * double(moves::scale_of(T(APART<T> * gram[i][i]), T(0))));
+    for (Index j = 0; j < i; ++j) A[i][j] = gram[i][j] * scales[i] * scales[j];
+    A[i][i] = 1 + APART<T>;
+  }
+  for (Index p = 0; p < k; ++p) {
+    const double pivot = A[p][p];
+    for (Index i = 0; i < k; ++i) column[i] = i < p ? A[p][i] : A[i][p];
+    for (Index i = 0; i < k; ++i) {
+      const double part = column[i] / pivot;
+      for (Index j = 0; j <= i; ++j) A[i][j] -= part * column[j];
+    }
+    for (Index i = 0; i < k; ++i) (i < p ? A[p][i] : A[i][p]) = i == p ? -1 / pivot : column[i] / pivot;
+  }
+  for (Index i = 0; i < k; ++i)
+    for (Index j = 0; j <= i; ++j) inverse[i][j] = inverse[j][i] = T(-A[i][j] * scales[i] * scales[j]);
+}
+
 template <class T>
 class Conjugate {
  public:
-  INLINE explicit Conjugate(Rows<const T> gram)
-      : gram_(gram), residual_(gram.n_rows), direction_(gram.n_rows), product_(gram.n_rows), scales_(gram.n_rows) {}
+  INLINE Conjugate(Rows<const T> gram, Rows<const T> inverse)
+      : gram_(gram),
+        inverse_(inverse),
+        residual_(gram.n_rows),
+        direction_(gram.n_rows),
+        product_(gram.n_rows),
+        inside_(gram.n_rows) {}
 
-  // Go some steps towards the least of ½ v·gram·v − cross·v over the entries of v that are above zero; each is scaled by
-  // its diagonal, and what falls below zero becomes zero.
-  void go(Rows<T> v, Rows<T> cross, int n_steps) const {
-    T falls[PANEL] = {}, next[PANEL], along[PANEL];
-    multiply(v);
-    for (Index j = 0; j < v.n_rows; ++j) {
-      const T scale = moves::scale_of(gram_[j][j], T(0));
-      T *residual = residual_.row(j), *direction = direction_.row(j), *scales = scales_.row(j);
+  // Where rows would be that need not be above zero; what is below becomes zero, and the rest is scaled to what is
+  // best.
+  void guess(Rows<T> v, Rows<T> cross) const {
+    T along[PANEL] = {}, squares[PANEL] = {};
+    multiply(inverse_, cross);
+    for (Index j = 0; j < v.n_rows; ++j)
+      for (Index lane = 0; lane < PANEL; ++lane) v[j][lane] = larger(product_.row(j)[lane], T(0));
+    multiply(gram_, v);
+    for (Index j = 0; j < v.n_rows; ++j)
       for (Index lane = 0; lane < PANEL; ++lane) {
-        scales[lane] = v[j][lane] > 0 ? scale : 0;
-        residual[lane] = cross[j][lane] - product_.row(j)[lane];
-        direction[lane] = residual[lane] * scales[lane];
-        falls[lane] += residual[lane] * direction[lane];
+        along[lane] += v[j][lane] * cross[j][lane];
+        squares[lane] += v[j][lane] * product_.row(j)[lane];
       }
-    }
+    for (Index lane = 0; lane < PANEL; ++lane) along[lane] = ratio(larger(along[lane], T(0)), squares[lane]);
+    for (Index j = 0; j < v.n_rows; ++j)
+      for (Index lane = 0; lane < PANEL; ++lane) v[j][lane] *= along[lane];
+  }
+
+  // Go some steps towards the least of ½ v·gram·v − cross·v over the entries of v that are above zero, each by the
+  // inverse of the whole gram; what falls below zero becomes zero. `missed` becomes no less than how far each lane's
+  // entries are from there then, by that inverse, and than what fell below.
+  void go(Rows<T> v, Rows<T> cross, int n_steps, T* missed) const {
+    T falls[PANEL], along[PANEL];
+    multiply(gram_, v);
+    for (Index j = 0; j < v.n_rows; ++j)
+      for (Index lane = 0; lane < PANEL; ++lane) {
+        inside_.row(j)[lane] = v[j][lane] > 0 ? 1 : 0;
+        residual_.row(j)[lane] = (cross[j][lane] - product_.row(j)[lane]) * inside_.row(j)[lane];
+      }
+    multiply(inverse_, residual_.view());
+    turn(nullptr, falls);
     for (int step = 0; step < n_steps; ++step) {
-      multiply(direction_.view());
-      for (Index lane = 0; lane < PANEL; ++lane) along[lane] = next[lane] = 0;
-      for (Index j = 0; j < v.n_rows; ++j)
-        for (Index lane = 0; lane < PANEL; ++lane) along[lane] += direction_.row(j)[lane] * product_.row(j)[lane];
-      for (Index lane = 0; lane < PANEL; ++lane) along[lane] = along[lane] > 0 ? falls[lane] / along[lane] : 0;
-      for (Index j = 0; j < v.n_rows; ++j) {
-        T* residual = residual_.row(j);
-        const T *direction = direction_.row(j), *product = product_.row(j), *scales = scales_.row(j);
-        for (Index lane = 0; lane < PANEL; ++lane) {
-          v[j][lane] += along[lane] * direction[lane];
-          residual[lane] -= along[lane] * product[lane];
-          next[lane] += residual[lane] * residual[lane] * scales[lane];
-        }
-      }
-      for (Index lane = 0; lane < PANEL; ++lane) {
-        const T turn = falls[lane] > 0 ? next[lane] / falls[lane] : 0;
-        along[lane] = turn, falls[lane] = next[lane];
-      }
-      for (Index j = 0; j < v.n_rows; ++j) {
-        const T *residual = residual_.row(j), *scales = scales_.row(j);
-        T* direction = direction_.row(j);
-        for (Index lane = 0; lane < PANEL; ++lane)
-          direction[lane] = residual[lane] * scales[lane] + along[lane] * direction[lane];
-      }
+      multiply(gram_, direction_.view());
+      step_along(v, falls, along);
+      multiply(inverse_, residual_.view());
+      turn(falls, falls);
     }
     for (Index j = 0; j < v.n_rows; ++j)
-      for (Index lane = 0; lane < PANEL; ++lane) v[j][lane] = v[j][lane] <= Numbers<T>::smallest ? 0 : v[j][lane];
+      for (Index lane = 0; lane < PANEL; ++lane) {
+        const T left = product_.row(j)[lane] * inside_.row(j)[lane], now = v[j][lane];
+        missed[lane] = larger(missed[lane], larger(left < 0 ? -left : left, -now));
+        v[j][lane] = now <= Numbers<T>::smallest ? 0 : now;
+      }
   }
 
  private:
-  // product = gram v.
-  INLINE void multiply(Rows<T> v) const {
+  static INLINE T ratio(T above, T below) { return below > 0 ? above / below : T(0); }
+
+  // product = matrix v.
+  INLINE void multiply(Rows<const T> matrix, Rows<T> v) const {
     const Index k = v.n_rows;
     for (Index i = 0; i < k * PANEL; ++i) product_[i] = 0;
-    add_outers<T>(gram_.data, gram_.stride, k, v.data, v.stride, k, PANEL, product_.data(), PANEL);
+    add_outers<T>(matrix.data, matrix.stride, k, v.data, v.stride, k, PANEL, product_.data(), PANEL);
   }
 
-  const Rows<const T> gram_;
-  const Panel<T> residual_, direction_, product_, scales_;
+  // To the least along `direction`, whose product with the gram is `product`.
+  INLINE void step_along(Rows<T> v, const T* falls, T* along) const {
+    for (Index lane = 0; lane < PANEL; ++lane) along[lane] = 0;
+    for (Index j = 0; j < v.n_rows; ++j)
+      for (Index lane = 0; lane < PANEL; ++lane) along[lane] += direction_.row(j)[lane] * product_.row(j)[lane];
+    for (Index lane = 0; lane < PANEL; ++lane) along[lane] = ratio(falls[lane], along[lane]);
+    for (Index j = 0; j < v.n_rows; ++j) {
+      T* residual = residual_.row(j);
+      const T *direction = direction_.row(j), *product = product_.row(j), *inside = inside_.row(j);
+      for (Index lane = 0; lane < PANEL; ++lane) {
+        v[j][lane] += along[lane] * direction[lane];
+        residual[lane] -= along[lane] * product[lane] * inside[lane];
+      }
+    }
+  }
+
+  // The next direction, from `product`, which is the inverse's with the residual, and from the last, if there is one;
+  // `falls` becomes how steep each lane is there.
+  INLINE void turn(const T* last, T* falls) const {
+    T now[PANEL] = {}, part[PANEL] = {};
+    for (Index j = 0; j < residual_.k; ++j)
+      for (Index lane = 0; lane < PANEL; ++lane) now[lane] += residual_.row(j)[lane] * product_.row(j)[lane];
+    if (last)
+      for (Index lane = 0; lane < PANEL; ++lane) part[lane] = ratio(now[lane], last[lane]);
+    for (Index j = 0; j < residual_.k; ++j) {
+      T* direction = direction_.row(j);
+      const T *product = product_.row(j), *inside = inside_.row(j);
+      for (Index lane = 0; lane < PANEL; ++lane)
+        direction[lane] = product[lane] * inside[lane] + part[lane] * direction[lane];
+    }
+    for (Index lane = 0; lane < PANEL; ++lane) falls[lane] = now[lane];
+  }
+
+  const Rows<const T> gram_, inverse_;
+  const Panel<T> residual_, direction_, product_, inside_;
 };
 
 }  // namespace coupled_nmf::INSTRUCTIONS

@@ -85,7 +85,7 @@ Index own_gram(Span<const bool> marks, const bool* absent, Bounds bounds, Rows<c
 template <class T>
 void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
                  const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
-                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
+                 double noise, double few, double tol, int max_rounds, Rows<T> F) {
   const Index k = F.n_columns;
   Pivots room(k);
   const Room<bool> marks(Ht.n_rows), passive(k);
@@ -105,7 +105,10 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
     const double ridge = larger((n_entries < k && l2 == 0 ? few : noise) * most, 1e-300);
     if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), ridge, noise)) {
       Index waiting;
-      solve_rows<double>({v.data(), 1, k, k}, own_grams, {wanted.data(), 1, k, k}, tol, max_sweeps, 0, &waiting);
+      const Room<double> inverse(k * k);
+      invert<double>(own_grams, inverse.rows(k));
+      solve_rows<double>({v.data(), 1, k, k}, own_grams, {inverse.data(), k, k, k}, {wanted.data(), 1, k, k}, tol,
+                         max_rounds, &waiting);
     }
     for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0));
   }

@@ -26,6 +26,7 @@ constexpr Kernels<T> KERNELS = {
     .multiply_tile = multiply_tile<T>,
     .power_tile = power_tile<T>,
     .multiply_gappy_tile = multiply_gappy_tile<T>,
+    .invert = invert<T>,
     .solve_rows = solve_rows<T>,
     .pivot_rows = pivot_rows<T>,
     .solve_alone = solve_alone<T>,

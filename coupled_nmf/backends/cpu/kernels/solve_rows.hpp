@@ -7,7 +7,7 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr int SWEEPS_A_LOOK = 8, STEPS_A_ROUND = 10, SWEEPS_A_ROUND = 4;
+constexpr int FIRST_SWEEPS = 3, SWEEPS_A_ROUND = 2, STEPS_AT_FIRST = 2, STEPS_AT_LAST = 5;
 constexpr int NOISE = 16;  // of the rounding of a row's crosses: what a round moves an entry by that has settled
 
 // Rows of V that wait, a panel of them at a time, with their crosses.
@@ -77,38 +77,32 @@ void copy(const Panel<T>& panel, const Panel<T>& to) {
   for (Index i = 0; i < panel.k * PANEL; ++i) to[i] = panel[i];
 }
 
-// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V from zero; `waiting` gets the rows that are not solved,
-// and how many there are is returned.
+// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V, from a guess in rounds of conjugate gradients on the
+// entries above zero, and of sweeps, which find others; `inverse` is near that of the gram. `waiting` gets the rows
+// that are not solved, and how many there are is returned.
 //
-// At first sweeps alone: a row is done when no entry moves by more than `tol` of its largest in the last of eight. Then
-// rounds of conjugate gradients on the entries above zero and of sweeps, which find others: a row is done when neither
-// moves an entry by more than that, or than what rounding moves it by. (Together they must stand still: the one could
-// undo the other's work, for ever.) Rows that are done leave the panels, so each row takes the work it needs and no
-// more, and its result does not depend on its neighbours.
+// A row is done when no entry is farther from the least over those above zero than `tol` of the largest, or than what
+// rounding moves it by, and sweeps move none by more. Its rounds grow longer, since the first find the entries that are
+// above zero, and the last ones how far. Rows that are done leave the panels, so each row takes the work it needs and
+// no more, and its result does not depend on its neighbours.
 template <class T>
-Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> cross, T tol, int max_sweeps, int max_rounds,
+Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> inverse, Rows<const T> cross, T tol, int max_rounds,
                  Index* waiting) {
   const Gram<T> laid(gram);
-  const Panel<T> first(V.n_columns), middle(V.n_columns);
+  const Panel<T> before(V.n_columns);
+  const Conjugate<T> conjugate(gram, inverse);
   Waiting<T> left(V, cross, waiting);
   const auto sweep = [&](int n) { hals_sweeps<T>(left.panel.view(), left.wanted.view(), laid, 0, n, 0); };
-  for (int done = 0; done < max_sweeps && left.n > 0; done += SWEEPS_A_LOOK)
-    left.move(tol, gram, 0, [&](T* moved) {
-      sweep(SWEEPS_A_LOOK - 1);
-      copy(left.panel, first);
-      sweep(1);
-      add_moves(left.panel, first, moved);
-    });
-  if (left.n == 0 || max_rounds == 0) return left.n;
-  const Conjugate<T> conjugate(gram);
   for (int round = 0; round < max_rounds && left.n > 0; ++round)
     left.move(tol, gram, NOISE, [&](T* moved) {
-      copy(left.panel, first);
-      conjugate.go(left.panel.view(), left.wanted.view(), STEPS_A_ROUND);
-      copy(left.panel, middle);
+      if (round == 0) {
+        conjugate.guess(left.panel.view(), left.wanted.view());
+        sweep(FIRST_SWEEPS);
+      }
+      conjugate.go(left.panel.view(), left.wanted.view(), smaller(STEPS_AT_FIRST + round, STEPS_AT_LAST), moved);
+      copy(left.panel, before);
       sweep(SWEEPS_A_ROUND);
-      add_moves(left.panel, first, moved);
-      add_moves(left.panel, middle, moved);
+      add_moves(left.panel, before, moved);
     });
   return left.n;
 }

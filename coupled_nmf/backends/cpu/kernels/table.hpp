@@ -32,7 +32,8 @@ struct Kernels {
   void (*power_tile)(Tile<T>, Rows<const T>, Rows<T>);
   void (*multiply_gappy_tile)(Tile<T>, Bounds, Order, const Gaps&, Rows<const T>, Rows<T>);
   // F for a given H
-  Index (*solve_rows)(Rows<T>, Rows<const T>, Rows<const T>, T, int, int, Index*);
+  void (*invert)(Rows<const double>, Rows<T>);
+  Index (*solve_rows)(Rows<T>, Rows<const T>, Rows<const T>, Rows<const T>, T, int, Index*);
   Index (*pivot_rows)(Rows<T>, Rows<const double>, Rows<const T>, Order, double, double, Index*);
   void (*solve_alone)(Tile<T>, Bounds, Order, Rows<const bool>, Rows<const T>, const double*, Stack<const double>,
                       double, double, Rows<const T>, double, double, double, int, Rows<T>);

@@ -1,4 +1,4 @@
-// Non-negative least squares from zero, a thread a row: the sweeps of backends/cpu/kernels/solve_rows.hpp, without rounds.
+// Non-negative least squares from zero, a thread a row, by sweeps; what they do not solve is left to the host.
 #include "rows.cuh"
 
 constexpr int PASSES = 8;  // between two looks at whether a row is done
