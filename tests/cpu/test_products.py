@@ -49,6 +49,35 @@ def test_products_are_those_of_numpy_and_touch_nothing_else(k, width, dtype):
         assert np.all(outers[:, width:] == 7)
 
 
+@both_dtypes
+@pytest.mark.parametrize("width", [*WIDTHS, 63, 65, 127, 128, 129, 300])
+def test_rows_narrow_and_wide_are_multiplied_alike(width, dtype):
+    rng = np.random.default_rng(0)
+    for rows, k in itertools.product(ROWS, RANKS):
+        x = draw(rng, (rows, width + 3), dtype)[:, 1 : 1 + width]
+        H, out = draw(rng, (k, width), dtype), np.full((rows, k), 7, dtype)
+        matrix = TiledMatrix([x], BlockLayout(("a",), (width,)), np.dtype(dtype))
+        compiled.multiply_tile(gate(matrix, [x]), H, out)
+        close(out, x @ H.T, dtype)
+        for row in (0, rows - 1):  # whatever stands beside it
+            alone = np.empty((1, k), dtype)
+            compiled.multiply_tile(gate(matrix, [x[row : row + 1]]), H, alone)
+            np.testing.assert_array_equal(alone[0], out[row])
+
+
+@both_dtypes
+@pytest.mark.parametrize("k", [*range(1, 10), 15, 16, 17, 31, 33])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 40, 97])
+def test_turned_over_is_transposed_with_zeros_beside_it(n, k, dtype):
+    line = 64 // np.dtype(dtype).itemsize
+    H, stride = np.arange(1.0, k * (n + 2) + 1, dtype=dtype).reshape(k, n + 2)[:, 1 : n + 1], -(-k // line) * line
+    turned = np.full((n + 1, stride), 7, dtype)
+    compiled.turn_over(H, turned[:n])
+    np.testing.assert_array_equal(turned[:n, :k], H.T)
+    assert not turned[:n, k:].any()
+    assert np.all(turned[n:] == 7)
+
+
 def slow_move(solver, V, gram, cross, sweeps, l1=0.0):
     V = V.copy()
     for _ in range(sweeps):

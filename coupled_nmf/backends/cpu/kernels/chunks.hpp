@@ -44,20 +44,6 @@ INLINE void for_chunks(const Bounds& bounds, const Part<T>& part, const bool* ab
   }
 }
 
-// The lanes of a panel as rows of whole vectors.
-template <class T>
-class Upright : public Room<T> {
- public:
-  INLINE explicit Upright(Index k) : Room<T>(padded<T>(k) * PANEL, T(0)), k(k), stride(padded<T>(k)) {}
-
-  INLINE void take(Rows<T> panel, Index height) const {
-    for (Index lane = 0; lane < height; ++lane)
-      for (Index j = 0; j < k; ++j) row(lane)[j] = panel[j][lane];
-  }
-  INLINE T* row(Index lane) const { return this->data() + lane * stride; }
-  const Index k, stride;
-};
-
 // out[lane] = f H over a chunk, for so many lanes.
 template <class T>
 void multiply_chunk(const Upright<T>& f, Rows<const T> H, Index first, Index n, Index height, T* out) {

@@ -67,23 +67,28 @@ INLINE void subtract_products(const T* gram, const T* strip, Index first, Index 
   }
 }
 
-// For every strip of a panel, `work` gets its first lane and the largest number of rows and the vectors as types.
+// For every strip of the first `height` lanes of a panel, `work` gets its first lane and the largest number of rows and
+// the vectors as types. What is left of the lanes may take half a wide strip.
 template <class T, class Work>
-INLINE void for_strips(const Gram<T>& gram, Work work) {
-  if (gram.is_deep)
-    for (Index lane = 0; lane < PANEL; lane += DEEP_VECTORS * Lanes<T>::COUNT)
+INLINE void for_strips(const Gram<T>& gram, Index height, Work work) {
+  if (gram.is_deep) {
+    for (Index lane = 0; lane < height; lane += DEEP_VECTORS * Lanes<T>::COUNT)
       work(lane, Number<DEEP_ROWS>{}, Number<DEEP_VECTORS>{});
-  else
-    for (Index lane = 0; lane < PANEL; lane += WIDE_VECTORS * Lanes<T>::COUNT)
-      work(lane, Number<WIDE_ROWS>{}, Number<WIDE_VECTORS>{});
+    return;
+  }
+  constexpr Index half = WIDE_VECTORS / 2 * Lanes<T>::COUNT;
+  Index lane = 0;
+  for (; height - lane > half; lane += 2 * half) work(lane, Number<WIDE_ROWS>{}, Number<WIDE_VECTORS>{});
+  if (lane < height) work(lane, Number<WIDE_ROWS>{}, Number<WIDE_VECTORS / 2>{});
 }
 
-// out[lane] = v·gram·v − 2 v·(cross − l1) of each lane's v: what a move lowers, that row's share of J but for ‖x‖².
+// out[lane] = v·gram·v − 2 v·(cross − l1) of each lane's v, for `height` lanes: what a move lowers, that row's share of
+// J but for ‖x‖².
 template <class T>
-void find_energies(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, double* out) {
+void find_energies(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, Index height, double* out) {
   using L = Lanes<T>;
   for (Index lane = 0; lane < PANEL; ++lane) out[lane] = 0;
-  for_strips(gram, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
+  for_strips(gram, height, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
     constexpr int V = decltype(vectors)::value, WIDTH = V * L::COUNT;
     for (Index block = 0; block < gram.n_blocks; ++block) {
       const Index first = gram.first(block);

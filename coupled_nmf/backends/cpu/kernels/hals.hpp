@@ -53,10 +53,10 @@ void pass(T* strip, const T* cross, Index cross_stride, const Gram<T>& gram, T l
   }
 }
 
-// Move a panel by so many passes over its rows but the first `fixed`.
+// Move the first `height` lanes of a panel by so many passes over its rows but the first `fixed`.
 template <class T>
-void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_sweeps, Index fixed) {
-  for_strips(gram, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
+void hals_sweeps(Rows<T> panel, Rows<T> cross, const Gram<T>& gram, T l1, int n_sweeps, Index fixed, Index height) {
+  for_strips(gram, height, [&](Index start, auto most_rows, auto vectors) __attribute__((always_inline)) {
     for (int sweep = 0; sweep < n_sweeps; ++sweep)
       pass<T, decltype(most_rows)::value, decltype(vectors)::value>(panel.data + start, cross.data + start,
                                                                     cross.stride, gram, l1, fixed);

@@ -37,6 +37,14 @@ struct Lanes {
     return vector;
   }
 
+  // The first n lanes of one vector, and the others of another.
+  static INLINE Vector first_of(Vector one, Vector other, Index n) {
+    Whole kept;
+#pragma GCC unroll 64
+    for (int lane = 0; lane < COUNT; ++lane) kept[lane] = lane >= n ? -1 : 0;
+    return kept ? other : one;
+  }
+
   // The vector with zeros in its first n lanes.
   static INLINE Vector without_first(Vector vector, Index n) {
     Whole kept;
@@ -45,6 +53,12 @@ struct Lanes {
     return kept ? vector : Vector{};
   }
 };
+
+// k, rounded up to whole vectors.
+template <class T>
+INLINE Index padded(Index k) {
+  return (k + Lanes<T>::COUNT - 1) / Lanes<T>::COUNT * Lanes<T>::COUNT;
+}
 
 // Places 0, 1, ..., N − 1, as a type.
 template <int... PLACE>

@@ -10,6 +10,7 @@ double move_group(const Rule& rule, Rows<const double> FtX, Rows<const T> gram, 
   const Index k = H.n_rows;
   const Panel<T> panel(k), before(k), cross(k), weighted(k);
   const Mover<T> mover(rule, gram, l1);
+  const GramSum<T> products(k);
   double energy = 0, energies[PANEL];
   for (Index start = first; start < last; start += PANEL) {
     const Index height = smaller(PANEL, last - start);
@@ -20,8 +21,8 @@ double move_group(const Rule& rule, Rows<const double> FtX, Rows<const T> gram, 
         cross.row(j)[lane] = T(FtX[j][start + lane]);
       }
     if (beta > 0) extrapolate(panel.view(), before.view(), beta);
-    mover.move(panel.view(), cross.view());
-    mover.energies(panel.view(), cross.view(), energies);
+    mover.move(panel.view(), cross.view(), height);
+    mover.energies(panel.view(), cross.view(), height, energies);
     for (Index lane = 0; lane < height; ++lane) energy += alpha[start + lane] * energies[lane];
     for (Index j = 0; j < k; ++j)
       for (Index lane = 0; lane < height; ++lane) {
@@ -32,8 +33,9 @@ double move_group(const Rule& rule, Rows<const double> FtX, Rows<const T> gram, 
     weigh(panel.view(), alpha + start, height, weighted.view());
     for (Index j = 0; j < k; ++j)
       for (Index lane = 0; lane < height; ++lane) R[j][start + lane] = weighted.row(j)[lane];
-    add_gram(panel.view(), weighted.view(), height, HHt);
+    products.add(panel.view(), weighted.view(), height);
   }
+  products.put(HHt);
   return energy;
 }
 

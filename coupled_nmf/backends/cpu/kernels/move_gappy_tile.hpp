@@ -17,6 +17,7 @@ void move_gappy_tile(const Rule& rule, Tile<T> tile, Bounds bounds, Span<const I
   const Index k = F.n_columns;
   const Panel<T> panel(k), before(k), cross(k);
   const Room<T> own(k * k), gram(k * k);
+  const GramSum<T> products(k);
   const Turned<T> moments(tile, k);
   GappyTile<T> x(tile, bounds, R, H, alpha, places);
   set_zero(FtX);
@@ -32,7 +33,7 @@ void move_gappy_tile(const Rule& rule, Tile<T> tile, Bounds bounds, Span<const I
     x.begin(some, lacks, gaps.is_scattered(some[0]));
     x.multiply(panel.view(), cross.view());
     gram_of(grams, lacks, l2, gram.rows(k));
-    Mover<T>(rule, {gram.data(), k, k, k}, l1).move(panel.view(), cross.view());
+    Mover<T>(rule, {gram.data(), k, k, k}, l1).move(panel.view(), cross.view(), some.size);
     if (next_beta > 0) take_listed(F, some, before.view());
     put_listed(panel.view(), other, some);
     if (next_beta > 0) extrapolate(panel.view(), before.view(), next_beta);
@@ -42,8 +43,9 @@ void move_gappy_tile(const Rule& rule, Tile<T> tile, Bounds bounds, Span<const I
     if (weights.size) weigh(panel.view(), listed.data, some.size, before.view());
     extras[0] += x.add_moments(panel.view(), weighted.view(), listed, FtX, moments);
     extras[1] += penalty_of(weighted.view(), panel.view(), some.size, l1, l2);
-    set_zero(own.rows(k));
-    add_gram(weighted.view(), panel.view(), some.size, own.rows(k));
+    products.clear();
+    products.add(panel.view(), weighted.view(), some.size);
+    products.put(own.rows(k));
     for (Index block = 0; block < FtFs.n; ++block)
       if (!lacks[block])
         for (Index i = 0; i < k * k; ++i) FtFs.data[block * k * k + i] += own[i];

@@ -12,6 +12,22 @@ void set_zero(Rows<T> rows) {
     for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
 }
 
+constexpr int NARROW = 8;  // vectors of a row, at most: dot products of shorter ones are mostly adding up a vector
+
+// out += h x[start : start + height]ᵀ of a dense part: `h` are its columns of H. Narrow rows are transposed first,
+// which costs less than it saves.
+template <class T>
+void add_cross(const Part<T>& part, Rows<const T> h, Index start, Index height, Rows<T> out) {
+  const T* x = part.row(start);
+  if (part.width > NARROW * Lanes<T>::COUNT) {
+    add_dots<T>(x, part.stride, height, part.width, h.data, h.stride, h.n_rows, out.data, out.stride);
+    return;
+  }
+  const Room<T> across(part.width * PANEL);
+  transpose(x, part.stride, height, part.width, across.data(), PANEL);
+  add_outers<T>(h.data, h.stride, h.n_rows, across.data(), PANEL, part.width, padded<T>(height), out.data, out.stride);
+}
+
 // out[:, :height] = H x[start : start + height]ᵀ; `turned` is H's.
 template <class T>
 void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index start, Index height, Rows<T> out) {
@@ -23,8 +39,7 @@ void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index star
       add_sparse_dots(part, place, turned.stride, start, height, out);
       place += part.width * turned.stride;
     } else {
-      add_dots<T>(part.row(start), part.stride, height, part.width, H.data + part.first, H.stride, H.n_rows, out.data,
-                  out.stride);
+      add_cross(part, {H.data + part.first, H.n_rows, part.width, H.stride}, start, height, out);
     }
   }
 }
@@ -53,9 +68,9 @@ void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows
   const Index rows = F.n_rows, k = F.n_columns;
   const Panel<T> panel(k), before(k), cross(k);
   const Mover<T> mover(rule, gram, l1);
+  const GramSum<T> products(k);
   const bool wanted = extras[0] == 1;
   extras[0] = extras[1] = 0;
-  set_zero(FtF);
   for (Index start = 0; start < rows; start += PANEL) {
     const Index height = smaller(PANEL, rows - start);
     take_rows(F, start, height, panel.view());
@@ -64,10 +79,10 @@ void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows
       extrapolate(panel.view(), before.view(), beta);
     }
     cross_of_rows(start, height, cross.view());
-    mover.move(panel.view(), cross.view());
+    mover.move(panel.view(), cross.view(), height);
     if (wanted) {
       double energies[PANEL];
-      mover.energies(panel.view(), cross.view(), energies);
+      mover.energies(panel.view(), cross.view(), height, energies);
       for (Index lane = 0; lane < height; ++lane) extras[0] += energies[lane];
     }
     if (next_beta > 0) take_rows(F, start, height, before.view());
@@ -77,8 +92,9 @@ void move_rows(const Rule& rule, Rows<const T> gram, T l1, T l2, Rows<T> F, Rows
     if (weights.size) weigh(panel.view(), weights.data + start, height, before.view());
     extras[1] += penalty_of(weighted.view(), panel.view(), height, l1, l2);
     use(start, height, weighted.view());
-    add_gram(weighted.view(), panel.view(), height, FtF);
+    products.add(panel.view(), weighted.view(), height);
   }
+  products.put(FtF);
 }
 
 // Move the rows F (rows, k) of a tile, and sum what the other factor's move needs.

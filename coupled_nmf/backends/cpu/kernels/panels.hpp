@@ -6,6 +6,7 @@
 #include "numbers.hpp"
 #include "products.hpp"
 #include "room.hpp"
+#include "transpose.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -18,22 +19,29 @@ struct Panel : Room<T> {
   Index k;
 };
 
+// The lanes of a panel as rows of whole vectors.
+template <class T>
+class Upright : public Room<T> {
+ public:
+  INLINE explicit Upright(Index k) : Room<T>(padded<T>(k) * PANEL, T(0)), k(k), stride(padded<T>(k)) {}
+
+  INLINE void take(Rows<T> panel, Index height) const {
+    transpose(panel.data, panel.stride, k, height, this->data(), stride);
+  }
+  INLINE T* row(Index lane) const { return this->data() + lane * stride; }
+  const Index k, stride;
+};
+
 // Put rows `start` to `start + height` of V, transposed, into a panel.
 template <class T>
 void take_rows(Rows<T> V, Index start, Index height, Rows<T> panel) {
-  for (Index lane = 0; lane < height; ++lane) {
-    const T* row = V[start + lane];
-    for (Index j = 0; j < panel.n_rows; ++j) panel[j][lane] = row[j];
-  }
+  transpose(V[start], V.stride, height, panel.n_rows, panel.data, panel.stride);
 }
 
 // Put back what `take_rows` took.
 template <class T>
 void put_rows(Rows<T> panel, Rows<T> V, Index start, Index height) {
-  for (Index lane = 0; lane < height; ++lane) {
-    T* row = V[start + lane];
-    for (Index j = 0; j < panel.n_rows; ++j) row[j] = panel[j][lane];
-  }
+  transpose(panel.data, panel.stride, panel.n_rows, height, V[start], V.stride);
 }
 
 // The same for rows that are listed; the lanes that are left become zero.
@@ -81,11 +89,34 @@ double penalty_of(Rows<T> weighted, Rows<T> panel, Index height, T l1, T l2) {
   return total;
 }
 
-// gram += panel otherᵀ over the first `height` lanes.
+// The sum of panels' products with themselves, each lane times its weight: its lower half, in whole vectors.
 template <class T>
-void add_gram(Rows<T> panel, Rows<T> other, Index height, Rows<T> gram) {
-  const Index k = panel.n_rows;
-  add_dots<T>(panel.data, panel.stride, k, height, other.data, other.stride, k, gram.data, gram.stride);
-}
+class GramSum {
+ public:
+  INLINE explicit GramSum(Index k) : upright_(k), sums_(k * upright_.stride, T(0)) {}
+
+  INLINE void clear() const {
+    for (Index i = 0; i < sums_.size(); ++i) sums_[i] = 0;
+  }
+
+  // Add the product of the first `height` lanes of a panel, and of the same ones times their weights.
+  INLINE void add(Rows<T> panel, Rows<T> weighted, Index height) const {
+    upright_.take(weighted, height);
+    for (Index j = 0; j < panel.n_rows; j += OUTER_ROWS) {
+      const Index rows = smaller<Index>(OUTER_ROWS, panel.n_rows - j);
+      add_outers<T>(panel[j], panel.stride, rows, upright_.data(), upright_.stride, height, padded<T>(j + rows),
+                    sums_.data() + j * upright_.stride, upright_.stride);
+    }
+  }
+
+  INLINE void put(Rows<T> gram) const {
+    for (Index i = 0; i < gram.n_rows; ++i)
+      for (Index j = 0; j <= i; ++j) gram[i][j] = gram[j][i] = sums_[i * upright_.stride + j];
+  }
+
+ private:
+  const Upright<T> upright_;
+  const Room<T> sums_;
+};
 
 }  // namespace coupled_nmf::INSTRUCTIONS

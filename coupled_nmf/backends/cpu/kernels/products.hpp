@@ -104,7 +104,7 @@ void add_dots(const T* x, Index xs, Index rows, Index width, const T* h, Index h
 
 // out[j, i] += Σ_r f[j, r] x[r, i] for j < R, r < n, i of V vectors, the first `repeated` lanes of whose first one
 // are left alone.
-template <class T, int R, int V, bool REPEATS>
+template <class T, int R, int V>
 INLINE void add_outer_block(const T* f, Index fs, const T* x, Index xs, Index n, T* out, Index os, Index repeated) {
   using L = Lanes<T>;
   typename L::Vector sums[R * V];
@@ -116,10 +116,7 @@ INLINE void add_outer_block(const T* f, Index fs, const T* x, Index xs, Index n,
   for (Index r = 0; r < n; ++r) {
     typename L::Vector xv[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) {
-      xv[v] = L::load(x + r * xs + v * L::COUNT);
-      if constexpr (REPEATS) xv[v] = L::without_first(xv[v], repeated);
-    }
+    for (int v = 0; v < V; ++v) xv[v] = L::load(x + r * xs + v * L::COUNT);
 #pragma GCC unroll 8
     for (int j = 0; j < R; ++j) {
       const typename L::Vector weight = L::splat(f[j * fs + r]);
@@ -129,18 +126,20 @@ INLINE void add_outer_block(const T* f, Index fs, const T* x, Index xs, Index n,
   }
 #pragma GCC unroll 8
   for (int j = 0; j < R; ++j) {
+    T* place = out + j * os;
+    L::store(place, repeated ? L::first_of(L::load(place), sums[j * V], repeated) : sums[j * V]);
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) L::store(out + j * os + v * L::COUNT, sums[j * V + v]);
+    for (int v = 1; v < V; ++v) L::store(place + v * L::COUNT, sums[j * V + v]);
   }
 }
 
-template <class T, int V, bool REPEATS>
+template <class T, int V>
 void add_some_outers(const T* f, Index fs, Index k, const T* x, Index xs, Index n, T* out, Index os, Index repeated) {
   const Index blocks = (k + OUTER_ROWS - 1) / OUTER_ROWS;
   for (Index block = 0; block < blocks; ++block) {
     const Index j = k * block / blocks, end = k * (block + 1) / blocks;
     for_count<OUTER_ROWS>(end - j, [&](auto rows) __attribute__((always_inline)) {
-      add_outer_block<T, decltype(rows)::value, V, REPEATS>(f + j * fs, fs, x, xs, n, out + j * os, os, repeated);
+      add_outer_block<T, decltype(rows)::value, V>(f + j * fs, fs, x, xs, n, out + j * os, os, repeated);
     });
   }
 }
@@ -150,13 +149,23 @@ template <class T>
 void add_outers(const T* f, Index fs, Index k, const T* x, Index xs, Index rows, Index width, T* out, Index os) {
   constexpr Index lanes = Lanes<T>::COUNT, panel = OUTER_VECTORS * lanes;
   Index i = 0;
-  for (; width - i >= panel; i += panel)
-    add_some_outers<T, OUTER_VECTORS, false>(f, fs, k, x + i, xs, rows, out + i, os, 0);
-  for (; width - i >= lanes; i += lanes) add_some_outers<T, 1, false>(f, fs, k, x + i, xs, rows, out + i, os, 0);
+  for (; width - i >= panel; i += panel) add_some_outers<T, OUTER_VECTORS>(f, fs, k, x + i, xs, rows, out + i, os, 0);
   if (i == width) return;
-  if (width >= lanes) {  // the last vector begins early, and leaves what it repeats alone
-    const Index place = width - lanes;
-    add_some_outers<T, 1, true>(f, fs, k, x + place, xs, rows, out + place, os, i - place);
+  const auto add = [&](Index place, Index vectors) __attribute__((always_inline)) {  // what is before i stays
+    for_count<OUTER_VECTORS>(vectors, [&](auto some) __attribute__((always_inline)) {
+      add_some_outers<T, decltype(some)::value>(f, fs, k, x + place, xs, rows, out + place, os,
+                                                larger(i - place, Index(0)));
+    });
+  };
+  const Index whole = (width - i) / lanes, vectors = (width - i + lanes - 1) / lanes;
+  if (vectors * lanes <= width) {  // the last begin early, and leave what they repeat alone
+    add(width - vectors * lanes, vectors);
+    return;
+  }
+  if (whole > 0) {
+    add(i, whole);
+    i += whole * lanes;
+    add(width - lanes, 1);
     return;
   }
   for (Index j = 0; j < k; ++j)

@@ -27,16 +27,17 @@ class Mover {
   INLINE Mover(const Rule& rule, Rows<const T> gram, T l1)
       : rule_(rule), gram_(gram), laid_(gram, l1 == 0 ? T(0) : T(LARGE)), l1_(l1) {}
 
-  INLINE void move(Rows<T> panel, Rows<T> cross) const {
+  // Move the first `height` lanes of a panel; what the others hold does not count.
+  INLINE void move(Rows<T> panel, Rows<T> cross, Index height) const {
     if (rule_.solver == Solver::hals)
-      hals_sweeps(panel, cross, laid_, l1_, rule_.inner_sweeps, rule_.fixed);
+      hals_sweeps(panel, cross, laid_, l1_, rule_.inner_sweeps, rule_.fixed, height);
     else
       multiplicative_sweeps(panel, cross, gram_, l1_, rule_.inner_sweeps, rule_.fixed);
   }
 
   // Of each lane, see `find_energies`.
-  INLINE void energies(Rows<T> panel, Rows<T> cross, double* out) const {
-    find_energies(panel, cross, laid_, l1_, out);
+  INLINE void energies(Rows<T> panel, Rows<T> cross, Index height, double* out) const {
+    find_energies(panel, cross, laid_, l1_, height, out);
   }
 
  private:

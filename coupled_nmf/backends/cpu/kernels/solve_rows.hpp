@@ -92,7 +92,7 @@ Index solve_rows(Rows<T> V, Rows<const T> gram, Rows<const T> inverse, Rows<cons
   const Panel<T> before(V.n_columns);
   const Conjugate<T> conjugate(gram, inverse);
   Waiting<T> left(V, cross, waiting);
-  const auto sweep = [&](int n) { hals_sweeps<T>(left.panel.view(), left.wanted.view(), laid, 0, n, 0); };
+  const auto sweep = [&](int n) { hals_sweeps<T>(left.panel.view(), left.wanted.view(), laid, 0, n, 0, PANEL); };
   for (int round = 0; round < max_rounds && left.n > 0; ++round)
     left.move(tol, gram, NOISE, [&](T* moved) {
       if (round == 0) {

@@ -41,10 +41,7 @@ void sum_columns(Tile<T> columns, Rows<const T> G, Index first, Index last, Rows
         }
       }
   });
-  for (Index i = 0; i < n; i += Lanes<T>::COUNT)  // so many columns that their lines stay in the first cache
-    for (Index j = 0; j < k; ++j)
-      for (Index c = i, end = smaller<Index>(i + Lanes<T>::COUNT, n); c < end; ++c)
-        FtX[j][first + c] = totals[c * size + j];
+  transpose(totals.data(), size, n, k, FtX.data + first, FtX.stride);
 }
 
 // `turned` (n_columns, stride) becomes what H holds (k, n_columns), a column a row.

@@ -5,17 +5,12 @@
 #pragma once
 #include "lanes.hpp"
 #include "room.hpp"
+#include "transpose.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int MOST_VECTORS = 6;  // of a row of a turned factor that are worked on at once
 constexpr Index AHEAD_BY = 12;   // entries, of this row or of the next: what they touch is asked for before its turn
-
-// k, rounded up to whole vectors.
-template <class T>
-INLINE Index padded(Index k) {
-  return (k + Lanes<T>::COUNT - 1) / Lanes<T>::COUNT * Lanes<T>::COUNT;
-}
 
 // Columns of the sparse parts together.
 template <class T>
@@ -28,15 +23,9 @@ Index sparse_width(Tile<T> tile) {
 // Rows of `turned` (n, stride) become columns of H, and zeros after them.
 template <class T>
 void turn(Rows<const T> H, Index first, Index n, T* turned, Index stride) {
-  for (Index i = 0; i < n; i += Lanes<T>::COUNT) {  // so many columns of H that their rows stay in the first cache
-    const Index some = smaller<Index>(Lanes<T>::COUNT, n - i);
-    for (Index j = 0; j < H.n_rows; ++j) {
-      const T* h = H[j] + first + i;
-      for (Index c = 0; c < some; ++c) turned[(i + c) * stride + j] = h[c];
-    }
-    for (Index c = 0; c < some; ++c)
-      for (Index j = H.n_rows; j < stride; ++j) turned[(i + c) * stride + j] = 0;
-  }
+  transpose(H.data + first, H.stride, H.n_rows, n, turned, stride);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = H.n_rows; j < stride; ++j) turned[i * stride + j] = 0;
 }
 
 // The columns of H (k, n_features) that sparse parts meet, turned: (sparse width, stride), one part below another.
@@ -62,11 +51,7 @@ class Turned : public Room<T> {
     for (Index p = 0; p < tile_.n_parts; ++p) {
       const Part<T>& part = tile_[p];
       if (!part.is_sparse()) continue;
-      for (Index i = 0; i < part.width; i += Lanes<T>::COUNT) {
-        const Index end = smaller<Index>(i + Lanes<T>::COUNT, part.width);
-        for (Index j = 0; j < k; ++j)
-          for (Index c = i; c < end; ++c) H[j][part.first + c] = place[c * stride + j];
-      }
+      transpose(place, stride, part.width, k, H.data + part.first, H.stride);
       place += part.width * stride;
     }
   }
