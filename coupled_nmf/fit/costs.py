@@ -9,9 +9,8 @@ PART_ROWS = 2500
 MOVE = 3  # times a product's time for a multiplication of a move, which goes through one component after the other
 # Iterations, about: from a start at random to where one on a stand-in ends, on X or on it; on all of its rows after a
 # part of them; and on X, to make up for what it lacks.
-FROM_RANDOM, AFTER_PART, AFTER_STAND_IN = 40, 8, 5
+FROM_RANDOM, AFTER_PART, AFTER_STAND_IN = 40, 20, 5
 MOST_FOR_FEW = 3  # times the iterations asked for, that a start may cost
-N_STARTS, SCREENING = 3, 6  # starts, where they cost little, and the iterations after which the best is kept
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,16 @@ class Costs:
         return passes * self.n_entries * width + 4.0 * self.shape[1] * width**2
 
     @property
+    def all_of_stand_in_pays(self) -> bool:
+        """Whether iterations on all of its rows are cheaper than those on X, which know more."""
+        return self.on_stand_in(self.shape[0]) < self.on_x
+
+    @property
     def of_start(self) -> float:
         """To find a stand-in, and to iterate on it."""
         part = rows_of_part(*self.shape)
         cost = self.of_finding + FROM_RANDOM * self.on_stand_in(part)
-        if part < self.shape[0]:
+        if part < self.shape[0] and self.all_of_stand_in_pays:
             cost += AFTER_PART * self.on_stand_in(self.shape[0])
         return cost
 
@@ -68,12 +72,6 @@ class Costs:
         Who asks for few iterations asks for little work: a start is not to cost many times as much as they do.
         """
         return self.of_start < min(FROM_RANDOM - AFTER_STAND_IN, MOST_FOR_FEW * max_iter) * self.on_x
-
-    @property
-    def n_starts(self) -> int:
-        """Starts on a stand-in: several, if screening them costs no more than an iteration on X."""
-        screening = (N_STARTS - 1) * SCREENING * self.on_stand_in(rows_of_part(*self.shape))
-        return N_STARTS if screening <= self.on_x else 1
 
 
 def stand_in_width(k: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.random import sample_without_replacement
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.fit.costs import N_STARTS, SCREENING, rows_of_part, share_of_rows, stand_in_width
+from coupled_nmf.fit.costs import rows_of_part, share_of_rows, stand_in_width
 from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, LoopResult
 from coupled_nmf.problem.contracts import Alternated, Backend, Factor
 from coupled_nmf.problem.draws import SEEDS, RowSample
@@ -83,29 +82,30 @@ def sweeps_on_stand_in(rule: Rule) -> int:
 
 
 def start_on_stand_in(
-    stand_in: StandIn, rule: Rule, k: int, rng: np.random.RandomState, *, extrapolated: bool, n_starts: int = N_STARTS
-) -> LoopResult:
-    """Find F and H on the stand-in: the best of ``n_starts``, on a part of its rows where that is cheap, then on all.
+    stand_in: StandIn, rule: Rule, k: int, rng: np.random.RandomState, *, extrapolated: bool, on_all: bool = True
+) -> tuple[Factor | None, Factor]:
+    """Find F and H on the stand-in, on a part of its rows where that is cheap, then, if ``on_all``, on all.
 
-    A part of the rows finds H nearly as well as all do, in a fraction of the time; and a few iterations tell a bad
-    start from a good one.
+    A part of the rows finds H nearly as well as all do, in a fraction of the time. Of several starts the best after a
+    few iterations ends no lower than any other: that was measured, and left out.
+
+    F is None where all rows were not seen.
     """
     rule, stand_in = rule._replace(inner_sweeps=sweeps_on_stand_in(rule)), stand_in.near()
     part = _part_of(stand_in, rng)
 
-    def run(some: StandIn, H: Any, max_iter: int, tol: float, F: Any = None) -> LoopResult:
-        first = rule._replace(inner_sweeps=FIRST_SWEEPS) if F is None else None
+    def run(some: StandIn, H: Any, tol: float) -> LoopResult:
+        first = rule._replace(inner_sweeps=FIRST_SWEEPS)
         loop = Alternation(some.objective(), rule, extrapolated=extrapolated)
-        return loop.run(F, H, max_iter=max_iter, tol=tol, first_rule=first)
+        return loop.run(None, H, max_iter=MOST_ITERATIONS, tol=tol, first_rule=first)
 
-    H, F = part.draw_components(k, rng), None
-    if n_starts > 1:
-        drawn = itertools.chain([H], (part.draw_components(k, rng) for _ in range(n_starts - 1)))
-        best = min((run(part, H, SCREENING, 0.0) for H in drawn), key=lambda found: found.history[-1])
-        H, F = best.H, best.F
+    H = part.draw_components(k, rng)
     if part is not stand_in:
-        H, F = run(part, H, MOST_ITERATIONS, PART_TOL, F).H, None
-    return run(stand_in, H, MOST_ITERATIONS, ALL_TOL, F)
+        H = run(part, H, PART_TOL).H
+        if not on_all:
+            return None, H
+    found = run(stand_in, H, ALL_TOL)
+    return found.F, found.H
 
 
 def _part_of(stand_in: StandIn, rng: np.random.RandomState) -> StandIn:

@@ -86,21 +86,23 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
         return _cold(session, parameters, H * X.dtype.type(parameters.balance(problem)))
     elif init == "compressed":
         stand_in = stand_in.first(stand_in_width(parameters.k))  # it may serve larger ranks
-        found = start_on_stand_in(
+        found_F, found_H = start_on_stand_in(
             stand_in,
             parameters.rule,
             parameters.k,
             rng,
             extrapolated=parameters.extrapolated,
-            n_starts=parameters.costs(problem).n_starts,
+            on_all=parameters.costs(problem).all_of_stand_in_pays,
         )
         share, backend = np.sqrt(stand_in.scale), session.backend
-        F = backend.place(found.F, parameters.k)
-        backend.scale(F, share)
+        H = unweigh(backend.host(found_H).T * problem.X.dtype.type(share), problem.column_weights)
+        if found_F is None:
+            return _cold(session, parameters, H)
+        warm = backend.place(found_F, parameters.k)
+        backend.scale(warm, share)
         if problem.weights.size:
-            backend.weigh(F, problem.weights, -0.5)
-        H = backend.host(found.H).T * problem.X.dtype.type(share)
-        return Start(F, unweigh(H, problem.column_weights), "warm")
+            backend.weigh(warm, problem.weights, -0.5)
+        return Start(warm, H, "warm")
     else:
         W, s, Vt = stand_in.svd(parameters.k)
         if len(s) < parameters.k:  # X has a smaller rank

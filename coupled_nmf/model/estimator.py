@@ -66,13 +66,12 @@ class CoupledNMF(FittedModel):
     l1_ratio : float, default=0.0
         Part of both penalties that is L1.
     init : {'auto', 'compressed', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
-        The start. 'compressed': HALS runs on a low-rank stand-in for X first, from several starts where they cost
-        little, then on X. 'random': H is half-normal, in the scale of X, and F is found from it. 'uniform': [0, 1), as
-        in the paper. 'nndsvd': from the leading singular vectors of X, with zeros where they have the wrong sign;
-        'nndsvda': with the mean of X there (X of too small a rank starts at 'random'). 'custom': ``F`` and ``H`` given
-        to `fit_transform`. 'auto': 'compressed' for 'hals' on large X without gaps or penalties whose shape promises
-        that it pays, and that it costs less than ``max_iter`` iterations, else 'random'. HALS starts from H alone,
-        unless F is given.
+        The start. 'compressed': HALS runs on a low-rank stand-in for X first, then on X. 'random': H is half-normal, in
+        the scale of X, and F is found from it. 'uniform': [0, 1), as in the paper. 'nndsvd': from the leading singular
+        vectors of X, with zeros where they have the wrong sign; 'nndsvda': with the mean of X there (X of too small a
+        rank starts at 'random'). 'custom': ``F`` and ``H`` given to `fit_transform`. 'auto': 'compressed' for 'hals' on
+        large X without gaps or penalties whose shape promises that it pays, and that it costs no more than three times
+        ``max_iter`` iterations, else 'random'. HALS starts from H alone, unless F is given.
     fixed_components : array-like of shape (n_fixed, n_features), mapping of str to array-like, or None, default=None
         Components that are known, one array, or one of shape (n_fixed, n_features_b) for each block: they are the first
         of ``components_``, in X's dtype but else just as given, while the others are learned beside them. DataFrames
