@@ -21,7 +21,8 @@ def test_each_claim_leads_to_a_chart_that_is_then_shown(opened, made):
             page.locator("input[value=raw]").check()
             page.locator(f"#{study['id']} .stacked tbody tr").nth(i).get_by_role("link").click()
             until(page, f"document.activeElement.id === '{claim['show']}'")
-            assert page.locator(f"#{claim['show']} :is(svg, table)").first.is_visible(), "whatever was shown before"
+            shown = f"document.querySelector('#{claim['show']} :is(svg, table)')?.checkVisibility()"
+            until(page, shown)  # whatever was shown before; tables are made when they unfold
             kinds.add(claim["show"].removeprefix(study["charts"]))
     assert kinds == {"-rmse", "-error-relu1", "-error-relu2", "-measures", "-recognized", "-overlap"}
 

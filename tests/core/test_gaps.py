@@ -207,6 +207,17 @@ def test_what_a_fit_with_weight_zero_alone_has_seen_counts_as_unseen():
     assert np.all(model.components_[:, 2] == 0), "a column that only a sample of weight 0 has"
 
 
+@pytest.mark.not_emulated
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [5, 20, 64, 300])
+def test_a_whole_row_has_its_bits_whether_or_not_others_have_gaps(width, dtype):
+    X = np.random.default_rng(width).uniform(size=(130, width)).astype(dtype)
+    model = CoupledNMF(4, random_state=0, max_iter=20).fit(X)
+    whole = model.transform(X)
+    X[::3, 2] = np.nan
+    np.testing.assert_array_equal(model.transform(X)[1::3], whole[1::3])
+
+
 def test_samples_of_nan_alone_are_transformed_to_zeros():
     model = CoupledNMF(2, random_state=0).fit(np.random.default_rng(0).uniform(size=(20, 4)))
     np.testing.assert_array_equal(model.transform(np.full((6, 4), np.nan)), np.zeros((6, 2)))

@@ -79,7 +79,7 @@ def test_fifty_iterations_from_the_same_start_are_those_of_the_numpy_backend(cup
     models = [CoupledNMF(k, backend=backend, **params) for backend in ("cupy", "numpy")]
     F, expected = (model.fit_transform(X, **start) for model in models)
     assert difference(models[0].components_, models[1].components_) < 1e-8
-    # Of more components than X has, rounding decides which of them a sample uses, and errors hardly show it.
+    # Of more components than X has columns, rounding decides which of them a sample uses: errors show a little of it.
     assert difference(F, expected) < (1e-8 if k <= 4 else 1e-3)
     rel = 1e-7 if k <= X.shape[1] else 1e-6
     assert models[0].reconstruction_err_ == pytest.approx(models[1].reconstruction_err_, rel=rel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,12 @@ from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 
-# A row of F is solved for when its entries move by less than this part of its largest.
+# A row of F is solved for when its entries move by less than this part of its largest, components of one length.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
+SMALLEST_SQUARE = {"f": 1e-37, "d": 1e-300}  # of a component's length: below, it stays at zero, as everywhere
+SWEEPS_ALONE = 2000  # of a row whose active sets go in circles
 # Where rows share a gram: rounds of conjugate gradients and sweeps, as many as take no longer than active sets would.
-ROUNDS = {"f": 12, "d": 30}
+ROUNDS = {"f": 20, "d": 40}
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
@@ -33,7 +35,7 @@ def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dty
 
 
 def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
-    """Solve for rows where sweeps crawl, since components are alike: by active sets, from what V holds."""
+    """Solve for rows where nothing else ends, since components are alike: by active sets, from what V holds."""
     gram64, noise = gram.astype(np.float64), ROUNDING[V.dtype.char]
     unsolved = compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise)
     if not len(unsolved):
@@ -42,44 +44,56 @@ def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows
     kept = values > noise * values[-1]
     root = np.sqrt(values[kept])[:, None]
     for row in unsolved:
-        with suppress(RuntimeError):  # its limit of iterations: what the sweeps found stays
+        with suppress(RuntimeError):  # its limit of iterations: what was found before stays
             V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
 
 
 @dataclass(frozen=True)
 class SharedGram:
-    """A gram that rows share, and about its inverse, both (k, k)."""
+    """A gram that rows share, of components scaled to one length, so that no unit hides another.
 
+    Attributes
+    ----------
+    scales : ndarray of shape (k,)
+        One over the length of each component; 0 for those of no length.
+    gram, inverse : ndarray of shape (k, k)
+        The gram of the scaled components, and about its inverse.
+    """
+
+    scales: NDArray[Any]
     gram: NDArray[Any]
     inverse: NDArray[Any]
 
     @classmethod
     def of(cls, gram: NDArray[np.float64], dtype: np.dtype[Any]) -> SharedGram:
         """What rows of that dtype are solved by."""
-        inverse = np.empty(gram.shape, dtype)
-        compiled.invert(gram, inverse)
-        return cls(gram.astype(dtype), inverse)
+        squares = gram.diagonal()
+        lives = squares > SMALLEST_SQUARE[dtype.char]
+        scales = np.divide(1.0, np.sqrt(squares), out=np.zeros(len(gram)), where=lives)
+        scaled, inverse = gram * scales * scales[:, None], np.empty(gram.shape, dtype)
+        compiled.invert(scaled, inverse)
+        return cls(scales.astype(dtype), scaled.astype(dtype), inverse)
 
     def solve(self, f: NDArray[Any], cross: NDArray[Any]) -> None:
-        """Solve for rows, whatever they hold."""
+        """Solve for rows, whatever they hold; ``cross`` is overwritten."""
         kind = f.dtype.char
+        cross *= self.scales
         slow = compiled.solve_rows(f, self.gram, self.inverse, cross, SOLVE_TOL[kind], ROUNDS[kind])
         if len(slow):
             solve_exactly(f, self.gram, cross, slow)
+        f *= self.scales
 
 
 @dataclass(frozen=True)
 class SolveF(TileStep):
     """Solve for F from a cold start, given H; sum the squares of the residual per block.
 
-    ``R`` is α⊙H, ``gram`` (k, k) is R Hᵀ and ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` is that of
-    each block.
+    ``R`` is α⊙H, ``grams`` (n_blocks, k, k) are H_b H_bᵀ, in float64; ``alpha`` is that of each block.
     """
 
     X: TiledMatrix
     H: NDArray[Any]
     R: NDArray[Any]
-    gram: NDArray[np.float64]
     grams: NDArray[np.float64]
     alpha: NDArray[np.float64]
     l1: float = 0.0
@@ -107,10 +121,12 @@ class SolveF(TileStep):
 
     @cached_property
     def _whole(self) -> SharedGram:
-        return self._shared(self.gram, self.X.shape[1])
+        return self._without(np.zeros(len(self.alpha), dtype=bool))
 
-    def _shared(self, gram: NDArray[np.float64], n_entries: int) -> SharedGram:
-        """For rows of as many entries."""
+    def _without(self, lacks: NDArray[np.bool_]) -> SharedGram:
+        """For rows that lack those blocks."""
+        n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
+        gram = np.tensordot(self.alpha * ~lacks, self.grams, 1)
         ridge = ridge_of(gram, n_entries, self.l2, self.H.dtype)
         return SharedGram.of(gram + ridge * np.eye(len(gram)), self.H.dtype)
 
@@ -118,8 +134,6 @@ class SolveF(TileStep):
 @dataclass(frozen=True)
 class SolveGappyF(SolveF):
     """The same where entries are missing: rows that lack the same blocks share a gram, each with other gaps has one."""
-
-    _known: dict[bytes, SharedGram] = field(default_factory=dict, compare=False)
 
     def __call__(  # type: ignore[override]  # what comes with the tile differs
         self,
@@ -146,16 +160,8 @@ class SolveGappyF(SolveF):
         compiled.solve_alone(
             held, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
-            SOLVE_TOL[kind], ROUNDS["d"], F,
+            SOLVE_TOL[kind], SWEEPS_ALONE, F,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
         compiled.gappy_residual_tile(held, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)
         return (squares,)
-
-    def _without(self, lacks: NDArray[np.bool_]) -> SharedGram:
-        """For rows that lack those blocks; tiles that come at once may each make the same."""
-        name = lacks.tobytes()
-        if name not in self._known:
-            n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
-            self._known[name] = self._shared(np.tensordot(self.alpha * ~lacks, self.grams, 1), n_entries)
-        return self._known[name]

@@ -25,8 +25,8 @@ SWEEPS = {"f": 160, "d": 2000}  # at most; rows that they do not solve are left 
 class DeviceSolve:
     """Non-negative least squares of every row of X, a tile at a time; what `SolveF` and `SolveGappyF` find.
 
-    Rows whose sweeps crawl are solved by active sets, and those with gaps inside a block each by a gram of its own:
-    both on the host, to which these rows of X are copied, and F of their tile.
+    Rows whose sweeps crawl are solved anew as the host solves all, and those with gaps inside a block each by a gram of
+    its own: both on the host, to which these rows of X are copied, and F of their tile.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class DeviceSolve:
         self._R64 = H64 * problem.column_weights
         self._there, self._R = device.put(H), device.put(self._R64, dtype)
         lacking = gaps.patterns if gaps is not None else np.zeros((1, len(problem.alpha)), dtype=bool)
-        self._grams = [SharedGram.of(self._gram_of(lacks), dtype) for lacks in lacking]
-        self._grams_there = device.put(np.stack([shared.gram for shared in self._grams]))
+        self._grams = np.stack([self._gram_of(lacks) for lacks in lacking])
+        self._grams_there = device.put(self._grams, dtype)
         k, n = len(H), matrix.shape[0]
         self.F = device.zeros((k, n), dtype).T
         self._cross = device.empty((k, matrix.height), dtype)
@@ -100,11 +100,11 @@ class DeviceSolve:
             return
         V = np.ascontiguousarray(self.F[tile.rows].get())
         cross = np.ascontiguousarray(self._cross.get()[:, : tile.height].T) - V.dtype.type(self._penalties.l1_F)
-        for number, shared in enumerate(self._grams):
+        for number, gram in enumerate(self._grams):
             rows = np.flatnonzero(slow & (self._patterns_of(tile) == number))
             if len(rows):
                 found = np.empty((len(rows), V.shape[1]), V.dtype)
-                shared.solve(found, cross[rows])
+                SharedGram.of(gram, V.dtype).solve(found, cross[rows])
                 V[rows] = found
         self.F[tile.rows] = self._device.put(V)
 
@@ -121,10 +121,8 @@ class DeviceSolve:
         some = rows + tile.rows.start
         X = TiledMatrix([device.take(x, rows).get() for x, _ in tile.parts], problem.X.layout, problem.X.dtype)
         F = np.empty((len(rows), len(self._H)), problem.X.dtype)
-        step = SolveGappyF(
-            X, self._H, self._R64.astype(F.dtype), self._R64 @ self._H.astype(np.float64).T, self._block_grams,
-            problem.alpha, penalties.l1_F, penalties.l2_F,
-        )  # fmt: skip
+        R, l1, l2 = self._R64.astype(F.dtype), penalties.l1_F, penalties.l2_F
+        step = SolveGappyF(X, self._H, R, self._block_grams, problem.alpha, l1, l2)
         whole, weights = slice(0, len(rows)), problem.weights[some] if problem.weights.size else NO_WEIGHTS
         gaps = problem.gaps
         (squares,) = step(X.tile(whole), whole, F, weights, gaps.absent[some], gaps.scattered[some])

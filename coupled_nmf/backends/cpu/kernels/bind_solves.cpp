@@ -55,7 +55,7 @@ nb::object pivot_rows(Matrix<T> V, Matrix<const double> gram, Matrix<const T> cr
 template <class T>
 void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> some,
                  Matrix<const bool> absent, Matrix<const T> Ht, Vector<const double> alpha, Cube<const double> grams,
-                 double l1, double l2, Matrix<const T> cross, double noise, double few, double tol, int max_rounds,
+                 double l1, double l2, Matrix<const T> cross, double noise, double few, double tol, int max_sweeps,
                  Matrix<T> F) {
   const Index k = Index(F.shape(1)), n = tile.n_rows();
   const Bounds blocks = bounds_of(bounds, tile.n_features());
@@ -68,7 +68,7 @@ void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<con
   const auto f = rows(F, "F", n, k);
   nb::gil_scoped_release release;
   kernels<T>().solve_alone(tile.tile(), blocks, chosen, lacks, turned, a.data, own_grams, l1, l2, wanted, noise, few,
-                           tol, max_rounds, f);
+                           tol, max_sweeps, f);
 }
 
 template <class T>
@@ -78,7 +78,7 @@ void bind_for(nb::module_& module) {
   bind(module, "pivot_rows", pivot_rows<T>, {"V", "gram", "cross", "rows", "ridge", "tol"});
   bind(module, "solve_alone", solve_alone<T>,
        {"tile", "bounds", "rows", "absent", "Ht", "alpha", "grams", "l1", "l2", "cross", "noise", "few", "tol",
-        "max_rounds", "F"});
+        "max_sweeps", "F"});
 }
 
 }  // namespace

@@ -5,23 +5,19 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-// Of a gram's diagonal: what is added to it before it is inverted, so that what rounds entries of the inverse stays
-// below its least eigenvalue.
-template <class T>
-constexpr double APART = sizeof(T) == 4 ? 1e-4 : 1e-8;
+// What is added to a gram's diagonal of ones before it is inverted: the inverse of the whole is near that of the
+// entries in use only where it is not large, as it is where components are nearly dependent.
+constexpr double APART = 0.05;
 
-// About the inverse of a gram, by the symmetric sweep of one component after the other (Goodnight 1979); zero where the
-// diagonal is, or so small that the inverse would be too large for its dtype.
+// About the inverse of a gram whose diagonal is 1 (or 0), by the symmetric sweep of one component after the other
+// (Goodnight 1979).
 template <class T>
 void invert(Rows<const double> gram, Rows<T> inverse) {
   const Index k = gram.n_rows;
-  const Room<double> half(k * k), column(k), scales(k);
+  const Room<double> half(k * k), column(k);
   const Rows<double> A = half.rows(k);
-  for (Index i = 0; i < k; ++i) {
-    scales[i] = std::sqrt(APART<T> * double(moves::scale_of(T(APART<T> * gram[i][i]), T(0))));
-    for (Index j = 0; j < i; ++j) A[i][j] = gram[i][j] * scales[i] * scales[j];
-    A[i][i] = 1 + APART<T>;
-  }
+  for (Index i = 0; i < k; ++i)
+    for (Index j = 0; j <= i; ++j) A[i][j] = gram[i][j] + (i == j ? APART : 0.0);
   for (Index p = 0; p < k; ++p) {
     const double pivot = A[p][p];
     for (Index i = 0; i < k; ++i) column[i] = i < p ? A[p][i] : A[i][p];
@@ -32,7 +28,7 @@ void invert(Rows<const double> gram, Rows<T> inverse) {
     for (Index i = 0; i < k; ++i) (i < p ? A[p][i] : A[i][p]) = i == p ? -1 / pivot : column[i] / pivot;
   }
   for (Index i = 0; i < k; ++i)
-    for (Index j = 0; j <= i; ++j) inverse[i][j] = inverse[j][i] = T(-A[i][j] * scales[i] * scales[j]);
+    for (Index j = 0; j <= i; ++j) inverse[i][j] = inverse[j][i] = T(-A[i][j]);
 }
 
 template <class T>
@@ -65,8 +61,8 @@ class Conjugate {
   }
 
   // Go some steps towards the least of ½ v·gram·v − cross·v over the entries of v that are above zero, each by the
-  // inverse of the whole gram; what falls below zero becomes zero. `missed` becomes no less than how far each lane's
-  // entries are from there then, by that inverse, and than what fell below.
+  // inverse of the whole gram; what falls below zero becomes zero. `missed` becomes no less than how far that inverse
+  // says that each lane's entries are from there then, and than what fell below.
   void go(Rows<T> v, Rows<T> cross, int n_steps, T* missed) const {
     T falls[PANEL], along[PANEL];
     multiply(gram_, v);

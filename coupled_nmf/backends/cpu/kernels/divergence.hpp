@@ -99,7 +99,7 @@ class Quotients {
     each_chunk([&](const Part<T>& part, Index start, Index n) {
       quotients_of_chunk<false>(part, start, n, {nullptr, 0});
       const T* r = R_.data + part.first + start;
-      add_dots<T>(chunk_.data(), CHUNK_STRIDE, some_.size, n, r, R_.stride, R_.n_rows, cross.data, cross.stride);
+      add_cross<T>(chunk_.data(), CHUNK_STRIDE, some_.size, {r, R_.n_rows, n, R_.stride}, cross);
     });
     each_row([&](const Part<T>& part, Index lane, Index place) {
       const Stored<T> x = quotients_of_row<false>(part, lane, place, nullptr);

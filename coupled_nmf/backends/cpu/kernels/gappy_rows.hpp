@@ -2,7 +2,6 @@
 #pragma once
 #include "gaps.hpp"
 #include "pivot.hpp"
-#include "solve_rows.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -31,7 +30,7 @@ void multiply_gappy_tile(Tile<T> tile, Bounds bounds, Span<const Index> order, c
         for (Index lane = 0; lane < some.size; ++lane)
           for (T *x = chunk.data() + lane * CHUNK_STRIDE, *end = x + n; x < end; ++x) *x = *x == *x ? *x : 0;
         const T* r = R.data + part.first + start;
-        add_dots<T>(chunk.data(), CHUNK_STRIDE, some.size, n, r, R.stride, R.n_rows, panel.data(), PANEL);
+        add_cross<T>(chunk.data(), CHUNK_STRIDE, some.size, {r, R.n_rows, n, R.stride}, panel.view());
       });
     }
     put_listed(panel.view(), out, some);
@@ -79,13 +78,31 @@ Index own_gram(Span<const bool> marks, const bool* absent, Bounds bounds, Rows<c
   return n_entries;
 }
 
+// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
+// the largest.
+INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
+  const Index k = gram.n_rows;
+  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
+    double largest = 0, farthest = 0;
+    for (Index j = 0; j < k; ++j) {
+      double left = cross[j];
+      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
+      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
+      farthest = larger(farthest, std::fabs(now - v[j]));
+      largest = larger(largest, now);
+      v[j] = now;
+    }
+    if (farthest <= tol * largest) return;
+  }
+}
+
 // Solve for `rows`, each by a gram of its own; `grams` (n_blocks, k, k) are those of whole blocks, with α.
 //
 // `noise`, or `few` for a row of fewer entries than components, is added to its diagonal, times the largest.
 template <class T>
 void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
                  const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
-                 double noise, double few, double tol, int max_rounds, Rows<T> F) {
+                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
   const Index k = F.n_columns;
   Pivots room(k);
   const Room<bool> marks(Ht.n_rows), passive(k);
@@ -104,11 +121,7 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
     }
     const double ridge = larger((n_entries < k && l2 == 0 ? few : noise) * most, 1e-300);
     if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), ridge, noise)) {
-      Index waiting;
-      const Room<double> inverse(k * k);
-      invert<double>(own_grams, inverse.rows(k));
-      solve_rows<double>({v.data(), 1, k, k}, own_grams, {inverse.data(), k, k, k}, {wanted.data(), 1, k, k}, tol,
-                         max_rounds, &waiting);
+      descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
     }
     for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0));
   }

@@ -188,8 +188,7 @@ class GappyTile {
         panel, {nullptr, 0},
         [&](const Part<T>& part, const T* chunk, Index start, Index n) {
           const Index first = part.first + start;
-          add_dots<T>(chunk, CHUNK_STRIDE, some_.size, n, R_.data + first, R_.stride, R_.n_rows, cross.data,
-                      cross.stride);
+          add_cross<T>(chunk, CHUNK_STRIDE, some_.size, {R_.data + first, R_.n_rows, n, R_.stride}, cross);
         },
         [&](const Stored<T>& x, Index lane, Index place) {
           add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane);

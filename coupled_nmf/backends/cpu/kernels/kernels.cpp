@@ -6,6 +6,7 @@
 #include "move_columns.hpp"
 #include "move_divergence_tile.hpp"
 #include "move_gappy_tile.hpp"
+#include "solve_rows.hpp"
 #include "sparse_moves.hpp"
 #include "table.hpp"
 

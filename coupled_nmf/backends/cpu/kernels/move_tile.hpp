@@ -14,18 +14,18 @@ void set_zero(Rows<T> rows) {
 
 constexpr int NARROW = 8;  // vectors of a row, at most: dot products of shorter ones are mostly adding up a vector
 
-// out += h x[start : start + height]ᵀ of a dense part: `h` are its columns of H. Narrow rows are transposed first,
-// which costs less than it saves.
+// out[:, :height] += h xᵀ of so many dense rows x, as wide as h. Narrow ones are transposed first, which costs less
+// than it saves.
 template <class T>
-void add_cross(const Part<T>& part, Rows<const T> h, Index start, Index height, Rows<T> out) {
-  const T* x = part.row(start);
-  if (part.width > NARROW * Lanes<T>::COUNT) {
-    add_dots<T>(x, part.stride, height, part.width, h.data, h.stride, h.n_rows, out.data, out.stride);
+void add_cross(const T* x, Index stride, Index height, Rows<const T> h, Rows<T> out) {
+  const Index width = h.n_columns;
+  if (width > NARROW * Lanes<T>::COUNT) {
+    add_dots<T>(x, stride, height, width, h.data, h.stride, h.n_rows, out.data, out.stride);
     return;
   }
-  const Room<T> across(part.width * PANEL);
-  transpose(x, part.stride, height, part.width, across.data(), PANEL);
-  add_outers<T>(h.data, h.stride, h.n_rows, across.data(), PANEL, part.width, padded<T>(height), out.data, out.stride);
+  const Room<T> across(width * PANEL);
+  transpose(x, stride, height, width, across.data(), PANEL);
+  add_outers<T>(h.data, h.stride, h.n_rows, across.data(), PANEL, width, padded<T>(height), out.data, out.stride);
 }
 
 // out[:, :height] = H x[start : start + height]ᵀ; `turned` is H's.
@@ -39,7 +39,7 @@ void cross_of(Tile<T> tile, Rows<const T> H, const Turned<T>& turned, Index star
       add_sparse_dots(part, place, turned.stride, start, height, out);
       place += part.width * turned.stride;
     } else {
-      add_cross(part, {H.data + part.first, H.n_rows, part.width, H.stride}, start, height, out);
+      add_cross<T>(part.row(start), part.stride, height, {H.data + part.first, H.n_rows, part.width, H.stride}, out);
     }
   }
 }

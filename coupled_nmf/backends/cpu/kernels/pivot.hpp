@@ -1,4 +1,4 @@
-// One row of non-negative least squares by active sets, in double: where sweeps crawl, since components are alike.
+// One row of non-negative least squares by active sets, in double: where nothing else ends, since components are alike.
 #pragma once
 #include <cmath>
 

@@ -122,9 +122,8 @@ class Frobenius(HostObjective):
         grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
         R = H64 * self._alpha
         kind, by_row = (SolveF, ()) if gaps is None else (SolveGappyF, (gaps.absent, gaps.scattered))
-        step = kind(
-            problem.X, H, R.astype(H.dtype), R @ H64.T, grams, problem.alpha, self.penalties.l1_F, self.penalties.l2_F
-        )
+        l1, l2 = self.penalties.l1_F, self.penalties.l2_F
+        step = kind(problem.X, H, R.astype(H.dtype), grams, problem.alpha, l1, l2)
         return F, self.backend.sweep(problem.X, step, F, problem.weights, *by_row)
 
     def solution(self, F: Any, sums: Sums) -> Solution:
