@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,11 +32,14 @@ class StandIn:
 
     def __init__(self, Y: Factor, Bt: NDArray[Any], scale: float, backend: Backend, squares: float = 0.0) -> None:
         self.Y, self.Bt, self.scale, self.backend, self.squares = Y, Bt, scale, backend, squares
+        self._living: tuple[int, float] | None = None
 
-    @cached_property
+    @property
     def living(self) -> tuple[int, float]:
         """How many rows of Y are not zero, and the squares of them all."""
-        return self.backend.living(self.Y)
+        if self._living is None:
+            self._living = self.backend.living(self.Y)
+        return self._living
 
     def objective(self) -> Alternated:
         """What `Alternation` alternates on: Y B."""

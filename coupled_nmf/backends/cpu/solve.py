@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -98,6 +97,12 @@ class SolveF(TileStep):
     alpha: NDArray[np.float64]
     l1: float = 0.0
     l2: float = 0.0
+    _whole: SharedGram = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Not when it is first asked for: Python 3.11 locks a cached property meanwhile, and a child that is forked by
+        # another thread then would wait for ever.
+        object.__setattr__(self, "_whole", self._without(np.zeros(len(self.alpha), dtype=bool)))
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -118,10 +123,6 @@ class SolveF(TileStep):
         squares = np.zeros(self.shapes[0])
         compiled.residual_tile(held, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
         return (squares,)
-
-    @cached_property
-    def _whole(self) -> SharedGram:
-        return self._without(np.zeros(len(self.alpha), dtype=bool))
 
     def _without(self, lacks: NDArray[np.bool_]) -> SharedGram:
         """For rows that lack those blocks."""

@@ -1,6 +1,8 @@
 // Conjugate gradients for all rows of a panel at once: where descent along one entry after the other crawls, since
 // components overlap, a few steps along all of them together do not.
 #pragma once
+#include <limits>
+
 #include "panels.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
@@ -88,6 +90,9 @@ class Conjugate {
   }
 
  private:
+  // Curvature of a gram of ones that is not rounding: where components are parallel, a step would know no end.
+  static constexpr T LEAST = 8 * std::numeric_limits<T>::epsilon();
+
   static INLINE T ratio(T above, T below) { return below > 0 ? above / below : T(0); }
 
   // product = matrix v.
@@ -99,10 +104,17 @@ class Conjugate {
 
   // To the least along `direction`, whose product with the gram is `product`.
   INLINE void step_along(Rows<T> v, const T* falls, T* along) const {
+    T squares[PANEL] = {};
     for (Index lane = 0; lane < PANEL; ++lane) along[lane] = 0;
-    for (Index j = 0; j < v.n_rows; ++j)
-      for (Index lane = 0; lane < PANEL; ++lane) along[lane] += direction_.row(j)[lane] * product_.row(j)[lane];
-    for (Index lane = 0; lane < PANEL; ++lane) along[lane] = ratio(falls[lane], along[lane]);
+    for (Index j = 0; j < v.n_rows; ++j) {
+      const T *direction = direction_.row(j), *product = product_.row(j);
+      for (Index lane = 0; lane < PANEL; ++lane) {
+        along[lane] += direction[lane] * product[lane];
+        squares[lane] += direction[lane] * direction[lane];
+      }
+    }
+    for (Index lane = 0; lane < PANEL; ++lane)
+      along[lane] = ratio(falls[lane], larger(along[lane], LEAST * squares[lane]));
     for (Index j = 0; j < v.n_rows; ++j) {
       T* residual = residual_.row(j);
       const T *direction = direction_.row(j), *product = product_.row(j), *inside = inside_.row(j);

@@ -98,7 +98,8 @@ INLINE void descend(Rows<const double> gram, const double* cross, double tol, in
 
 // Solve for `rows`, each by a gram of its own; `grams` (n_blocks, k, k) are those of whole blocks, with α.
 //
-// `noise`, or `few` for a row of fewer entries than components, is added to its diagonal, times the largest.
+// For a row of fewer entries than components `few` is added to its diagonal, times the largest. Then components are
+// scaled to one length, and `noise` is added.
 template <class T>
 void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
                  const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
@@ -106,24 +107,25 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
   const Index k = F.n_columns;
   Pivots room(k);
   const Room<bool> marks(Ht.n_rows), passive(k);
-  const Room<double> own(k * k), wanted(k), v(k);
+  const Room<double> own(k * k), wanted(k), scales(k), v(k);
   const Rows<double> gram = own.rows(k);
   const Rows<const double> own_grams{own.data(), k, k, k};
   for (const Index row : rows) {
     mark_gaps(tile, row, marks.span());
     const Index n_entries = own_gram<T>({marks.data(), marks.size()}, absent[row], bounds, Ht, alpha, grams, gram);
     double most = 0;
+    for (Index j = 0; j < k; ++j) most = larger(most, gram[j][j] + l2);
     for (Index j = 0; j < k; ++j) {
-      gram[j][j] += l2;
-      most = larger(most, gram[j][j]);
-      wanted[j] = double(cross[row][j]) - l1;
+      gram[j][j] += n_entries < k && l2 == 0 ? few * most : l2;
+      scales[j] = std::sqrt(moves::scale_of(gram[j][j], 0.0));
+      wanted[j] = larger(double(cross[row][j]) - l1, 0.0) * scales[j];
       passive[j] = false;
     }
-    const double ridge = larger((n_entries < k && l2 == 0 ? few : noise) * most, 1e-300);
-    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), ridge, noise)) {
+    for (Index i = 0; i < k; ++i)
+      for (Index j = 0; j < k; ++j) gram[i][j] *= scales[i] * scales[j];
+    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise))
       descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
-    }
-    for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0));
+    for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0) * scales[j]);
   }
 }
 

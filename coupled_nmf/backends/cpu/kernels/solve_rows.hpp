@@ -32,22 +32,21 @@ class Waiting {
       for (Index lane = 0; lane < height; ++lane)
         for (Index j = 0; j < V_.n_columns; ++j) {
           panel.row(j)[lane] = V_[rows_[start + lane]][j];
-          wanted.row(j)[lane] = cross_[rows_[start + lane]][j];
+          wanted.row(j)[lane] = larger(cross_[rows_[start + lane]][j], T(0));  // below, an entry is zero by any gram
         }
       T moved[PANEL] = {}, largest[PANEL] = {}, rounding[PANEL] = {};
       move(moved);
       for (Index j = 0; j < V_.n_columns; ++j) {
         const T scale = noise * std::numeric_limits<T>::epsilon() * moves::scale_of(gram[j][j], T(0));
         for (Index lane = 0; lane < PANEL; ++lane) {
-          const T cross = wanted.row(j)[lane];
           largest[lane] = larger(largest[lane], panel.row(j)[lane]);
-          rounding[lane] = larger(rounding[lane], scale * (cross < 0 ? -cross : cross));
+          rounding[lane] = larger(rounding[lane], scale * wanted.row(j)[lane]);
         }
       }
       for (Index lane = 0; lane < height; ++lane) {
         const Index row = rows_[start + lane];
         for (Index j = 0; j < V_.n_columns; ++j) V_[row][j] = panel.row(j)[lane];
-        if (moved[lane] > larger(tol * largest[lane], rounding[lane])) rows_[n_left++] = row;
+        if (!(moved[lane] <= larger(tol * largest[lane], rounding[lane]))) rows_[n_left++] = row;  // nor if it is NaN
       }
     }
     n = n_left;
@@ -77,9 +76,9 @@ void copy(const Panel<T>& panel, const Panel<T>& to) {
   for (Index i = 0; i < panel.k * PANEL; ++i) to[i] = panel[i];
 }
 
-// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V, from a guess in rounds of conjugate gradients on the
-// entries above zero, and of sweeps, which find others; `inverse` is near that of the gram. `waiting` gets the rows
-// that are not solved, and how many there are is returned.
+// Solve min ½ v·gram·v − cross·v, v >= 0, for every row of V by a gram without negative entries, from a guess in rounds
+// of conjugate gradients on the entries above zero, and of sweeps, which find others; `inverse` is near that of the
+// gram. `waiting` gets the rows that are not solved, and how many there are is returned.
 //
 // A row is done when no entry is farther from the least over those above zero than `tol` of the largest, or than what
 // rounding moves it by, and sweeps move none by more. Its rounds grow longer, since the first find the entries that are
