@@ -207,6 +207,23 @@ def test_what_a_fit_with_weight_zero_alone_has_seen_counts_as_unseen():
     assert np.all(model.components_[:, 2] == 0), "a column that only a sample of weight 0 has"
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_with_gaps_are_solved_for_whatever_the_lengths_of_components(dtype):
+    rng = np.random.default_rng(0)
+    H = rng.uniform(size=(5, 30))
+    X = rng.uniform(size=(40, 5)) @ H + 0.1 * rng.uniform(size=(40, 30))
+    X[np.arange(40), rng.integers(0, 30, 40)] = np.nan
+    lengths = 10.0 ** np.array([-8, -3, 0, 3, 8])[:, None]
+    model = CoupledNMF(5, random_state=0, max_iter=2).fit(X.astype(dtype)).set_components((lengths * H).astype(dtype))
+    F = model.transform(X.astype(dtype)).astype(np.float64) * lengths[:, 0]
+    for f, x in zip(F, X, strict=True):
+        there = ~np.isnan(x)
+        best = nnls(H[:, there].T, x[there])[1] ** 2
+        assert np.sum((x - f @ H)[there] ** 2) <= best + (1e-9 if dtype == np.float32 else 1e-13) * np.sum(
+            x[there] ** 2
+        )
+
+
 @pytest.mark.not_emulated
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("width", [5, 20, 64, 300])

@@ -78,6 +78,31 @@ def test_components_of_any_length_are_solved_for_alike(spread, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parallel_components_leave_no_row_without_numbers(dtype):
+    """Conjugate gradients go along what changes nothing: how far is nothing but rounding."""
+    t = np.linspace(0, 1, 12)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        H = np.exp(-(((t - rng.random((12, 1))) / 0.02) ** 2))  # narrow bumps: several share one column
+        x = rng.random((500, 12)) * 10.0 ** rng.integers(-3, 5, (500, 1))
+        V = np.empty((500, 12), dtype)
+        SharedGram.of(H @ H.T, np.dtype(dtype)).solve(V, (x @ H.T).astype(dtype))
+        assert np.all(np.isfinite(V))
+        assert V.min() >= 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_cross_far_below_zero_says_nothing_of_the_other_entries(dtype):
+    """As an L1 penalty makes it of a short component."""
+    _, _, gram, cross = crowded(30, dtype)
+    cross[:, 3] = 0
+    expected, left = solved(gram, cross)
+    assert left.size == 0
+    cross[:, 3] = -1e12
+    np.testing.assert_array_equal(solved(gram, cross)[0], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_component_of_no_length_stays_at_zero(dtype):
     H, x, _, _ = crowded(6, np.float64)
     H[2] *= 1e-19 if dtype == np.float32 else 1e-151
