@@ -154,7 +154,8 @@ def test_a_zero_component_stays_zero_and_nan_stays_in_its_row():
     assert left.size == 0
     assert not clean[:, 3].any()
     cross[7, 2] = np.nan
-    V, _ = solved(gram, cross)
+    V, left = solved(gram, cross)
+    assert left.tolist() == [7], "what is no number is not solved"
     assert np.array_equal(np.delete(V, 7, axis=0), np.delete(clean, 7, axis=0))
 
 

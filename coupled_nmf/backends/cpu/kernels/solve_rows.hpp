@@ -61,13 +61,13 @@ class Waiting {
   Index* rows_;
 };
 
-// `moved` becomes no less than how far each lane's entries are from where they were.
+// `moved` becomes no less than how far each lane's entries are from where they were; NaN, if one of them is.
 template <class T>
 void add_moves(const Panel<T>& panel, const Panel<T>& before, T* moved) {
   for (Index j = 0; j < panel.k; ++j)
     for (Index lane = 0; lane < PANEL; ++lane) {
-      const T change = panel.row(j)[lane] - before.row(j)[lane];
-      moved[lane] = larger(moved[lane], change < 0 ? -change : change);
+      const T change = panel.row(j)[lane] - before.row(j)[lane], size = change < 0 ? -change : change;
+      moved[lane] = size == size ? larger(moved[lane], size) : size;
     }
 }
 
