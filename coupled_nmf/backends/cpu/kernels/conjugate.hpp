@@ -95,14 +95,10 @@ class Conjugate {
 
   static INLINE T ratio(T above, T below) { return below > 0 ? above / below : T(0); }
 
-  static INLINE void set_zero(const Panel<T>& panel) {
-    for (Index i = 0; i < panel.k * PANEL; ++i) panel[i] = 0;
-  }
-
   // product = matrix v.
   INLINE void multiply(Rows<const T> matrix, Rows<T> v) const {
     const Index k = v.n_rows;
-    set_zero(product_);
+    set_zero(product_.view());
     add_outers<T>(matrix.data, matrix.stride, k, v.data, v.stride, k, PANEL, product_.data(), PANEL);
   }
 
@@ -138,7 +134,7 @@ class Conjugate {
     if (last)
       for (Index lane = 0; lane < PANEL; ++lane) part[lane] = ratio(now[lane], last[lane]);
     else
-      set_zero(direction_);  // what another row left in its lane, which may be NaN, is not to count
+      set_zero(direction_.view());  // what another row left in its lane, which may be NaN, is not to count
     for (Index j = 0; j < residual_.k; ++j) {
       T* direction = direction_.row(j);
       const T *product = product_.row(j), *inside = inside_.row(j);

@@ -6,12 +6,6 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-template <class T>
-void set_zero(Rows<T> rows) {
-  for (Index i = 0; i < rows.n_rows; ++i)
-    for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
-}
-
 constexpr int NARROW = 8;  // vectors of a row, at most: dot products of shorter ones are mostly adding up a vector
 
 // out[:, :height] += h xᵀ of so many dense rows x, as wide as h. Narrow ones are transposed first, which costs less

@@ -10,6 +10,12 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
+template <class T>
+void set_zero(Rows<T> rows) {
+  for (Index i = 0; i < rows.n_rows; ++i)
+    for (Index j = 0; j < rows.n_columns; ++j) rows[i][j] = 0;
+}
+
 // A panel of zeros.
 template <class T>
 struct Panel : Room<T> {
