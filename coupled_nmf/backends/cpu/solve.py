@@ -21,6 +21,7 @@ SMALLEST_SQUARE = {"f": 1e-37, "d": 1e-300}  # of a component's length: below, i
 SWEEPS_ALONE = 2000  # of a row whose active sets go in circles
 # Where rows share a gram: rounds of conjugate gradients and sweeps, as many as take no longer than active sets would.
 ROUNDS = {"f": 20, "d": 40}
+FIRST_ROUNDS = 2  # of rows that are solved by active sets then: more of them save less time than they take
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
@@ -75,12 +76,19 @@ class SharedGram:
 
     def solve(self, f: NDArray[Any], cross: NDArray[Any]) -> None:
         """Solve for rows, whatever they hold; ``cross`` is overwritten."""
-        kind = f.dtype.char
-        cross *= self.scales
-        slow = compiled.solve_rows(f, self.gram, self.inverse, cross, SOLVE_TOL[kind], ROUNDS[kind])
+        slow = self._go(f, cross, ROUNDS[f.dtype.char])
         if len(slow):
             solve_exactly(f, self.gram, cross, slow)
         f *= self.scales
+
+    def approach(self, f: NDArray[Any], cross: NDArray[Any]) -> None:
+        """Go where most entries are zero that are zero in the end; ``cross`` is overwritten."""
+        self._go(f, cross, FIRST_ROUNDS)
+        f *= self.scales
+
+    def _go(self, f: NDArray[Any], cross: NDArray[Any], rounds: int) -> NDArray[np.int64]:
+        cross *= self.scales
+        return compiled.solve_rows(f, self.gram, self.inverse, cross, SOLVE_TOL[f.dtype.char], rounds)
 
 
 @dataclass(frozen=True)
@@ -149,14 +157,14 @@ class SolveGappyF(SolveF):
         held, bounds, kind = gate(self.X, tile), self.X.layout.bounds, F.dtype.char
         order, cross = Orders().of(rows, absent, scattered), np.empty_like(F)
         compiled.multiply_gappy_tile(held, bounds, order, absent, scattered, self.R, cross)
-        F[:] = 0
         patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
         pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
         for number, lacks in enumerate(patterns):
-            some = np.flatnonzero((pattern == number) & ~scattered)
-            if len(some):
+            shared = self._without(lacks)
+            for go, alike in ((shared.solve, ~scattered), (shared.approach, scattered)):
+                some = np.flatnonzero((pattern == number) & alike)
                 found = np.empty((len(some), F.shape[1]), F.dtype)
-                self._without(lacks).solve(found, cross[some] - F.dtype.type(self.l1))
+                go(found, cross[some] - F.dtype.type(self.l1))
                 F[some] = found
         compiled.solve_alone(
             held, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,

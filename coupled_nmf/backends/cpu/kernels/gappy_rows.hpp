@@ -1,7 +1,6 @@
-// F for a given H where entries are missing, and what is left.
+// What rows with missing entries are solved for by, and what they leave.
 #pragma once
 #include "gaps.hpp"
-#include "pivot.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -35,98 +34,6 @@ void multiply_gappy_tile(Tile<T> tile, Bounds bounds, Span<const Index> order, c
     }
     put_listed(panel.view(), out, some);
   });
-}
-
-// Mark the columns (n_features,) of a row's missing entries, but for sparse blocks that it lacks.
-template <class T>
-void mark_gaps(Tile<T> tile, Index row, Span<bool> marks) {
-  for (bool& mark : marks) mark = false;
-  for (Index p = 0; p < tile.n_parts; ++p) {
-    const Entries<T> x = entries_of(tile[p], row);
-    for (Index e = 0; e < x.size; ++e) marks[x.column(e)] = x.data[e] != x.data[e];
-  }
-}
-
-// Gram of a row over the entries that are there: less what is missing, or of what is there if that is less; return how
-// many there are.
-template <class T>
-Index own_gram(Span<const bool> marks, const bool* absent, Bounds bounds, Rows<const T> Ht, const double* alpha,
-               Stack<const double> grams, Rows<double> gram) {
-  const Index k = gram.n_rows;
-  Index n_entries = 0;
-  set_zero(gram);
-  for (Index block = 0; block < bounds.n_blocks(); ++block) {
-    if (absent[block]) continue;
-    const Index first = bounds[block], last = bounds[block + 1];
-    Index n_missing = 0;
-    for (Index column = first; column < last; ++column) n_missing += marks[column];
-    n_entries += last - first - n_missing;
-    const bool less = 2 * n_missing < last - first;
-    if (less)
-      for (Index i = 0; i < k; ++i)
-        for (Index j = 0; j < k; ++j) gram[i][j] += grams[block][i][j];
-    const double sign = less ? -1 : 1;
-    for (Index column = first; column < last; ++column) {
-      if (marks[column] != less) continue;
-      const T* h = Ht[column];
-      for (Index i = 0; i < k; ++i) {
-        const double weight = sign * alpha[block] * double(h[i]);
-        for (Index j = 0; j < k; ++j) gram[i][j] += weight * double(h[j]);
-      }
-    }
-  }
-  return n_entries;
-}
-
-// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
-// the largest.
-INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
-  const Index k = gram.n_rows;
-  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
-    double largest = 0, farthest = 0;
-    for (Index j = 0; j < k; ++j) {
-      double left = cross[j];
-      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
-      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
-      farthest = larger(farthest, std::fabs(now - v[j]));
-      largest = larger(largest, now);
-      v[j] = now;
-    }
-    if (farthest <= tol * largest) return;
-  }
-}
-
-// Solve for `rows`, each by a gram of its own; `grams` (n_blocks, k, k) are those of whole blocks, with α.
-//
-// For a row of fewer entries than components `few` is added to its diagonal, times the largest. Then components are
-// scaled to one length, and `noise` is added.
-template <class T>
-void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
-                 const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
-                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
-  const Index k = F.n_columns;
-  Pivots room(k);
-  const Room<bool> marks(Ht.n_rows), passive(k);
-  const Room<double> own(k * k), wanted(k), scales(k), v(k);
-  const Rows<double> gram = own.rows(k);
-  const Rows<const double> own_grams{own.data(), k, k, k};
-  for (const Index row : rows) {
-    mark_gaps(tile, row, marks.span());
-    const Index n_entries = own_gram<T>({marks.data(), marks.size()}, absent[row], bounds, Ht, alpha, grams, gram);
-    double most = 0;
-    for (Index j = 0; j < k; ++j) most = larger(most, gram[j][j] + l2);
-    for (Index j = 0; j < k; ++j) {
-      gram[j][j] += n_entries < k && l2 == 0 ? few * most : l2;
-      scales[j] = std::sqrt(moves::scale_of(gram[j][j], 0.0));
-      wanted[j] = larger(double(cross[row][j]) - l1, 0.0) * scales[j];
-      passive[j] = false;
-    }
-    for (Index i = 0; i < k; ++i)
-      for (Index j = 0; j < k; ++j) gram[i][j] *= scales[i] * scales[j];
-    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise))
-      descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
-    for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0) * scales[j]);
-  }
 }
 
 // What one row of a sparse part leaves, see `add_sparse_residual`: a gap takes back what F H put there.

@@ -1,6 +1,7 @@
 // Compiled once for each instruction set, whose name INSTRUCTIONS is: all that is in here has to be in that namespace,
 // or inlined always. What is in neither, such as a std::vector, has one name in all of them, and the linker keeps one
 // copy, perhaps the one that this processor cannot run; tests/house/test_build.py looks for that.
+#include "alone_rows.hpp"
 #include "divergence_rows.hpp"
 #include "gappy_rows.hpp"
 #include "move_columns.hpp"

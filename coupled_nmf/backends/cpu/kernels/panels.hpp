@@ -108,9 +108,14 @@ class GramSum {
   // Add the product of the first `height` lanes of a panel, and of the same ones times their weights.
   INLINE void add(Rows<T> panel, Rows<T> weighted, Index height) const {
     upright_.take(weighted, height);
+    add_upright(panel, upright_, height);
+  }
+
+  // The same, where those times their weights are upright.
+  INLINE void add_upright(Rows<T> panel, const Upright<T>& weighted, Index height) const {
     for (Index j = 0; j < panel.n_rows; j += OUTER_ROWS) {
       const Index rows = smaller<Index>(OUTER_ROWS, panel.n_rows - j);
-      add_outers<T>(panel[j], panel.stride, rows, upright_.data(), upright_.stride, height, padded<T>(j + rows),
+      add_outers<T>(panel[j], panel.stride, rows, weighted.data(), weighted.stride, height, padded<T>(j + rows),
                     sums_.data() + j * upright_.stride, upright_.stride);
     }
   }

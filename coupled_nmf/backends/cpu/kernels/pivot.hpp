@@ -33,47 +33,60 @@ INLINE void eliminate(Rows<double> A, double* b) {
   }
 }
 
-// Solve A x = b for a symmetric A whose lower half is overwritten by its Cholesky factor; x is left in b. Return
-// whether A was positive definite: if not, its lower half and b are spoilt.
-INLINE bool solve_definite(Rows<double> A, double* b) {
+constexpr Index ELIMINATED = 8;  // rows, before what they leave is taken from all others in one product
+
+// Solve A x = b for a symmetric A, of which the upper half is read, by elimination without exchanges, along rows, which
+// are whole vectors and overwritten; x is left in b. `parts` is room, (n, ELIMINATED). Return whether A was positive
+// definite: if not, A and b are spoilt.
+INLINE bool solve_definite(Rows<double> A, double* b, double* parts) {
+  using L = Lanes<double>;
   const Index n = A.n_rows;
-  for (Index i = 0; i < n; ++i) {
-    for (Index j = 0; j <= i; ++j) {
-      double left = A[i][j];
-      for (Index c = 0; c < j; ++c) left -= A[i][c] * A[j][c];
-      if (j < i)
-        A[i][j] = left / A[j][j];
-      else if (left > 0)
-        A[i][i] = std::sqrt(left);
-      else
-        return false;
+  for (Index start = 0; start < n; start += ELIMINATED) {
+    const Index end = smaller(start + ELIMINATED, n);
+    for (Index c = start; c < end; ++c) {
+      const double* pivot = A[c];
+      if (!(pivot[c] > 0)) return false;
+      const double over = -1 / pivot[c];
+      for (Index i = c + 1; i < n; ++i) {
+        const double part = parts[i * ELIMINATED + c - start] = pivot[i] * over;
+        b[i] += part * b[c];
+      }
+      for (Index i = c + 1; i < end; ++i)
+        for (Index j = i / L::COUNT * L::COUNT; j < n; j += L::COUNT)
+          L::store(A[i] + j, L::load(A[i] + j) + L::splat(parts[i * ELIMINATED + c - start]) * L::load(pivot + j));
     }
-    double left = b[i];
-    for (Index c = 0; c < i; ++c) left -= A[i][c] * b[c];
-    b[i] = left / A[i][i];
+    for (Index i = end; i < n; i += OUTER_ROWS) {
+      const Index first = i / L::COUNT * L::COUNT, rows = smaller<Index>(OUTER_ROWS, n - i);
+      add_outers<double>(parts + i * ELIMINATED, ELIMINATED, rows, A[start] + first, A.stride, end - start,
+                         padded<double>(n) - first, A[i] + first, A.stride);
+    }
   }
   for (Index i = n - 1; i >= 0; --i) {
-    b[i] /= A[i][i];
-    for (Index c = 0; c < i; ++c) b[c] -= A[i][c] * b[i];
+    double left = b[i];
+    for (Index j = i + 1; j < n; ++j) left -= A[i][j] * b[j];
+    b[i] = left / A[i][i];
   }
   return true;
 }
 
 // Room for `pivot`, made once for many rows.
 struct Pivots {
-  INLINE explicit Pivots(Index k) : k(k), some(k * k), found(k), gradient(k), inside(k), wrong(k) {}
+  INLINE explicit Pivots(Index k)
+      : k(k), some(k * padded<double>(k), 0.0), parts(k * ELIMINATED), found(k), gradient(k), inside(k), wrong(k) {}
 
-  // The gram and the cross of the first n entries that are listed in `inside`.
-  INLINE void take(Index n, Rows<const double> gram, const double* cross, double ridge) {
+  // Return the gram, its upper half, of the first n entries that are listed in `inside`; `found` becomes their cross.
+  INLINE Rows<double> take(Index n, Rows<const double> gram, const double* cross, double ridge) {
+    const Rows<double> own{some.data(), n, n, padded<double>(n)};
     for (Index i = 0; i < n; ++i) {
-      for (Index j = 0; j < n; ++j) some[i * n + j] = gram[inside[i]][inside[j]];
-      some[i * n + i] += ridge;
+      for (Index j = i; j < n; ++j) own[i][j] = gram[inside[i]][inside[j]];
+      own[i][i] += ridge;
       found[i] = cross[inside[i]];
     }
+    return own;
   }
 
   const Index k;
-  Room<double> some, found, gradient;
+  Room<double> some, parts, found, gradient;
   Room<Index> inside;
   Room<bool> wrong;
 };
@@ -94,17 +107,20 @@ INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gra
       v[j] = 0;
       if (passive[j]) room.inside[n++] = j;
     }
-    room.take(n, gram, cross, ridge);
-    if (!solve_definite({room.some.data(), n, n, n}, room.found.data())) {  // by rounding, where components are alike
+    const Rows<double> own = room.take(n, gram, cross, ridge);
+    if (!solve_definite(own, room.found.data(), room.parts.data())) {  // by rounding, where components are alike
       room.take(n, gram, cross, ridge);
-      eliminate({room.some.data(), n, n, n}, room.found.data());
+      for (Index i = 0; i < n; ++i)
+        for (Index j = 0; j < i; ++j) own[i][j] = own[j][i];
+      eliminate(own, room.found.data());
     }
     for (Index i = 0; i < n; ++i) v[room.inside[i]] = room.found[i];
     double most = 0;
-    for (Index j = 0; j < k; ++j) {
-      most = larger(most, std::fabs(v[j]));
-      room.gradient[j] = -cross[j];
-      for (Index i = 0; i < k; ++i) room.gradient[j] += gram[j][i] * v[i];
+    for (Index j = 0; j < k; ++j) room.gradient[j] = -cross[j];
+    for (Index i = 0; i < n; ++i) {
+      const Index inside = room.inside[i];
+      most = larger(most, std::fabs(v[inside]));
+      for (Index j = 0; j < k; ++j) room.gradient[j] += v[inside] * gram[inside][j];
     }
     Index wrong = 0, last = -1;
     for (Index j = 0; j < k; ++j) {

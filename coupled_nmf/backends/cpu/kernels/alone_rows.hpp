@@ -1,0 +1,162 @@
+// F for a given H of rows that miss single entries: each by a gram of its own.
+#pragma once
+#include "gaps.hpp"
+#include "pivot.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+// Gram of a row over the entries that are there: those of its blocks, less what is missing, or of what is there if that
+// is less.
+template <class T>
+class OwnGram {
+ public:
+  INLINE OwnGram(Tile<T> tile, Bounds bounds, Rows<const T> Ht, const double* alpha, Stack<const double> grams)
+      : tile_(tile),
+        bounds_(bounds),
+        Ht_(Ht),
+        alpha_(alpha),
+        grams_(grams),
+        products_(Ht.n_columns),
+        upright_(Ht.n_columns),
+        panel_(Ht.n_columns),
+        own_(Ht.n_columns * Ht.n_columns),
+        is_missing_(Ht.n_rows),
+        listed_(Ht.n_rows + 1) {}
+
+  // Return how many entries are there.
+  INLINE Index make(Index row, const bool* absent, Rows<double> gram) {
+    Index n_entries = 0;
+    mark(row);
+    products_.clear();
+    set_zero(gram);
+    for (Index block = 0; block < bounds_.n_blocks(); ++block) {
+      if (absent[block]) continue;
+      const Index first = bounds_[block], n = bounds_[block + 1] - first;
+      const Index n_missing = list(first, n, true);
+      const bool less = 2 * n_missing < n;
+      n_entries += n - n_missing;
+      if (less) add(grams_[block], gram);
+      const Index n_listed = less ? n_missing : list(first, n, false);
+      for (Index i = 0; i < n_listed; ++i) take(listed_[i], T(less ? -alpha_[block] : alpha_[block]));
+    }
+    add_taken();
+    products_.put(own_.rows(gram.n_rows));
+    add(own_.rows(gram.n_rows), gram);
+    return n_entries;
+  }
+
+ private:
+  // Mark the columns of a row's missing entries, but for sparse blocks that it lacks.
+  INLINE void mark(Index row) {
+    for (bool& mark : is_missing_.span()) mark = false;
+    for (Index p = 0; p < tile_.n_parts; ++p) {
+      const Entries<T> x = entries_of(tile_[p], row);
+      bool* marks = is_missing_.data() + x.first;
+      if (x.places)
+        for (Index e = 0; e < x.size; ++e) marks[x.places[e]] = x.data[e] != x.data[e];
+      else
+        for (Index e = 0; e < x.size; ++e) marks[e] = x.data[e] != x.data[e];
+    }
+  }
+
+  // List those of n columns that are missing, or those that are not; return how many there are.
+  INLINE Index list(Index first, Index n, bool missing) const {
+    Index n_listed = 0;
+    for (Index column = first; column < first + n; ++column) {
+      listed_[n_listed] = column;
+      n_listed += is_missing_[column] == missing;
+    }
+    return n_listed;
+  }
+
+  template <class Some>
+  static INLINE void add(Rows<Some> some, Rows<double> gram) {
+    for (Index i = 0; i < gram.n_rows; ++i)
+      for (Index j = 0; j < gram.n_columns; ++j) gram[i][j] += double(some[i][j]);
+  }
+
+  // A column of H counts, times its weight.
+  INLINE void take(Index column, T weight) {
+    const T* h = Ht_[column];
+    T* row = upright_.row(n_taken_);
+    for (Index j = 0; j < Ht_.n_columns; ++j) row[j] = h[j];
+    weights_[n_taken_] = weight;
+    if (++n_taken_ == PANEL) add_taken();
+  }
+
+  INLINE void add_taken() {
+    transpose(upright_.data(), upright_.stride, n_taken_, Ht_.n_columns, panel_.data(), PANEL);
+    for (Index lane = 0; lane < n_taken_; ++lane)
+      for (Index j = 0; j < Ht_.n_columns; ++j) upright_.row(lane)[j] *= weights_[lane];
+    products_.add_upright(panel_.view(), upright_, n_taken_);
+    n_taken_ = 0;
+  }
+
+  const Tile<T> tile_;
+  const Bounds bounds_;
+  const Rows<const T> Ht_;
+  const double* const alpha_;
+  const Stack<const double> grams_;
+  const GramSum<T> products_;
+  const Upright<T> upright_;  // columns of H that count, at most a panel of them, then times their weights
+  const Panel<T> panel_;
+  const Room<T> own_;
+  const Room<bool> is_missing_;
+  const Room<Index> listed_;
+  T weights_[PANEL];
+  Index n_taken_ = 0;
+};
+
+// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
+// the largest.
+INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
+  const Index k = gram.n_rows;
+  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
+    double largest = 0, farthest = 0;
+    for (Index j = 0; j < k; ++j) {
+      double left = cross[j];
+      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
+      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
+      farthest = larger(farthest, std::fabs(now - v[j]));
+      largest = larger(largest, now);
+      v[j] = now;
+    }
+    if (farthest <= tol * largest) return;
+  }
+}
+
+// Solve for `rows`, each by a gram of its own, from the entries of F that are above zero; `grams` (n_blocks, k, k) are
+// those of whole blocks, with α.
+//
+// For a row of fewer entries than components `few` is added to its diagonal, times the largest. Then components are
+// scaled to one length, and `noise` is added.
+template <class T>
+void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
+                 const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
+                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
+  const Index k = F.n_columns;
+  OwnGram<T> grams_of(tile, bounds, Ht, alpha, grams);
+  Pivots room(k);
+  const Room<bool> passive(k);
+  const Room<double> own(k * k), wanted(k), scales(k), v(k);
+  const Rows<double> gram = own.rows(k);
+  const Rows<const double> own_grams{own.data(), k, k, k};
+  for (const Index row : rows) {
+    const Index n_entries = grams_of.make(row, absent[row], gram);
+    double most = 0;
+    for (Index j = 0; j < k; ++j) most = larger(most, gram[j][j] + l2);
+    for (Index j = 0; j < k; ++j) {
+      gram[j][j] += n_entries < k && l2 == 0 ? few * most : l2;
+      scales[j] = std::sqrt(moves::scale_of(gram[j][j], 0.0));
+      wanted[j] = larger(double(cross[row][j]) - l1, 0.0) * scales[j];
+      passive[j] = F[row][j] > 0;
+    }
+    for (Index i = 0; i < k; ++i)
+      for (Index j = 0; j < k; ++j) gram[i][j] *= scales[i] * scales[j];
+    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise))
+      descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
+    for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0) * scales[j]);
+  }
+}
+
+}  // namespace coupled_nmf::INSTRUCTIONS

@@ -1,0 +1,50 @@
+"""Rows that miss single entries: active sets by a gram of each row's own, against SciPy's least squares."""
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+
+from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf.backends.cpu.kernels import compiled
+
+FAR = {np.float32: 3e-5, np.float64: 1e-9}  # of a row's largest entry
+
+
+def planted(k, n_features, rows=60):
+    rng = np.random.default_rng(k)
+    H = rng.gamma(0.3, size=(k, n_features))
+    X = (rng.gamma(0.5, size=(rows, k)) * (rng.random((rows, k)) < 0.5)) @ H
+    return H, X + 0.3 * X.mean() * rng.random(X.shape), rng
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("missing", [0.05, 0.4, 0.7])
+@pytest.mark.parametrize(("k", "n_features"), [(1, 40), (8, 90), (17, 700), (60, 1100)])
+def test_each_row_is_least_squares_over_what_it_has(k, n_features, missing, dtype):
+    """With few gaps and with hundreds, of which some are missing in one block more than in half of it."""
+    H, X, rng = planted(k, n_features)
+    X[rng.random(X.shape) < missing] = np.nan
+    X[:, : n_features // 3][rng.random((len(X), n_features // 3)) < 0.5] = np.nan
+    X = X.astype(dtype)
+    first, H = n_features // 3, H.astype(dtype)
+    model = CoupledNMF(k, block_weights={"a": 2.0, "b": 0.5}).set_components({"a": H[:, :first], "b": H[:, first:]})
+    F = model.transform(Blocks({"a": X[:, :first], "b": X[:, first:]})).astype(np.float64)
+    root = np.sqrt(np.where(np.arange(n_features) < first, 2.0, 0.5))
+    for f, x in zip(F, X.astype(np.float64) * root, strict=True):
+        there = ~np.isnan(x)
+        best = nnls((H * root)[:, there].T, x[there])[0]
+        assert np.abs(f - best).max() <= FAR[dtype] * best.max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 2, 7, 8, 9, 15, 16, 17, 25, 70])
+def test_active_sets_end_alike_wherever_they_begin(k, dtype):
+    """From none and from all, so that systems of any size are solved, also of no whole number of eliminated rows."""
+    H, X, _ = planted(k, 4 * k + 3)
+    gram, cross = H @ H.T, np.ascontiguousarray(X @ H.T, dtype=dtype)
+    best = np.array([nnls(H.T, row)[0] for row in X])
+    for start in (0, 1):
+        V = np.full(cross.shape, start, dtype)
+        left = compiled.pivot_rows(V, gram, cross, np.arange(len(V)), 0.0, 1e-13)
+        assert left.size == 0
+        assert np.all(np.abs(V - best).max(axis=1) <= FAR[dtype] * best.max(axis=1))
