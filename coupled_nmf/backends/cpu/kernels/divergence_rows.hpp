@@ -31,6 +31,10 @@ class RowProblem {
         gram_(k * k),
         scaled_(most),
         passive_(k),
+        moving_(k),
+        products_(k),
+        panel_(k),
+        weighted_(k),
         pivots_(k) {}
 
   INLINE double* h_row(Index j) const { return h.data() + j * n; }
@@ -90,11 +94,18 @@ class RowProblem {
   INLINE double value_of(const double* at, const double* found, double l2) const {
     double total = 0;
     for (Index j = 0; j < k; ++j) total += at[j] * (linear[j] + 0.5 * l2 * at[j]);
-    for (Index e = 0; e < n; ++e) {
-      if (found[e] <= 0) return __builtin_huge_val();
-      total -= xa[e] * std::log(found[e]);
+    using L = Lanes<double>;
+    const Index whole = n / L::COUNT * L::COUNT;
+    typename L::Vector logs{}, least = L::splat(1);
+    for (Index e = 0; e < whole; e += L::COUNT) {
+      const typename L::Vector some = L::load(found + e);
+      logs += L::load(xa.data() + e) * log_of<double>(some);
+      least = some < least ? some : least;
     }
-    return total;
+    double lowest = 1;
+    for (int lane = 0; lane < L::COUNT; ++lane) total -= logs[lane], lowest = smaller(lowest, double(least[lane]));
+    for (Index e = whole; e < n; ++e) total -= xa[e] * std::log(found[e]), lowest = smaller(lowest, found[e]);
+    return lowest > 0 ? total : __builtin_huge_val();
   }
 
   // One step: to the minimum of the quadratic model, v >= 0, or part of the way. Return how far v moved.
@@ -123,30 +134,60 @@ class RowProblem {
     return 0;
   }
 
-  // Where the quadratic model is least, and the gradient.
+  // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there.
   INLINE void aim(double l2) {
-    double most = 0;
     for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
-    for (Index j = 0; j < k; ++j) gradient_[j] = linear[j] + l2 * v[j] - dot(h_row(j), quotients_.data(), n);
-    for (Index i = 0; i < k; ++i) {
-      for (Index e = 0; e < n; ++e) scaled_[e] = h_row(i)[e] * (quotients_[e] / found_[e]);
-      for (Index j = 0; j <= i; ++j) gram_[i * k + j] = gram_[j * k + i] = dot(scaled_.data(), h_row(j), n);
-      gram_[i * k + i] += l2;
-      most = larger(most, gram_[i * k + i]);
-    }
+    Index m = 0;
     for (Index j = 0; j < k; ++j) {
-      passive_[j] = v[j] > 0;
-      new_[j] = dot(gram_.data() + j * k, v.data(), k) - gradient_[j];
+      gradient_[j] = linear[j] + l2 * v[j] - dot(h_row(j), quotients_.data(), n);
+      aim_[j] = 0;
+      if (v[j] > 0 || gradient_[j] < 0) moving_[m++] = j;
     }
-    const Rows<const double> gram{gram_.data(), k, k, k};
-    if (pivot(pivots_, aim_.data(), passive_.data(), gram, new_.data(), larger(ROUNDING * most, TINY), ROUNDING))
-      return;
-    for (Index j = 0; j < k; ++j)
-      aim_[j] = v[j] * dot(h_row(j), quotients_.data(), n) / larger(linear[j] + l2 * v[j], TINY);
+    const Rows<double> gram{gram_.data(), m, m, m};
+    curvature(m, gram);
+    double most = 0;
+    for (Index i = 0; i < m; ++i) {
+      const Index j = moving_[i];
+      gram[i][i] += l2;
+      most = larger(most, gram[i][i]);
+      passive_[i] = v[j] > 0;
+      new_[i] = -gradient_[j];
+    }
+    for (Index i = 0; i < m; ++i)
+      for (Index j = 0; j < m; ++j) new_[i] += gram[i][j] * v[moving_[j]];
+    const Rows<const double> own{gram_.data(), m, m, m};
+    const bool found =
+        pivot(pivots_, step_.data(), passive_.data(), own, new_.data(), larger(ROUNDING * most, TINY), ROUNDING);
+    for (Index i = 0; i < m; ++i) {
+      const Index j = moving_[i];
+      aim_[j] = found ? step_[i] : v[j] * dot(h_row(j), quotients_.data(), n) / larger(linear[j] + l2 * v[j], TINY);
+    }
+  }
+
+  // Gram of the rows of h that may move, each entry times x over the square of what is found there.
+  INLINE void curvature(Index m, Rows<double> gram) const {
+    const Rows<double> panel{panel_.data(), m, PANEL, PANEL}, weighted{weighted_.data(), m, PANEL, PANEL};
+    for (Index e = 0; e < n; ++e) scaled_[e] = quotients_[e] / found_[e];
+    products_.clear();
+    for (Index start = 0; start < n; start += PANEL) {
+      const Index height = smaller(PANEL, n - start);
+      for (Index i = 0; i < m; ++i) {
+        const double* row = h_row(moving_[i]) + start;
+        for (Index e = 0; e < height; ++e) {
+          panel[i][e] = row[e];
+          weighted[i][e] = row[e] * scaled_[start + e];
+        }
+      }
+      products_.add(panel, weighted, height);
+    }
+    products_.put(gram);
   }
 
   Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scaled_;
   Room<bool> passive_;
+  Room<Index> moving_;
+  const GramSum<double> products_;
+  const Panel<double> panel_, weighted_;
   Pivots pivots_;
   double value_ = 0;
 };

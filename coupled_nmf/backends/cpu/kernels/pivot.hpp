@@ -69,10 +69,10 @@ INLINE bool solve_definite(Rows<double> A, double* b, double* parts) {
   return true;
 }
 
-// Room for `pivot`, made once for many rows.
+// Room for `pivot` of at most k entries, made once for many rows.
 struct Pivots {
   INLINE explicit Pivots(Index k)
-      : k(k), some(k * padded<double>(k), 0.0), parts(k * ELIMINATED), found(k), gradient(k), inside(k), wrong(k) {}
+      : some(k * padded<double>(k), 0.0), parts(k * ELIMINATED), found(k), gradient(k), inside(k), wrong(k) {}
 
   // Return the gram, its upper half, of the first n entries that are listed in `inside`; `found` becomes their cross.
   INLINE Rows<double> take(Index n, Rows<const double> gram, const double* cross, double ridge) {
@@ -85,7 +85,6 @@ struct Pivots {
     return own;
   }
 
-  const Index k;
   Room<double> some, parts, found, gradient;
   Room<Index> inside;
   Room<bool> wrong;
@@ -96,7 +95,7 @@ struct Pivots {
 // is not infeasible.
 INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gram, const double* cross, double ridge,
                   double tol) {
-  const Index k = room.k;
+  const Index k = gram.n_rows;
   Index fewest = k + 1;
   int tries = 3;
   double most_cross = 0;
