@@ -95,6 +95,14 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture
+def unrendered(monkeypatch):
+    """Figures of studies are made, but their files, whose setting takes longest, are there at once."""
+    from cnn_probe.report import study_figures
+
+    monkeypatch.setattr(study_figures, "file_of", lambda figure, kind: kind.encode())
+
+
+@pytest.fixture
 def command(photos):
     """A command that probes ``own_networks:deep`` over them in seconds, as a function of more arguments."""
     asked = ["--model", "own_networks:deep", "--data", str(photos), "--image-size", "16", "--inputs", "8"]

@@ -41,7 +41,7 @@ def test_the_worst_trained_stands_beside_the_best_and_the_trained_beside_the_unt
     assert len({a.case for a, _ in pairs}) == 4
 
 
-def test_the_page_shows_what_is_matched_lost_and_new(compared):
+def test_the_page_shows_what_is_matched_lost_and_new(compared, unrendered):
     out, results = compared
     page = publish(results, out)
     found = {one["label"]: one["comparison"] for one in document_in(page)["results"]}

@@ -18,7 +18,7 @@ from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.networks.paper_net import build_network
 from cnn_probe.networks.training import labels_of_training, order_of_training
 from cnn_probe.networks.training_plan import TrainingPlan
-from cnn_probe.report import draw_figures, publish
+from cnn_probe.report import draw_figures, publish, study_figures
 from cnn_probe.report.document.studies.of_studies import WORDS, chart_id, quality_part, studies_part
 from cnn_probe.report.figures.drawings import DRAWINGS
 from cnn_probe.studies import STUDIES, Condition, Given, Settings, Study, making
@@ -39,6 +39,15 @@ def data(few_digits):
 def finished(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
     return out, run_studies(list(STUDIES.values()), data, SETTINGS, out)
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    """Of all studies; their figures are made for it, and drawn in the one test that looks at them."""
+    out, results = finished
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_figures, "file_of", lambda figure, kind: kind.encode())
+        return publish(results, out)
 
 
 def test_every_condition_has_one_record_a_seed(finished, data):
@@ -83,10 +92,9 @@ def test_an_interrupted_study_keeps_what_is_finished(data, tmp_path):
     assert len(list((tmp_path / "networks").glob("*.json"))) == 1
 
 
-def test_page_and_figures_are_drawn(finished, data):
+def test_page_and_figures_are_drawn(finished, page, data):
     out, results = finished
     drawn = draw_figures(results, data.class_names, out)
-    page = publish(results, out)
     files = [file for pairs in drawn.values() for file, _ in pairs]
     assert len(files) == len(set(files)) >= sum(len(study.figures) for study in STUDIES.values())
     for file in files:
@@ -134,9 +142,8 @@ def test_the_page_has_every_number_of_the_studies(finished, data):
     assert (told["finding"], told["evidence"][0]["text"]) == ("It moves by −0.3", "−2 to 3-4"), "a minus, as on a page"
 
 
-def test_verdicts_come_first_and_lead_to_their_studies(finished):
-    out, results = finished
-    page = publish(results, out)
+def test_verdicts_come_first_and_lead_to_their_studies(finished, page):
+    results = finished[1]
     found = document_in(page)
     assert words_of(page).index(found["about"]["lead"][0]) < words_of(page).index("Verdicts")
     assert results["finding"].startswith(found["about"]["lead"][0].rstrip("."))
@@ -194,7 +201,9 @@ def test_a_network_is_judged_by_the_classes_that_it_was_trained_on(accuracies, p
     assert network_record(class_accuracy=accuracies, training=trained(**plan)).learned_little == little
 
 
-def test_networks_that_learned_little_are_told_of_and_their_verdicts_marked(data, tmp_path, monkeypatch, capsys):
+def test_networks_that_learned_little_are_told_of_and_their_verdicts_marked(
+    data, tmp_path, monkeypatch, capsys, unrendered
+):
     monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
     asked = ["study", "fraction", "--ranks", "2", "--seeds", "0", "--max-iter", "5"]
     assert cli.main([*asked, "--out", str(tmp_path)]) == 0
@@ -287,7 +296,7 @@ def test_results_of_an_earlier_version_can_be_shown():
     assert sum(map(len, of_studies.values())) == len(drawn), "and nothing else"
 
 
-def test_every_start_is_told_and_the_first_is_reported(data, tmp_path, monkeypatch):
+def test_every_start_is_told_and_the_first_is_reported(data, tmp_path, monkeypatch, unrendered):
     monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
     asked = ["study", "order", "--ranks", "3", "--seeds", "0", "--max-iter", "5", "--starts", "3"]
     assert cli.main([*asked, "--out", str(tmp_path)]) == 0
