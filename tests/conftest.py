@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import os
 import shutil
 import signal
 import sys
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Networks with random weights are the same whichever tests ran before in this process."""
+    """Networks with random weights are the same whichever tests ran before in this process.
+
+    Of the processes of ``-n auto``, of which there are as many as cores, each has one of them: more threads of PyTorch
+    would wait for one another, and burn time while they do. A test that needs several asks for them.
+    """
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(0)
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module", autouse=True)
