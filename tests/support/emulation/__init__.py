@@ -43,13 +43,12 @@ class Kernel:
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared_mem: int = 0) -> None:
         if shared_mem:
             raise EmulationError(f"{self.name}: dynamic shared memory is not emulated.")
-        held = [np.array(_value_of(argument)) for argument in args]
-        n = len(held)
-        values = (ctypes.c_void_p * n)(*(value.ctypes.data for value in held))
-        sizes = (ctypes.c_size_t * n)(*(value.nbytes for value in held))
-        outcome = self._launcher(_three(grid), _three(block), values, sizes, ctypes.c_size_t(n))
+        held = [_bytes_of(argument) for argument in args]
+        n, sizes = len(held), list(map(len, held))
+        values = (ctypes.c_char_p * n)(*held)
+        outcome = self._launcher(_three(grid), _three(block), values, (ctypes.c_size_t * n)(*sizes), ctypes.c_size_t(n))
         if outcome:
-            place = f" (argument {outcome // 16}, which has {held[outcome // 16].nbytes})" if outcome % 16 == 2 else ""
+            place = f" (argument {outcome // 16}, which has {sizes[outcome // 16]})" if outcome % 16 == 2 else ""
             raise EmulationError(f"{self.name} {OUTCOMES[outcome % 16]}{place}.")
 
 
@@ -105,8 +104,12 @@ def _run_compiler(arguments: Sequence[str], text: str) -> str:
     return done.stdout
 
 
-def _value_of(argument: Any) -> Any:
-    return np.uintp(argument.data.ptr) if hasattr(getattr(argument, "data", None), "ptr") else argument
+def _bytes_of(argument: Any) -> bytes:
+    """A number as it lies in memory, and of an array its address."""
+    if isinstance(argument, np.generic):  # most are, and `data` of these takes long
+        return argument.tobytes()
+    place = getattr(argument, "data", None)
+    return (np.uintp(place.ptr) if hasattr(place, "ptr") else np.array(argument)).tobytes()
 
 
 def _three(sizes: Sequence[int]) -> Any:

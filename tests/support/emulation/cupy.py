@@ -172,10 +172,9 @@ class CUDARuntimeError(RuntimeError):
 def _matrix(address, rows, columns, ld, dtype):
     """A matrix as cuBLAS takes it: column by column, ``ld`` entries from one to the next."""
     assert ld >= max(rows, 1), f"leading dimension {ld} of {rows} rows"
-    size = ((columns - 1) * ld + rows) * np.dtype(dtype).itemsize
-    flat = np.frombuffer((ctypes.c_char * size).from_address(int(address)), dtype)
-    steps = (flat.itemsize, ld * flat.itemsize)
-    return np.lib.stride_tricks.as_strided(flat, (rows, columns), steps)
+    item = np.dtype(dtype).itemsize
+    memory = (ctypes.c_char * (((columns - 1) * ld + rows) * item)).from_address(int(address))
+    return np.ndarray((rows, columns), dtype, memory, strides=(item, ld * item))
 
 
 def _gemm(dtype):
