@@ -150,9 +150,10 @@ def test_everything_public_is_there_when_it_is_asked_for():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems of other kinds take no such names")
-def test_a_folder_whose_name_is_no_utf_8_does_not_end_a_run(tmp_path):
+def test_a_folder_whose_name_is_no_utf_8_does_not_end_a_run(tmp_path, photos):
     out = os.fsencode(tmp_path) + b"/caf\xe9 \xe2\x82\xac"
-    arguments = ["run", "--epochs", "1", "--max-iter", "2", "--ranks", "3", "--out", out]
+    arguments = ["run", "--data", "folder", "--data-root", str(photos), "--epochs", "1", "--max-iter", "2"]
+    arguments += ["--ranks", "3", "--out", out]
     code = "import sys; from cnn_probe.cli import main; sys.exit(main())"
     first, again = (
         (["ascii"], "seed 0, rank 3: RMSE "),
