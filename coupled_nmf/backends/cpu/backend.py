@@ -11,9 +11,9 @@ from coupled_nmf.backends.cpu.control import HostJudge
 from coupled_nmf.backends.cpu.losses.frobenius import Frobenius
 from coupled_nmf.backends.cpu.losses.kullback_leibler import KullbackLeibler
 from coupled_nmf.backends.cpu.losses.objective import HostObjective
+from coupled_nmf.backends.cpu.moves.sparse import SparseMoves
 from coupled_nmf.backends.cpu.scan import Scan
 from coupled_nmf.backends.cpu.shares import Shares, shares_by_block
-from coupled_nmf.backends.cpu.sparse_moves import SparseMoves
 from coupled_nmf.backends.cpu.stand_in import PowerPass, Project, StandInObjective
 from coupled_nmf.backends.cpu.sweep import Sweeper
 from coupled_nmf.data.digests import digest_of_data

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.moves.sparse import MoveSparseF, pays_by_columns
+from coupled_nmf.backends.cpu.moves.wide import Ranges, move_wide, pays_by_ranges
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
-from coupled_nmf.backends.cpu.sparse_moves import MoveSparseF, pays_by_columns
 from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
 from coupled_nmf.problem.contracts import Solution, Sums
@@ -38,6 +39,7 @@ class Frobenius(HostObjective):
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
         self._by_columns = problem.gaps is None and pays_by_columns(problem.X)
+        self._ranges: Ranges | None = None
         self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
@@ -79,6 +81,9 @@ class Frobenius(HostObjective):
         problem, l1, l2, gaps = self.problem, self.penalties.l1_F, self.penalties.l2_F, self.problem.gaps
         if gaps is None:
             step = MoveF(problem.X, rule, point.R, self._gram(point), *betas, self._buffers, l1, l2)
+            if pays_by_ranges(problem.X, step.depth):
+                self._ranges = self._ranges or Ranges(problem.X)
+                return move_wide(self.backend, self._ranges, step, F, other, problem.weights)
             return self.backend.sweep(problem.X, step, F, other, problem.weights)
         gappy = MoveGappyF(
             problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.sparse_moves import SparseMoves
+from coupled_nmf.backends.cpu.moves.sparse import SparseMoves
 from coupled_nmf.backends.cpu.tile_step import Sweeps
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Backend, Solution, Sums

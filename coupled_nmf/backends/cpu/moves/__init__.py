@@ -1,0 +1,1 @@
+"""How F moves where not tile by tile: X sparse and held twice, or wide."""
