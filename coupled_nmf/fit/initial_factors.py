@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.data.arrays import real_numbers, refuse_large, unmask
-from coupled_nmf.problem.draws import SEEDS, DrawnF
+from coupled_nmf.problem.draws import SEEDS, DrawnF, stream_of
 
 LIFT = 1e-4  # of a component's mean
 
@@ -35,7 +35,8 @@ def draw_components(
     rng: np.random.RandomState, n_features: int, k: int, dtype: np.dtype[Any], mean: float
 ) -> NDArray[Any]:
     """H from the half-normal distribution, scaled so that FH has about the mean of X."""
-    return np.abs(np.sqrt(mean / k) * rng.standard_normal((k, n_features))).astype(dtype)
+    drawn: NDArray[Any] = stream_of(rng).standard_normal((k, n_features), dtype)
+    return np.abs(drawn, out=drawn) * dtype.type(np.sqrt(mean / k))
 
 
 def nndsvd(

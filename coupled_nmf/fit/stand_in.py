@@ -12,7 +12,7 @@ from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit.costs import rows_of_part, share_of_rows, stand_in_width
 from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, LoopResult
 from coupled_nmf.problem.contracts import Alternated, Backend, Factor
-from coupled_nmf.problem.draws import SEEDS, RowSample
+from coupled_nmf.problem.draws import SEEDS, RowSample, stream_of
 from coupled_nmf.problem.solvers import Rule
 
 SMALLEST_EIGENVALUE = 1e-12  # of the largest: what is below is noise of the Gram matrix
@@ -148,7 +148,7 @@ def _row_space(
 ) -> NDArray[Any]:
     """Orthonormal rows that nearly span the rows of X times ``root``; none if those looked at are all zero."""
     sample = RowSample(share_of_rows(X.shape[0], width), int(rng.randint(SEEDS)))
-    basis = rng.standard_normal((width, X.shape[1]))
+    basis = stream_of(rng).uniform(-1, 1, (width, X.shape[1]))  # as good as normal ones, and sooner there
     for _ in range(2):
         if len(basis):
             found = backend.power_pass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), sample)

@@ -237,3 +237,21 @@ def test_a_constant_is_explained_or_not_and_rounding_does_not_decide(dtype, init
     nearly = np.full((30, 12), 0.1, dtype)
     nearly[0, 0] *= dtype(1.01)
     assert 0 <= model.fit(nearly).score(nearly) <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_rows_of_fewer_entries_than_components_are_at_a_minimum(kind, dtype):
+    """Active sets may go in circles there: at a minimum no entry of F has a slope, but those at zero one upwards."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        H = rng.gamma(0.3, size=(60, 20)) * (rng.random((60, 20)) < (0.2 if kind == "sparse" else 1))
+        means = (rng.gamma(0.5, size=(15, 60)) * (rng.random((15, 60)) < 0.3)) @ H
+        X, H = rng.poisson(3 * means / means.mean()).astype(dtype), H.astype(dtype)
+        X[:, ~H.any(axis=0)] = 0
+        F = CoupledNMF(60, solver="mu", beta_loss="kullback-leibler").set_components(H).transform(X).astype(np.float64)
+        H = H.astype(np.float64)
+        quotients = np.divide(X, F @ H, out=np.zeros((15, 20)), where=X > 0)
+        slopes = 1 - quotients @ (H / (H.sum(axis=1)[:, None] + 1e-300)).T
+        assert np.all(slopes >= -1e-3)
+        assert np.all(np.abs(F * slopes).sum(axis=1) <= 1e-3 * F.sum(axis=1))

@@ -48,3 +48,41 @@ def test_active_sets_end_alike_wherever_they_begin(k, dtype):
         left = compiled.pivot_rows(V, gram, cross, np.arange(len(V)), 0.0, 1e-13)
         assert left.size == 0
         assert np.all(np.abs(V - best).max(axis=1) <= FAR[dtype] * best.max(axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loud", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("n_loud", [1, 30])
+def test_what_is_missing_may_be_most_of_what_components_are(n_loud, loud, dtype):
+    """What is left of their gram is then not to be its rounding."""
+    H, X, _ = planted(6, 200)
+    H[:, :n_loud] *= loud
+    X[:, :n_loud] = np.nan
+    H, X = H.astype(dtype), np.vstack([X, X[:1] * 0 + 1]).astype(dtype)
+    F = CoupledNMF(6).set_components(H).transform(X).astype(np.float64)
+    for f, x in zip(F, X.astype(np.float64), strict=True):
+        best = nnls(H[:, n_loud:].T, x[n_loud:])[0]
+        assert np.abs(f - best).max() <= FAR[dtype] * best.max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [1, 5, 40])
+def test_a_component_of_which_nothing_is_there_gets_nothing(width, dtype):
+    H, X, _ = planted(5, 200)
+    H[0], X[:, :width] = np.where(np.arange(200) < width, 2.0, 0.0), np.nan
+    F = CoupledNMF(5).set_components(H.astype(dtype)).transform(X.astype(dtype))
+    assert not F[:, 0].any()
+    assert F[:, 1:].any()
+
+
+@pytest.mark.parametrize(("size", "weight"), [(1e15, 1e10), (1e-17, 1e-10)])
+def test_grams_may_lie_outside_of_the_range_of_float32(size, weight):
+    H, X, rng = planted(6, 90)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    H, X = (H * size).astype(np.float32), X.astype(np.float32)
+    model = CoupledNMF(6, block_weights={"a": weight, "b": weight}).set_components({"a": H[:, :50], "b": H[:, 50:]})
+    F = model.transform(Blocks({"a": X[:, :50], "b": X[:, 50:]})).astype(np.float64)
+    for f, x in zip(F, X.astype(np.float64), strict=True):
+        there = ~np.isnan(x)
+        best = nnls(H[:, there].T.astype(np.float64) / size, x[there])[0]
+        assert np.abs(f * size - best).max() <= FAR[np.float32] * best.max()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,6 +133,12 @@ class SolveF(TileStep):
         compiled.residual_tile(held, F, self.H, self.grams, self.X.layout.bounds, weights, squares)
         return (squares,)
 
+    def _solved(self, go: Callable[[NDArray[Any], NDArray[Any]], None], cross: NDArray[Any]) -> NDArray[Any]:
+        """Rows of F as ``go`` finds them."""
+        found = np.empty_like(cross)
+        go(found, cross - cross.dtype.type(self.l1))
+        return found
+
     def _without(self, lacks: NDArray[np.bool_]) -> SharedGram:
         """For rows that lack those blocks."""
         n_entries = int(np.sum(np.array(self.X.layout.sizes)[~lacks]))
@@ -157,17 +164,15 @@ class SolveGappyF(SolveF):
         held, bounds, kind = gate(self.X, tile), self.X.layout.bounds, F.dtype.char
         order, cross = Orders().of(rows, absent, scattered), np.empty_like(F)
         compiled.multiply_gappy_tile(held, bounds, order, absent, scattered, self.R, cross)
-        patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
-        pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
+        whole = np.flatnonzero(~scattered)
+        patterns, pattern = np.unique(absent[whole], axis=0, return_inverse=True)
         for number, lacks in enumerate(patterns):
-            shared = self._without(lacks)
-            for go, alike in ((shared.solve, ~scattered), (shared.approach, scattered)):
-                some = np.flatnonzero((pattern == number) & alike)
-                found = np.empty((len(some), F.shape[1]), F.dtype)
-                go(found, cross[some] - F.dtype.type(self.l1))
-                F[some] = found
+            some = whole[pattern.reshape(-1) == number]  # NumPy 2.0 alone gives it two dimensions
+            F[some] = self._solved(self._without(lacks).solve, cross[some])
+        alone = np.flatnonzero(scattered)
+        F[alone] = self._solved(self._whole.approach, cross[alone])
         compiled.solve_alone(
-            held, bounds, np.flatnonzero(scattered), absent, np.ascontiguousarray(self.H.T), self.alpha,
+            held, bounds, alone, absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
             SOLVE_TOL[kind], SWEEPS_ALONE, F,
         )  # fmt: skip

@@ -5,6 +5,8 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
+constexpr double CANCELLED = 1e-4;  // of a component's squares: where less is left, what is there is summed instead
+
 // Gram of a row over the entries that are there: those of its blocks, less what is missing, or of what is there if that
 // is less.
 template <class T>
@@ -19,33 +21,43 @@ class OwnGram {
         products_(Ht.n_columns),
         upright_(Ht.n_columns),
         panel_(Ht.n_columns),
-        own_(Ht.n_columns * Ht.n_columns),
+        taken_(Ht.n_columns * Ht.n_columns),
         is_missing_(Ht.n_rows),
         listed_(Ht.n_rows + 1) {}
 
   // Return how many entries are there.
   INLINE Index make(Index row, const bool* absent, Rows<double> gram) {
-    Index n_entries = 0;
     mark(row);
+    const Index n_entries = sum(absent, true, gram);
+    for (Index j = 0; j < gram.n_rows; ++j) {
+      double whole = 0;
+      for (Index block = 0; block < bounds_.n_blocks(); ++block) whole += absent[block] ? 0 : grams_[block][j][j];
+      if (gram[j][j] < CANCELLED * whole) return sum(absent, false, gram);
+    }
+    return n_entries;
+  }
+
+ private:
+  INLINE Index sum(const bool* absent, bool subtracts, Rows<double> gram) {
+    Index n_entries = 0;
     products_.clear();
     set_zero(gram);
     for (Index block = 0; block < bounds_.n_blocks(); ++block) {
       if (absent[block]) continue;
       const Index first = bounds_[block], n = bounds_[block + 1] - first;
       const Index n_missing = list(first, n, true);
-      const bool less = 2 * n_missing < n;
+      const bool less = subtracts && 2 * n_missing < n;
       n_entries += n - n_missing;
       if (less) add(grams_[block], gram);
       const Index n_listed = less ? n_missing : list(first, n, false);
-      for (Index i = 0; i < n_listed; ++i) take(listed_[i], T(less ? -alpha_[block] : alpha_[block]));
+      for (Index i = 0; i < n_listed; ++i) take(listed_[i], less ? -alpha_[block] : alpha_[block]);
     }
     add_taken();
-    products_.put(own_.rows(gram.n_rows));
-    add(own_.rows(gram.n_rows), gram);
+    products_.put(taken_.rows(gram.n_rows));
+    add(taken_.rows(gram.n_rows), gram);
     return n_entries;
   }
 
- private:
   // Mark the columns of a row's missing entries, but for sparse blocks that it lacks.
   INLINE void mark(Index row) {
     for (bool& mark : is_missing_.span()) mark = false;
@@ -72,14 +84,14 @@ class OwnGram {
   template <class Some>
   static INLINE void add(Rows<Some> some, Rows<double> gram) {
     for (Index i = 0; i < gram.n_rows; ++i)
-      for (Index j = 0; j < gram.n_columns; ++j) gram[i][j] += double(some[i][j]);
+      for (Index j = 0; j < gram.n_columns; ++j) gram[i][j] += some[i][j];
   }
 
   // A column of H counts, times its weight.
-  INLINE void take(Index column, T weight) {
+  INLINE void take(Index column, double weight) {
     const T* h = Ht_[column];
-    T* row = upright_.row(n_taken_);
-    for (Index j = 0; j < Ht_.n_columns; ++j) row[j] = h[j];
+    double* row = upright_.row(n_taken_);
+    for (Index j = 0; j < Ht_.n_columns; ++j) row[j] = double(h[j]);
     weights_[n_taken_] = weight;
     if (++n_taken_ == PANEL) add_taken();
   }
@@ -97,33 +109,15 @@ class OwnGram {
   const Rows<const T> Ht_;
   const double* const alpha_;
   const Stack<const double> grams_;
-  const GramSum<T> products_;
-  const Upright<T> upright_;  // columns of H that count, at most a panel of them, then times their weights
-  const Panel<T> panel_;
-  const Room<T> own_;
+  const GramSum<double> products_;
+  const Upright<double> upright_;  // columns of H that count, at most a panel of them, then times their weights
+  const Panel<double> panel_;
+  const Room<double> taken_;
   const Room<bool> is_missing_;
   const Room<Index> listed_;
-  T weights_[PANEL];
+  double weights_[PANEL];
   Index n_taken_ = 0;
 };
-
-// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
-// the largest.
-INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
-  const Index k = gram.n_rows;
-  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
-    double largest = 0, farthest = 0;
-    for (Index j = 0; j < k; ++j) {
-      double left = cross[j];
-      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
-      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
-      farthest = larger(farthest, std::fabs(now - v[j]));
-      largest = larger(largest, now);
-      v[j] = now;
-    }
-    if (farthest <= tol * largest) return;
-  }
-}
 
 // Solve for `rows`, each by a gram of its own, from the entries of F that are above zero; `grams` (n_blocks, k, k) are
 // those of whole blocks, with α.

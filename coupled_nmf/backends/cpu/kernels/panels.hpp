@@ -32,7 +32,7 @@ class Upright : public Room<T> {
   INLINE explicit Upright(Index k) : Room<T>(padded<T>(k) * PANEL, T(0)), k(k), stride(padded<T>(k)) {}
 
   INLINE void take(Rows<T> panel, Index height) const {
-    transpose(panel.data, panel.stride, k, height, this->data(), stride);
+    transpose(panel.data, panel.stride, panel.n_rows, height, this->data(), stride);
   }
   INLINE T* row(Index lane) const { return this->data() + lane * stride; }
   const Index k, stride;

@@ -138,6 +138,24 @@ INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gra
   return false;
 }
 
+// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
+// the largest.
+INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
+  const Index k = gram.n_rows;
+  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
+    double largest = 0, farthest = 0;
+    for (Index j = 0; j < k; ++j) {
+      double left = cross[j];
+      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
+      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
+      farthest = larger(farthest, std::fabs(now - v[j]));
+      largest = larger(largest, now);
+      v[j] = now;
+    }
+    if (farthest <= tol * largest) return;
+  }
+}
+
 // `pivot` for some rows of V, from what they hold; `left` gets those that did not get there, how many is returned.
 template <class T>
 Index pivot_rows(Rows<T> V, Rows<const double> gram, Rows<const T> cross, Span<const Index> rows, double ridge,

@@ -1,0 +1,204 @@
+// A row's convex problem under Kullback–Leibler, solved by Newton's method.
+#pragma once
+#include "logarithms.hpp"
+#include "pivot.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+constexpr int FIRST_UPDATES = 5;  // multiplicative, before Newton's steps: they go well near the minimum
+constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
+constexpr int MOST_SWEEPS = 200;  // of a row whose active sets go in circles
+constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
+constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
+
+// Minimize linear·v + ½ l2 v·v − Σ xa log(v h) over v >= 0: xa (n,), h (k, n); n is at most `most`.
+class RowProblem {
+ public:
+  INLINE RowProblem(Index k, Index most)
+      : k(k),
+        xa(most),
+        h(k * most),
+        linear(k),
+        v(k),
+        n(0),
+        quotients_(most),
+        found_(most),
+        moves_(most),
+        further_(most),
+        gradient_(k),
+        aim_(k),
+        step_(k),
+        new_(k),
+        gram_(k * k),
+        scaled_(most),
+        scales_(k),
+        lengths_(k),
+        passive_(k),
+        moving_(k),
+        products_(k),
+        panel_(k),
+        weighted_(k),
+        pivots_(k) {}
+
+  INLINE double* h_row(Index j) const { return h.data() + j * n; }
+
+  // Find v.
+  INLINE void solve(double l2, double tol) {
+    start(l2);
+    if (n == 0) return;
+    products(v.data(), found_.data());
+    value_ = value_of(v.data(), found_.data(), l2);
+    for (int i = 0; i < MOST_STEPS; ++i) {
+      double largest = 0;
+      const double moved = newton_step(l2);
+      for (Index j = 0; j < k; ++j) largest = larger(largest, v[j] * lengths_[j]);
+      if (moved <= tol * largest) break;
+    }
+  }
+
+  const Index k;
+  Room<double> xa, h, linear, v;
+  Index n;
+
+ private:
+  // out = v h
+  INLINE void products(const double* by, double* out) const {
+    for (Index e = 0; e < n; ++e) out[e] = 0;
+    for (Index j = 0; j < k; ++j)
+      if (by[j] != 0)
+        for (Index e = 0; e < n; ++e) out[e] += by[j] * h_row(j)[e];
+  }
+
+  INLINE double dot(const double* a, const double* b, Index size) const {
+    double total = 0;
+    for (Index i = 0; i < size; ++i) total += a[i] * b[i];
+    return total;
+  }
+
+  INLINE void start(double l2) {
+    double total = 0, all = 0;
+    for (Index e = 0; e < n; ++e) total += xa[e];
+    for (Index j = 0; j < k; ++j) {
+      double reach = 0;
+      for (Index e = 0; e < n; ++e) reach += h_row(j)[e];
+      v[j] = reach > 0;
+      all += reach > 0 ? linear[j] : 0;
+    }
+    for (Index j = 0; j < k; ++j) v[j] = n > 0 ? v[j] * total / larger(all, TINY) : 0;
+    if (n == 0) return;
+    for (int i = 0; i < FIRST_UPDATES; ++i) {
+      products(v.data(), found_.data());
+      for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / larger(found_[e], TINY);
+      for (Index j = 0; j < k; ++j) v[j] *= dot(h_row(j), quotients_.data(), n) / larger(linear[j] + l2 * v[j], TINY);
+    }
+  }
+
+  // What is minimized, but for a constant; infinite where F H is not above 0.
+  INLINE double value_of(const double* at, const double* found, double l2) const {
+    double total = 0;
+    for (Index j = 0; j < k; ++j) total += at[j] * (linear[j] + 0.5 * l2 * at[j]);
+    using L = Lanes<double>;
+    const Index whole = n / L::COUNT * L::COUNT;
+    typename L::Vector logs{}, least = L::splat(1);
+    for (Index e = 0; e < whole; e += L::COUNT) {
+      const typename L::Vector some = L::load(found + e);
+      logs += L::load(xa.data() + e) * log_of<double>(some);
+      least = some < least ? some : least;
+    }
+    double lowest = 1;
+    for (int lane = 0; lane < L::COUNT; ++lane) total -= logs[lane], lowest = smaller(lowest, double(least[lane]));
+    for (Index e = whole; e < n; ++e) total -= xa[e] * std::log(found[e]), lowest = smaller(lowest, found[e]);
+    return lowest > 0 ? total : __builtin_huge_val();
+  }
+
+  // One step: to the minimum of the quadratic model, v >= 0, or part of the way. Return how far v moved, where entries
+  // count by the roots of their curvatures.
+  INLINE double newton_step(double l2) {
+    aim(l2);
+    double slope = 0, part = 1;
+    for (Index j = 0; j < k; ++j) {
+      step_[j] = larger(aim_[j], 0.0) - v[j];
+      slope += gradient_[j] * step_[j];
+    }
+    products(step_.data(), moves_.data());
+    for (Index e = 0; e < n; ++e)  // no entry of F H falls by more than this: near zero, steps would be tiny
+      if (moves_[e] < -MOST_FALL * found_[e]) part = smaller(part, -MOST_FALL * found_[e] / moves_[e]);
+    const double slack = ROUNDING * std::fabs(value_);  // near the end the gradient still tells what values do not
+    for (int halving = 0; halving < MOST_HALVINGS; ++halving, part *= 0.5) {
+      for (Index j = 0; j < k; ++j) new_[j] = v[j] + part * step_[j];
+      for (Index e = 0; e < n; ++e) further_[e] = found_[e] + part * moves_[e];
+      const double now = value_of(new_.data(), further_.data(), l2);
+      if (!(now <= value_ + 1e-4 * part * smaller(slope, 0.0) + slack)) continue;
+      double most = 0;
+      for (Index j = 0; j < k; ++j) v[j] = new_[j], most = larger(most, std::fabs(step_[j]) * lengths_[j]);
+      for (Index e = 0; e < n; ++e) found_[e] = further_[e];
+      value_ = now;
+      return part * most;
+    }
+    return 0;
+  }
+
+  // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there.
+  INLINE void aim(double l2) {
+    for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
+    Index m = 0;
+    for (Index j = 0; j < k; ++j) {
+      gradient_[j] = linear[j] + l2 * v[j] - dot(h_row(j), quotients_.data(), n);
+      aim_[j] = lengths_[j] = 0;
+      if (v[j] > 0 || gradient_[j] < 0) moving_[m++] = j;
+    }
+    const Rows<double> gram{gram_.data(), m, m, m};
+    curvature(m, gram);
+    for (Index i = 0; i < m; ++i) {  // entries of one curvature, so that no unit hides another
+      const Index j = moving_[i];
+      gram[i][i] += l2;
+      lengths_[j] = std::sqrt(gram[i][i]);
+      scales_[i] = std::sqrt(moves::scale_of(gram[i][i], 0.0));
+      passive_[i] = v[j] > 0;
+      step_[i] = scales_[i] > 0 ? v[j] / scales_[i] : 0;
+      new_[i] = -gradient_[j] * scales_[i];
+    }
+    for (Index i = 0; i < m; ++i) {
+      for (Index j = 0; j < m; ++j) {
+        gram[i][j] *= scales_[i] * scales_[j];
+        new_[i] += gram[i][j] * step_[j];
+      }
+      new_[i] = larger(new_[i], 0.0);  // an entry below ends at zero, and how far below hides the others
+    }
+    const Rows<const double> own{gram_.data(), m, m, m};
+    if (!pivot(pivots_, step_.data(), passive_.data(), own, new_.data(), ROUNDING, ROUNDING)) {
+      for (Index i = 0; i < m; ++i) step_[i] = scales_[i] > 0 ? v[moving_[i]] / scales_[i] : 0;
+      descend(own, new_.data(), ROUNDING, MOST_SWEEPS, step_.data());
+    }
+    for (Index i = 0; i < m; ++i) aim_[moving_[i]] = step_[i] * scales_[i];
+  }
+
+  // Gram of the rows of h that may move, each entry times x over the square of what is found there.
+  INLINE void curvature(Index m, Rows<double> gram) const {
+    const Rows<double> panel{panel_.data(), m, PANEL, PANEL}, weighted{weighted_.data(), m, PANEL, PANEL};
+    for (Index e = 0; e < n; ++e) scaled_[e] = quotients_[e] / found_[e];
+    products_.clear();
+    for (Index start = 0; start < n; start += PANEL) {
+      const Index height = smaller(PANEL, n - start);
+      for (Index i = 0; i < m; ++i) {
+        const double* row = h_row(moving_[i]) + start;
+        for (Index e = 0; e < height; ++e) {
+          panel[i][e] = row[e];
+          weighted[i][e] = row[e] * scaled_[start + e];
+        }
+      }
+      products_.add(panel, weighted, height);
+    }
+    products_.put(gram);
+  }
+
+  Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scaled_, scales_, lengths_;
+  Room<bool> passive_;
+  Room<Index> moving_;
+  const GramSum<double> products_;
+  const Panel<double> panel_, weighted_;
+  Pivots pivots_;
+  double value_ = 0;
+};
+
+}  // namespace coupled_nmf::INSTRUCTIONS
