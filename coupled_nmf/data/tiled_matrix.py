@@ -184,7 +184,7 @@ class TiledMatrix:
         """The tiles that were made so far, by their height; None where a tile is not a view, and costs memory."""
 
         def is_view(part: Any) -> bool:
-            return isinstance(part, SparseRows) or (part.dtype == self.dtype and _is_plain(part))
+            return isinstance(part, SparseRows) or (part.dtype == self.dtype and is_plain(part))
 
         return {} if self.in_memory and all(map(is_view, self.parts)) else None
 
@@ -225,7 +225,7 @@ class TiledMatrix:
             some = np.asarray(some)  # a subclass may say another shape than it has
             if not isinstance(part, np.ndarray) and some.base is not None:
                 some = some.copy()  # a source may give one buffer again and again, and tiles are read ahead
-        if isinstance(some, np.ndarray) and some.dtype == self.dtype and _is_plain(some):
+        if isinstance(some, np.ndarray) and some.dtype == self.dtype and is_plain(some):
             return some
         with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
             array = np.ascontiguousarray(some, dtype=self.dtype)
@@ -238,7 +238,7 @@ class TiledMatrix:
         refuse_other_rows(self._name(number), f"rows {rows.start} to {rows.stop - 1}", some, shape)
 
 
-def _is_plain(some: NDArray[Any]) -> bool:
+def is_plain(some: NDArray[Any]) -> bool:
     """Whether the numbers of a row lie together, and the rows whole numbers apart: not so in a field of records."""
     return some.flags.aligned and some.strides[1] == some.itemsize and some.strides[0] % some.itemsize == 0
 

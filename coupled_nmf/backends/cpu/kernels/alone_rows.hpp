@@ -5,7 +5,7 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr double CANCELLED = 1e-4;  // of a component's squares: where less is left, what is there is summed instead
+constexpr double CANCELLED = 1e-4;  // of a component's squares: where less is left, it is summed over what is there
 
 // Gram of a row over the entries that are there: those of its blocks, less what is missing, or of what is there if that
 // is less.
@@ -28,17 +28,17 @@ class OwnGram {
   // Return how many entries are there.
   INLINE Index make(Index row, const bool* absent, Rows<double> gram) {
     mark(row);
-    const Index n_entries = sum(absent, true, gram);
+    const Index n_entries = sum(absent, gram);
     for (Index j = 0; j < gram.n_rows; ++j) {
       double whole = 0;
       for (Index block = 0; block < bounds_.n_blocks(); ++block) whole += absent[block] ? 0 : grams_[block][j][j];
-      if (gram[j][j] < CANCELLED * whole) return sum(absent, false, gram);
+      if (gram[j][j] < CANCELLED * whole) sum_there(j, absent, gram);
     }
     return n_entries;
   }
 
  private:
-  INLINE Index sum(const bool* absent, bool subtracts, Rows<double> gram) {
+  INLINE Index sum(const bool* absent, Rows<double> gram) {
     Index n_entries = 0;
     products_.clear();
     set_zero(gram);
@@ -46,7 +46,7 @@ class OwnGram {
       if (absent[block]) continue;
       const Index first = bounds_[block], n = bounds_[block + 1] - first;
       const Index n_missing = list(first, n, true);
-      const bool less = subtracts && 2 * n_missing < n;
+      const bool less = 2 * n_missing < n;
       n_entries += n - n_missing;
       if (less) add(grams_[block], gram);
       const Index n_listed = less ? n_missing : list(first, n, false);
@@ -56,6 +56,20 @@ class OwnGram {
     products_.put(taken_.rows(gram.n_rows));
     add(taken_.rows(gram.n_rows), gram);
     return n_entries;
+  }
+
+  // Sum a component's row and column of the gram over what is there.
+  INLINE void sum_there(Index component, const bool* absent, Rows<double> gram) const {
+    for (Index i = 0; i < gram.n_rows; ++i) gram[component][i] = 0;
+    for (Index block = 0; block < bounds_.n_blocks(); ++block) {
+      const Index first = bounds_[block], n_listed = absent[block] ? 0 : list(first, bounds_[block + 1] - first, false);
+      for (Index e = 0; e < n_listed; ++e) {
+        const T* h = Ht_[listed_[e]];
+        const double weight = alpha_[block] * double(h[component]);
+        for (Index i = 0; i < gram.n_rows; ++i) gram[component][i] += weight * double(h[i]);
+      }
+    }
+    for (Index i = 0; i < gram.n_rows; ++i) gram[i][component] = gram[component][i];
   }
 
   // Mark the columns of a row's missing entries, but for sparse blocks that it lacks.
@@ -147,8 +161,10 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
     }
     for (Index i = 0; i < k; ++i)
       for (Index j = 0; j < k; ++j) gram[i][j] *= scales[i] * scales[j];
-    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise))
+    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise)) {
+      for (Index j = 0; j < k; ++j) v[j] = scales[j] > 0 ? double(F[row][j]) / scales[j] : 0.0;
       descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
+    }
     for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0) * scales[j]);
   }
 }

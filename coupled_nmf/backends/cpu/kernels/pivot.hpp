@@ -1,4 +1,5 @@
-// One row of non-negative least squares by active sets, in double: where nothing else ends, since components are alike.
+// One row of non-negative least squares in double, by active sets: for rows that share no gram, and where nothing else
+// ends, since components are alike.
 #pragma once
 #include <cmath>
 

@@ -1,1 +1,1 @@
-"""How F moves where not tile by tile: X sparse and held twice, or wide."""
+"""How F moves where tiles of rows do not sum FᵀX: an X that is sparse and held twice, or wide."""

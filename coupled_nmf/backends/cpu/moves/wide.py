@@ -12,18 +12,18 @@ from coupled_nmf.backends.cpu.kernels import compiled, rule_of
 from coupled_nmf.backends.cpu.sweep import ALONE
 from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, MoveF, Sweeps
 from coupled_nmf.data.tile_heights import PARTS, tile_rows
-from coupled_nmf.data.tiled_matrix import TiledMatrix
+from coupled_nmf.data.tiled_matrix import TiledMatrix, is_plain
 from coupled_nmf.problem.contracts import Sums
 
 WIDE = 8  # columns for each row, at least
 
 
 def pays_by_ranges(X: TiledMatrix, k: int) -> bool:
-    """Whether X is dense, in memory as it is read, worth threads, and has too few tiles of rows for them."""
+    """Whether X is dense, in memory, worth threads, and has too few tiles of rows for them: however it lies there."""
     n, width = X.shape
-    if X.dense_width < width or width < WIDE * n or X.n_entries * k <= ALONE:
+    if not X.in_memory or X.dense_width < width or width < WIDE * n or X.n_entries * k <= ALONE:
         return False
-    return -(-n // tile_rows(X)) < PARTS and X.tiles(n) is not None
+    return -(-n // tile_rows(X)) <= PARTS // 2
 
 
 @dataclass
@@ -65,33 +65,30 @@ class MomentRanges(ColumnStep):
 
 
 class Ranges:
-    """Ranges of the columns of a dense X, and what compiled code takes of them, made once."""
+    """Ranges of the columns of a dense X."""
 
     def __init__(self, X: TiledMatrix) -> None:
-        kept = X.tiles(X.shape[0])
-        assert kept is not None
-        self.n, self._columns = X.shape[0], X.part_columns
-        self._whole: list[Any] = list(kept[0])
-        self._held: dict[tuple[int, int], Any] = {}
+        self.n, self._X = X.shape[0], X
 
     def parts(self, columns: slice) -> list[tuple[NDArray[Any], slice]]:
-        """X's columns in that range, part by part, and where they are in X."""
+        """X's columns in that range, part by part, as they are read, and where they are in X."""
         found = []
-        for part, own in zip(self._whole, self._columns, strict=True):
+        for part, own in zip(self._X.parts, self._X.part_columns, strict=True):
             first, last = max(own.start, columns.start), min(own.stop, columns.stop)
             if first < last:
-                found.append((part[:, first - own.start : last - own.start], slice(first, last)))
+                some = part[:, first - own.start : last - own.start]
+                if some.dtype != self._X.dtype or not is_plain(some):
+                    with np.errstate(over="ignore"):  # of a longer dtype; infinity was refused
+                        some = np.ascontiguousarray(some, dtype=self._X.dtype)
+                found.append((some, slice(first, last)))
         return found
 
     def held(self, columns: slice) -> Any:
         """The range as a tile of its own."""
-        key = (columns.start, columns.stop)
-        if key not in self._held:
-            tile = TILES[self._whole[0].dtype.char](self.n)
-            for part, own in self.parts(columns):
-                tile.add_dense(part, own.start - columns.start)
-            self._held[key] = tile
-        return self._held[key]
+        tile = TILES[self._X.dtype.char](self.n)
+        for part, own in self.parts(columns):
+            tile.add_dense(part, own.start - columns.start)
+        return tile
 
 
 def move_wide(
@@ -110,7 +107,7 @@ def move_wide(
     )  # fmt: skip
     G = other if step.next_beta == 0 else np.maximum(other + dtype.type(step.next_beta) * (other - F), 0)
     if weights.size:
-        G = G * weights.astype(dtype)[:, None]
+        G = (G * weights[:, None]).astype(dtype)
     FtX = sweeps.totals([(k, step.R.shape[1]), FtF.shape, extras.shape])[0]  # of the shapes that come back free
     sweeps.sweep_columns(step.R.shape[1], MomentRanges(ranges, np.ascontiguousarray(G.T), FtX))
     return FtX, FtF.astype(np.float64), extras
