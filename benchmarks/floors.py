@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shape_data import planted
-from benchmarks.workload import spread, timed
+from benchmarks.workload import iteration_seconds, spread, timed
 from coupled_nmf import CoupledNMF
 
 SIZE, RANKS, ITERATIONS, SWEEPS = (10_000, 2_544), (10, 20, 50, 100, 200), 12, 3
@@ -37,7 +37,8 @@ def floors(rounds: int) -> dict[str, Any]:
         reads.append(read_seconds(X, threads))
         gemms.append(timed(lambda: square @ square)[0])
         for rank in RANKS:
-            seconds[rank].append(seconds_of_an_iteration(X, rank))
+            model = CoupledNMF(rank, init="random", random_state=0, max_iter=ITERATIONS, tol=0, inner_sweeps=SWEEPS)
+            seconds[rank].append(iteration_seconds(model, X))
     rate, read = 2 * 3000**3 / min(gemms), min(reads)
     ranks = {}
     for rank in RANKS:
@@ -49,14 +50,3 @@ def floors(rounds: int) -> dict[str, Any]:
         }
         print(rank, ranks[str(rank)], flush=True)
     return {"gflops": rate / 1e9, "gigabytes_per_second": X.nbytes / read / 1e9, "ranks": ranks, "rounds": rounds}
-
-
-def seconds_of_an_iteration(X: Any, rank: int) -> float:
-    """The median between two calls of a callback."""
-    marks: list[float] = []
-    hear = [lambda info: marks.append(info.seconds)]
-    model = CoupledNMF(
-        rank, init="random", random_state=0, max_iter=ITERATIONS, tol=0, inner_sweeps=SWEEPS, callbacks=hear
-    )
-    timed(lambda: model.fit(X))
-    return float(np.median(np.diff(marks)))

@@ -69,6 +69,14 @@ def timed(call):
     return time.perf_counter() - began, found
 
 
+def iteration_seconds(model, X):
+    """The median between two calls of a callback while the model is fitted."""
+    marks = []
+    model.set_params(callbacks=[lambda info: marks.append(info.seconds)])
+    timed(lambda: model.fit(X))
+    return float(np.median(np.diff(marks)))
+
+
 def spread(values):
     """Median, smallest and largest."""
     return {"median": float(np.median(values)), "min": float(np.min(values)), "max": float(np.max(values))}
