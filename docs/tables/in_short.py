@@ -62,6 +62,21 @@ def sparse(figures: Figures) -> str:
     return "; ".join(f"{name}: {one['ratio']['geometric_mean']:.1f}× as fast" for name, one in figures["runs"].items())
 
 
+def costs(figures: Figures) -> str:
+    """Ranges over the ranks."""
+
+    def over(name: str, key: str) -> str:
+        medians = [found[name][key]["median"] for found in figures["ranks"].values()]
+        return f"{min(medians):.1f} to {max(medians):.1f}"
+
+    whole, gappy, divergence = "Frobenius", "Frobenius, with gaps", "Kullback–Leibler"
+    return (
+        f"with a tenth missing {over(gappy, 'over_frobenius')} of an iteration without, Kullback–Leibler "
+        f"{over(divergence, 'over_frobenius')}; F for a given H: {over(whole, 'solve_in_iterations')} iterations, with "
+        f"gaps {over(gappy, 'solve_in_iterations')}, Kullback–Leibler {over(divergence, 'solve_in_iterations')}"
+    )
+
+
 def planted(figures: Figures) -> str:
     """How often the rank is found, at the most noise."""
     noise, tools = list(figures["rank"].items())[-1]

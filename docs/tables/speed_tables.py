@@ -145,3 +145,22 @@ def sparse(figures: dict[str, Any]) -> Lines:
     for name, found in figures["runs"].items():
         lines.append(f"| {name} | {side_by_side(found, 'seconds', 2)} | {found['loss_over_the_peers']:.3f} |")
     return lines
+
+
+def costs(figures: dict[str, Any]) -> Lines:
+    """One line a rank, for iterations and for F given H."""
+    names = list(next(iter(figures["ranks"].values())))
+    lines = []
+    for key, what in (
+        ("over_frobenius", "an iteration over one of Frobenius"),
+        ("solve_in_iterations", "F for a given H, in iterations of its own"),
+    ):
+        lines += ["", f"| rank: {what} | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
+        for rank, found in figures["ranks"].items():
+            cells = [
+                f"{one[key]['median']:.2f} ({one[key]['min']:.2f}–{one[key]['max']:.2f})" for one in found.values()
+            ]
+            if key == "over_frobenius":
+                cells[0] = f"{found[names[0]]['milliseconds']['median']:.1f} ms"
+            lines.append(f"| {rank} | {' | '.join(cells)} |")
+    return lines[1:]
