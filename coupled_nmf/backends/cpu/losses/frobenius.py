@@ -39,7 +39,6 @@ class Frobenius(HostObjective):
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
         self._buffers: list[Sums] = []
         self._by_columns = problem.gaps is None and pays_by_columns(problem.X)
-        self._ranges: Ranges | None = None
         self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
@@ -82,8 +81,7 @@ class Frobenius(HostObjective):
         if gaps is None:
             step = MoveF(problem.X, rule, point.R, self._gram(point), *betas, self._buffers, l1, l2)
             if pays_by_ranges(problem.X, step.depth):
-                self._ranges = self._ranges or Ranges(problem.X)
-                return move_wide(self.backend, self._ranges, step, F, other, problem.weights)
+                return move_wide(self.backend, Ranges(problem.X), step, F, other, problem.weights)
             return self.backend.sweep(problem.X, step, F, other, problem.weights)
         gappy = MoveGappyF(
             problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders,
