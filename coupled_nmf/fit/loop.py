@@ -211,9 +211,8 @@ class Alternation:
 
     def _iterate(self, state: _State, judge: Judge, rule: Rule) -> None:
         """Move both factors, and hold what was found or not, as far as the host knows."""
-        sums = self.objective.move_f(rule, state.point, state.F, state.other_F, judge.betas)
-        value, further = self.objective.move_h(self._rule_of_H, sums, state.H, state.other_H, judge.betas)
-        del sums  # or the sums of two iterations would stand side by side
+        F, H = (state.F, state.other_F), (state.H, state.other_H)
+        value, further = self.objective.move_both((rule, self._rule_of_H), state.point, F, H, judge.betas)
         accepted = judge.decide(value)
         state.take(accepted)
         state.point = self.objective.point_of(state.H) if accepted is False else further

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,6 +19,7 @@ from coupled_nmf.problem.solvers import Rule
 from coupled_nmf.system.folders import Folder
 
 Factor = Any  # an array of as many rows as X, or of as many columns, where and as its backend holds it
+Pair = tuple[Factor, Factor]  # one that moves, and the one before, see `Alternated.move_f`
 Sums = tuple[NDArray[Any], ...]  # over the samples; none where they stay on a device
 
 
@@ -114,6 +116,26 @@ class Alternated(Protocol):
 
     def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
         """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
+
+    def move_both(self, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any) -> tuple[Any, Any]:
+        """An iteration: `move_f`, and `move_h` by its sums; each factor by its rule."""
+
+
+class InTurn(ABC):
+    """An `Alternated` that moves one factor after the other."""
+
+    @abstractmethod
+    def move_f(self, rule: Rule, point: Any, F: Factor, other: Factor, betas: Any) -> Sums:
+        """Move F, see `Alternated`."""
+
+    @abstractmethod
+    def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
+        """Move H, see `Alternated`."""
+
+    def move_both(self, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any) -> tuple[Any, Any]:
+        """Move F, then H."""
+        # No name here holds the sums, or those of two iterations would stand side by side.
+        return self.move_h(rules[1], self.move_f(rules[0], point, *F, betas), *H, betas)
 
 
 class Objective(Alternated, Protocol):

@@ -96,7 +96,7 @@ def test_ctrl_c_before_the_first_iteration_has_ended_comes_out(X, solver, monkey
     def press(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(FROBENIUS[place], "move_h", press)
+    monkeypatch.setattr(FROBENIUS[place], "move_both", press)
     model = CoupledNMF(3, solver=solver, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
@@ -104,16 +104,17 @@ def test_ctrl_c_before_the_first_iteration_has_ended_comes_out(X, solver, monkey
 
 
 def test_ctrl_c_within_an_iteration_leaves_the_one_before(X, monkeypatch, place):
-    calls, move_h = [], FROBENIUS[place].move_h
+    calls, move_both = [], FROBENIUS[place].move_both
 
     def press(self, *arguments):
+        moved = move_both(self, *arguments)  # and not decided
         calls.append(1)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return move_h(self, *arguments)
+        return moved
 
     expected = CoupledNMF(3, random_state=0, tol=0, max_iter=5).fit(X)
-    monkeypatch.setattr(FROBENIUS[place], "move_h", press)
+    monkeypatch.setattr(FROBENIUS[place], "move_both", press)
     model = CoupledNMF(3, random_state=0, tol=0)
     with pytest.warns(UserWarning, match="fitted to iteration 5"):
         model.fit(X)

@@ -13,7 +13,7 @@ from coupled_nmf.backends.cpu.losses.objective import HostBackend, zeros_for
 from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
-from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.contracts import InTurn, Sums
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
 from coupled_nmf.problem.solvers import Rule
@@ -77,7 +77,7 @@ def _one_part(array: NDArray[Any]) -> TiledMatrix:
     return TiledMatrix([array], BlockLayout(("stand-in",), (array.shape[1],)), array.dtype)
 
 
-class StandInObjective:
+class StandInObjective(InTurn):
     """The loop on Y B for Y (n_samples, l) and orthonormal rows B (l, n_features), given as Bt.
 
     The loop's H is held transposed, (n_features, k): H moves by a sweep over Bᵀ exactly as F moves by one over Y, with

@@ -6,7 +6,7 @@ What is made of it for one tile, cross and the point further on, is (k, rows).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cuda.device import NULL, THREADS, Device, Program, leading
+from coupled_nmf.problem.contracts import InTurn
 from coupled_nmf.problem.solvers import NAMES
 
 PENALTY, ENERGY = 1, 2  # what a move sums
@@ -24,7 +25,7 @@ MOST_BLOCKS = 4096
 MOST_SUMMED = 2048  # rows that are summed in float32: of more, J would lose the digits by which steps are judged
 
 
-class HoldsPoint(ABC):
+class HoldsPoint(InTurn):
     """An objective whose point is arrays that keep their places on the device."""
 
     @abstractmethod

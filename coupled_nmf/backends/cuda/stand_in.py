@@ -25,7 +25,7 @@ from coupled_nmf.backends.cuda.moves import (
 )
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.problem.contracts import Backend, Sums
+from coupled_nmf.problem.contracts import Backend, InTurn, Sums
 from coupled_nmf.problem.draws import RowSample
 from coupled_nmf.problem.solvers import HALS, Rule
 
@@ -57,7 +57,7 @@ def project(matrix: DeviceMatrix, device: Device, basis: NDArray[Any]) -> Any:
     return Y
 
 
-class DeviceStandIn:
+class DeviceStandIn(InTurn):
     """As `StandInObjective`: the loop on Y B, for Y on the device and B in memory, given as Bt.
 
     Both factors, F (n_samples, k) and the loop's H (n_features, k), are held column by column.

@@ -14,13 +14,13 @@ from coupled_nmf.backends.cpu.stand_in import StandInObjective
 from coupled_nmf.backends.dask import steps
 from coupled_nmf.backends.dask.pieces import Terms
 from coupled_nmf.backends.dask.rows import Rows
-from coupled_nmf.problem.contracts import Solution, Sums
+from coupled_nmf.problem.contracts import InTurn, Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import Rule
 
 
-class DaskObjective:
+class DaskObjective(InTurn):
     """As the CPU's objective of that loss, which moves H: an `Objective`."""
 
     def __init__(self, loss: str, problem: Problem, penalties: Penalties, backend: Any) -> None:
@@ -71,7 +71,7 @@ class DaskObjective:
         return self.backend.workers.sums(steps.sums_of, (F,), (self._terms, H.copy()))
 
 
-class DaskStandIn:
+class DaskStandIn(InTurn):
     """The loop on Y B, for Y on the workers; as `StandInObjective`, which moves H."""
 
     def __init__(self, Y: Rows, Bt: NDArray[Any], weighted_squares: float, backend: Any) -> None:

@@ -88,6 +88,19 @@ struct GapPlaces {
   Span<const std::int64_t> ends;
 };
 
+// What stays from one iteration to the next of an X that is moved in one call, see `move_both`: tiles of so many rows
+// of it, ranges of so many columns of H, and the groups of those with what is theirs.
+template <class T>
+struct Small {
+  Tile<T> tile;
+  Index rows, columns;
+  T l1, l2;  // of F
+  Span<const double> weights;
+  Bounds edges;
+  const T* l1s;
+  const double* alpha;
+};
+
 // What the quotients need of an H: itself, and the sums of each H_b (n_blocks, k), unweighted.
 template <class T>
 struct Divisors {

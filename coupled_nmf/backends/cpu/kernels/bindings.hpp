@@ -168,6 +168,7 @@ void bind(nb::module_& module, const char* name, Result (*function)(Arguments...
 }
 
 void bind_moves(nb::module_& module);
+void bind_small(nb::module_& module);
 void bind_solves(nb::module_& module);
 void bind_looks(nb::module_& module);
 void bind_divergence(nb::module_& module);

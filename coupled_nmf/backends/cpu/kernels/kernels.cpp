@@ -4,9 +4,9 @@
 #include "alone_rows.hpp"
 #include "divergence_rows.hpp"
 #include "gappy_rows.hpp"
-#include "move_columns.hpp"
 #include "move_divergence_tile.hpp"
 #include "move_gappy_tile.hpp"
+#include "small_moves.hpp"
 #include "solve_rows.hpp"
 #include "sparse_moves.hpp"
 #include "table.hpp"
@@ -20,6 +20,7 @@ constexpr Kernels<T> KERNELS = {
     .add_to = add_to<T>,
     .move_tile = move_tile<T>,
     .move_columns = move_columns<T>,
+    .move_both = move_both<T>,
     .move_gappy_tile = move_gappy_tile<T>,
     .move_divergence_tile = move_divergence_tile<T>,
     .move_sparse_tile = move_sparse_tile<T>,

@@ -64,6 +64,7 @@ NB_MODULE(_compiled, module) {
   bind_tile<float>(module, "SingleTile");
   bind_tile<double>(module, "DoubleTile");
   bind_moves(module);
+  bind_small(module);
   bind_solves(module);
   bind_looks(module);
   bind_divergence(module);

@@ -18,6 +18,8 @@ struct Kernels {
                     Rows<T>, double*);
   double (*move_columns)(const Rule&, Rows<const double>, Stack<const T>, const T*, const Index*, Rows<T>, Rows<T>, T,
                          T, const double*, Rows<T>, Stack<T>, Index, Index);
+  double (*move_both)(const Small<T>&, const Rule&, const Rule&, Rows<const T>, Rows<const T>, Rows<T>, Rows<T>,
+                      Rows<T>, Rows<T>, T, T, Rows<T>, Stack<double>, double&);
   void (*move_gappy_tile)(const Rule&, Tile<T>, Bounds, Order, const Gaps&, const GapPlaces&, Rows<const T>,
                           Rows<const T>, const double*, Stack<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights, Rows<T>,
                           Stack<T>, double*);

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.moves.small import Small, pays_at_once
 from coupled_nmf.backends.cpu.moves.sparse import MoveSparseF, pays_by_columns
 from coupled_nmf.backends.cpu.moves.wide import Ranges, move_wide, pays_by_ranges
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
 from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
-from coupled_nmf.problem.contracts import Solution, Sums
+from coupled_nmf.problem.contracts import Pair, Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import HALS, Rule
@@ -42,6 +43,7 @@ class Frobenius(HostObjective):
         self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
+        self._small: Small | None = None
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
@@ -68,6 +70,18 @@ class Frobenius(HostObjective):
         moves, l1, l2 = self.backend.sparse_moves, self.penalties.l1_F, self.penalties.l2_F
         step = MoveSparseF(self.problem.X, rule, moves.turned(point.R), self._gram(point), *betas, l1, l2)
         return moves.sweep(self.backend, step, F, other, self.problem.weights)
+
+    def move_both(
+        self, rules: tuple[Rule, Rule], point: Point, F: Pair, H: Pair, betas: tuple[float, float]
+    ) -> tuple[float, Point]:
+        """Move F, then H, see `Alternated`; in one call where X is small."""
+        by_tiles = self.problem.gaps is None and not self._by_columns  # of rows, and all by one gram
+        if not by_tiles or self._has_l2 or not pays_at_once(self.problem.X, len(point.R)):
+            return super().move_both(rules, point, F, H, betas)
+        if self._small is None:
+            self._small = Small(self.problem, self.penalties, self._edges, self._l1s[: len(self._edges) - 1])
+        (penalty, energy), R, products = self._small.move(rules, point.R, self._gram(point), F, H, betas)
+        return self.weighted_squares + penalty + energy, self._point(R, H[1], products)
 
     def _gram(self, point: Point) -> NDArray[Any]:
         """What F moves by, l2 included."""

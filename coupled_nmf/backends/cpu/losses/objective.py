@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coupled_nmf.backends.cpu.moves.sparse import SparseMoves
 from coupled_nmf.backends.cpu.tile_step import Sweeps
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.problem.contracts import Backend, Solution, Sums
+from coupled_nmf.problem.contracts import Backend, InTurn, Solution, Sums
 from coupled_nmf.problem.draws import made
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
@@ -30,7 +30,7 @@ class HostBackend(Backend, Sweeps, Protocol):
     sparse_moves: SparseMoves
 
 
-class HostObjective(ABC):
+class HostObjective(InTurn):
     """A loss on X, whose factors are in memory: see `Objective`."""
 
     weighted_squares: float
@@ -60,14 +60,6 @@ class HostObjective(ABC):
     @abstractmethod
     def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Any:
         """The point of which these are the arrays."""
-
-    @abstractmethod
-    def move_f(self, rule: Rule, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
-        """Move F, see `Alternated`."""
-
-    @abstractmethod
-    def move_h(self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Any:
-        """Move H, see `Alternated`."""
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left."""
