@@ -34,7 +34,7 @@ class Small:
 
     def __init__(self, problem: Problem, penalties: Penalties, edges: NDArray[np.int64], l1s: NDArray[Any]) -> None:
         X, self._n_groups = problem.X, len(edges) - 1
-        tiles = X.tiles(X.shape[0])
+        tiles = X.tiles(max(X.shape[0], MOST_ROWS))  # if it is one, a sweep's
         tile = X.tile(slice(0, X.shape[0])) if tiles is None else tiles[0]  # a copy then, but one for all iterations
         self._held = SMALL[X.dtype.char](
             gate(X, tile), MOST_ROWS, even_height(X.shape[1], 1), penalties.l1_F, penalties.l2_F, problem.weights,
