@@ -5,11 +5,12 @@ is factored by the Kullback–Leibler loss; pictures are patches of the two phot
 tf-idf of the docstrings of NumPy, SciPy and scikit-learn, MNIST comes with both layers. Each peer runs with its own
 defaults and stops by itself, on data in the form that it takes, made beforehand. Ours is given the fewest iterations
 whose fit ends at the peer's loss or below, found beforehand by doubling and halving; if no default fit does, the same
-with tol 0 and up to 1,000 iterations, or half a minute, which then counts, and is named. A peer has a minute. Losses
-are recomputed from X in float64. All take turns; each figure is the median of the rounds with its range, and a ratio is
-of one round. A first pass, which warms up and finds refusals, counts only where there is no time for another. The floor
-of an exact HALS iteration is max(bytes of X / read bandwidth, flops of all products / sgemm rate): both products with
-X, three sweeps of each factor over its gram, and half of each symmetric gram.
+with tol 0 and up to 1,000 iterations, or half a minute, and if none does either, the best of 2, 4 or 8 starts, each by
+defaults; what then counts is named. A peer has a minute. Losses are recomputed from X in float64. All take turns; each
+figure is the median of the rounds with its range, and a ratio is of one round. A first pass, which warms up and finds
+refusals, counts only where there is no time for another. The floor of an exact HALS iteration is max(bytes of X / read
+bandwidth, flops of all products / sgemm rate): both products with X, three sweeps of each factor over its gram, and
+half of each symmetric gram.
 """
 
 import os
@@ -121,11 +122,12 @@ def told(runs):
     figures = {"seconds": spread([run["peer"] for run in runs]), "loss": spread([run["loss"] for run in runs])}
     figures["misses"] = len(runs) - len(at)
     if at:
-        iterations, tol = at[-1]["budget"]
+        iterations, tol, starts = at[-1]["budget"]
         figures |= {
             "ours": spread([run["ours"] for run in at]),
             "iterations": iterations,
             "tol": tol,
+            "starts": starts,
             "ratio": spread([run["peer"] / run["ours"] for run in at]),
         }
     return figures
@@ -163,5 +165,6 @@ def over_shapes(found):
         "slower": [name for name, ratio in ratios.items() if ratio < 1],
         "missed": [name for name, one in found.items() if "ratio" not in one and "refused" not in one],
         "by_a_smaller_tol": [name for name, one in found.items() if one.get("tol") == 0],
+        "by_more_starts": [name for name, one in found.items() if one.get("starts", 1) > 1],
         "refused": {name: one["refused"] for name, one in found.items() if "refused" in one},
     }

@@ -26,6 +26,7 @@ def means(figures: dict[str, Any]) -> Lines:
     rows = {"scikit-learn's defaults": figures["to_loss_of_the_reference"]} | figures["to_loss"]
     for name, found in (rows | {"defaults against scikit-learn's defaults": figures["defaults"]}).items():
         notes = [f"by tol 0: {'; '.join(found['by_a_smaller_tol'])}"] if found["by_a_smaller_tol"] else []
+        notes += [f"by the best of several starts: {'; '.join(more)}"] if (more := found.get("by_more_starts")) else []
         notes += [f"not reached: {'; '.join(found['missed'])}"] if found["missed"] else []
         slower = "; ".join(found["slower"]) or "–"
         lines.append(f"| {name} | {mean(found)} | {found['shapes']} | {slower} | {'. '.join(notes) or '–'} |")
@@ -119,7 +120,8 @@ def size(one: dict[str, Any]) -> str:
 
 def by(peer: dict[str, Any]) -> str:
     """What was not the default."""
-    return " (tol 0)" if peer.get("tol") == 0 else ""
+    starts = peer.get("starts", 1)
+    return f" (best of {starts} starts)" if starts > 1 else " (tol 0)" if peer.get("tol") == 0 else ""
 
 
 def times(found: dict[str, float] | None) -> str:

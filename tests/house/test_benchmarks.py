@@ -65,10 +65,10 @@ def fake(losses, most):
 
     class Fake(Ours):
         def loss_at(self, budget):
-            n_iter, tol = budget
+            n_iter, tol, n_init = budget
             ran = min(n_iter, most) if tol else n_iter
             self._lasted[budget] = 0.0, ran
-            return losses(ran)
+            return losses(ran) / n_init
 
     return Fake(None, None, Shape(None, 3))
 
@@ -76,15 +76,19 @@ def fake(losses, most):
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 100, 130, 199, 200])
 def test_the_fewest_iterations_are_found(n):
     ours = fake(lambda ran: 1 / ran, most=200)
-    assert ours.budget_for(1 / n) == (n, 1e-4)
+    assert ours.budget_for(1 / n) == (n, 1e-4, 1)
 
 
-def test_where_the_default_ends_too_early_a_smaller_tol_is_tried_then_none():
+def test_where_the_default_ends_too_early_a_smaller_tol_is_tried_then_more_starts_then_none():
     ours = fake(lambda ran: 1 / ran, most=60)
-    assert ours.budget_for(1 / 60) == (60, 1e-4)
-    assert ours.budget_for(1 / 61) == (61, 0.0)
-    assert ours.budget_for(1 / 1000) == (1000, 0.0)
+    assert ours.budget_for(1 / 60) == (60, 1e-4, 1)
+    assert ours.budget_for(1 / 61) == (61, 0.0, 1)
+    assert ours.budget_for(1 / 1000) == (1000, 0.0, 1)
     assert ours.budget_for(1 / 1001) is None
+    ours = fake(lambda ran: 1 / min(ran, 60), most=60)
+    assert ours.budget_for(1 / 61) == (200, 1e-4, 2)
+    assert ours.budget_for(1 / 480) == (200, 1e-4, 8)
+    assert ours.budget_for(1 / 481) is None
 
 
 def test_what_takes_too_long_is_ended_and_said():
@@ -115,9 +119,10 @@ def one_shape(**peers):
     }  # fmt: skip
 
 
-def measured_peer(ratio, tol=1e-4):
+def measured_peer(ratio, tol=1e-4, starts=1):
     return {
         "seconds": SPREAD, "loss": SPREAD, "misses": 0, "ours": SPREAD, "iterations": 3, "tol": tol,
+        "starts": starts,
         "ratio": {"median": ratio, "min": ratio, "max": ratio},
     }  # fmt: skip
 
@@ -126,7 +131,9 @@ def found_shapes():
     refused, missed = {"refused": "not installed"}, {"seconds": SPREAD, "loss": SPREAD, "misses": 3}
     rest = {"nmf-torch": refused, "pyplanc hals": missed}
     return {
-        "a": one_shape(**{"scikit-learn cd": measured_peer(8.0), "scikit-learn mu": measured_peer(2.0)}, **rest),
+        "a": one_shape(
+            **{"scikit-learn cd": measured_peer(8.0), "scikit-learn mu": measured_peer(2.0, starts=4)}, **rest
+        ),
         "b": one_shape(**{"scikit-learn cd": measured_peer(0.5, tol=0), "scikit-learn mu": refused}, **rest),
         "c": {"skipped": "not here", "quiet": {"cores_of_others": None}, "date": "2026-01-02", "commit": "abd"},
     }
@@ -140,6 +147,7 @@ def test_means_over_shapes_name_the_slower_the_missed_and_the_refused():
     assert cd["geometric_mean_ratio"] == pytest.approx(2.0)
     assert (cd["slower"], cd["by_a_smaller_tol"], cd["shapes"]) == (["b"], ["b"], 2)
     assert figures["to_loss_of_the_reference"] == cd
+    assert figures["to_loss"]["scikit-learn mu"]["by_more_starts"] == ["a"]
     assert figures["to_loss"]["pyplanc hals"]["missed"] == ["a", "b"]
     assert figures["to_loss"]["pyplanc hals"]["geometric_mean_ratio"] is None
     assert figures["to_loss"]["nmf-torch"]["refused"] == {"a": "not installed", "b": "not installed"}
@@ -153,7 +161,15 @@ def test_tables_show_every_shape_and_what_was_refused_missed_or_skipped():
     found = found_shapes()
     lines = table(summarize(found) | {"shapes": found})
     text = "\n".join(lines)
-    for said in ("not installed", "not reached", "not here", "(tol 0)", "0.1 cores", "2026-01-02 at abd"):
+    for said in (
+        "not installed",
+        "not reached",
+        "not here",
+        "(tol 0)",
+        "best of 4 starts",
+        "0.1 cores",
+        "2026-01-02 at abd",
+    ):
         assert said in text
     assert "e+" not in text
     widths = [line.count("|") for line in lines if line.startswith("|")]
