@@ -255,3 +255,22 @@ def test_rows_of_fewer_entries_than_components_are_at_a_minimum(kind, dtype):
         slopes = 1 - quotients @ (H / (H.sum(axis=1)[:, None] + 1e-300)).T
         assert np.all(slopes >= -1e-3)
         assert np.all(np.abs(F * slopes).sum(axis=1) <= 1e-3 * F.sum(axis=1))
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 1e-4), (np.float64, 1e-8)])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 31, 33, 100])
+@pytest.mark.parametrize("k", [1, 3, 4, 6, 9])
+def test_rows_of_any_length_meet_the_conditions_of_a_minimum(k, n, dtype, far):
+    """Products go over whole vectors of a row, and some components at a time: what is beyond them counts nothing."""
+    rng = np.random.default_rng(100 * k + n)
+    H = (rng.gamma(1.0, size=(k, n)) * (rng.random((k, n)) < 0.7) + 0.01).astype(dtype)
+    X = (rng.poisson(3 * rng.gamma(1.0, size=(30, k)) @ H) * (rng.random((30, n)) < 0.9)).astype(dtype)
+    model = CoupledNMF(k, solver="mu", beta_loss="kullback-leibler").set_components(H)
+    for kind in (np.asarray, csr_array):
+        F = model.transform(kind(X)).astype(np.float64)
+        found = F @ H
+        quotients = np.divide(X, found, out=np.zeros(found.shape), where=X > 0)
+        gradient = H.sum(axis=1, dtype=np.float64) - quotients @ H.T  # of each entry of F, over what it is made of
+        share = gradient / H.sum(axis=1)
+        assert share.min() >= -far
+        assert np.abs(F * share).max() <= far * F.max()

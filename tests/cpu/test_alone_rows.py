@@ -45,9 +45,57 @@ def test_active_sets_end_alike_wherever_they_begin(k, dtype):
     best = np.array([nnls(H.T, row)[0] for row in X])
     for start in (0, 1):
         V = np.full(cross.shape, start, dtype)
-        left = compiled.pivot_rows(V, gram, cross, np.arange(len(V)), 0.0, 1e-13)
-        assert left.size == 0
+        compiled.pivot_rows(V, gram, cross, np.arange(len(V)), 0.0, 1e-13)
+
         assert np.all(np.abs(V - best).max(axis=1) <= FAR[dtype] * best.max(axis=1))
+
+
+def overlapping(k, n_features, width, dtype, rows=40):
+    """Bumps so wide that a gram's eigenvalues fall to rounding, and rows of some of them and noise."""
+    rng = np.random.default_rng(k)
+    centres = np.linspace(0, n_features, k)[:, None]
+    H = np.exp(-0.5 * ((np.arange(n_features) - centres) / width) ** 2)
+    X = (rng.gamma(0.5, size=(rows, k)) * (rng.random((rows, k)) < 0.5)) @ H
+    return H.astype(dtype), (X + 0.1 * X.mean() * rng.random(X.shape)).astype(dtype), rng
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 2e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("missing", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize(("k", "n_features", "width"), [(10, 30, 4), (25, 60, 6), (15, 200, 30), (50, 200, 8)])
+def test_components_that_overlap_end_at_the_minimum(k, n_features, width, missing, dtype, far):
+    """Blocks of entries go in circles there; one after the other ends."""
+    H, X, rng = overlapping(k, n_features, width, dtype)
+    X[rng.random(X.shape) < missing] = np.nan
+    F = CoupledNMF(k).set_components(H).transform(X).astype(np.float64)
+    for f, x in zip(F, X.astype(np.float64), strict=True):
+        there = ~np.isnan(x)
+        A = H[:, there].T.astype(np.float64)
+        best = np.linalg.norm(A @ nnls(A, x[there], maxiter=100 * k)[0] - x[there])
+        assert np.linalg.norm(A @ f - x[there]) <= best + far * np.linalg.norm(x[there])
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0, 1e6])
+def test_rows_whose_blocks_go_in_circles_end_from_anywhere(start):
+    H, X, _ = overlapping(25, 60, 6, np.float64)
+    gram, cross = H @ H.T, X @ H.T
+    V = np.full(cross.shape, start)
+    compiled.pivot_rows(V, gram, cross, np.arange(len(V)), 1e-13 * gram.max(), 1e-13)
+    assert V.min() >= 0
+    best = np.array([nnls(H.T, row, maxiter=2500)[1] for row in X])
+    left = np.linalg.norm(X - V @ H, axis=1)
+    assert np.all(left <= best + 1e-10 * np.linalg.norm(X, axis=1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_that_is_no_number_leaves_the_others(bad):
+    H, X, _ = overlapping(25, 60, 6, np.float64)
+    gram, cross = H @ H.T, X @ H.T
+    expected = np.zeros(cross.shape)
+    compiled.pivot_rows(expected, gram, cross, np.arange(len(cross)), 1e-13 * gram.max(), 1e-13)
+    found = np.zeros(cross.shape)
+    cross[3] = bad
+    compiled.pivot_rows(found, gram, cross, np.arange(len(cross)), 1e-13 * gram.max(), 1e-13)
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(expected, 3, axis=0))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

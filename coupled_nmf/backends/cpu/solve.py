@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
@@ -19,7 +17,6 @@ from coupled_nmf.problem.contracts import Sums
 # A row of F is solved for when its entries move by less than this part of its largest, components of one length.
 SOLVE_TOL = {"f": 1e-6, "d": 1e-11}
 SMALLEST_SQUARE = {"f": 1e-37, "d": 1e-300}  # of a component's length: below, it stays at zero, as everywhere
-SWEEPS_ALONE = 2000  # of a row whose active sets go in circles
 # Where rows share a gram: rounds of conjugate gradients and sweeps, as many as take no longer than active sets would.
 ROUNDS = {"f": 20, "d": 40}
 FIRST_ROUNDS = 2  # of rows that are solved by active sets then: more of them save less time than they take
@@ -38,15 +35,7 @@ def ridge_of(gram: NDArray[np.float64], n_entries: int, l2: float, dtype: np.dty
 def solve_exactly(V: NDArray[Any], gram: NDArray[Any], cross: NDArray[Any], rows: NDArray[np.int64]) -> None:
     """Solve for rows where nothing else ends, since components are alike: by active sets, from what V holds."""
     gram64, noise = gram.astype(np.float64), ROUNDING[V.dtype.char]
-    unsolved = compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise)
-    if not len(unsolved):
-        return
-    values, vectors = np.linalg.eigh(gram64)
-    kept = values > noise * values[-1]
-    root = np.sqrt(values[kept])[:, None]
-    for row in unsolved:
-        with suppress(RuntimeError):  # its limit of iterations: what was found before stays
-            V[row] = nnls(root * vectors[:, kept].T, (vectors[:, kept].T / root) @ cross[row].astype(np.float64))[0]
+    compiled.pivot_rows(V, gram64, cross, rows, noise * gram64.diagonal().max(), noise)
 
 
 @dataclass(frozen=True)
@@ -174,7 +163,7 @@ class SolveGappyF(SolveF):
         compiled.solve_alone(
             held, bounds, alone, absent, np.ascontiguousarray(self.H.T), self.alpha,
             self.alpha[:, None, None] * self.grams, self.l1, self.l2, cross, ROUNDING[kind], RIDGE[kind],
-            SOLVE_TOL[kind], SWEEPS_ALONE, F,
+            F,
         )  # fmt: skip
         squares = np.zeros(self.shapes[0])
         compiled.gappy_residual_tile(held, bounds, order, absent, scattered, F, self.H, self.grams, weights, squares)

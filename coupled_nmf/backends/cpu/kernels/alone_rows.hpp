@@ -141,11 +141,10 @@ class OwnGram {
 template <class T>
 void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const bool> absent, Rows<const T> Ht,
                  const double* alpha, Stack<const double> grams, double l1, double l2, Rows<const T> cross,
-                 double noise, double few, double tol, int max_sweeps, Rows<T> F) {
+                 double noise, double few, Rows<T> F) {
   const Index k = F.n_columns;
   OwnGram<T> grams_of(tile, bounds, Ht, alpha, grams);
   Pivots room(k);
-  const Room<bool> passive(k);
   const Room<double> own(k * k), wanted(k), scales(k), v(k);
   const Rows<double> gram = own.rows(k);
   const Rows<const double> own_grams{own.data(), k, k, k};
@@ -157,15 +156,12 @@ void solve_alone(Tile<T> tile, Bounds bounds, Span<const Index> rows, Rows<const
       gram[j][j] += n_entries < k && l2 == 0 ? few * most : l2;
       scales[j] = std::sqrt(moves::scale_of(gram[j][j], 0.0));
       wanted[j] = larger(double(cross[row][j]) - l1, 0.0) * scales[j];
-      passive[j] = F[row][j] > 0;
+      v[j] = scales[j] > 0 ? double(F[row][j]) / scales[j] : 0.0;
     }
     for (Index i = 0; i < k; ++i)
       for (Index j = 0; j < k; ++j) gram[i][j] *= scales[i] * scales[j];
-    if (!pivot(room, v.data(), passive.data(), own_grams, wanted.data(), noise, noise)) {
-      for (Index j = 0; j < k; ++j) v[j] = scales[j] > 0 ? double(F[row][j]) / scales[j] : 0.0;
-      descend(own_grams, wanted.data(), tol, max_sweeps, v.data());
-    }
-    for (Index j = 0; j < k; ++j) F[row][j] = T(larger(v[j], 0.0) * scales[j]);
+    solve_row(room, v.data(), own_grams, wanted.data(), noise, noise);
+    for (Index j = 0; j < k; ++j) F[row][j] = T(v[j] * scales[j]);
   }
 }
 

@@ -37,26 +37,20 @@ nb::object solve_rows(Matrix<T> V, Matrix<const T> gram, Matrix<const T> inverse
 }
 
 template <class T>
-nb::object pivot_rows(Matrix<T> V, Matrix<const double> gram, Matrix<const T> cross, Vector<const Index> some,
-                      double ridge, double tol) {
+void pivot_rows(Matrix<T> V, Matrix<const double> gram, Matrix<const T> cross, Vector<const Index> some, double ridge,
+                double tol) {
   const auto v = rows(V, "V");
   const auto own_gram = rows(gram, "gram", v.n_columns, v.n_columns);
   const auto wanted = rows(cross, "cross", v.n_rows, v.n_columns);
   const Order chosen = order_of(some, v.n_rows);
-  std::vector<Index> left(std::size_t(chosen.size) + 1);
-  Index n = 0;
-  {
-    nb::gil_scoped_release release;
-    n = kernels<T>().pivot_rows(v, own_gram, wanted, chosen, ridge, tol, left.data());
-  }
-  return as_array(std::move(left), n);
+  nb::gil_scoped_release release;
+  kernels<T>().pivot_rows(v, own_gram, wanted, chosen, ridge, tol);
 }
 
 template <class T>
 void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> some,
                  Matrix<const bool> absent, Matrix<const T> Ht, Vector<const double> alpha, Cube<const double> grams,
-                 double l1, double l2, Matrix<const T> cross, double noise, double few, double tol, int max_sweeps,
-                 Matrix<T> F) {
+                 double l1, double l2, Matrix<const T> cross, double noise, double few, Matrix<T> F) {
   const Index k = Index(F.shape(1)), n = tile.n_rows();
   const Bounds blocks = bounds_of(bounds, tile.n_features());
   const Order chosen = order_of(some, n);
@@ -68,7 +62,7 @@ void solve_alone(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<con
   const auto f = rows(F, "F", n, k);
   nb::gil_scoped_release release;
   kernels<T>().solve_alone(tile.tile(), blocks, chosen, lacks, turned, a.data, own_grams, l1, l2, wanted, noise, few,
-                           tol, max_sweeps, f);
+                           f);
 }
 
 template <class T>
@@ -77,8 +71,7 @@ void bind_for(nb::module_& module) {
   bind(module, "solve_rows", solve_rows<T>, {"V", "gram", "inverse", "cross", "tol", "max_rounds"});
   bind(module, "pivot_rows", pivot_rows<T>, {"V", "gram", "cross", "rows", "ridge", "tol"});
   bind(module, "solve_alone", solve_alone<T>,
-       {"tile", "bounds", "rows", "absent", "Ht", "alpha", "grams", "l1", "l2", "cross", "noise", "few", "tol",
-        "max_sweeps", "F"});
+       {"tile", "bounds", "rows", "absent", "Ht", "alpha", "grams", "l1", "l2", "cross", "noise", "few", "F"});
 }
 
 }  // namespace

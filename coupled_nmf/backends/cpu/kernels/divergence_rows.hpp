@@ -8,11 +8,15 @@ namespace coupled_nmf::INSTRUCTIONS {
 // The entries above zero of a row, and their columns of X.
 template <class T>
 struct Positive {
-  INLINE explicit Positive(Index most) : x(most), columns(most), n(0) {}
+  INLINE explicit Positive(Index most) : x(most), columns(most), found(most), n(0) {}
   Room<T> x;
   Room<Index> columns;
+  Room<double> found;  // F H there
   Index n;
 };
+
+// Whether columns lie side by side.
+INLINE bool adjacent(const Index* columns, Index n) { return n > 0 && columns[n - 1] - columns[0] == n - 1; }
 
 // Gather a row's entries above zero; `wanted` (k,) becomes Σ α h over the entries that are there.
 template <class T>
@@ -38,7 +42,7 @@ void gather_row(Tile<T> tile, Index row, const bool* lacks, Bounds bounds, const
 
 // Give a problem those entries that some component reaches, times α, and their columns of H.
 template <class T>
-void pose(const Positive<T>& found, const bool* reached, Bounds bounds, const Divisors<T>& by, RowProblem& problem,
+void pose(const Positive<T>& found, const bool* reached, Bounds bounds, const Divisors<T>& by, RowProblem<T>& problem,
           Index* places) {
   problem.n = 0;
   for (Index e = 0, block = 0; e < found.n; ++e) {
@@ -48,8 +52,26 @@ void pose(const Positive<T>& found, const bool* reached, Bounds bounds, const Di
       places[problem.n++] = found.columns[e];
     }
   }
-  for (Index j = 0; j < problem.k; ++j)
-    for (Index e = 0; e < problem.n; ++e) problem.h_row(j)[e] = double(by.H[j][places[e]]);
+  const bool together = adjacent(places, problem.n);
+  for (Index j = 0; j < problem.k; ++j) {
+    T* h = problem.h_row(j);
+    const T* row = by.H[j] + (together ? places[0] : 0);
+    for (Index e = 0; e < problem.n; ++e) h[e] = row[together ? e : places[e]];
+    for (Index e = problem.n; e < padded<double>(problem.n); ++e) h[e] = 0;
+  }
+}
+
+// F H at the entries above zero, for one row of F.
+template <class T>
+void find_products(const T* f, Rows<const T> H, const Positive<T>& positive) {
+  const bool together = adjacent(positive.columns.data(), positive.n);
+  for (Index e = 0; e < positive.n; ++e) positive.found[e] = 0;
+  for (Index j = 0; j < H.n_rows; ++j) {
+    if (f[j] == 0) continue;
+    const T* row = H[j] + (together ? positive.columns[0] : 0);
+    for (Index e = 0; e < positive.n; ++e)
+      positive.found[e] += double(f[j]) * double(row[together ? e : positive.columns[e]]);
+  }
 }
 
 // Add what a row's F leaves: 2 w D to the losses, w times the squares of the residual to the squares.
@@ -61,8 +83,9 @@ void add_losses(Tile<T> tile, Index row, const T* f, const bool* lacks, Bounds b
     out.squares[block] += weight * quadratic(f, grams[block]);
     for (Index j = 0; j < by.H.n_rows; ++j) out.losses[block] += 2 * weight * double(f[j]) * by.sums[block][j];
   }
+  find_products(f, by.H, positive);
   for (Index e = 0, block = 0; e < positive.n; ++e) {
-    const double x = double(positive.x[e]), found = product(f, by.H, positive.columns[e]);
+    const double x = double(positive.x[e]), found = positive.found[e];
     block = bounds.block_of(positive.columns[e], block);
     out.losses[block] += 2 * weight * entry_loss(x, x / larger(found, TINY), found);
     out.squares[block] += weight * x * (x - 2 * found);
@@ -91,7 +114,7 @@ void solve_divergence_tile(Tile<T> tile, Bounds bounds, Rows<const bool> absent,
                            Stack<const double> grams, double l1, double l2, Span<const double> weights, double tol,
                            Rows<T> F, const BlockSums& out) {
   const Index k = by.H.n_rows, width = by.H.n_columns, most = most_entries(tile);
-  RowProblem problem(k, most);
+  RowProblem<T> problem(k, most);
   Positive<T> positive(most);
   const Room<Index> places(width);
   const Room<bool> reached(width, false);

@@ -2,45 +2,52 @@
 #pragma once
 #include "logarithms.hpp"
 #include "pivot.hpp"
+#include "wide_products.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int FIRST_UPDATES = 5;  // multiplicative, before Newton's steps: they go well near the minimum
 constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
-constexpr int MOST_SWEEPS = 200;  // of a row whose active sets go in circles
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
 
+// How many times as far as a step is to be from what the one before it foretells: its gradient is to be rounding, too.
+template <class T>
+constexpr double SAFE = sizeof(T) == sizeof(float) ? 10 : 1e4;
+
 // Minimize linear·v + ½ l2 v·v − Σ xa log(v h) over v >= 0: xa (n,), h (k, n); n is at most `most`.
+template <class T>
 class RowProblem {
  public:
   INLINE RowProblem(Index k, Index most)
       : k(k),
-        xa(most),
-        h(k * most),
+        xa(padded<double>(most)),
         linear(k),
         v(k),
         n(0),
-        quotients_(most),
-        found_(most),
-        moves_(most),
-        further_(most),
+        h_(k * padded<double>(most)),
+        rows_(k),
+        weights_(k),
+        quotients_(padded<double>(most)),
+        found_(padded<double>(most)),
+        moves_(padded<double>(most)),
+        further_(padded<double>(most)),
         gradient_(k),
         aim_(k),
         step_(k),
         new_(k),
         gram_(k * k),
-        scaled_(most),
+        scaled_(padded<double>(most)),
         scales_(k),
         lengths_(k),
-        passive_(k),
         moving_(k),
         products_(k),
         panel_(k),
         weighted_(k),
         pivots_(k) {}
 
-  INLINE double* h_row(Index j) const { return h.data() + j * n; }
+  // Of n entries, which has to be said before.
+  INLINE T* h_row(Index j) const { return h_.data() + j * padded<double>(n); }
 
   // Find v.
   INLINE void solve(double l2, double tol) {
@@ -52,44 +59,44 @@ class RowProblem {
       double largest = 0;
       const double moved = newton_step(l2);
       for (Index j = 0; j < k; ++j) largest = larger(largest, v[j] * lengths_[j]);
-      if (moved <= tol * largest) break;
+      if (moved * smaller(1.0, SAFE<T> * change_) <= tol * largest) break;  // the next step would be about that small
     }
   }
 
   const Index k;
-  Room<double> xa, h, linear, v;
+  Room<double> xa, linear, v;
   Index n;
 
  private:
   // out = v h
   INLINE void products(const double* by, double* out) const {
-    for (Index e = 0; e < n; ++e) out[e] = 0;
+    Index m = 0;
     for (Index j = 0; j < k; ++j)
-      if (by[j] != 0)
-        for (Index e = 0; e < n; ++e) out[e] += by[j] * h_row(j)[e];
+      if (by[j] != 0) weights_[m] = by[j], rows_[m++] = h_row(j);
+    combine<T>(rows_.data(), weights_.data(), m, padded<double>(n), out);
   }
 
-  INLINE double dot(const double* a, const double* b, Index size) const {
-    double total = 0;
-    for (Index i = 0; i < size; ++i) total += a[i] * b[i];
-    return total;
+  // out = h q
+  INLINE void dots(const double* q, double* out) const {
+    dot_all<T>(h_.data(), padded<double>(n), k, padded<double>(n), q, out);
   }
 
   INLINE void start(double l2) {
     double total = 0, all = 0;
     for (Index e = 0; e < n; ++e) total += xa[e];
+    for (Index e = 0; e < padded<double>(n); ++e) quotients_[e] = e < n;  // beyond it stays zero
+    dots(quotients_.data(), step_.data());
     for (Index j = 0; j < k; ++j) {
-      double reach = 0;
-      for (Index e = 0; e < n; ++e) reach += h_row(j)[e];
-      v[j] = reach > 0;
-      all += reach > 0 ? linear[j] : 0;
+      v[j] = step_[j] > 0;
+      all += step_[j] > 0 ? linear[j] : 0;
     }
     for (Index j = 0; j < k; ++j) v[j] = n > 0 ? v[j] * total / larger(all, TINY) : 0;
     if (n == 0) return;
     for (int i = 0; i < FIRST_UPDATES; ++i) {
       products(v.data(), found_.data());
       for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / larger(found_[e], TINY);
-      for (Index j = 0; j < k; ++j) v[j] *= dot(h_row(j), quotients_.data(), n) / larger(linear[j] + l2 * v[j], TINY);
+      dots(quotients_.data(), step_.data());
+      for (Index j = 0; j < k; ++j) v[j] *= step_[j] / larger(linear[j] + l2 * v[j], TINY);
     }
   }
 
@@ -121,14 +128,20 @@ class RowProblem {
       slope += gradient_[j] * step_[j];
     }
     products(step_.data(), moves_.data());
-    for (Index e = 0; e < n; ++e)  // no entry of F H falls by more than this: near zero, steps would be tiny
+    change_ = 0;
+    for (Index e = 0; e < n; ++e) {
+      change_ = larger(change_, std::fabs(moves_[e]) / found_[e]);
+      // no entry of F H falls by more than this: near zero, steps would be tiny
       if (moves_[e] < -MOST_FALL * found_[e]) part = smaller(part, -MOST_FALL * found_[e] / moves_[e]);
+    }
+    if (part < 1) change_ = 1;
     const double slack = ROUNDING * std::fabs(value_);  // near the end the gradient still tells what values do not
     for (int halving = 0; halving < MOST_HALVINGS; ++halving, part *= 0.5) {
       for (Index j = 0; j < k; ++j) new_[j] = v[j] + part * step_[j];
       for (Index e = 0; e < n; ++e) further_[e] = found_[e] + part * moves_[e];
       const double now = value_of(new_.data(), further_.data(), l2);
       if (!(now <= value_ + 1e-4 * part * smaller(slope, 0.0) + slack)) continue;
+      if (halving > 0) change_ = 1;
       double most = 0;
       for (Index j = 0; j < k; ++j) v[j] = new_[j], most = larger(most, std::fabs(step_[j]) * lengths_[j]);
       for (Index e = 0; e < n; ++e) found_[e] = further_[e];
@@ -141,9 +154,10 @@ class RowProblem {
   // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there.
   INLINE void aim(double l2) {
     for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
+    dots(quotients_.data(), gradient_.data());
     Index m = 0;
     for (Index j = 0; j < k; ++j) {
-      gradient_[j] = linear[j] + l2 * v[j] - dot(h_row(j), quotients_.data(), n);
+      gradient_[j] = linear[j] + l2 * v[j] - gradient_[j];
       aim_[j] = lengths_[j] = 0;
       if (v[j] > 0 || gradient_[j] < 0) moving_[m++] = j;
     }
@@ -154,7 +168,6 @@ class RowProblem {
       gram[i][i] += l2;
       lengths_[j] = std::sqrt(gram[i][i]);
       scales_[i] = std::sqrt(moves::scale_of(gram[i][i], 0.0));
-      passive_[i] = v[j] > 0;
       step_[i] = scales_[i] > 0 ? v[j] / scales_[i] : 0;
       new_[i] = -gradient_[j] * scales_[i];
     }
@@ -166,10 +179,7 @@ class RowProblem {
       new_[i] = larger(new_[i], 0.0);  // an entry below ends at zero, and how far below hides the others
     }
     const Rows<const double> own{gram_.data(), m, m, m};
-    if (!pivot(pivots_, step_.data(), passive_.data(), own, new_.data(), ROUNDING, ROUNDING)) {
-      for (Index i = 0; i < m; ++i) step_[i] = scales_[i] > 0 ? v[moving_[i]] / scales_[i] : 0;
-      descend(own, new_.data(), ROUNDING, MOST_SWEEPS, step_.data());
-    }
+    solve_row(pivots_, step_.data(), own, new_.data(), ROUNDING, ROUNDING);
     for (Index i = 0; i < m; ++i) aim_[moving_[i]] = step_[i] * scales_[i];
   }
 
@@ -181,10 +191,10 @@ class RowProblem {
     for (Index start = 0; start < n; start += PANEL) {
       const Index height = smaller(PANEL, n - start);
       for (Index i = 0; i < m; ++i) {
-        const double* row = h_row(moving_[i]) + start;
+        const T* row = h_row(moving_[i]) + start;
         for (Index e = 0; e < height; ++e) {
-          panel[i][e] = row[e];
-          weighted[i][e] = row[e] * scaled_[start + e];
+          panel[i][e] = double(row[e]);
+          weighted[i][e] = double(row[e]) * scaled_[start + e];
         }
       }
       products_.add(panel, weighted, height);
@@ -192,13 +202,16 @@ class RowProblem {
     products_.put(gram);
   }
 
+  const Room<T> h_;
+  const Room<const T*> rows_;  // those that count in a product, and what each is multiplied by
+  const Room<double> weights_;
   Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scaled_, scales_, lengths_;
-  Room<bool> passive_;
   Room<Index> moving_;
   const GramSum<double> products_;
   const Panel<double> panel_, weighted_;
   Pivots pivots_;
   double value_ = 0;
+  double change_ = 1;  // the largest of an entry of F H by the last step, as part of it; 1 of one that was cut
 };
 
 }  // namespace coupled_nmf::INSTRUCTIONS

@@ -70,12 +70,47 @@ INLINE bool solve_definite(Rows<double> A, double* b, double* parts) {
   return true;
 }
 
-// Room for `pivot` of at most k entries, made once for many rows.
+// Room for rows of at most k entries, made once for many.
 struct Pivots {
   INLINE explicit Pivots(Index k)
-      : some(k * padded<double>(k), 0.0), parts(k * ELIMINATED), found(k), gradient(k), inside(k), wrong(k) {}
+      : some(k * padded<double>(k), 0.0),
+        parts(k * ELIMINATED),
+        found(k),
+        gradient(k),
+        start(k),
+        inside(k),
+        passive(k),
+        wrong(k) {}
 
-  // Return the gram, its upper half, of the first n entries that are listed in `inside`; `found` becomes their cross.
+  // Solve for the entries that are passive, which are listed in `inside`, and return how many they are; the solution is
+  // left in `found`.
+  INLINE Index solve(Rows<const double> gram, const double* cross, double ridge) {
+    Index n = 0;
+    for (Index j = 0; j < gram.n_rows; ++j)
+      if (passive[j]) inside[n++] = j;
+    const Rows<double> own = take(n, gram, cross, ridge);
+    if (solve_definite(own, found.data(), parts.data())) return n;
+    take(n, gram, cross, ridge);  // not definite, by rounding, where components are alike
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < i; ++j) own[i][j] = own[j][i];
+    eliminate(own, found.data());
+    return n;
+  }
+
+  // The gradient at v, all of whose entries that are not zero are `inside`.
+  INLINE void find_gradient(Index n, const double* v, Rows<const double> gram, const double* cross) {
+    const Index k = gram.n_rows;
+    for (Index j = 0; j < k; ++j) gradient[j] = -cross[j];
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < k; ++j) gradient[j] += v[inside[i]] * gram[inside[i]][j];
+  }
+
+  Room<double> some, parts, found, gradient, start;
+  Room<Index> inside;
+  Room<bool> passive, wrong;
+
+ private:
+  // Return the gram, its upper half, of what is inside; `found` becomes its cross.
   INLINE Rows<double> take(Index n, Rows<const double> gram, const double* cross, double ridge) {
     const Rows<double> own{some.data(), n, n, padded<double>(n)};
     for (Index i = 0; i < n; ++i) {
@@ -85,99 +120,125 @@ struct Pivots {
     }
     return own;
   }
-
-  Room<double> some, parts, found, gradient;
-  Room<Index> inside;
-  Room<bool> wrong;
 };
 
-// Solve min ½ v·gram·v − cross·v, v >= 0, by block principal pivoting (Kim and Park 2011) from a passive set near the
-// end. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest
+INLINE double largest_of(const double* numbers, Index n) {
+  double most = 0;
+  for (Index i = 0; i < n; ++i) most = larger(most, std::fabs(numbers[i]));
+  return most;
+}
+
+// Solve min ½ v·gram·v − cross·v, v >= 0, by block principal pivoting (Kim and Park 2011) from the entries of v above
+// zero. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest
 // is not infeasible.
-INLINE bool pivot(Pivots& room, double* v, bool* passive, Rows<const double> gram, const double* cross, double ridge,
-                  double tol) {
+INLINE bool pivot(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge, double tol) {
   const Index k = gram.n_rows;
+  const double most_cross = largest_of(cross, k);
   Index fewest = k + 1;
   int tries = 3;
-  double most_cross = 0;
-  for (Index j = 0; j < k; ++j) most_cross = larger(most_cross, std::fabs(cross[j]));
-  for (Index step = 0; step < 3 * k + 30; ++step) {
-    Index n = 0;
-    for (Index j = 0; j < k; ++j) {
-      v[j] = 0;
-      if (passive[j]) room.inside[n++] = j;
-    }
-    const Rows<double> own = room.take(n, gram, cross, ridge);
-    if (!solve_definite(own, room.found.data(), room.parts.data())) {  // by rounding, where components are alike
-      room.take(n, gram, cross, ridge);
-      for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < i; ++j) own[i][j] = own[j][i];
-      eliminate(own, room.found.data());
-    }
+  for (Index j = 0; j < k; ++j) room.passive[j] = v[j] > 0;
+  for (Index step = 0; step < k / 4 + 30; ++step) {
+    const Index n = room.solve(gram, cross, ridge);
+    for (Index j = 0; j < k; ++j) v[j] = 0;
     for (Index i = 0; i < n; ++i) v[room.inside[i]] = room.found[i];
-    double most = 0;
-    for (Index j = 0; j < k; ++j) room.gradient[j] = -cross[j];
-    for (Index i = 0; i < n; ++i) {
-      const Index inside = room.inside[i];
-      most = larger(most, std::fabs(v[inside]));
-      for (Index j = 0; j < k; ++j) room.gradient[j] += v[inside] * gram[inside][j];
-    }
+    room.find_gradient(n, v, gram, cross);
+    const double most = largest_of(room.found.data(), n);
     Index wrong = 0, last = -1;
     for (Index j = 0; j < k; ++j) {
-      room.wrong[j] = passive[j] ? v[j] < -tol * most : room.gradient[j] < -tol * most_cross;
+      room.wrong[j] = room.passive[j] ? v[j] < -tol * most : room.gradient[j] < -tol * most_cross;
       if (room.wrong[j]) ++wrong, last = j;
     }
     if (wrong == 0) return true;
     if (wrong < fewest || tries > 0) {
       tries = wrong < fewest ? 3 : tries - 1;
       fewest = smaller(fewest, wrong);
-      for (Index j = 0; j < k; ++j) passive[j] = passive[j] != room.wrong[j];
+      for (Index j = 0; j < k; ++j) room.passive[j] = room.passive[j] != room.wrong[j];
     } else {  // one at a time, which ends for certain
-      passive[last] = !passive[last];
+      room.passive[last] = !room.passive[last];
     }
   }
   return false;
 }
 
-// Lower ½ v·gram·v − cross·v along one entry after the other, v >= 0, until a sweep moves none by more than `tol` of
-// the largest.
-INLINE void descend(Rows<const double> gram, const double* cross, double tol, int max_sweeps, double* v) {
-  const Index k = gram.n_rows;
-  for (int sweep = 0; sweep < max_sweeps; ++sweep) {
-    double largest = 0, farthest = 0;
-    for (Index j = 0; j < k; ++j) {
-      double left = cross[j];
-      for (Index i = 0; i < k; ++i) left -= gram[j][i] * v[i];
-      const double now = larger(v[j] + left * moves::scale_of(gram[j][j], 0.0), 0.0);
-      farthest = larger(farthest, std::fabs(now - v[j]));
-      largest = larger(largest, now);
-      v[j] = now;
-    }
-    if (farthest <= tol * largest) return;
+// Go from v as far as no entry falls below zero towards what was found; those that reach it are no longer passive.
+INLINE void go_towards(Pivots& room, Index n, double* v) {
+  double part = 1;
+  for (Index i = 0; i < n; ++i) {
+    const double old = v[room.inside[i]], now = room.found[i];
+    if (now <= 0) part = smaller(part, old > 0 ? old / (old - now) : 0.0);
+  }
+  for (Index i = 0; i < n; ++i) {
+    const Index j = room.inside[i];
+    const double old = v[j], now = room.found[i];
+    const bool ends = now <= 0 && !(old > 0 && old / (old - now) > part);
+    v[j] = ends ? 0 : larger(old + part * (now - old), 0.0);
+    room.passive[j] = !ends;
   }
 }
 
-// `pivot` for some rows of V, from what they hold; `left` gets those that did not get there, how many is returned.
+// The same from a v that is nowhere below zero, one entry more or less at a time (Lawson and Hanson 1974): each step
+// lowers what is minimized, so that it ends where blocks go in circles, since components are alike. It costs more
+// steps.
+INLINE void lower_by_one(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge,
+                         double tol) {
+  const Index k = gram.n_rows;
+  const double most_cross = largest_of(cross, k);
+  const Room<bool>& refused = room.wrong;
+  for (Index j = 0; j < k; ++j) room.passive[j] = v[j] > 0, refused[j] = false;
+  Index entered = -1;
+  for (Index step = 0; step < 10 * k + 100; ++step) {
+    const Index n = room.solve(gram, cross, ridge);
+    bool goes_in = true, stays = true;
+    for (Index i = 0; i < n; ++i) {
+      const double now = room.found[i];
+      if (!(std::fabs(now) < __builtin_huge_val())) return;
+      if (now <= 0) (room.inside[i] == entered ? goes_in : stays) = false;
+    }
+    if (!goes_in) {  // its gradient was rounding
+      room.passive[entered] = false;
+      refused[entered] = true;
+    } else {
+      go_towards(room, n, v);
+      if (!stays) {
+        entered = -1;
+        continue;
+      }
+      for (Index j = 0; j < k; ++j) refused[j] = false;
+    }
+    room.find_gradient(n, v, gram, cross);
+    double most = tol * most_cross;
+    entered = -1;
+    for (Index j = 0; j < k; ++j)
+      if (!room.passive[j] && !refused[j] && -room.gradient[j] > most) most = -room.gradient[j], entered = j;
+    if (entered < 0) return;
+    room.passive[entered] = true;
+  }
+}
+
+// Solve min ½ v·gram·v − cross·v, v >= 0, from a v that is nowhere below zero.
+INLINE void solve_row(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge, double tol) {
+  const Index k = gram.n_rows;
+  for (Index j = 0; j < k; ++j) room.start[j] = v[j];
+  if (pivot(room, v, gram, cross, ridge, tol)) {
+    for (Index j = 0; j < k; ++j) v[j] = larger(v[j], 0.0);
+  } else {
+    for (Index j = 0; j < k; ++j) v[j] = room.start[j];
+    lower_by_one(room, v, gram, cross, ridge, tol);
+  }
+}
+
+// Solve for some rows of V, from what they hold.
 template <class T>
-Index pivot_rows(Rows<T> V, Rows<const double> gram, Rows<const T> cross, Span<const Index> rows, double ridge,
-                 double tol, Index* left) {
+void pivot_rows(Rows<T> V, Rows<const double> gram, Rows<const T> cross, Span<const Index> rows, double ridge,
+                double tol) {
   const Index k = V.n_columns;
   Pivots room(k);
   const Room<double> v(k), wanted(k);
-  const Room<bool> passive(k);
-  Index n_left = 0;
   for (const Index row : rows) {
-    for (Index j = 0; j < k; ++j) {
-      passive[j] = V[row][j] > 0;
-      wanted[j] = double(cross[row][j]);
-    }
-    if (pivot(room, v.data(), passive.data(), gram, wanted.data(), ridge, tol)) {
-      for (Index j = 0; j < k; ++j) V[row][j] = T(larger(v[j], 0.0));
-    } else {
-      left[n_left++] = row;
-    }
+    for (Index j = 0; j < k; ++j) v[j] = double(V[row][j]), wanted[j] = double(cross[row][j]);
+    solve_row(room, v.data(), gram, wanted.data(), ridge, tol);
+    for (Index j = 0; j < k; ++j) V[row][j] = T(v[j]);
   }
-  return n_left;
 }
 
 }  // namespace coupled_nmf::INSTRUCTIONS

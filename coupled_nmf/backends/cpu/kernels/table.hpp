@@ -36,9 +36,9 @@ struct Kernels {
   // F for a given H
   void (*invert)(Rows<const double>, Rows<T>);
   Index (*solve_rows)(Rows<T>, Rows<const T>, Rows<const T>, Rows<const T>, T, int, Index*);
-  Index (*pivot_rows)(Rows<T>, Rows<const double>, Rows<const T>, Order, double, double, Index*);
+  void (*pivot_rows)(Rows<T>, Rows<const double>, Rows<const T>, Order, double, double);
   void (*solve_alone)(Tile<T>, Bounds, Order, Rows<const bool>, Rows<const T>, const double*, Stack<const double>,
-                      double, double, Rows<const T>, double, double, double, int, Rows<T>);
+                      double, double, Rows<const T>, double, double, Rows<T>);
   void (*solve_divergence_tile)(Tile<T>, Bounds, Rows<const bool>, const Divisors<T>&, Stack<const double>, double,
                                 double, Weights, double, Rows<T>, const BlockSums&);
   // looks
