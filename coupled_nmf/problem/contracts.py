@@ -118,7 +118,7 @@ class Alternated(Protocol):
         """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
 
     def move_both(self, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any) -> tuple[Any, Any]:
-        """An iteration: `move_f`, and `move_h` by its sums; each factor by its rule."""
+        """An iteration: `move_f`, and `move_h` by its sums, each factor by its rule; `InTurn` has it."""
 
 
 class InTurn(ABC):
