@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -121,18 +120,12 @@ class Alternated(Protocol):
         """An iteration: `move_f`, and `move_h` by its sums, each factor by its rule; `InTurn` has it."""
 
 
-class InTurn(ABC):
+class InTurn:
     """An `Alternated` that moves one factor after the other."""
 
-    @abstractmethod
-    def move_f(self, rule: Rule, point: Any, F: Factor, other: Factor, betas: Any) -> Sums:
-        """Move F, see `Alternated`."""
-
-    @abstractmethod
-    def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
-        """Move H, see `Alternated`."""
-
-    def move_both(self, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any) -> tuple[Any, Any]:
+    def move_both(
+        self: Alternated, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any
+    ) -> tuple[Any, Any]:
         """Move F, then H."""
         # No name here holds the sums, or those of two iterations would stand side by side.
         return self.move_h(rules[1], self.move_f(rules[0], point, *F, betas), *H, betas)

@@ -274,3 +274,23 @@ def test_rows_of_any_length_meet_the_conditions_of_a_minimum(k, n, dtype, far):
         share = gradient / H.sum(axis=1)
         assert share.min() >= -far
         assert np.abs(F * share).max() <= far * F.max()
+
+
+@pytest.mark.parametrize("counts", [0.3, 3, 300])
+@pytest.mark.parametrize(("k", "n"), [(5, 25), (10, 300), (20, 100), (40, 1000)])
+def test_float32_ends_where_float64_does(k, n, counts):
+    """To a millionth of the largest entry, where entries count by the roots of their curvatures."""
+    rng = np.random.default_rng(k)
+    H = rng.gamma(0.5, size=(k, n)).astype(np.float32)
+    X = rng.poisson(counts * rng.gamma(0.3, size=(60, k)) @ H).astype(np.float32)
+
+    def solved(dtype):
+        model = CoupledNMF(k, solver="mu", beta_loss="kullback-leibler").set_components(H.astype(dtype))
+        return model.transform(X.astype(dtype)).astype(np.float64)
+
+    found, expected = solved(np.float32), solved(np.float64)
+    products = expected @ H.astype(np.float64)
+    weights = np.divide(X, products**2, out=np.zeros(products.shape), where=(X > 0) & (products > 0))
+    lengths = np.sqrt(weights @ (H.astype(np.float64) ** 2).T)
+    far, largest = (np.max(one * lengths, axis=1) for one in (np.abs(found - expected), expected))
+    assert np.all(far <= 1e-6 * largest)

@@ -6,7 +6,7 @@ What is made of it for one tile, cross and the point further on, is (k, rows).
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ MOST_BLOCKS = 4096
 MOST_SUMMED = 2048  # rows that are summed in float32: of more, J would lose the digits by which steps are judged
 
 
-class HoldsPoint(InTurn):
+class HoldsPoint(InTurn, ABC):
     """An objective whose point is arrays that keep their places on the device."""
 
     @abstractmethod

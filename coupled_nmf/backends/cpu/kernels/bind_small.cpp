@@ -1,10 +1,13 @@
 // Binding of both moves in one call: what stays from one iteration to the next is checked and held once.
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
 
 #include "bindings.hpp"
 
 namespace coupled_nmf {
 namespace {
+
+using RuleTuple = std::tuple<std::string, int, Index>;
 
 template <class T>
 class HeldSmall {
@@ -26,14 +29,15 @@ class HeldSmall {
               span(alpha, "alpha", width).data};
   }
 
-  std::pair<double, double> move(const std::string& solver, int sweeps_F, int sweeps_H, Index fixed, Matrix<const T> R,
+  std::pair<double, double> move(const RuleTuple& rule_F, const RuleTuple& rule_H, Matrix<const T> R,
                                  Matrix<const T> gram, Matrix<T> F, Matrix<T> other_F, Matrix<T> H, Matrix<T> other_H,
                                  double beta, double next_beta, Matrix<T> further, Cube<double> HHts) const {
     const Index k = Index(R.shape(0)), n = tile_.n_rows(), width = tile_.n_features();
     Small<T> small = small_;
     small.tile = tile_.tile();
     require(small.edges[small.edges.n_blocks()] == width, "the tile has grown");
-    const Rule of_F = rule_of(solver, sweeps_F, 0, k), of_H = rule_of(solver, sweeps_H, fixed, k);
+    const auto made = [&](const RuleTuple& rule) { return std::apply(rule_of, std::tuple_cat(rule, std::tuple(k))); };
+    const Rule of_F = made(rule_F), of_H = made(rule_H);
     const auto by = rows(R, "R", k, width), own_gram = rows(gram, "gram", k, k);
     const auto f = rows(F, "F", n, k), f_other = rows(other_F, "other_F", n, k);
     const auto h = rows(H, "H", k, width), h_other = rows(other_H, "other_H", k, width);
@@ -63,10 +67,10 @@ void bind_for(nb::module_& module, const char* name) {
            nb::arg("tile"), nb::arg("rows"), nb::arg("columns"), nb::arg("l1"), nb::arg("l2"),
            nb::arg("weights").noconvert(), nb::arg("edges").noconvert(), nb::arg("l1s").noconvert(),
            nb::arg("alpha").noconvert(), nb::keep_alive<1, 2>())  // its tile's arrays
-      .def("move", &HeldSmall<T>::move, nb::arg("solver"), nb::arg("sweeps_F"), nb::arg("sweeps_H"), nb::arg("fixed"),
-           nb::arg("R").noconvert(), nb::arg("gram").noconvert(), nb::arg("F").noconvert(),
-           nb::arg("other_F").noconvert(), nb::arg("H").noconvert(), nb::arg("other_H").noconvert(), nb::arg("beta"),
-           nb::arg("next_beta"), nb::arg("further").noconvert(), nb::arg("HHts").noconvert());
+      .def("move", &HeldSmall<T>::move, nb::arg("rule_F"), nb::arg("rule_H"), nb::arg("R").noconvert(),
+           nb::arg("gram").noconvert(), nb::arg("F").noconvert(), nb::arg("other_F").noconvert(),
+           nb::arg("H").noconvert(), nb::arg("other_H").noconvert(), nb::arg("beta"), nb::arg("next_beta"),
+           nb::arg("further").noconvert(), nb::arg("HHts").noconvert());
 }
 
 }  // namespace

@@ -11,9 +11,10 @@ constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
 
-// How many times as far as a step is to be from what the one before it foretells: its gradient is to be rounding, too.
+// A step foretells the next: it shrinks by as much as F H changed, but for how alike components are, which is this many
+// times at most, or then costs a few steps.
 template <class T>
-constexpr double SAFE = sizeof(T) == sizeof(float) ? 10 : 1e4;
+constexpr double SAFE = sizeof(T) == sizeof(float) ? 1e3 : 1e6;
 
 // Minimize linear·v + ½ l2 v·v − Σ xa log(v h) over v >= 0: xa (n,), h (k, n); n is at most `most`.
 template <class T>

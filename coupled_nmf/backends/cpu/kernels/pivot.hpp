@@ -128,6 +128,11 @@ INLINE double largest_of(const double* numbers, Index n) {
   return most;
 }
 
+// Steps of one row of k entries, at most: few rows need a dozen blocks, and those that go in circles cost less one
+// entry at a time, of which each mostly changes sides once.
+INLINE Index most_blocks(Index k) { return k / 4 + 30; }
+INLINE Index most_entries_moved(Index k) { return 10 * k + 100; }
+
 // Solve min ½ v·gram·v − cross·v, v >= 0, by block principal pivoting (Kim and Park 2011) from the entries of v above
 // zero. Return whether it got there. `ridge` keeps components that are alike apart; what is below `tol` of the largest
 // is not infeasible.
@@ -137,7 +142,7 @@ INLINE bool pivot(Pivots& room, double* v, Rows<const double> gram, const double
   Index fewest = k + 1;
   int tries = 3;
   for (Index j = 0; j < k; ++j) room.passive[j] = v[j] > 0;
-  for (Index step = 0; step < k / 4 + 30; ++step) {
+  for (Index step = 0; step < most_blocks(k); ++step) {
     const Index n = room.solve(gram, cross, ridge);
     for (Index j = 0; j < k; ++j) v[j] = 0;
     for (Index i = 0; i < n; ++i) v[room.inside[i]] = room.found[i];
@@ -153,7 +158,7 @@ INLINE bool pivot(Pivots& room, double* v, Rows<const double> gram, const double
       tries = wrong < fewest ? 3 : tries - 1;
       fewest = smaller(fewest, wrong);
       for (Index j = 0; j < k; ++j) room.passive[j] = room.passive[j] != room.wrong[j];
-    } else {  // one at a time, which ends for certain
+    } else {  // one at a time, which seldom goes in circles, too
       room.passive[last] = !room.passive[last];
     }
   }
@@ -176,9 +181,9 @@ INLINE void go_towards(Pivots& room, Index n, double* v) {
   }
 }
 
-// The same from a v that is nowhere below zero, one entry more or less at a time (Lawson and Hanson 1974): each step
-// lowers what is minimized, so that it ends where blocks go in circles, since components are alike. It costs more
-// steps.
+// The same from a v that is nowhere below zero, one entry more or less at a time (Lawson and Hanson 1974). Each step
+// lowers what is minimized, but for rounding, so no set of entries comes twice: it ends where blocks go in circles,
+// since components are alike. If rounding keeps it from that, v is the lowest that was found.
 INLINE void lower_by_one(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge,
                          double tol) {
   const Index k = gram.n_rows;
@@ -186,7 +191,7 @@ INLINE void lower_by_one(Pivots& room, double* v, Rows<const double> gram, const
   const Room<bool>& refused = room.wrong;
   for (Index j = 0; j < k; ++j) room.passive[j] = v[j] > 0, refused[j] = false;
   Index entered = -1;
-  for (Index step = 0; step < 10 * k + 100; ++step) {
+  for (Index step = 0; step < most_entries_moved(k); ++step) {
     const Index n = room.solve(gram, cross, ridge);
     bool goes_in = true, stays = true;
     for (Index i = 0; i < n; ++i) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class HostBackend(Backend, Sweeps, Protocol):
     sparse_moves: SparseMoves
 
 
-class HostObjective(InTurn):
+class HostObjective(InTurn, ABC):
     """A loss on X, whose factors are in memory: see `Objective`."""
 
     weighted_squares: float
@@ -60,6 +60,14 @@ class HostObjective(InTurn):
     @abstractmethod
     def unpacked(self, arrays: tuple[NDArray[Any], ...]) -> Any:
         """The point of which these are the arrays."""
+
+    @abstractmethod
+    def move_f(self, rule: Rule, point: Any, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F, see `Alternated`."""
+
+    @abstractmethod
+    def move_h(self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Any:
+        """Move H, see `Alternated`."""
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left."""
