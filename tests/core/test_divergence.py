@@ -294,3 +294,46 @@ def test_float32_ends_where_float64_does(k, n, counts):
     lengths = np.sqrt(weights @ (H.astype(np.float64) ** 2).T)
     far, largest = (np.max(one * lengths, axis=1) for one in (np.abs(found - expected), expected))
     assert np.all(far <= 1e-6 * largest)
+
+
+def test_components_may_fall_to_where_squares_are_no_numbers():
+    """Of three peaks one after the other the nearest is 1e-150 where x is above 0, and the others less still."""
+    rng, places = np.random.default_rng(0), np.arange(300)
+    H = np.exp(-0.5 * ((places - np.array([[100], [104], [109]])) / 5.0) ** 2)
+    X = rng.poisson(np.array([30, 10, 20.0]) @ H + 0.05, (20, 300)).astype(float)
+    X[:, H.max(axis=0) < 1e-290] = 0
+    F = CoupledNMF(3, solver="mu", beta_loss="kullback-leibler").set_components(H).transform(X)
+    live = H.max(axis=0) >= 1e-290
+    Xl, Hl, totals, slow = X[:, live], H[:, live] / H[:, live].max(axis=0), H.sum(axis=1), np.ones((20, 3))
+    for _ in range(30_000):
+        slow *= ((Xl / (slow @ Hl)) @ Hl.T) / totals
+
+    def losses(F):
+        return (F @ totals - (Xl * np.log(F @ Hl)).sum(axis=1)) / X.sum(axis=1)
+
+    assert np.all(losses(F) <= losses(slow) + 1e-13)
+
+
+@pytest.mark.parametrize("power", [-20, -140, -160, -300])
+def test_an_entry_of_h_near_nothing_changes_nothing(power):
+    H, X = np.array([[1, 10.0**power, 0.3]]), np.array([[0.7, 0.5, 0.5]])
+    F = CoupledNMF(1, solver="mu", beta_loss="kullback-leibler").set_components(H).transform(X)
+    np.testing.assert_allclose(F, X.sum() / H.sum(), rtol=1e-12)
+
+
+def test_one_huge_entry_does_not_end_a_row_before_the_others_are_near():
+    """Steps by which an entry of F H would fall to zero are cut, and then say nothing of how far there is to go."""
+    far = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        H = (rng.random((6, 6)) * 10.0 ** rng.uniform(-12, 0, (6, 6))).astype(np.float32)
+        x = rng.random((1, 6)).astype(np.float32) * 3
+        x[0, rng.integers(6)] = 1e8
+
+        def loss(dtype, H=H, x=x):
+            model = CoupledNMF(6, solver="mu", beta_loss="kullback-leibler").set_components(H.astype(dtype))
+            products = model.transform(x.astype(dtype)).astype(float) @ H.astype(float)
+            return (products.sum() - xlogy(x.astype(float), products).sum()) / x.sum()
+
+        far.append(loss(np.float32) - loss(np.float64))
+    assert max(far) <= 5e-8

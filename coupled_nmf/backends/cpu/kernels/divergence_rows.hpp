@@ -40,14 +40,26 @@ void gather_row(Tile<T> tile, Index row, const bool* lacks, Bounds bounds, const
   }
 }
 
-// Give a problem those entries that some component reaches, times α, and their columns of H.
+// What each column of H is multiplied by, so that its largest entry is about 1: J then differs by a constant, and
+// squares of small numbers are numbers. A power of two, so that nothing is rounded; 0 where there are zeros alone.
 template <class T>
-void pose(const Positive<T>& found, const bool* reached, Bounds bounds, const Divisors<T>& by, RowProblem<T>& problem,
+void find_column_scales(Rows<const T> H, T* scales) {
+  for (Index i = 0; i < H.n_columns; ++i) scales[i] = 0;
+  for (Index j = 0; j < H.n_rows; ++j)
+    for (Index i = 0; i < H.n_columns; ++i) scales[i] = larger(scales[i], H[j][i]);
+  constexpr int most = sizeof(T) == sizeof(float) ? 126 : 1022;  // its power of two is a number
+  for (Index i = 0; i < H.n_columns; ++i)
+    if (scales[i] > 0) scales[i] = T(__builtin_ldexp(1.0, -larger(__builtin_ilogb(double(scales[i])), -most)));
+}
+
+// Give a problem those entries that some component reaches, times α, and their columns of H, scaled.
+template <class T>
+void pose(const Positive<T>& found, const T* scales, Bounds bounds, const Divisors<T>& by, RowProblem<T>& problem,
           Index* places) {
   problem.n = 0;
   for (Index e = 0, block = 0; e < found.n; ++e) {
     block = bounds.block_of(found.columns[e], block);
-    if (reached[found.columns[e]] && by.alpha[block] > 0) {
+    if (scales[found.columns[e]] > 0 && by.alpha[block] > 0) {
       problem.xa[problem.n] = double(found.x[e]) * by.alpha[block];
       places[problem.n++] = found.columns[e];
     }
@@ -55,8 +67,11 @@ void pose(const Positive<T>& found, const bool* reached, Bounds bounds, const Di
   const bool together = adjacent(places, problem.n);
   for (Index j = 0; j < problem.k; ++j) {
     T* h = problem.h_row(j);
-    const T* row = by.H[j] + (together ? places[0] : 0);
-    for (Index e = 0; e < problem.n; ++e) h[e] = row[together ? e : places[e]];
+    const T* row = by.H[j];
+    if (together)
+      for (Index e = 0, first = places[0]; e < problem.n; ++e) h[e] = row[first + e] * scales[first + e];
+    else
+      for (Index e = 0; e < problem.n; ++e) h[e] = row[places[e]] * scales[places[e]];
     for (Index e = problem.n; e < padded<double>(problem.n); ++e) h[e] = 0;
   }
 }
@@ -117,14 +132,13 @@ void solve_divergence_tile(Tile<T> tile, Bounds bounds, Rows<const bool> absent,
   RowProblem<T> problem(k, most);
   Positive<T> positive(most);
   const Room<Index> places(width);
-  const Room<bool> reached(width, false);
-  for (Index j = 0; j < k; ++j)
-    for (Index i = 0; i < width; ++i) reached[i] = reached[i] || by.H[j][i] > 0;
+  const Room<T> scales(width);
+  find_column_scales(by.H, scales.data());
   for (Index row = 0; row < F.n_rows; ++row) {
     const bool* lacks = absent[row];
     gather_row(tile, row, lacks, bounds, by, positive, problem.linear.data());
     for (double& one : problem.linear.span()) one = larger(one, 0.0) + l1;
-    pose(positive, reached.data(), bounds, by, problem, places.data());
+    pose(positive, scales.data(), bounds, by, problem, places.data());
     problem.solve(l2, tol);
     for (Index j = 0; j < k; ++j) F[row][j] = T(problem.v[j]);
     add_losses(tile, row, F[row], lacks, bounds, by, grams, weight_of(weights, row), positive, out);

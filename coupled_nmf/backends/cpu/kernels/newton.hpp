@@ -60,7 +60,9 @@ class RowProblem {
       double largest = 0;
       const double moved = newton_step(l2);
       for (Index j = 0; j < k; ++j) largest = larger(largest, v[j] * lengths_[j]);
-      if (moved * smaller(1.0, SAFE<T> * change_) <= tol * largest) break;  // the next step would be about that small
+      // the next step would be about that small; after one that was cut it is not
+      if (!cut_ && moved * smaller(1.0, SAFE<T> * change_) <= tol * largest) break;
+      if (moved == 0) break;
     }
   }
 
@@ -122,7 +124,8 @@ class RowProblem {
   // One step: to the minimum of the quadratic model, v >= 0, or part of the way. Return how far v moved, where entries
   // count by the roots of their curvatures.
   INLINE double newton_step(double l2) {
-    aim(l2);
+    cut_ = false;
+    if (!aim(l2)) return 0;
     double slope = 0, part = 1;
     for (Index j = 0; j < k; ++j) {
       step_[j] = larger(aim_[j], 0.0) - v[j];
@@ -135,7 +138,7 @@ class RowProblem {
       // no entry of F H falls by more than this: near zero, steps would be tiny
       if (moves_[e] < -MOST_FALL * found_[e]) part = smaller(part, -MOST_FALL * found_[e] / moves_[e]);
     }
-    if (part < 1) change_ = 1;
+    cut_ = part < 1;
     const double slack = ROUNDING * std::fabs(value_);  // near the end the gradient still tells what values do not
     for (int halving = 0; halving < MOST_HALVINGS; ++halving, part *= 0.5) {
       for (Index j = 0; j < k; ++j) new_[j] = v[j] + part * step_[j];
@@ -152,8 +155,9 @@ class RowProblem {
     return 0;
   }
 
-  // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there.
-  INLINE void aim(double l2) {
+  // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there. Return
+  // whether there is a model: curvatures may be beyond numbers.
+  INLINE bool aim(double l2) {
     for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
     dots(quotients_.data(), gradient_.data());
     Index m = 0;
@@ -167,6 +171,7 @@ class RowProblem {
     for (Index i = 0; i < m; ++i) {  // entries of one curvature, so that no unit hides another
       const Index j = moving_[i];
       gram[i][i] += l2;
+      if (!(gram[i][i] < __builtin_huge_val())) return false;
       lengths_[j] = std::sqrt(gram[i][i]);
       scales_[i] = std::sqrt(moves::scale_of(gram[i][i], 0.0));
       step_[i] = scales_[i] > 0 ? v[j] / scales_[i] : 0;
@@ -182,6 +187,7 @@ class RowProblem {
     const Rows<const double> own{gram_.data(), m, m, m};
     solve_row(pivots_, step_.data(), own, new_.data(), ROUNDING, ROUNDING);
     for (Index i = 0; i < m; ++i) aim_[moving_[i]] = step_[i] * scales_[i];
+    return true;
   }
 
   // Gram of the rows of h that may move, each entry times x over the square of what is found there.
@@ -212,7 +218,8 @@ class RowProblem {
   const Panel<double> panel_, weighted_;
   Pivots pivots_;
   double value_ = 0;
-  double change_ = 1;  // the largest of an entry of F H by the last step, as part of it; 1 of one that was cut
+  double change_ = 1;  // the largest of an entry of F H by the last step, as part of it; 1 if the step was halved
+  bool cut_ = false;   // whether the step would have gone further, but for F H
 };
 
 }  // namespace coupled_nmf::INSTRUCTIONS

@@ -220,16 +220,28 @@ INLINE void lower_by_one(Pivots& room, double* v, Rows<const double> gram, const
   }
 }
 
+// ½ v·gram·v − cross·v
+INLINE double value_of(const double* v, Rows<const double> gram, const double* cross) {
+  double total = 0;
+  for (Index i = 0; i < gram.n_rows; ++i) {
+    if (v[i] == 0) continue;
+    double own = -cross[i];
+    for (Index j = 0; j < gram.n_rows; ++j) own += 0.5 * gram[i][j] * v[j];
+    total += v[i] * own;
+  }
+  return total;
+}
+
 // Solve min ½ v·gram·v − cross·v, v >= 0, from a v that is nowhere below zero.
 INLINE void solve_row(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge, double tol) {
   const Index k = gram.n_rows;
   for (Index j = 0; j < k; ++j) room.start[j] = v[j];
-  if (pivot(room, v, gram, cross, ridge, tol)) {
-    for (Index j = 0; j < k; ++j) v[j] = larger(v[j], 0.0);
-  } else {
+  const bool ended = pivot(room, v, gram, cross, ridge, tol);
+  for (Index j = 0; j < k; ++j) v[j] = larger(v[j], 0.0);
+  if (ended) return;
+  if (!(value_of(v, gram, cross) < value_of(room.start.data(), gram, cross)))
     for (Index j = 0; j < k; ++j) v[j] = room.start[j];
-    lower_by_one(room, v, gram, cross, ridge, tol);
-  }
+  lower_by_one(room, v, gram, cross, ridge, tol);
 }
 
 // Solve for some rows of V, from what they hold.
