@@ -145,7 +145,7 @@ class CoupledNMF(FittedModel):
         ‖X_b − F H_b‖² / ‖X_b‖² per block; 0 for a block of zeros.
     objective_history_ : list of float
         J, with penalties, inside the loop after each iteration, from sums: good to about 1e-6 ‖X‖² in float32 and
-        1e-15 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
+        1e-14 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
         rise where the loop restarts; otherwise it never rises but for that rounding. Where single entries are missing,
         it is J and the squares of what the last move of H changed at them; for Kullback–Leibler, J of the F moved last
         and the H before.
