@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracles import RowSource
 from scipy.sparse import random_array
 
 from coupled_nmf import Blocks, CoupledNMF
@@ -19,6 +20,12 @@ from coupled_nmf.problem.solvers import HALS, MultiplicativeUpdate
 
 PENALIZED = {"alpha_F": 0.1, "alpha_H": {"0": 0.3}, "l1_ratio": 1.0}
 L2_OF_F = {"alpha_F": 0.1, "alpha_H": 0.0, "l1_ratio": 0.5}
+RULES = [
+    (HALS(10), HALS(3, 1)),
+    (MultiplicativeUpdate(1), MultiplicativeUpdate(2, 1)),
+    (HALS(2, 2), HALS(1)),
+    (HALS(1), MultiplicativeUpdate(1)),
+]
 SHAPES = {"one tile": (60, (20,)), "ranges": (60, (150, 1, 180)), "tiles": (2100, (7, 30)), "one row": (1, (3,))}
 
 
@@ -44,10 +51,6 @@ def objective_on(X, weights, backend, block_weights=None, **penalties):
     problem = examine(matrix, scanned, block_weights=block_weights, by_totals=False, learns=True)
     given = {"alpha_F": 0.0, "alpha_H": 0.0, "l1_ratio": 0.5} | penalties
     return Frobenius(problem, Penalties.scaled(matrix.layout, 1.0, **given), backend)
-
-
-RULES = [(HALS(10), HALS(3, 1)), (MultiplicativeUpdate(1), MultiplicativeUpdate(2, 1)), (HALS(2, 2), HALS(1))]
-RULES += [(HALS(1), MultiplicativeUpdate(1))]
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -97,16 +100,6 @@ def test_a_small_fit_has_the_same_bits_in_one_call_an_iteration_and_in_two(setti
     assert len(calls) == 60
 
 
-class OutsideMemory:
-    """What gives slices of rows, and is no array."""
-
-    def __init__(self, array):
-        self.shape, self.dtype, self._array = array.shape, array.dtype, array
-
-    def __getitem__(self, rows):
-        return self._array[rows]
-
-
 def test_what_threads_share_or_tiles_do_not_sum_is_not_moved_in_one_call(made):
     def at_once(X, k, **given):
         made.clear()
@@ -121,7 +114,7 @@ def test_what_threads_share_or_tiles_do_not_sum_is_not_moved_in_one_call(made):
     assert at_once(np.asfortranarray(X), 5), "copied once"
     assert not at_once(X, 101), "worth threads"
     assert not at_once(np.ones((2, 1000)), 60), "the columns are worth threads"
-    assert not at_once(OutsideMemory(X), 5)
+    assert not at_once(RowSource(X), 5)
     assert not at_once(np.where(X > 0.9, np.nan, X), 5)
     assert not at_once(X, 5, alpha_F=0.0, alpha_H=1.0, l1_ratio=0.0), "blocks have grams of their own"
     assert not at_once(random_array((500, 600), density=0.01, rng=0, format="csr"), 5), "it is held twice"

@@ -181,7 +181,7 @@ INLINE void go_towards(Pivots& room, Index n, double* v) {
   }
 }
 
-// The same from a v that is nowhere below zero, one entry more or less at a time (Lawson and Hanson 1974). Each step
+// As `pivot`, from a v that is nowhere below zero, one entry more or less at a time (Lawson and Hanson 1974). Each step
 // lowers what is minimized, but for rounding, so no set of entries comes twice: it ends where blocks go in circles,
 // since components are alike. If rounding keeps it from that, v is the lowest that was found.
 INLINE void lower_by_one(Pivots& room, double* v, Rows<const double> gram, const double* cross, double ridge,
