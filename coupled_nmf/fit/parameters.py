@@ -86,7 +86,7 @@ class Parameters:
     @property
     def extrapolated(self) -> bool:
         """Whether both factors are extrapolated."""
-        return self.extrapolate and SOLVERS[self.solver].extrapolates
+        return self.extrapolate and self.loss in SOLVERS[self.solver].extrapolates
 
     @property
     def from_h(self) -> bool:

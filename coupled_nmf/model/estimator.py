@@ -87,7 +87,8 @@ class CoupledNMF(FittedModel):
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
-        Extrapolate both factors, with restarts (Ang and Gillis 2019). 'hals' only; 'mu' is never extrapolated.
+        Extrapolate both factors, with restarts (Ang and Gillis 2019): of 'hals', and of 'mu' under Kullback–Leibler,
+        where zeros stay (after Hien, Leplat and Gillis 2024). 'mu' for the Frobenius loss is the paper's, and never is.
     backend : {'auto', 'numpy', 'cupy', 'dask'}, default='auto'
         Where the work runs. 'cupy': on an NVIDIA GPU, the current device of CuPy, to which X is copied, or streamed
         tile by tile if it does not fit. 'auto': there if X is a CuPy array, or has one among its blocks; what is
@@ -147,8 +148,9 @@ class CoupledNMF(FittedModel):
         J, with penalties, inside the loop after each iteration, from sums: good to about 1e-6 ‖X‖² in float32 and
         1e-14 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
         rise where the loop restarts; otherwise it never rises but for that rounding. Where single entries are missing,
-        it is J and the squares of what the last move of H changed at them; for Kullback–Leibler, J of the F moved last
-        and the H before.
+        it is J and the squares of what the last move of H changed at them. For Kullback–Leibler it is J of the F moved
+        last and the H, or the extrapolated point, that the last move of H began at: no less than J of both, and it
+        never rises.
     n_iter_ : int
         Iterations done.
     n_steps_ : int
@@ -165,6 +167,8 @@ class CoupledNMF(FittedModel):
     U. S. Saini, E. E. Papalexakis, "A Peek Into the Hidden Layers of a Convolutional Neural Network Through a
     Factorization Lens", 2018. D. D. Lee, H. S. Seung, "Algorithms for Non-negative Matrix Factorization", 2001.
     A. M. S. Ang, N. Gillis, "Accelerating Nonnegative Matrix Factorization Algorithms Using Extrapolation", 2019.
+    L. T. K. Hien, V. Leplat, N. Gillis, "Block Majorization Minimization with Extrapolation and Application to β-NMF",
+    2024.
 
     Examples
     --------

@@ -59,6 +59,10 @@ class Penalties:
             )
         return l1, l2
 
+    def by_block(self, alpha: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
+        """l1 and l2 of each block as they enter H's move, and as they are in J (n_blocks, 4)."""
+        return np.column_stack([*self.of_H(alpha, dtype), self.l1_H, self.l2_H])
+
     def on_F(self, total: float, squares: float) -> float:
         """What F's add to J, by the sum of its entries and of their squares, each times its sample's weight."""
         return 2 * self.l1_F * total + self.l2_F * squares

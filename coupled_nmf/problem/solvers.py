@@ -44,8 +44,8 @@ class Solver:
         That number, where the user gives none.
     starts_from_h : bool
         Whether F may start at zero, to be found for H.
-    extrapolates : bool
-        Whether both factors may be extrapolated.
+    extrapolates : tuple of str
+        Of which losses both factors may be extrapolated.
     losses : tuple of str
         What it can minimize.
     """
@@ -53,18 +53,18 @@ class Solver:
     rule: Callable[[int], Rule]
     default_sweeps: int
     starts_from_h: bool
-    extrapolates: bool
+    extrapolates: tuple[str, ...]
     losses: tuple[str, ...] = ("frobenius",)
 
 
 SOLVERS = {
-    "hals": Solver(HALS, default_sweeps=3, starts_from_h=True, extrapolates=True),
+    "hals": Solver(HALS, default_sweeps=3, starts_from_h=True, extrapolates=("frobenius",)),
     # a zero never moves, so F needs a start of its own
     "mu": Solver(
         MultiplicativeUpdate,
         default_sweeps=1,
         starts_from_h=False,
-        extrapolates=False,
+        extrapolates=("kullback-leibler",),
         losses=("frobenius", "kullback-leibler"),
     ),
 }

@@ -1,13 +1,18 @@
 """Kullback–Leibler against slow, obvious NumPy, against scikit-learn, and F against an independent solver."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import xlogy
 from sklearn.decomposition import NMF
+from slow_moves import extrapolated_above_zero
 
 from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf.backends.cpu.control import HostJudge
+from coupled_nmf.problem.control import Momentum, Terms
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -52,9 +57,22 @@ def least(parts, linear, l2):
     return parts / np.maximum(linear, 1e-300) if l2 == 0 else (np.sqrt(linear**2 + 4 * l2 * parts) - linear) / (2 * l2)
 
 
-def slow_fit(blocks, lacks, F, H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps=2):
-    """A gap has the quotient 1, an absent block 0; J is that of the new F and the old H."""
-    F, H, history = F.copy(), {name: H_b.copy() for name, H_b in H.items()}, []
+class Plain:
+    """Keeps every step."""
+
+    betas = (0.0, 0.0)
+
+    def __init__(self):
+        self.history = []
+
+    def decide(self, value):
+        self.history.append(value)
+        return True
+
+
+def slow_fit(blocks, lacks, held_F, held_H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps=2, judge=None):
+    """A gap has the quotient 1, an absent block 0; J is that of the new F and of the H that the new H is made from."""
+    judge, before_F, before_H = judge or Plain(), held_F, held_H
     l1_F, l2_F, l1_H, l2_H = (a * b for b in (sum(SIZES.values()), weights.sum()) for a in (l1, l2))
 
     def quotients(name):
@@ -62,6 +80,8 @@ def slow_fit(blocks, lacks, F, H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps
         return np.where(lacks[name][:, None], 0, np.where(np.isnan(X), 1, X / (F @ H[name])))
 
     for _ in range(n_iter):
+        F = extrapolated_above_zero(held_F, before_F, judge.betas[0])
+        H = {name: extrapolated_above_zero(held_H[name], before_H[name], judge.betas[0]) for name in blocks}
         for _ in range(sweeps):
             cross = sum(alpha[name] * quotients(name) @ H[name].T for name in blocks)
             sums = sum(alpha[name] * np.outer(~lacks[name], H[name].sum(axis=1)) for name in blocks)
@@ -77,9 +97,9 @@ def slow_fit(blocks, lacks, F, H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps
             with np.errstate(invalid="ignore"):
                 Q = np.nan_to_num(quotients(name))
             moved[name] = least(H[name] * (F.T @ (w * Q)), sums + l1_H / alpha[name], l2_H / alpha[name])
-        H = moved
-        history.append(J)
-    return F, np.hstack(list(H.values())), history
+        if judge.decide(J):
+            before_F, before_H, held_F, held_H = held_F, held_H, F, moved
+    return held_F, np.hstack(list(held_H.values())), judge.history
 
 
 def start():
@@ -95,21 +115,28 @@ def model_of(**params):
 @each_storage
 @each_gap
 @pytest.mark.parametrize(("alpha_F", "l1_ratio"), [(0.0, 0.0), (0.01, 1.0), (0.02, 0.3)])
-def test_iterates_are_those_of_a_slow_loop(gaps, storage, alpha_F, l1_ratio):
+@pytest.mark.parametrize("course", ["plain", "extrapolated", "rejected"])
+def test_iterates_are_those_of_a_slow_loop(course, gaps, storage, alpha_F, l1_ratio, monkeypatch):
+    if course == "rejected":  # the first step further goes far too far, and is taken back
+        for place in ("cpu", "cuda"):
+            monkeypatch.setattr(f"coupled_nmf.backends.{place}.control.Momentum", partial(Momentum, 1e3, 1e4))
+    judge = None if course == "plain" else HostJudge(Terms(True, 0.0, 0.0, np.dtype(float)))
     blocks, lacks = draw(gaps)
     F, H = start()
     alpha, weights = (WEIGHTS, np.arange(N) % 4 / 2.0) if alpha_F else (dict.fromkeys(SIZES, 1.0), np.ones(N))
     seen = {}
     model = model_of(
-        init="custom", max_iter=6, tol=0, inner_sweeps=2, block_weights=alpha, alpha_F=alpha_F, l1_ratio=l1_ratio,
-        callbacks=[lambda info: seen.update(F=info.F.copy())],
+        init="custom", max_iter=8, tol=0, inner_sweeps=2, block_weights=alpha, alpha_F=alpha_F, l1_ratio=l1_ratio,
+        extrapolate=course != "plain", callbacks=[lambda info: seen.update(F=info.F.copy())],
     )  # fmt: skip
     model.fit(stored(blocks, lacks, storage), F=F, H=np.hstack(list(H.values())), sample_weight=weights)
     penalties = {"l1": l1_ratio * alpha_F, "l2": (1 - l1_ratio) * alpha_F}
-    slow_F, slow_H, history = slow_fit(blocks, lacks, F, H, 6, alpha, weights, **penalties)
+    slow_F, slow_H, history = slow_fit(blocks, lacks, F, H, 8, alpha, weights, **penalties, judge=judge)
     np.testing.assert_allclose(seen["F"], slow_F, rtol=1e-8, atol=1e-10, err_msg="F")
     np.testing.assert_allclose(model.components_, slow_H, rtol=1e-8, atol=1e-10, err_msg="H")
     np.testing.assert_allclose(model.objective_history_, history, rtol=1e-9, err_msg="J")
+    assert np.all(np.diff(history) <= 1e-12 * np.abs(history[:-1]))
+    assert np.any(np.diff(history) == 0) == (course == "rejected")
 
 
 @each_storage
@@ -125,10 +152,21 @@ def test_iterates_are_those_of_scikit_learn(storage, n_iter, alpha_F):
     oracle_F = oracle.fit_transform(np.hstack(list(blocks.values())), W=F.copy(), H=H.copy())
     seen = {}
     hear = [lambda info: seen.update(F=info.F.copy())]
-    model = model_of(alpha_F=alpha_F, l1_ratio=1.0, callbacks=hear, **params)
+    model = model_of(alpha_F=alpha_F, l1_ratio=1.0, extrapolate=False, callbacks=hear, **params)
     model.fit(stored(blocks, lacks, storage), F=F, H=H)
     np.testing.assert_allclose(model.components_, oracle.components_, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(seen["F"], oracle_F, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_extrapolation_reaches_a_lower_objective_in_half_the_iterations(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.poisson(5 * rng.gamma(0.5, size=(90, 8)) @ rng.gamma(0.5, size=(8, 60))).astype(float)
+    params = {"solver": "mu", "beta_loss": "kullback-leibler", "init": "random", "random_state": seed, "tol": 0}
+    plain = CoupledNMF(8, extrapolate=False, max_iter=120, **params).fit(X)
+    further = CoupledNMF(8, max_iter=60, **params).fit(X)
+    assert further.objective_history_[-1] < plain.objective_history_[-1]
+    assert np.all(np.diff(further.objective_history_) <= 0)
 
 
 def test_l2_never_makes_the_objective_rise():

@@ -179,8 +179,11 @@ def test_kullback_leibler_leaves_what_is_fixed_out_of_the_slow_loop(X):
     F, H = rng.uniform(0.1, 1, size=(60, 4)), rng.uniform(0.1, 1, size=(4, 21))
     model = CoupledNMF(
         4, solver="mu", beta_loss="kullback-leibler", init="custom", fixed_components=by_block(H[:2]), max_iter=10,
-        tol=0,
+        tol=0, extrapolate=False,
     ).fit(X, F=F, H=H)  # fmt: skip
+    further = clone(model).set_params(extrapolate=True).fit(X, F=F, H=H)
+    np.testing.assert_array_equal(further.components_[:2], H[:2])
+    assert further.objective_history_[-1] < model.objective_history_[-1]
     for _ in range(10):
         F = F * ((array / (F @ H)) @ H.T) / H.sum(axis=1)
         H[2:] *= (F.T @ (array / (F @ H)))[2:] / F.sum(axis=0)[2:, None]

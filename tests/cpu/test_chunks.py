@@ -38,7 +38,7 @@ def blocks_of(X, storage):
 def check(X, F, H, weights, slow, storage, **params):
     seen = {}
     model = CoupledNMF(
-        len(H), solver="mu", init="custom", max_iter=3, tol=0, inner_sweeps=1, block_weights=ALPHA,
+        len(H), solver="mu", init="custom", max_iter=3, tol=0, inner_sweeps=1, extrapolate=False, block_weights=ALPHA,
         callbacks=[lambda info: seen.update(F=info.F.copy(), H=info.H.copy())], **params,
     )  # fmt: skip
     model.fit(blocks_of(X, storage), F=F.copy(), H=H.copy(), sample_weight=weights)

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import slow_moves
 from emulation import COMPILER
-from launches import DTYPES, NULL, Guarded, assert_close, control_of, kernel, launch
+from launches import DTYPES, NULL, Guarded, assert_close, beside, control_of, kernel, launch
 
 from coupled_nmf.backends.cpu.control import HostJudge
 from coupled_nmf.backends.cuda.kernels import CONTROL
@@ -123,19 +124,27 @@ def test_points_of_a_pair_of_factors(n, dtype):
     rng = np.random.default_rng(10)
     k, ld = 6, n + 3
     first, second, room = (rng.random((k, ld)).astype(dtype) for _ in range(3))
-    first[2, 0] = np.nan
+    first[2, 0], first[3:5, 0], second[4:6, 0] = np.nan, (1e-30, 0), (0, 1e-30)
     weights = rng.random(n)
     sizes = (np.int32(k), np.int32(n))
     for flipped in (0, 1):
         held, other = (second, first) if flipped else (first, second)
+        for above, slow in enumerate((slow_moves.extrapolated, slow_moves.extrapolated_above_zero)):
+            left = launch(
+                kernel("extrapolated", dtype, file="points"), 2, 64, control_of(LAST_BETA=0.8, FLIPPED=flipped), first,
+                second, np.int64(ld), *sizes, np.int32(above), room, np.int64(ld),
+            )  # fmt: skip
+            assert_close(left[7][:, :n], slow(held[:, :n], other[:, :n], 0.8), dtype, slow.__name__)
+            np.testing.assert_array_equal(left[7][:, n:], room[:, n:])
         left = launch(
-            kernel("extrapolated", dtype, file="points"), 2, 64, control_of(LAST_BETA=0.8, FLIPPED=flipped), first,
-            second, np.int64(ld), *sizes, room, np.int64(ld),
+            kernel("put_other", dtype, file="points"), 2, 64, control_of(FLIPPED=flipped), first, second, np.int64(ld),
+            *sizes, beside(room[:, :n], 2), np.int64(n + 2),
         )  # fmt: skip
+        stays, written = (left[2], left[1]) if flipped else (left[1], left[2])
+        np.testing.assert_array_equal(stays, held)
+        np.testing.assert_array_equal(written[:, :n], room[:, :n])
+        np.testing.assert_array_equal(written[:, n:], other[:, n:])
         expected = held[:, :n].copy()
-        moved = held[:, :n] + dtype(0.8) * (held[:, :n] - other[:, :n])
-        assert_close(left[6][:, :n], np.where(moved < 0, 0, moved), dtype, "extrapolated")
-        np.testing.assert_array_equal(left[6][:, n:], room[:, n:])
         for rejected in (0, 1):
             for w in (weights, None):
                 left = launch(
@@ -147,15 +156,7 @@ def test_points_of_a_pair_of_factors(n, dtype):
                     np.testing.assert_array_equal(found[:, :n], wanted if rejected else room[:, :n])
                     np.testing.assert_array_equal(found[:, n:], room[:, n:])
     left = launch(
-        kernel("extrapolated", dtype, file="points"),
-        1,
-        64,
-        None,
-        first,
-        second,
-        np.int64(ld),
-        *sizes,
-        room,
-        np.int64(ld),
-    )
-    np.testing.assert_array_equal(left[6][:, :n], first[:, :n])
+        kernel("extrapolated", dtype, file="points"), 1, 64, None, first, second, np.int64(ld), *sizes, np.int32(0),
+        room, np.int64(ld),
+    )  # fmt: skip
+    np.testing.assert_array_equal(left[7][:, :n], first[:, :n])

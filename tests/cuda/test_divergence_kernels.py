@@ -179,16 +179,17 @@ def given(alpha, dtype, sizes):
     return Problem(X, alpha, NO_WEIGHTS, *(np.ones(len(sizes)) for _ in range(3)), None)
 
 
-def launch_components(data, penalties, H, FtQ, Fsums, *, fixed=0, control=None, moves=True, flipped=False):
+def launch_components(data, penalties, H, FtQ, Fsums, *, start=None, fixed=0, control=None, moves=True, flipped=False):
     """Return what was written to the other of the pair, the point, that weighted, and the sums of the slabs."""
     (k, n), dtype, slabs = H.shape, H.dtype.type, slabs_of(data.X.layout.bounds)
     held, other = beside(H, 2), np.full((k, n + 2), -1, dtype)
-    by_block = np.column_stack([*penalties.of_H(data.alpha, H.dtype), penalties.l1_H, penalties.l2_H])
+    by_block = penalties.by_block(data.alpha, H.dtype)
     left = launch(
         kernel("move_components", dtype, file="divergence"), (len(slabs), k), 256, control,
         *((other, held) if flipped else (held, other)), np.int64(n + 2), FtQ if moves else None, Fsums,
         np.int32(k if len(Fsums) > 1 else 0), np.int32(fixed), slabs, by_block, data.alpha, np.int32(n),
-        *(np.full((k, n), -1, dtype) for _ in range(2)), *(np.full((len(slabs), k), -1.0) for _ in range(2)),
+        np.full((k, n), -1, dtype) if start is None else start, np.full((k, n), -1, dtype),
+        *(np.full((len(slabs), k), -1.0) for _ in range(2)),
     )  # fmt: skip
     written, stays = left[1 if flipped else 2], left[2 if flipped else 1]
     np.testing.assert_array_equal(stays, held, err_msg="the held factor")
@@ -199,33 +200,42 @@ def launch_components(data, penalties, H, FtQ, Fsums, *, fixed=0, control=None, 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("k", "sizes"), [(1, (1, 2, 3)), (4, (600, 5, 512)), (9, (1030,))])
 @pytest.mark.parametrize("scale", [0.0, 1.0])
-@pytest.mark.parametrize("fixed", [0, 1])
-def test_components_move_as_those_of_the_numpy_code(fixed, scale, k, sizes, dtype):
+@pytest.mark.parametrize(("fixed", "betas"), [(0, (0.0, 0.0)), (1, (0.0, 0.9)), (0, (0.7, 0.0)), (1, (0.7, 0.9))])
+def test_components_move_as_those_of_the_numpy_code(betas, fixed, scale, k, sizes, dtype):
     rng = np.random.default_rng(k)
     n, n_blocks = sum(sizes), len(sizes)
     H, FtQ = rng.random((k, n)).astype(dtype), rng.random((k, n))
+    before = H * rng.uniform(0.2, 3, size=H.shape).astype(dtype)
+    before[:fixed] = H[:fixed]
     H[0, 0], FtQ[0, -1] = 0, 0
+    start = slow_moves.extrapolated_above_zero(H, before, betas[0])
     Fsums, alpha = rng.random((n_blocks, k)) + 0.1, ALPHA[:n_blocks].copy()
     alpha[0] = 0
     penalties = Penalties(0.0, 0.0, scale * rng.random(n_blocks), scale * rng.random(n_blocks))
-    data, moved = given(alpha, dtype, sizes), np.empty_like(H)
-    rule, sums = MultiplicativeUpdate(1, fixed), (FtQ * H, Fsums, np.zeros(2))
-    value, point = KullbackLeibler(data, penalties, NumpyBackend()).move_h(rule, sums, H, moved, (0.0, 0.0))
+    data, moved = given(alpha, dtype, sizes), before.copy()
+    rule, sums = MultiplicativeUpdate(1, fixed), (FtQ * start, Fsums, np.zeros(2))
+    value, point = KullbackLeibler(data, penalties, NumpyBackend()).move_h(rule, sums, H, moved, betas)
     np.testing.assert_array_equal(moved[:fixed], H[:fixed])
     for flipped in (False, True):
+        control = control_of(FLIPPED=float(flipped), NEXT_BETA=betas[1])
         found = launch_components(
-            data, penalties, H, FtQ, Fsums, fixed=fixed, control=control_of(FLIPPED=float(flipped)), flipped=flipped
+            data, penalties, H, FtQ, Fsums, start=start, fixed=fixed, control=control, flipped=flipped
         )
         np.testing.assert_allclose(found[0], moved, rtol=TOLERANCE[dtype] / 10)
-        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_allclose(found[1], point.H, rtol=TOLERANCE[dtype] / 10)
         np.testing.assert_allclose(found[2], point.R, rtol=TOLERANCE[dtype] / 10)
         sums = np.zeros((n_blocks, k))
         np.add.at(sums, found[5], found[3])
         np.testing.assert_allclose(sums, point.sums, rtol=TOLERANCE[dtype] / 10)
-        assert found[4].sum() == pytest.approx(value, rel=1e-12)
+        assert found[4].sum() == pytest.approx(value, rel=TOLERANCE[dtype] / 10)
     stays = launch_components(data, penalties, H, FtQ, Fsums, moves=False)
     assert np.all(stays[0] == -1)
     np.testing.assert_array_equal(stays[1], H)
+    for rejected in (0.0, 1.0):
+        control = control_of(REJECTED=rejected)
+        found = launch_components(data, penalties, H, FtQ, Fsums, control=control, moves=False)
+        for array, expected in zip(found[:5], stays[:5], strict=True):
+            np.testing.assert_array_equal(array, expected if rejected else -1)
     done = launch_components(data, penalties, H, FtQ, Fsums, control=control_of(DONE=1.0))
     assert all(np.all(array == -1) for array in done[:5])
 
@@ -261,8 +271,9 @@ def blocks_of(rng, n, storage, dtype, *, gaps):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
 @pytest.mark.parametrize(("gaps", "weighs", "scale"), [(False, False, 0.0), (True, True, 0.3), (True, False, 0.0)])
+@pytest.mark.parametrize("extrapolated", [False, True])
 @pytest.mark.usefixtures("device")
-def test_moves_and_sums_are_those_of_the_numpy_backend(gaps, weighs, scale, storage, dtype):
+def test_moves_and_sums_are_those_of_the_numpy_backend(extrapolated, gaps, weighs, scale, storage, dtype):
     rng = np.random.default_rng(3)
     n, k = 130, 4
     parts, layout = blocks_of(rng, n, storage, dtype, gaps=gaps)
@@ -270,34 +281,45 @@ def test_moves_and_sums_are_those_of_the_numpy_backend(gaps, weighs, scale, stor
     penalties = Penalties(scale, scale / 2, scale * ALPHA, scale * ALPHA / 3)
     F0, H0 = rng.gamma(1.0, size=(n, k)).astype(dtype), rng.gamma(1.0, size=(k, 18)).astype(dtype)
     found = []
+    betas = (0.6, 0.8) if extrapolated else (0.0, 0.0)
     for kind in (NumpyBackend, CupyBackend):
         X = TiledMatrix(parts, layout, np.dtype(dtype))
         with CupyBackend(X, k) if kind is CupyBackend else NumpyBackend() as backend:
             scanned = backend.scan(X, weights)
             data = examine(X, scanned, block_weights=ALPHA, by_totals=True)
             assert isinstance(data.gaps, Gaps) == gaps
-            found.append(moves_of(backend.objective("kullback-leibler", data, penalties), F0, H0))
+            found.append(moves_of(backend.objective("kullback-leibler", data, penalties), F0, H0, betas))
     for name, expected, other in zip(found[0], found[0].values(), found[1].values(), strict=True):
         assert_close(other, expected, dtype, name)
 
 
-def moves_of(objective, F0, H0):
-    """Both factors moved once, sums and what is learnt from them, and F solved for."""
+def moves_of(objective, F0, H0, betas):
+    """Both factors moved twice, sums and what is learnt from them, and F solved for; the second time extrapolated."""
     rule = MultiplicativeUpdate(2)
     H0 = H0.copy()
     sums = objective.sums_of(F0.copy(), H0)
     learnt = objective.learn(rule, sums, H0)
     solution = objective.solve(H0)
-    F, H = objective.hold(F0.copy(), H0.copy())
-    point, other = objective.point_of(H), objective.backend.room_for(H)
     host = isinstance(objective, KullbackLeibler)
-    sums_there = objective.move_f(rule, point, F, F, (0.0, 0.0) if host else None)
-    control = (0.0, 0.0) if host else objective.device.put(control_of())
-    value, _ = objective.move_h(rule, sums_there, H, other, control)
-    if not host:
-        value = sum(part.array.get().reshape(-1)[:: part.stride][: part.n].sum() for part in value.parts)
+    F, H = objective.hold(F0.copy(), H0.copy())
+    room = objective.backend.room_for
+    pairs = [(F, room(F) if betas[0] else F), (H, room(H))]
+    point, values = objective.point_of(H), []
+    control = None if host else objective.device.put(control_of())
+    for number, own in enumerate(((0.0, betas[0]), betas)):
+        if host:
+            control, now = own, [pair[:: -1 if number else 1] for pair in pairs]
+        else:
+            state = {"LAST_BETA": own[0], "NEXT_BETA": own[1], "FLIPPED": float(number)}
+            control.set(control_of(**state))
+            now = pairs
+        value, point = objective.move_h(rule, objective.move_f(rule, point, *now[0], control), *now[1], control)
+        if not host:
+            value.then.run()
+            value = sum(part.array.get().reshape(-1)[:: part.stride][: part.n].sum() for part in value.parts)
+        values.append(value)
     names = ("moments", "sums of F", "extras")
     return {
-        "F": to_host(F), "H": to_host(other), "J": value, "learnt": learnt, "solved F": to_host(solution.F),
-        "losses": solution.losses, **dict(zip(names, sums, strict=True)),
+        "F": to_host(pairs[0][0]), "H": to_host(pairs[1][0]), "J": values, "learnt": learnt,
+        "solved F": to_host(solution.F), "losses": solution.losses, **dict(zip(names, sums, strict=True)),
     }  # fmt: skip

@@ -13,6 +13,16 @@ def extrapolated(V, before, beta):
     return np.where(further < 0, 0, further).astype(V.dtype)
 
 
+def extrapolated_above_zero(V, before, beta):
+    """A rise goes on in v, a fall in 1/v and three quarters as far; zeros stay."""
+    further = V + V.dtype.type(beta) * (V - before)
+    falls = (before > V) & (V > 0)
+    now, then = (array[falls].astype(np.float64) for array in (V, before))
+    further[falls] = 1 / (1 / now + 0.75 * beta * (1 / now - 1 / then))
+    further[V == 0] = 0
+    return further
+
+
 def hals(V, cross, gram, l1, n_sweeps, fixed=0):
     V, kind = V.copy(), V.dtype.type
     for _ in range(n_sweeps):

@@ -18,8 +18,11 @@ from coupled_nmf.backends.cuda.matrix import DeviceMatrix, DeviceTile
 from coupled_nmf.backends.cuda.moves import (
     SIMPLE,
     HoldsPoint,
+    Pair,
     add_cross,
     add_moments,
+    add_put,
+    add_start,
     edges_in,
     or_null,
     room_for_moments,
@@ -56,7 +59,7 @@ class _Room:
         self.H_costs = device.empty((len(objective.slabs), k), double) if objective.penalizes_H else None
         self.pattern_sums = device.empty((objective.shares.shape[0], k), double)
         self.quotients = device.empty((height, n_features), dtype)
-        self.cross = device.empty((k, height), dtype)
+        self.cross, self.moved = device.empty((k, height), dtype), device.empty((k, height), dtype)
         self.weighted = device.empty((k, height), dtype) if objective.weights is not None else None
         self.losses = device.empty((height,), double)
         self.FtQ = device.empty((k, n_features), double)
@@ -72,9 +75,9 @@ class _Room:
 class DeviceKullbackLeibler(HoldsPoint):
     """As `KullbackLeibler`, on the device: an `Objective` whose point and sums are arrays that keep their places.
 
-    F moves in place, and H from one of a pair to the other: every step is accepted. Rows of X are dense here, those of
-    sparse parts too. F for a given H is found on the host, by Newton's method, for which X on the device is copied
-    there tile by tile.
+    Both factors move from one of a pair to the other, F by way of room for a tile of it. Rows of X are dense here,
+    those of sparse parts too. F for a given H is found on the host, by Newton's method, for which X on the device is
+    copied there tile by tile.
     """
 
     def __init__(
@@ -102,8 +105,7 @@ class DeviceKullbackLeibler(HoldsPoint):
         self._pattern = device.put(pattern, np.int32) if lacks else None
         self.weights = device.put(problem.weights) if problem.weights.size else None
         self._alpha, self.penalizes_H = device.put(problem.alpha), bool(penalties.l1_H.any() or penalties.l2_H.any())
-        entering = penalties.of_H(problem.alpha, problem.X.dtype)
-        self._by_block = device.put(np.column_stack([*entering, penalties.l1_H, penalties.l2_H]))
+        self._by_block = device.put(penalties.by_block(problem.alpha, problem.X.dtype))
         edges = [edges_in(bounds, columns) for columns in problem.X.part_columns]
         self._first_blocks = [int(np.searchsorted(bounds, some[0])) for some in edges]
         self._edges = [device.put(some - some[0], np.int32) for some in edges]
@@ -113,7 +115,7 @@ class DeviceKullbackLeibler(HoldsPoint):
         H = self.device.put(H, self.tiles.dtype) if isinstance(H, np.ndarray) else H
         self._room = _Room(self, len(H))
         self._f_programs: dict[Any, list[Program]] = {}
-        self._h_program: Program | None = None
+        self._h_programs: tuple[Program, Program] | None = None
         return self.device.factor(F, self.matrix.shape[0], len(H), self.tiles.dtype), H
 
     def _kernel(self, name: str) -> Any:
@@ -121,32 +123,38 @@ class DeviceKullbackLeibler(HoldsPoint):
 
     def point_of(self, H: Any) -> None:
         """Make the point of H itself."""
-        self._components_program(H, H, None, fixed=None).run()
+        program = Program()
+        self._add_components(program, H, H, None, fixed=None)
+        self._add_pattern_sums(program)
+        program.run()
 
     def _point_arrays(self) -> tuple[Any, ...]:
         room = self._room
         return room.H, room.R, room.H_sums, room.pattern_sums
 
-    def _components_program(self, H: Any, other: Any, control: Any, fixed: int | None) -> Program:
-        """Move H but its first ``fixed`` rows (None: leave it), and make its point.
+    def _add_components(self, program: Program, H: Any, other: Any, control: Any, fixed: int | None) -> None:
+        """Move H but its first ``fixed`` rows, and make the point further on: that H, α⊙H, and its sums.
 
-        That is H, α⊙H, and Σ α H over the blocks that a pattern's rows have.
+        None: make that of H itself, under control only after a rejection.
         """
-        program, room, n_features = Program(), self._room, self.matrix.shape[1]
+        room, n_features = self._room, self.matrix.shape[1]
         program.add(
             self._kernel("move_components"), (len(self.slabs), room.k), (SIMPLE,),
             (or_null(control), H, other, step_of(H), or_null(None if fixed is None else room.FtQ), room.totals,
              np.int32(room.k if self.n_sets > 1 else 0), np.int32(fixed or 0), self.slabs, self._by_block, self._alpha,
              np.int32(n_features), room.H, room.R, room.H_sums, or_null(room.H_costs)),
         )  # fmt: skip
+
+    def _add_pattern_sums(self, program: Program) -> None:
+        """Of the point: Σ α H over the blocks that a pattern's rows have."""
+        room = self._room
         self.device.multiply(program, room.pattern_sums, self.shares, room.H_sums)
-        return program
 
     def move_f(self, rule: Rule, point: None, F: Any, other: Any, betas: Any) -> Sums:
-        """Move F in place, and sum what H's move needs."""
+        """Move F, and sum what H's move needs."""
         if rule not in self._f_programs:
-            tiles = self.matrix.tiles
-            programs = [self._tile_program(tile, rule.inner_sweeps, F[tile.rows], betas) for tile in tiles]
+            tiles, pair = self.matrix.tiles, Pair(F, other)
+            programs = [self._tile_program(tile, rule.inner_sweeps, pair.rows(tile.rows), betas) for tile in tiles]
             self._f_programs[rule] = [*programs, self._sum_program()]
         *programs, last = self._f_programs[rule]
         for tile in self.matrix.passes():
@@ -154,13 +162,15 @@ class DeviceKullbackLeibler(HoldsPoint):
         last.run()
         return ()
 
-    def _tile_program(self, tile: DeviceTile, n_sweeps: int, V: Any, control: Any) -> Program:
+    def _tile_program(self, tile: DeviceTile, n_sweeps: int, pair: Pair, control: Any) -> Program:
         program, room, device = Program(), self._room, self.device
-        cross = room.cross[:, : tile.height]
+        cross, V = room.cross[:, : tile.height], room.moved[:, : tile.height].T
+        add_start(program, device, control, pair, V.T, above_zero=True)
         for _ in range(n_sweeps):
             parts = self._add_quotients(program, tile, V, control, None)
             add_cross(program, device, room.R, parts, cross)
             self._add_division(program, tile, V, cross, control)
+        add_put(program, device, control, pair, V.T)
         parts = self._add_quotients(program, tile, V, control, room.losses)
         weighted = None if room.weighted is None else room.weighted[:, : tile.height]
         self._add_sums(program, tile, V, weighted, control)
@@ -219,15 +229,19 @@ class DeviceKullbackLeibler(HoldsPoint):
         return program
 
     def move_h(self, rule: Rule, sums: Sums, H: Any, other: Any, betas: Any) -> tuple[Value, None]:
-        """Move H once; return J before it, still in parts."""
+        """Move H once, from its point; return J there, still in parts, and what a rejection makes of the point."""
         room = self._room
-        if self._h_program is None:
-            self._h_program = self._components_program(H, other, betas, rule.fixed)
-        self._h_program.run()
+        if self._h_programs is None:
+            move, then = self._h_programs = Program(), Program()
+            self._add_components(move, H, other, betas, rule.fixed)
+            self._add_components(then, H, other, betas, None)
+            self._add_pattern_sums(then)
+        move, then = self._h_programs
+        move.run()
         parts = [Parts(room.totals[room.n_sums :], room.k + 1)]
         if room.H_costs is not None:
             parts.append(Parts(room.H_costs, room.H_costs.size))
-        return Value(0.0, parts), None
+        return Value(0.0, parts, then), None
 
     def solve(self, H: NDArray[Any]) -> Solution:
         """F for the given H from a cold start, and what is left: found on the host, and F put on the device."""

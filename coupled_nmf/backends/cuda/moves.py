@@ -149,12 +149,24 @@ def add_keep(program: Program, device: Device, control: Any, pair: Pair, weights
     )  # fmt: skip
 
 
-def add_start(program: Program, device: Device, control: Any, pair: Pair, out: Any) -> None:
-    """``out`` (k, rows) becomes the point from which the rows of a pair move next."""
+def add_start(
+    program: Program, device: Device, control: Any, pair: Pair, out: Any, *, above_zero: bool = False
+) -> None:
+    """``out`` (k, rows) becomes the point from which the rows of a pair move next; ``above_zero``: see `points.cu`."""
     n, k = pair.first.shape
     program.add(
         device.kernel("points.cu", "extrapolated", pair.first.dtype), blocks_for(n), (SIMPLE,),
-        (or_null(control), pair.first, pair.second, pair.ld, np.int32(k), np.int32(n), out, step_of(out)),
+        (or_null(control), pair.first, pair.second, pair.ld, np.int32(k), np.int32(n), np.int32(above_zero),
+         out, step_of(out)),
+    )  # fmt: skip
+
+
+def add_put(program: Program, device: Device, control: Any, pair: Pair, found: Any) -> None:
+    """What was found (k, rows) is written to the other of a pair."""
+    n, k = pair.first.shape
+    program.add(
+        device.kernel("points.cu", "put_other", pair.first.dtype), blocks_for(n), (SIMPLE,),
+        (or_null(control), pair.first, pair.second, pair.ld, np.int32(k), np.int32(n), found, step_of(found)),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 // What kernels are given besides arrays: blocks, gaps, rules, and what belongs to a loss. Inlined, always, as
 // `views.hpp` is.
 #pragma once
+#include "../../kernels/moves.hpp"
 #include "views.hpp"
 
 namespace coupled_nmf {
@@ -107,6 +108,17 @@ struct Divisors {
   Rows<const T> H;
   Rows<const double> sums;
   const double* alpha;
+};
+
+// What H's move under Kullback–Leibler reads and writes, see `move_components`: the sums of F's move, and what belongs
+// to blocks; H and what comes of it.
+template <class T>
+struct Components {
+  Rows<const double> parts, Fsums;
+  const moves::BlockPenalty* penalties;
+  const double* alpha;
+  Rows<T> H, other, point, R;
+  Rows<double> sums;
 };
 
 // What the sums of each block become (n_blocks,), see `solve_divergence_tile`.

@@ -4,6 +4,7 @@
 #include "alone_rows.hpp"
 #include "divergence_rows.hpp"
 #include "gappy_rows.hpp"
+#include "move_components.hpp"
 #include "move_divergence_tile.hpp"
 #include "move_gappy_tile.hpp"
 #include "small_moves.hpp"
@@ -23,6 +24,7 @@ constexpr Kernels<T> KERNELS = {
     .move_both = move_both<T>,
     .move_gappy_tile = move_gappy_tile<T>,
     .move_divergence_tile = move_divergence_tile<T>,
+    .move_components = move_components<T>,
     .move_sparse_tile = move_sparse_tile<T>,
     .sum_columns = sum_columns<T>,
     .turn_over = turn_over<T>,

@@ -19,14 +19,16 @@ void divide_by_sums(Rows<T> panel, Rows<T> cross, const double* sums, T l1, T l2
     }
 }
 
-// Move the rows F of a tile in place by multiplicative updates, and sum what H's move needs.
+// Move the rows F of a tile by multiplicative updates, and sum what H's move needs.
 //
-// FtQ (k, n_features) becomes Fᵀ(X / F H), each row times its weight, Fsums (n_blocks, k) the sums of F over the rows
-// that have the block; `extras` (2,) 2 Σ w α D at the new F, and what l1 and l2 add. R is α⊙H.
+// Each row moves from a point on the way from `other` to F, further on by `beta`; where it ends is written to `other`
+// (which may be F itself, with a beta of 0). FtQ (k, n_features) becomes Fᵀ(X / F H), each row times its weight, Fsums
+// (n_blocks, k) the sums of F over the rows that have the block; `extras` (2,) 2 Σ w α D at the new F, and what l1 and
+// l2 add. R is α⊙H.
 template <class T>
 void move_divergence_tile(int n_sweeps, Tile<T> tile, Bounds bounds, Span<const Index> order, Rows<const bool> absent,
                           const Divisors<T>& by, Rows<const T> R, T l1, T l2, Span<const double> weights, Rows<T> F,
-                          Rows<T> FtQ, Rows<double> Fsums, double* extras) {
+                          Rows<T> other, T beta, Rows<T> FtQ, Rows<double> Fsums, double* extras) {
   const Index k = F.n_columns;
   const Panel<T> panel(k), cross(k), scaled(k);
   const Turned<T> moments(tile, k);
@@ -40,13 +42,17 @@ void move_divergence_tile(int n_sweeps, Tile<T> tile, Bounds bounds, Span<const 
   for_panels(order, gaps, [&](Span<const Index> some) {
     const bool* lacks = absent[some[0]];
     take_listed(F, some, panel.view());
+    if (beta > 0) {
+      take_listed(other, some, cross.view());
+      extrapolate_above_zero(panel.view(), cross.view(), beta);
+    }
     quotients.begin(some, lacks);
     sums_there(by.sums, lacks, by.alpha, there.data());
     for (int sweep = 0; sweep < n_sweeps; ++sweep) {
       quotients.multiply(panel.view(), cross.view());
       divide_by_sums(panel.view(), cross.view(), there.data(), l1, l2, some.size);
     }
-    put_listed(panel.view(), F, some);
+    put_listed(panel.view(), other, some);
     const Span<const double> listed = listed_weights(weights, some, room);
     const Panel<T>& weighted = weights.size ? scaled : panel;
     if (weights.size) weigh(panel.view(), listed.data, some.size, scaled.view());

@@ -1,5 +1,6 @@
 // A row's convex problem under Kullback–Leibler, solved by Newton's method.
 #pragma once
+#include "curvature.hpp"
 #include "logarithms.hpp"
 #include "pivot.hpp"
 #include "wide_products.hpp"
@@ -8,6 +9,10 @@ namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int FIRST_UPDATES = 5;  // multiplicative, before Newton's steps: they go well near the minimum
 constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
+// The first steps of float rows go by curvatures in float, which say little of directions along which J hardly bends:
+// so many at most, none after one that was halved, or changed no entry of F H by more than NEAR.
+constexpr int MOST_COARSE = 6;
+constexpr double NEAR = 0.1;
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
 
@@ -38,13 +43,11 @@ class RowProblem {
         step_(k),
         new_(k),
         gram_(k * k),
-        scaled_(padded<double>(most)),
         scales_(k),
         lengths_(k),
         moving_(k),
-        products_(k),
-        panel_(k),
-        weighted_(k),
+        in_double_(k, most),
+        coarse_(k, most),
         pivots_(k) {}
 
   // Of n entries, which has to be said before.
@@ -56,13 +59,14 @@ class RowProblem {
     if (n == 0) return;
     products(v.data(), found_.data());
     value_ = value_of(v.data(), found_.data(), l2);
-    for (int i = 0; i < MOST_STEPS; ++i) {
+    bool coarse = sizeof(T) == sizeof(float);
+    for (int i = 1; i <= MOST_STEPS; ++i) {
       double largest = 0;
-      const double moved = newton_step(l2);
+      const double moved = newton_step(l2, coarse);
       for (Index j = 0; j < k; ++j) largest = larger(largest, v[j] * lengths_[j]);
       // the next step would be about that small; after one that was cut it is not
-      if (!cut_ && moved * smaller(1.0, SAFE<T> * change_) <= tol * largest) break;
-      if (moved == 0) break;
+      if (!coarse && (moved == 0 || (!cut_ && moved * smaller(1.0, SAFE<T> * change_) <= tol * largest))) break;
+      coarse = coarse && moved > 0 && !halved_ && change_ > NEAR && i < MOST_COARSE;
     }
   }
 
@@ -71,12 +75,21 @@ class RowProblem {
   Index n;
 
  private:
-  // out = v h
-  INLINE void products(const double* by, double* out) const {
+  // out = by h, and then `use` of each stretch of it, while h is in a cache.
+  template <class Use>
+  INLINE void products(const double* by, double* out, Use use) const {
     Index m = 0;
     for (Index j = 0; j < k; ++j)
       if (by[j] != 0) weights_[m] = by[j], rows_[m++] = h_row(j);
-    combine<T>(rows_.data(), weights_.data(), m, padded<double>(n), out);
+    for (Index first = 0; first < padded<double>(n); first += STRETCH) {
+      const Index width = smaller(STRETCH, padded<double>(n) - first);
+      combine<T>(rows_.data(), weights_.data(), m, width, out + first);
+      for (Index i = 0; i < m; ++i) rows_[i] += width;
+      use(first, width);
+    }
+  }
+  INLINE void products(const double* by, double* out) const {
+    products(by, out, [](Index, Index) {});
   }
 
   // out = h q
@@ -96,9 +109,12 @@ class RowProblem {
     for (Index j = 0; j < k; ++j) v[j] = n > 0 ? v[j] * total / larger(all, TINY) : 0;
     if (n == 0) return;
     for (int i = 0; i < FIRST_UPDATES; ++i) {
-      products(v.data(), found_.data());
-      for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / larger(found_[e], TINY);
-      dots(quotients_.data(), step_.data());
+      for (Index j = 0; j < k; ++j) step_[j] = 0;
+      products(v.data(), found_.data(), [&](Index first, Index width) {
+        for (Index e = first; e < smaller(first + width, n); ++e) quotients_[e] = xa[e] / larger(found_[e], TINY);
+        dot_all<T>(h_.data() + first, padded<double>(n), k, width, quotients_.data() + first, new_.data());
+        for (Index j = 0; j < k; ++j) step_[j] += new_[j];
+      });
       for (Index j = 0; j < k; ++j) v[j] *= step_[j] / larger(linear[j] + l2 * v[j], TINY);
     }
   }
@@ -123,9 +139,9 @@ class RowProblem {
 
   // One step: to the minimum of the quadratic model, v >= 0, or part of the way. Return how far v moved, where entries
   // count by the roots of their curvatures.
-  INLINE double newton_step(double l2) {
-    cut_ = false;
-    if (!aim(l2)) return 0;
+  INLINE double newton_step(double l2, bool coarse) {
+    cut_ = halved_ = false;
+    if (!aim(l2, coarse)) return 0;
     double slope = 0, part = 1;
     for (Index j = 0; j < k; ++j) {
       step_[j] = larger(aim_[j], 0.0) - v[j];
@@ -145,7 +161,8 @@ class RowProblem {
       for (Index e = 0; e < n; ++e) further_[e] = found_[e] + part * moves_[e];
       const double now = value_of(new_.data(), further_.data(), l2);
       if (!(now <= value_ + 1e-4 * part * smaller(slope, 0.0) + slack)) continue;
-      if (halving > 0) change_ = 1;
+      halved_ = halving > 0;
+      if (halved_) change_ = 1;
       double most = 0;
       for (Index j = 0; j < k; ++j) v[j] = new_[j], most = larger(most, std::fabs(step_[j]) * lengths_[j]);
       for (Index e = 0; e < n; ++e) found_[e] = further_[e];
@@ -157,7 +174,7 @@ class RowProblem {
 
   // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there. Return
   // whether there is a model: curvatures may be beyond numbers.
-  INLINE bool aim(double l2) {
+  INLINE bool aim(double l2, bool coarse) {
     for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
     dots(quotients_.data(), gradient_.data());
     Index m = 0;
@@ -167,11 +184,10 @@ class RowProblem {
       if (v[j] > 0 || gradient_[j] < 0) moving_[m++] = j;
     }
     const Rows<double> gram{gram_.data(), m, m, m};
-    curvature(m, gram);
+    if (!curvature(m, coarse, gram)) return false;
     for (Index i = 0; i < m; ++i) {  // entries of one curvature, so that no unit hides another
       const Index j = moving_[i];
       gram[i][i] += l2;
-      if (!(gram[i][i] < __builtin_huge_val())) return false;
       lengths_[j] = std::sqrt(gram[i][i]);
       scales_[i] = std::sqrt(moves::scale_of(gram[i][i], 0.0));
       step_[i] = scales_[i] > 0 ? v[j] / scales_[i] : 0;
@@ -191,35 +207,25 @@ class RowProblem {
   }
 
   // Gram of the rows of h that may move, each entry times x over the square of what is found there.
-  INLINE void curvature(Index m, Rows<double> gram) const {
-    const Rows<double> panel{panel_.data(), m, PANEL, PANEL}, weighted{weighted_.data(), m, PANEL, PANEL};
-    for (Index e = 0; e < n; ++e) scaled_[e] = quotients_[e] / found_[e];
-    products_.clear();
-    for (Index start = 0; start < n; start += PANEL) {
-      const Index height = smaller(PANEL, n - start);
-      for (Index i = 0; i < m; ++i) {
-        const T* row = h_row(moving_[i]) + start;
-        for (Index e = 0; e < height; ++e) {
-          panel[i][e] = double(row[e]);
-          weighted[i][e] = double(row[e]) * scaled_[start + e];
-        }
-      }
-      products_.add(panel, weighted, height);
-    }
-    products_.put(gram);
+  INLINE bool curvature(Index m, bool coarse, Rows<double> gram) const {
+    for (Index i = 0; i < m; ++i) rows_[i] = h_row(moving_[i]);
+    const double *q = quotients_.data(), *found = found_.data();
+    return (coarse && coarse_.add_up(rows_.data(), m, n, q, found, gram)) ||
+           in_double_.add_up(rows_.data(), m, n, q, found, gram);
   }
 
   const Room<T> h_;
   const Room<const T*> rows_;  // those that count in a product, and what each is multiplied by
   const Room<double> weights_;
-  Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scaled_, scales_, lengths_;
+  Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scales_, lengths_;
   Room<Index> moving_;
-  const GramSum<double> products_;
-  const Panel<double> panel_, weighted_;
+  const Curvature<double> in_double_;
+  const Curvature<float> coarse_;
   Pivots pivots_;
   double value_ = 0;
-  double change_ = 1;  // the largest of an entry of F H by the last step, as part of it; 1 if the step was halved
-  bool cut_ = false;   // whether the step would have gone further, but for F H
+  double change_ = 1;    // the largest of an entry of F H by the last step, as part of it; 1 if the step was halved
+  bool cut_ = false;     // whether the step would have gone further, but for F H
+  bool halved_ = false;  // or but for what it would have led to
 };
 
 }  // namespace coupled_nmf::INSTRUCTIONS

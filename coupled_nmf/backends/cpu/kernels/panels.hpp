@@ -77,6 +77,14 @@ void extrapolate(Rows<T> panel, Rows<T> before, T beta) {
       panel[j][lane] = moves::extrapolated(panel[j][lane], before[j][lane], beta);
 }
 
+// The same for multiplicative updates.
+template <class T>
+void extrapolate_above_zero(Rows<T> panel, Rows<T> before, T beta) {
+  for (Index j = 0; j < panel.n_rows; ++j)
+    for (Index lane = 0; lane < PANEL; ++lane)
+      panel[j][lane] = moves::extrapolated_above_zero(panel[j][lane], before[j][lane], beta);
+}
+
 // The panel, times the weight of each of its rows.
 template <class T>
 void weigh(Rows<T> panel, const double* weights, Index height, Rows<T> out) {

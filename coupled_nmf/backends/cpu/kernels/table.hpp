@@ -24,7 +24,8 @@ struct Kernels {
                           Rows<const T>, const double*, Stack<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights, Rows<T>,
                           Stack<T>, double*);
   void (*move_divergence_tile)(int, Tile<T>, Bounds, Order, Rows<const bool>, const Divisors<T>&, Rows<const T>, T, T,
-                               Weights, Rows<T>, Rows<T>, Rows<double>, double*);
+                               Weights, Rows<T>, Rows<T>, T, Rows<T>, Rows<double>, double*);
+  double (*move_components)(const Components<T>&, Bounds, Index, T, T, Index, Index);
   void (*move_sparse_tile)(const Rule&, Tile<T>, Rows<const T>, Rows<const T>, T, T, Rows<T>, Rows<T>, T, T, Weights,
                            Rows<T>, Rows<T>, double*);
   void (*sum_columns)(Tile<T>, Rows<const T>, Index, Index, Rows<double>);

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coupled_nmf.backends.cpu.kernels import SMALLEST, compiled
+from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
-from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
+from coupled_nmf.backends.cpu.tile_step import ColumnStep, Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
@@ -20,6 +20,7 @@ from coupled_nmf.problem.solvers import MultiplicativeUpdate, Rule
 # A row is solved for when a step moves its entries by less than this part of its largest: the next step would move them
 # by about the square.
 SOLVE_TOL = {"f": 1e-4, "d": 1e-7}
+DIVISION = 16  # multiplications that take as long, about
 ROUNDING = 1e-13  # of the sums of logarithms, in float64, whatever the dtype of X
 
 
@@ -34,12 +35,13 @@ class Point:
 
 @dataclass(frozen=True)
 class MoveF(TileStep):
-    """Move F in place; sum ``Fᵀ(X / F H)``, the sums of F per block, and 2 Σ α D with the penalty."""
+    """Move F; sum ``Fᵀ(X / F H)``, the sums of F per block, and 2 Σ α D with the penalty."""
 
     X: TiledMatrix
     alpha: NDArray[np.float64]
     point: Point
     n_sweeps: int
+    beta: float
     penalties: Penalties
     orders: Orders
 
@@ -54,7 +56,13 @@ class MoveF(TileStep):
         return len(self.point.H)
 
     def __call__(
-        self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
+        self,
+        tile: Tile,
+        rows: slice,
+        F: NDArray[Any],
+        other: NDArray[Any],
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_],
     ) -> Sums:
         """Move one tile's rows of F."""
         X, point = self.X, self.point
@@ -67,9 +75,43 @@ class MoveF(TileStep):
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
         compiled.move_divergence_tile(
             self.n_sweeps, gate(X, tile), X.layout.bounds, order, absent, point.H, point.R, point.sums,
-            self.alpha, self.penalties.l1_F, self.penalties.l2_F, weights, F, *sums,
+            self.alpha, self.penalties.l1_F, self.penalties.l2_F, weights, F, other, self.beta, *sums,
         )  # fmt: skip
         return sums
+
+
+@dataclass
+class MoveH(ColumnStep):
+    """Move H, in ranges of its columns; sum the point further on by block (n_blocks, k), and what penalties add to J.
+
+    As in `MoveF`, ``other`` gets what is found; ``point`` gets the point further on, ``R`` α⊙ that.
+    """
+
+    fixed: int
+    bounds: NDArray[np.int64]
+    parts: NDArray[np.float64]
+    Fsums: NDArray[np.float64]
+    penalties: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    H: NDArray[Any]
+    other: NDArray[Any]
+    beta: float
+    next_beta: float
+    point: NDArray[Any]
+    R: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        self.shapes = [self.Fsums.shape, (1,)]
+        self.work = DIVISION * self.H.size
+
+    def __call__(self, columns: slice) -> Sums:
+        """Move those columns."""
+        sums = np.empty(self.Fsums.shape)
+        cost = compiled.move_components(
+            self.fixed, self.bounds, self.parts, self.Fsums, self.penalties, self.alpha, self.H, self.other, self.beta,
+            self.next_beta, self.point, self.R, sums, columns.start, columns.stop,
+        )  # fmt: skip
+        return sums, np.array([cost])
 
 
 @dataclass(frozen=True)
@@ -111,11 +153,6 @@ def _whole(absent: NDArray[np.bool_], n_rows: int) -> NDArray[np.bool_]:
     return absent if len(absent) else np.zeros((n_rows, absent.shape[1]), dtype=bool)
 
 
-def mean_root(linear: Any, part: Any) -> Any:
-    """``(s + √(s² + 4 p)) / 2``: the v s + l2 v² = a of a multiplicative update is solved by a / that of p = l2 a."""
-    return (linear + np.sqrt(linear * linear + 4 * part)) / 2
-
-
 def baseline_of(
     logs: NDArray[np.float64], totals: NDArray[np.float64], entries: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -130,7 +167,8 @@ class KullbackLeibler(HostObjective):
     """J = 2 Σ_b α_b Σ (x log(x / fh) − x + fh) over the observed entries, with penalties: an `Objective`.
 
     Twice, as for the Frobenius loss, so that J stands to scikit-learn's objective as there. The value that `move_h`
-    returns is that of the F moved and the H before, since that of both would cost another pass.
+    returns is that of the F moved and the H of the point, from which H moves: that of both would cost another pass.
+    Since both moves only lower J, it is no lower than J of what they lead to, and after a rejection it falls again.
     """
 
     def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
@@ -153,30 +191,30 @@ class KullbackLeibler(HostObjective):
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:
-        """Move F in place (it is never extrapolated); return H⊙Fᵀ(X / F H), ΣF of each block, and J's two parts.
+        """Move F; return H⊙Fᵀ(X / F H), ΣF of each block, and J's two parts.
 
         The first two are numerator and divisor of the new H, and can be added up over batches.
         """
-        step = MoveF(self.problem.X, self.problem.alpha, point, rule.inner_sweeps, self.penalties, self._orders)
-        FtQ, Fsums, extras = self.backend.sweep(self.problem.X, step, F, self.problem.weights, self._absent)
+        step = MoveF(
+            self.problem.X, self.problem.alpha, point, rule.inner_sweeps, betas[0], self.penalties, self._orders
+        )
+        FtQ, Fsums, extras = self.backend.sweep(self.problem.X, step, F, other, self.problem.weights, self._absent)
         FtQ *= point.H
         return FtQ, Fsums, extras
 
     def move_h(
         self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> tuple[float, Point]:
-        """Move H once; return J before it, and the new point."""
-        numerator, Fsums, extras = sums
-        smallest = SMALLEST[H.dtype.char]
-        l1s, l2s = self.penalties.of_H(self.problem.alpha, self.problem.X.dtype)
-        value = float(extras.sum()) + self.penalties.on_H(H, self.problem.X.layout)
-        for number, columns in enumerate(self.problem.X.layout.slices.values()):
-            part = numerator[:, columns]
-            divisor = mean_root((Fsums[number] + l1s[number])[:, None], l2s[number] * part)
-            moved = part / np.maximum(divisor, SMALLEST["d"])
-            other[:, columns] = np.where(moved < smallest, 0, moved)
-        other[: rule.fixed] = H[: rule.fixed]
-        return value, self.point_of(other)
+        """Move H once, from its point; return J there, and the point further on."""
+        parts, Fsums, extras = sums
+        X, alpha = self.problem.X, self.problem.alpha
+        point, R = np.empty_like(H), np.empty_like(H)
+        step = MoveH(
+            rule.fixed, X.layout.bounds, parts, Fsums, self.penalties.by_block(alpha, X.dtype), alpha, H, other,
+            *betas, point, R,
+        )  # fmt: skip
+        Hsums, cost = self.backend.sweep_columns(H.shape[1], step)
+        return float(extras.sum() + cost[0]), Point(point, R, Hsums)
 
     def solved(self, H: NDArray[Any]) -> tuple[NDArray[Any], Sums]:
         """F for the given H from a cold start; of each block 2 D, squares of the residual, x log x and x."""

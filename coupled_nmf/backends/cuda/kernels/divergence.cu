@@ -104,40 +104,42 @@ struct Slab {
   int first, last, block;  // columns, all of one block
 };
 
-struct BlockPenalty {
-  double l1, l2;            // as they enter H's move
-  double l1_of_J, l2_of_J;
-};
-
-// H moves from `held` to `other`, but for its first `fixed` rows, or without FtQ (k, n) stays; point (k, n) gets it,
-// `weighted` that times α, and sums (slabs, k) what it sums to: grid (slabs, k). Fsums are ΣF of block b from step * b
-// on. costs (slabs, k; nullable) is what the H before adds to J by the penalties.
+// H moves from `point` (k, n), which is extrapolated, to the other of a pair, but for its first `fixed` rows; the point
+// becomes that further on, `weighted` that times α, and sums (slabs, k) what it sums to: grid (slabs, k). Fsums are ΣF
+// of block b from step * b on. costs (slabs, k; nullable) is what the H that it moves from adds to J by the penalties.
+//
+// Without FtQ (k, n) nothing moves, and the point becomes the held H itself: always, or with control after a rejection.
 extern "C" __global__ void __launch_bounds__(THREADS)
     move_components(const double* control, REAL* first, REAL* second, long long ld,
                     const double* __restrict__ FtQ, const double* __restrict__ Fsums, int step, int fixed,
-                    const Slab* __restrict__ slabs, const BlockPenalty* __restrict__ penalties,
+                    const Slab* __restrict__ slabs, const moves::BlockPenalty* __restrict__ penalties,
                     const double* __restrict__ alpha, int n, REAL* __restrict__ point, REAL* __restrict__ weighted,
                     double* __restrict__ sums_of_slabs, double* __restrict__ costs) {
-  if (is_done(control)) return;
+  if (is_done(control) || (!FtQ && control && control[REJECTED] == 0)) return;
   const int j = blockIdx.y, k = gridDim.y;
   const Slab slab = slabs[blockIdx.x];
-  const BlockPenalty penalty = penalties[slab.block];
+  const moves::BlockPenalty penalty = penalties[slab.block];
   const REAL* held = (is_flipped(control) ? second : first) + j * ld;
   REAL* other = (is_flipped(control) ? first : second) + j * ld;
+  const long long row = (long long)j * n;
+  point += row;
+  weighted += row;
+  if (FtQ) FtQ += row;
   const double linear = FtQ ? Fsums[slab.block * step + j] + penalty.l1 : 0.0;
+  const REAL beta = beta_of(control, NEXT_BETA);
   double sums[2] = {};
   for (int c = slab.first + threadIdx.x; c < slab.last; c += THREADS) {
-    const long long place = (long long)j * n + c;
-    REAL value = held[c];
+    const REAL before = held[c];
+    REAL value = FtQ ? point[c] : before;
     sums[1] += value * (2 * penalty.l1_of_J + penalty.l2_of_J * value);
-    if (FtQ && j >= fixed) {
-      const double part = FtQ[place] * value;
-      const double moved = part / at_least(moves::mean_root(linear, penalty.l2 * part), SMALLEST_DOUBLE);
-      value = moved < double(SMALLEST) ? REAL(0) : REAL(moved);  // NaN stays
+    if (FtQ) {
+      value = moves::divided(FtQ[c] * value, linear, penalty.l2, REAL(SMALLEST));
+      if (j < fixed) value = before;
+      other[c] = value;
+      if (beta > 0) value = moves::extrapolated_above_zero(value, before, beta);
     }
-    if (FtQ) other[c] = value;
-    point[place] = value;
-    weighted[place] = weigh(value, alpha[slab.block]);
+    point[c] = value;
+    weighted[c] = weigh(value, alpha[slab.block]);
     sums[0] += value;
   }
   const double total = sum_over_block<THREADS>(sums);

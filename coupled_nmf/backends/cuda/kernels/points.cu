@@ -19,17 +19,29 @@ extern "C" __global__ void keep_point(const double* control, const REAL* first, 
   }
 }
 
-// Where the next move of the factor begins.
+// Where the next move of the factor begins; by multiplicative updates, which never leave zero, above it.
 extern "C" __global__ void extrapolated(const double* control, const REAL* first, const REAL* second, long long ld,
-                                        int k, int n, REAL* out, long long ld_out) {
+                                        int k, int n, int above_zero, REAL* out, long long ld_out) {
   if (is_done(control)) return;
   const REAL beta = beta_of(control, LAST_BETA);
   const REAL* held = is_flipped(control) ? second : first;
   const REAL* other = is_flipped(control) ? first : second;
   EACH_ROW(i, n) {
     for (int j = 0; j < k; ++j) {
-      const REAL value = held[j * ld + i];
-      out[j * ld_out + i] = beta > 0 ? moves::extrapolated(value, other[j * ld + i], beta) : value;
+      REAL value = held[j * ld + i];
+      if (beta > 0 && above_zero) value = moves::extrapolated_above_zero(value, other[j * ld + i], beta);
+      if (beta > 0 && !above_zero) value = moves::extrapolated(value, other[j * ld + i], beta);
+      out[j * ld_out + i] = value;
     }
+  }
+}
+
+// Write what was found (k, n) to the other of the pair.
+extern "C" __global__ void put_other(const double* control, REAL* first, REAL* second, long long ld, int k, int n,
+                                     const REAL* found, long long ld_found) {
+  if (is_done(control)) return;
+  REAL* other = is_flipped(control) ? first : second;
+  EACH_ROW(i, n) {
+    for (int j = 0; j < k; ++j) other[j * ld + i] = found[j * ld_found + i];
   }
 }
