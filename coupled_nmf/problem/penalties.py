@@ -60,8 +60,12 @@ class Penalties:
         return l1, l2
 
     def by_block(self, alpha: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
-        """l1 and l2 of each block as they enter H's move, and as they are in J (n_blocks, 4)."""
-        return np.column_stack([*self.of_H(alpha, dtype), self.l1_H, self.l2_H])
+        """l1 and l2 of each block as they enter H's move, and as they are in J inside the loop (n_blocks, 4).
+
+        There the penalties on a block of weight 0 are left out: its H moves as if the weight were 1, and its part of J
+        would be the penalties alone, which moves do not lower.
+        """
+        return np.column_stack([*self.of_H(alpha, dtype), self.l1_H * (alpha > 0), self.l2_H * (alpha > 0)])
 
     def on_F(self, total: float, squares: float) -> float:
         """What F's add to J, by the sum of its entries and of their squares, each times its sample's weight."""

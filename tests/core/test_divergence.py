@@ -109,7 +109,7 @@ def start():
 
 def model_of(**params):
     defaults = {"solver": "mu", "beta_loss": "kullback-leibler", "random_state": 0}
-    return CoupledNMF(K, **{**defaults, **params})
+    return CoupledNMF(**{"n_components": K, **defaults, **params})
 
 
 @each_storage
@@ -167,6 +167,29 @@ def test_extrapolation_reaches_a_lower_objective_in_half_the_iterations(seed):
     further = CoupledNMF(8, max_iter=60, **params).fit(X)
     assert further.objective_history_[-1] < plain.objective_history_[-1]
     assert np.all(np.diff(further.objective_history_) <= 0)
+
+
+@pytest.mark.parametrize("n_features", [32, 45])
+def test_j_has_the_same_digits_at_any_scale(n_features):
+    """Powers of two round nothing, and what fills up the last vector of a row must not be seen in J."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(0.5, size=(40, 4)) @ rng.gamma(0.5, size=(4, n_features)) + 0.1
+    F, H = rng.random((40, 4)), rng.random((4, n_features))
+    histories = [
+        model_of(n_components=4, init="custom", max_iter=60, tol=0)
+        .fit(X * scale, F=F * scale, H=H).objective_history_
+        for scale in (1.0, 2.0**-44)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(np.array(histories[1]) * 2.0**44, histories[0])
+
+
+def test_penalties_on_a_block_of_weight_zero_are_not_in_j_inside_the_loop():
+    """It learns beside the others as if its weight were 1, and would make J rise."""
+    blocks, _ = draw(False)
+    params = {"block_weights": {"a": 1.0, "b": 0.0}, "alpha_F": 0.02, "max_iter": 80, "tol": 0}
+    history = model_of(**params).fit(Blocks(blocks)).objective_history_
+    assert np.all(np.diff(history) <= 0)
+    assert len(set(history)) >= 75, "many steps were taken back"
 
 
 def test_l2_never_makes_the_objective_rise():

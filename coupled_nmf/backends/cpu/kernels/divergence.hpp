@@ -29,9 +29,9 @@ INLINE double entry_loss(double x, double quotient, double found) {
 }
 
 // `work` gets n numbers of x and as many of `found`, a vector at a time, and returns what the latter become. What
-// stands beyond the end is 0 and 1.
+// stands beyond the end is `beyond` and 1.
 template <class T, class Work>
-INLINE void for_pairs(const T* x, T* found, Index n, Work work) {
+INLINE void for_pairs(const T* x, T* found, Index n, T beyond, Work work) {
   using L = Lanes<T>;
   const Index whole = n / L::COUNT * L::COUNT;
   for (Index i = 0; i < whole; i += L::COUNT) L::store(found + i, work(L::load(x + i), L::load(found + i)));
@@ -39,7 +39,7 @@ INLINE void for_pairs(const T* x, T* found, Index n, Work work) {
   alignas(LINE) T last_x[L::COUNT], last[L::COUNT];
   for (Index i = 0; i < L::COUNT; ++i) {
     const bool there = whole + i < n;
-    last_x[i] = there ? x[whole + i] : 0;
+    last_x[i] = there ? x[whole + i] : beyond;
     last[i] = there ? found[whole + i] : 1;
   }
   L::store(last, work(L::load(last_x), L::load(last)));
@@ -50,7 +50,7 @@ INLINE void for_pairs(const T* x, T* found, Index n, Work work) {
 template <class T>
 INLINE void divide(const T* x, T* found, Index n) {
   using V = typename Lanes<T>::Vector;
-  for_pairs(x, found, n, [](V x, V found) __attribute__((always_inline)) { return quotients_of<T>(x, found); });
+  for_pairs(x, found, n, T(0), [](V x, V found) __attribute__((always_inline)) { return quotients_of<T>(x, found); });
 }
 
 // The same; return Σ x log q − x, and F H with `sign` over the entries that are there (1), or those that are not (−1).
@@ -58,13 +58,13 @@ template <class T, int SIGN>
 INLINE double divide_and_sum(const T* x, T* found, Index n) {
   using V = typename Lanes<T>::Vector;
   WideSums<T> sums;
-  for_pairs(x, found, n, [&](V x, V found) __attribute__((always_inline)) {
+  const T beyond = SIGN > 0 ? T(__builtin_nan("")) : T(0);  // which adds nothing
+  for_pairs(x, found, n, beyond, [&](V x, V found) __attribute__((always_inline)) {
     const V quotient = quotients_of<T>(x, found), none = {};
     sums.add(losses_of<T>(x, quotient) + (SIGN > 0 ? (x == x ? found : none) : (x == x ? none : -found)));
     return quotient;
   });
-  const Index beyond = (Lanes<T>::COUNT - n % Lanes<T>::COUNT) % Lanes<T>::COUNT;  // where 1 was counted
-  return sums.total() - (SIGN > 0 ? double(beyond) : 0.0);
+  return sums.total();
 }
 
 // Σ α_b of the blocks' sums (n_blocks, k), over those that are there.

@@ -9,10 +9,6 @@ namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int FIRST_UPDATES = 5;  // multiplicative, before Newton's steps: they go well near the minimum
 constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
-// The first steps of float rows go by curvatures in float, which say little of directions along which J hardly bends:
-// so many at most, none after one that was halved, or changed no entry of F H by more than NEAR.
-constexpr int MOST_COARSE = 6;
-constexpr double NEAR = 0.1;
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
 
@@ -46,8 +42,7 @@ class RowProblem {
         scales_(k),
         lengths_(k),
         moving_(k),
-        in_double_(k, most),
-        coarse_(k, most),
+        curvature_(k, most),
         pivots_(k) {}
 
   // Of n entries, which has to be said before.
@@ -59,14 +54,13 @@ class RowProblem {
     if (n == 0) return;
     products(v.data(), found_.data());
     value_ = value_of(v.data(), found_.data(), l2);
-    bool coarse = sizeof(T) == sizeof(float);
-    for (int i = 1; i <= MOST_STEPS; ++i) {
+    for (int i = 0; i < MOST_STEPS; ++i) {
       double largest = 0;
-      const double moved = newton_step(l2, coarse);
+      const double moved = newton_step(l2);
       for (Index j = 0; j < k; ++j) largest = larger(largest, v[j] * lengths_[j]);
       // the next step would be about that small; after one that was cut it is not
-      if (!coarse && (moved == 0 || (!cut_ && moved * smaller(1.0, SAFE<T> * change_) <= tol * largest))) break;
-      coarse = coarse && moved > 0 && !halved_ && change_ > NEAR && i < MOST_COARSE;
+      if (!cut_ && moved * smaller(1.0, SAFE<T> * change_) <= tol * largest) break;
+      if (moved == 0) break;
     }
   }
 
@@ -139,9 +133,9 @@ class RowProblem {
 
   // One step: to the minimum of the quadratic model, v >= 0, or part of the way. Return how far v moved, where entries
   // count by the roots of their curvatures.
-  INLINE double newton_step(double l2, bool coarse) {
-    cut_ = halved_ = false;
-    if (!aim(l2, coarse)) return 0;
+  INLINE double newton_step(double l2) {
+    cut_ = false;
+    if (!aim(l2)) return 0;
     double slope = 0, part = 1;
     for (Index j = 0; j < k; ++j) {
       step_[j] = larger(aim_[j], 0.0) - v[j];
@@ -161,8 +155,7 @@ class RowProblem {
       for (Index e = 0; e < n; ++e) further_[e] = found_[e] + part * moves_[e];
       const double now = value_of(new_.data(), further_.data(), l2);
       if (!(now <= value_ + 1e-4 * part * smaller(slope, 0.0) + slack)) continue;
-      halved_ = halving > 0;
-      if (halved_) change_ = 1;
+      if (halving > 0) change_ = 1;
       double most = 0;
       for (Index j = 0; j < k; ++j) v[j] = new_[j], most = larger(most, std::fabs(step_[j]) * lengths_[j]);
       for (Index e = 0; e < n; ++e) found_[e] = further_[e];
@@ -174,7 +167,7 @@ class RowProblem {
 
   // Where the quadratic model is least, and the gradient. Entries that are at zero and would fall stay there. Return
   // whether there is a model: curvatures may be beyond numbers.
-  INLINE bool aim(double l2, bool coarse) {
+  INLINE bool aim(double l2) {
     for (Index e = 0; e < n; ++e) quotients_[e] = xa[e] / found_[e];
     dots(quotients_.data(), gradient_.data());
     Index m = 0;
@@ -184,10 +177,12 @@ class RowProblem {
       if (v[j] > 0 || gradient_[j] < 0) moving_[m++] = j;
     }
     const Rows<double> gram{gram_.data(), m, m, m};
-    if (!curvature(m, coarse, gram)) return false;
+    for (Index i = 0; i < m; ++i) rows_[i] = h_row(moving_[i]);
+    curvature_.add_up(rows_.data(), m, n, quotients_.data(), found_.data(), gram);
     for (Index i = 0; i < m; ++i) {  // entries of one curvature, so that no unit hides another
       const Index j = moving_[i];
       gram[i][i] += l2;
+      if (!(gram[i][i] < __builtin_huge_val())) return false;
       lengths_[j] = std::sqrt(gram[i][i]);
       scales_[i] = std::sqrt(moves::scale_of(gram[i][i], 0.0));
       step_[i] = scales_[i] > 0 ? v[j] / scales_[i] : 0;
@@ -206,26 +201,16 @@ class RowProblem {
     return true;
   }
 
-  // Gram of the rows of h that may move, each entry times x over the square of what is found there.
-  INLINE bool curvature(Index m, bool coarse, Rows<double> gram) const {
-    for (Index i = 0; i < m; ++i) rows_[i] = h_row(moving_[i]);
-    const double *q = quotients_.data(), *found = found_.data();
-    return (coarse && coarse_.add_up(rows_.data(), m, n, q, found, gram)) ||
-           in_double_.add_up(rows_.data(), m, n, q, found, gram);
-  }
-
   const Room<T> h_;
   const Room<const T*> rows_;  // those that count in a product, and what each is multiplied by
   const Room<double> weights_;
   Room<double> quotients_, found_, moves_, further_, gradient_, aim_, step_, new_, gram_, scales_, lengths_;
   Room<Index> moving_;
-  const Curvature<double> in_double_;
-  const Curvature<float> coarse_;
+  const Curvature curvature_;
   Pivots pivots_;
   double value_ = 0;
-  double change_ = 1;    // the largest of an entry of F H by the last step, as part of it; 1 if the step was halved
-  bool cut_ = false;     // whether the step would have gone further, but for F H
-  bool halved_ = false;  // or but for what it would have led to
+  double change_ = 1;  // the largest of an entry of F H by the last step, as part of it; 1 if the step was halved
+  bool cut_ = false;   // whether the step would have gone further, but for F H
 };
 
 }  // namespace coupled_nmf::INSTRUCTIONS
