@@ -27,7 +27,7 @@ from coupled_nmf.system.kept_files import (
 )
 from coupled_nmf.system.notices import warn_caller
 
-FORMAT = "coupled_nmf progress 1"
+FORMAT = "coupled_nmf progress 2"
 BEGIN = "progress-"  # of every file's name
 SECONDS, ITERATIONS = 10.0, 50  # from one checkpoint to the next, whichever comes first,
 SHARE = 0.05  # but so that no more than this part of the time goes into them

@@ -27,7 +27,8 @@ class IterationInfo:
     iteration : int
         Number of the iteration, from 1.
     objective : float
-        J of the factors that the loop holds; with extrapolation, of the point that was accepted last.
+        J of the factors that the loop holds; with extrapolation, of the point that was accepted last; see
+        ``objective_history_`` of `CoupledNMF`.
     seconds : float
         Time since the loop began.
     F : ndarray of shape (n_samples, k)

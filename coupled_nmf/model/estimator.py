@@ -149,8 +149,8 @@ class CoupledNMF(FittedModel):
         1e-14 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
         rise where the loop restarts; otherwise it never rises but for that rounding. Where single entries are missing,
         it is J and the squares of what the last move of H changed at them. For Kullback–Leibler it is J of the F moved
-        last and the H, or the extrapolated point, that the last move of H began at: no less than J of both, and it
-        never rises.
+        last and the H, or the extrapolated point, that the last move of H began at, without the penalties on blocks of
+        weight 0: no less than that of the F and H which the loop then holds, and it never rises but for rounding.
     n_iter_ : int
         Iterations done.
     n_steps_ : int

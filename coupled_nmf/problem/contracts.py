@@ -114,7 +114,10 @@ class Alternated(Protocol):
         """
 
     def move_h(self, rule: Rule, sums: Sums, H: Factor, other: Factor, betas: Any) -> tuple[Any, Any]:
-        """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on."""
+        """Move H; return J at what is written to ``other``, given the F of the sums, and the point further on.
+
+        Under Kullback–Leibler J is that at the point from which H moves, which is no less.
+        """
 
     def move_both(self, rules: tuple[Rule, Rule], point: Any, F: Pair, H: Pair, betas: Any) -> tuple[Any, Any]:
         """An iteration: `move_f`, and `move_h` by its sums, each factor by its rule; `InTurn` has it."""

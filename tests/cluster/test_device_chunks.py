@@ -35,6 +35,7 @@ FITS = [
     {"init": "uniform", "solver": "mu"},
     {"init": "nndsvda", "solver": "mu"},
     KL,
+    KL | {"extrapolate": False},
     RANDOM | PENALTIES | {"n_init": 2},
     KL | PENALTIES,
     {"init": "compressed", "block_weights": "balanced"},

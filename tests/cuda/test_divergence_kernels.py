@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import slow_moves
@@ -231,9 +233,9 @@ def test_components_move_as_those_of_the_numpy_code(betas, fixed, scale, k, size
     stays = launch_components(data, penalties, H, FtQ, Fsums, moves=False)
     assert np.all(stays[0] == -1)
     np.testing.assert_array_equal(stays[1], H)
-    for rejected in (0.0, 1.0):
-        control = control_of(REJECTED=rejected)
-        found = launch_components(data, penalties, H, FtQ, Fsums, control=control, moves=False)
+    for rejected, flipped in itertools.product((0.0, 1.0), (False, True)):
+        control = control_of(REJECTED=rejected, FLIPPED=float(flipped))
+        found = launch_components(data, penalties, H, FtQ, Fsums, control=control, moves=False, flipped=flipped)
         for array, expected in zip(found[:5], stays[:5], strict=True):
             np.testing.assert_array_equal(array, expected if rejected else -1)
     done = launch_components(data, penalties, H, FtQ, Fsums, control=control_of(DONE=1.0))

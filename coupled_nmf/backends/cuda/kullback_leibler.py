@@ -154,7 +154,8 @@ class DeviceKullbackLeibler(HoldsPoint):
         """Move F, and sum what H's move needs."""
         if rule not in self._f_programs:
             tiles, pair = self.matrix.tiles, Pair(F, other)
-            programs = [self._tile_program(tile, rule.inner_sweeps, pair.rows(tile.rows), betas) for tile in tiles]
+            in_place, n_sweeps = F is other, rule.inner_sweeps
+            programs = [self._tile_program(tile, n_sweeps, pair.rows(tile.rows), in_place, betas) for tile in tiles]
             self._f_programs[rule] = [*programs, self._sum_program()]
         *programs, last = self._f_programs[rule]
         for tile in self.matrix.passes():
@@ -162,15 +163,17 @@ class DeviceKullbackLeibler(HoldsPoint):
         last.run()
         return ()
 
-    def _tile_program(self, tile: DeviceTile, n_sweeps: int, pair: Pair, control: Any) -> Program:
+    def _tile_program(self, tile: DeviceTile, n_sweeps: int, pair: Pair, in_place: bool, control: Any) -> Program:
         program, room, device = Program(), self._room, self.device
-        cross, V = room.cross[:, : tile.height], room.moved[:, : tile.height].T
-        add_start(program, device, control, pair, V.T, above_zero=True)
+        cross, V = room.cross[:, : tile.height], pair.first if in_place else room.moved[:, : tile.height].T
+        if not in_place:
+            add_start(program, device, control, pair, V.T, above_zero=True)
         for _ in range(n_sweeps):
             parts = self._add_quotients(program, tile, V, control, None)
             add_cross(program, device, room.R, parts, cross)
             self._add_division(program, tile, V, cross, control)
-        add_put(program, device, control, pair, V.T)
+        if not in_place:
+            add_put(program, device, control, pair, V.T)
         parts = self._add_quotients(program, tile, V, control, room.losses)
         weighted = None if room.weighted is None else room.weighted[:, : tile.height]
         self._add_sums(program, tile, V, weighted, control)

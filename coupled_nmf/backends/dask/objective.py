@@ -48,7 +48,8 @@ class DaskObjective(InTurn):
 
     def move_f(self, rule: Rule, point: Any, F: Rows, other: Rows, betas: tuple[float, float]) -> Sums:
         """Move F, see `Alternated`."""
-        # A copy: the loop writes to its H again, and what is sent serves as long as F is made again from it.
+        # A copy: a point may be the loop's H, to which it writes again, and what is sent serves as long as F is made
+        # again from it.
         sent = replace(point, H=None if self._lean else point.H.copy())
         return self.backend.workers.move(steps.move_f, F, other, (self._terms, rule, sent, betas))
 

@@ -53,11 +53,11 @@ struct BlockPenalty {
   double l1, l2, l1_of_J, l2_of_J;
 };
 
-// An entry of H under Kullback–Leibler: the v with v (linear + l2 v) = part.
+// An entry of H under Kullback–Leibler: the v with v (linear + l2 v) = part; what divides is `least` at least.
 template <class Real>
-EVERYWHERE Real divided(double part, double linear, double l2, Real smallest) {
+EVERYWHERE Real divided(double part, double linear, double l2, Real smallest, double least) {
   double divisor = l2 > 0 ? mean_root(linear, l2 * part) : linear;
-  divisor = divisor < 1e-300 ? 1e-300 : divisor;
+  divisor = divisor < least ? least : divisor;
   const double moved = part / divisor;
   return moved < double(smallest) ? Real(0) : Real(moved);
 }
@@ -69,12 +69,14 @@ EVERYWHERE Number extrapolated(Number now, Number before, Real beta) {
   return point < Number{} ? Number{} : point;
 }
 
-// The same for multiplicative updates, which never leave zero: a fall goes on in 1/v, and three quarters as far, which
-// was best of what was tried. Rises alone go on in Hien, Leplat and Gillis (2024).
+constexpr double FALLS = 0.75;  // how far they go on beside rises: a half and the whole took more iterations
+
+// The same for multiplicative updates, which never leave zero: a fall goes on in 1/v. Rises alone go on in Hien, Leplat
+// and Gillis (2024).
 template <class Number, class Real>
 EVERYWHERE Number extrapolated_above_zero(Number now, Number before, Real beta) {
   const Number step = now - before;
-  const Number fallen = now / (1 + Real(0.75) * beta * (1 - now / before));
+  const Number fallen = now / (1 + Real(FALLS) * beta * (1 - now / before));
   return step < Number{} ? fallen : now + beta * step;
 }
 

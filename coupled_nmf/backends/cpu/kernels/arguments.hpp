@@ -117,7 +117,8 @@ struct Components {
   Rows<const double> parts, Fsums;
   const moves::BlockPenalty* penalties;
   const double* alpha;
-  Rows<T> H, other, point, R;
+  Rows<const T> H;
+  Rows<T> other, point, R;
   Rows<double> sums;
 };
 

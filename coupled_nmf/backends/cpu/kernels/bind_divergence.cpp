@@ -33,7 +33,7 @@ void move_divergence_tile(int n_sweeps, const HeldTile<T>& tile, Vector<const In
 
 template <class T>
 double move_components(Index fixed, Vector<const Index> bounds, Matrix<const double> parts, Matrix<const double> Fsums,
-                       Matrix<const double> penalties, Vector<const double> alpha, Matrix<T> H, Matrix<T> other,
+                       Matrix<const double> penalties, Vector<const double> alpha, Matrix<const T> H, Matrix<T> other,
                        double beta, double next_beta, Matrix<T> point, Matrix<T> R, Matrix<double> sums, Index first,
                        Index last) {
   const Index k = Index(H.shape(0)), width = Index(H.shape(1));
@@ -78,8 +78,8 @@ void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, 
 template <class T>
 void bind_for(nb::module_& module) {
   bind(module, "move_divergence_tile", move_divergence_tile<T>,
-       {"n_sweeps", "tile", "bounds", "order", "absent", "H", "R", "sums", "alpha", "l1", "l2", "weights", "F", "other", "beta", "FtQ",
-        "Fsums", "extras"});
+       {"n_sweeps", "tile", "bounds", "order", "absent", "H", "R", "sums", "alpha", "l1", "l2", "weights", "F", "other",
+        "beta", "FtQ", "Fsums", "extras"});
   bind(module, "move_components", move_components<T>,
        {"fixed", "bounds", "parts", "Fsums", "penalties", "alpha", "H", "other", "beta", "next_beta", "point", "R",
         "sums", "first", "last"});

@@ -17,20 +17,21 @@ double sum_of(const T* row, Index n) {
 
 // Columns `first` to `last`, all of one block, of row j; return what penalties add to J where the row moves from.
 template <class T>
-double move_component(const Components<T>& on, Index block, Index j, bool moves_on, T beta, T next_beta, Index first,
+double move_component(const Components<T>& on, Index block, Index j, bool is_free, T beta, T next_beta, Index first,
                       Index last) {
   const auto [l1, l2, l1_of_J, l2_of_J] = on.penalties[block];
   const double linear = on.Fsums[block][j] + l1, *parts = on.parts[j];
   const T* held = on.H[j];
   T *other = on.other[j], *point = on.point[j], *R = on.R[j];
+  constexpr double least = Numbers<double>::smallest;
   double cost = 0;
   if (l1_of_J != 0 || l2_of_J != 0)
     for (Index c = first; c < last; ++c) {
       const T start = beta > 0 ? moves::extrapolated_above_zero(held[c], other[c], beta) : held[c];
       cost += moves::penalty(double(start), start, l1_of_J, l2_of_J);
     }
-  if (moves_on)
-    for (Index c = first; c < last; ++c) other[c] = moves::divided(parts[c], linear, l2, Numbers<T>::smallest);
+  if (is_free)
+    for (Index c = first; c < last; ++c) other[c] = moves::divided(parts[c], linear, l2, Numbers<T>::smallest, least);
   else
     for (Index c = first; c < last; ++c) other[c] = held[c];
   for (Index c = first; c < last; ++c)

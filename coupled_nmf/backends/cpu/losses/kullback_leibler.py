@@ -168,14 +168,14 @@ class KullbackLeibler(HostObjective):
 
     Twice, as for the Frobenius loss, so that J stands to scikit-learn's objective as there. The value that `move_h`
     returns is that of the F moved and the H of the point, from which H moves: that of both would cost another pass.
-    Since both moves only lower J, it is no lower than J of what they lead to, and after a rejection it falls again.
+    Since both moves only lower J, it is no lower than J of what they lead to, and never rises, also after a rejection.
     """
 
     def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
         super().__init__(problem, penalties, backend)
         self.weighted_squares = 2 * float(problem.alpha @ problem.totals)
         self._absent = np.zeros((0, len(problem.alpha)), dtype=bool) if problem.gaps is None else problem.gaps.absent
-        self._orders = Orders()
+        self._orders, self._by_block = Orders(), penalties.by_block(problem.alpha, problem.X.dtype)
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
@@ -210,8 +210,7 @@ class KullbackLeibler(HostObjective):
         X, alpha = self.problem.X, self.problem.alpha
         point, R = np.empty_like(H), np.empty_like(H)
         step = MoveH(
-            rule.fixed, X.layout.bounds, parts, Fsums, self.penalties.by_block(alpha, X.dtype), alpha, H, other,
-            *betas, point, R,
+            rule.fixed, X.layout.bounds, parts, Fsums, self._by_block, alpha, H, other, *betas, point, R
         )  # fmt: skip
         Hsums, cost = self.backend.sweep_columns(H.shape[1], step)
         return float(extras.sum() + cost[0]), Point(point, R, Hsums)

@@ -38,7 +38,7 @@ def options(dtype: DTypeLike, width: int | None = None) -> tuple[str, ...]:
     single, smallest, lowest = kind == "f", SMALLEST[kind], LOWEST[kind]
     mark = "f" if single else ""
     found = {"REAL": "float" if single else "double", "SMALLEST": f"{smallest!r}{mark}", "LOWEST": f"{lowest!r}{mark}",
-             "LARGE": repr(LARGE), "DIGEST": f"0x{DIGEST}"}  # fmt: skip
+             "SMALLEST_DOUBLE": repr(SMALLEST["d"]), "LARGE": repr(LARGE), "DIGEST": f"0x{DIGEST}"}  # fmt: skip
     if width is not None:
         found["WIDTH"] = str(width)
     return ("-std=c++17", f"-I{KERNELS}", f"-I{SHARED}", *(f"-D{name}={value}" for name, value in found.items()))

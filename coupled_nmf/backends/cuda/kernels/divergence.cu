@@ -13,13 +13,13 @@ __device__ __forceinline__ T at_least(T value, T least) {
 }
 
 // `found` holds F H and becomes x / (F H): 1 where x is NaN, 0 in blocks that the row lacks (nullable: none). losses
-// (rows; nullable) = (begins) or += 2 w Σ α (x log(x / fh) - x + fh) over what is there. A block of threads a row of one
-// part of X, in which blocks lie from an edge to the next; absent's rows are `n_absent` apart.
+// (rows; nullable) = (begins) or += 2 w Σ α (x log(x / fh) - x + fh) over what is there. A block of threads a row of
+// one part of X, in which blocks lie from an edge to the next; absent's rows are `n_absent` apart.
 extern "C" __global__ void __launch_bounds__(ROW_THREADS)
     quotients(const double* control, const REAL* __restrict__ x, long long ld, REAL* __restrict__ found,
-              long long ld_found, const int* __restrict__ edges, int n_blocks,
-              const unsigned char* __restrict__ absent, int n_absent, const double* __restrict__ alpha,
-              const double* __restrict__ weights, double* __restrict__ losses, int begins) {
+              long long ld_found, const int* __restrict__ edges, int n_blocks, const unsigned char* __restrict__ absent,
+              int n_absent, const double* __restrict__ alpha, const double* __restrict__ weights,
+              double* __restrict__ losses, int begins) {
   if (is_done(control)) return;
   const int row = blockIdx.x;
   x += row * ld;
@@ -110,11 +110,11 @@ struct Slab {
 //
 // Without FtQ (k, n) nothing moves, and the point becomes the held H itself: always, or with control after a rejection.
 extern "C" __global__ void __launch_bounds__(THREADS)
-    move_components(const double* control, REAL* first, REAL* second, long long ld,
-                    const double* __restrict__ FtQ, const double* __restrict__ Fsums, int step, int fixed,
-                    const Slab* __restrict__ slabs, const moves::BlockPenalty* __restrict__ penalties,
-                    const double* __restrict__ alpha, int n, REAL* __restrict__ point, REAL* __restrict__ weighted,
-                    double* __restrict__ sums_of_slabs, double* __restrict__ costs) {
+    move_components(const double* control, REAL* first, REAL* second, long long ld, const double* __restrict__ FtQ,
+                    const double* __restrict__ Fsums, int step, int fixed, const Slab* __restrict__ slabs,
+                    const moves::BlockPenalty* __restrict__ penalties, const double* __restrict__ alpha, int n,
+                    REAL* __restrict__ point, REAL* __restrict__ weighted, double* __restrict__ sums_of_slabs,
+                    double* __restrict__ costs) {
   if (is_done(control) || (!FtQ && control && control[REJECTED] == 0)) return;
   const int j = blockIdx.y, k = gridDim.y;
   const Slab slab = slabs[blockIdx.x];
@@ -133,7 +133,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     REAL value = FtQ ? point[c] : before;
     sums[1] += value * (2 * penalty.l1_of_J + penalty.l2_of_J * value);
     if (FtQ) {
-      value = moves::divided(FtQ[c] * value, linear, penalty.l2, REAL(SMALLEST));
+      value = moves::divided(FtQ[c] * value, linear, penalty.l2, REAL(SMALLEST), SMALLEST_DOUBLE);
       if (j < fixed) value = before;
       other[c] = value;
       if (beta > 0) value = moves::extrapolated_above_zero(value, before, beta);
