@@ -57,22 +57,9 @@ def least(parts, linear, l2):
     return parts / np.maximum(linear, 1e-300) if l2 == 0 else (np.sqrt(linear**2 + 4 * l2 * parts) - linear) / (2 * l2)
 
 
-class Plain:
-    """Keeps every step."""
-
-    betas = (0.0, 0.0)
-
-    def __init__(self):
-        self.history = []
-
-    def decide(self, value):
-        self.history.append(value)
-        return True
-
-
-def slow_fit(blocks, lacks, held_F, held_H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps=2, judge=None):
+def slow_fit(judge, blocks, lacks, held_F, held_H, n_iter, alpha, weights, l1=0.0, l2=0.0, sweeps=2):
     """A gap has the quotient 1, an absent block 0; J is that of the new F and of the H that the new H is made from."""
-    judge, before_F, before_H = judge or Plain(), held_F, held_H
+    before_F, before_H = held_F, held_H
     l1_F, l2_F, l1_H, l2_H = (a * b for b in (sum(SIZES.values()), weights.sum()) for a in (l1, l2))
 
     def quotients(name):
@@ -120,7 +107,7 @@ def test_iterates_are_those_of_a_slow_loop(course, gaps, storage, alpha_F, l1_ra
     if course == "rejected":  # the first step further goes far too far, and is taken back
         for place in ("cpu", "cuda"):
             monkeypatch.setattr(f"coupled_nmf.backends.{place}.control.Momentum", partial(Momentum, 1e3, 1e4))
-    judge = None if course == "plain" else HostJudge(Terms(True, 0.0, 0.0, np.dtype(float)))
+    judge = HostJudge(Terms(course != "plain", 0.0, 0.0, np.dtype(float)))
     blocks, lacks = draw(gaps)
     F, H = start()
     alpha, weights = (WEIGHTS, np.arange(N) % 4 / 2.0) if alpha_F else (dict.fromkeys(SIZES, 1.0), np.ones(N))
@@ -131,7 +118,7 @@ def test_iterates_are_those_of_a_slow_loop(course, gaps, storage, alpha_F, l1_ra
     )  # fmt: skip
     model.fit(stored(blocks, lacks, storage), F=F, H=np.hstack(list(H.values())), sample_weight=weights)
     penalties = {"l1": l1_ratio * alpha_F, "l2": (1 - l1_ratio) * alpha_F}
-    slow_F, slow_H, history = slow_fit(blocks, lacks, F, H, 8, alpha, weights, **penalties, judge=judge)
+    slow_F, slow_H, history = slow_fit(judge, blocks, lacks, F, H, 8, alpha, weights, **penalties)
     np.testing.assert_allclose(seen["F"], slow_F, rtol=1e-8, atol=1e-10, err_msg="F")
     np.testing.assert_allclose(model.components_, slow_H, rtol=1e-8, atol=1e-10, err_msg="H")
     np.testing.assert_allclose(model.objective_history_, history, rtol=1e-9, err_msg="J")

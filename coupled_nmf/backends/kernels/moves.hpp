@@ -69,7 +69,7 @@ EVERYWHERE Number extrapolated(Number now, Number before, Real beta) {
   return point < Number{} ? Number{} : point;
 }
 
-constexpr double FALLS = 0.75;  // how far they go on beside rises: a half and the whole took more iterations
+constexpr double FALLS = 0.75;  // how far they go on beside rises: never far from the better of a half and the whole
 
 // The same for multiplicative updates, which never leave zero: a fall goes on in 1/v. Rises alone go on in Hien, Leplat
 // and Gillis (2024).

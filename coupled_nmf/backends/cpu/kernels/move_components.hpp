@@ -4,6 +4,7 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
+// The sum of n numbers, in double.
 template <class T>
 double sum_of(const T* row, Index n) {
   using L = Lanes<T>;
