@@ -60,6 +60,14 @@ export function plainTable(caption, heads, rows) {
         i === 0 ? h("th", { scope: "row" }, cell) : h("td", null, cell)))))));
 }
 
+// The same; in a narrow window each row is a card, whose cells say what they are.
+export function stackedTable(caption, heads, rows) {
+  const table = plainTable(caption, heads, rows);
+  for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
+  table.classList.add("stacked");
+  return table;
+}
+
 export const joined = (parts) => parts.flatMap((one, i) => (i ? [", ", one] : [one]));
 
 export function download(file, text, type) {

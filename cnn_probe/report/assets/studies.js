@@ -1,6 +1,6 @@
 // Studies: the paper's claims with verdicts, errors by rank, spectra, and the controls beside them.
 
-import { bar, details, h, name, number, percent, plainTable, plural, probability } from "./dom.js";
+import { bar, details, h, name, number, percent, plainTable, plural, probability, stackedTable } from "./dom.js";
 import { indices, row, thresholds } from "./data.js";
 import { classDetails } from "./classes.js";
 import { qualityTable } from "./quality.js";
@@ -95,14 +95,11 @@ function spectrumChart(study, one, over) {
 }
 
 function claimsTable(study) {
-  const heads = ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test, see below"];
   const tests = [...new Set(study.claims.map((one) => one.test).filter(Boolean))];
-  const table = plainTable("Claims, held against the networks", heads,
+  const table = stackedTable("Claims, held against the networks",
+    ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test, see below"],
     study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, one.word),
       [`${one.holds} of ${one.comparisons} ${one.counted}`, one.little > 0 && h("span", { class: "note" }, `; ${one.little} of the networks learned little`)], chanceOf(one), probability(one.against ?? null), one.test ? String(tests.indexOf(one.test) + 1) : "–"]));
-  // In a narrow window each row is a card, whose cells say what they are.
-  for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
-  table.classList.add("stacked");
   return [table, tests.length > 0 && h("ol", { class: "note", "aria-label": "Tests of the claims" }, tests.map((one) => h("li", null, one)))];
 }
 

@@ -104,14 +104,17 @@ def _study_card(name: str, study: Results) -> Part:
     undecided = least > LEVEL or counts["undecided"] == len(verdicts)
     little = max(one.get("little", 0) for one in verdicts)
     weak = f" {little} of them learned little, and so verdicts that stand on them say little." if little else ""
-    few = "" if least <= LEVEL else f" With so few, chance cannot fall below {least:.0%}, and nothing can be decided."
+    sure = (
+        f"too few to decide anything: chance cannot fall below {least:.0%}, and 5% decides."
+        if least > LEVEL
+        else "a claim is decided where chance gives as much, or what speaks against it, in 5% of the cases or fewer."
+    )
     return card(
         study.get("question") or study["title"],
         "undecided" if undecided else number,
         f"{f'{number} ' if undecided else ''}of the paper's claims {held}{f'; {others}' if others else ''}. "
         f"{first['claim'][0].upper()}{first['claim'][1:]}: {WORDS.get(first['verdict'], first['verdict'])}.",
-        f"{networks} networks.{weak} A claim is decided where chance gives as much, or what speaks against it, in 5% "
-        f"of the cases or fewer, each way.{few}",
+        f"{networks} networks: {sure}{weak}",
         "Whether it holds of other networks, data or training than these.",
         _claim(name, first, records_of(study).popitem()[1][0].layers)["show"],
     )

@@ -1,0 +1,34 @@
+"""The patterns at a glance, which a page begins with: they say what the views below say, and lead there."""
+
+import numpy as np
+from browsing import until
+
+
+def test_each_pattern_is_a_link_with_its_picture_its_inputs_its_class_and_what_it_causes(opened, made):
+    part = made("full").document["results"][0]
+    page = opened("full")
+    items = page.locator("#verdicts .glance > li")
+    assert items.count() == part["rank"]
+    parts, caused = np.asarray(part["class_parts"][0]["parts"]["true"]), part["ablation"]
+    for i, item in enumerate(items.all()):
+        assert item.locator("canvas.latent").count() == 1
+        first = item.locator("a[data-thing^='input-']").evaluate_all("(all) => all.map((one) => one.dataset.thing)")
+        assert first == [f"input-{part['inputs']['number'][place]}" for place in part["factors"]["top"][i][:2]]
+        text = item.inner_text()
+        assert f"{parts[i].max():.0f}% in {part['classes']['names'][parts[i].argmax()]}" in text
+        assert ("taken out" in text) is (caused["verdicts"][i] == "causes")
+        item.get_by_role("link", name=f"Pattern {i + 1}").click()
+        assert page.url.endswith(f"#factor-{i + 1}")
+        until(page, f"document.querySelector('#patterns article.selected[data-row=factor-{i + 1}]')")
+
+
+def test_there_is_none_without_pictures(opened):
+    assert opened("bare").locator(".glance").count() == 0
+
+
+def test_many_patterns_are_one_line_that_scrolls(opened, made):
+    rank = made("large").document["results"][0]["rank"]
+    page = opened("large", viewport={"width": 375, "height": 800})
+    line = page.get_by_role("region", name=f"12 of {rank} patterns at a glance")
+    assert line.locator("li").count() == 12
+    assert line.evaluate("(one) => one.scrollWidth > one.clientWidth && one.clientWidth <= 375")
