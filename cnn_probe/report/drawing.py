@@ -181,7 +181,8 @@ def _note(asked: Answers, factor: int, stability: FactorStability | None, ablati
         row = ablation.factors.index(factor)
         hit = int(ablation.hit[row])
         points = 100 * ablation.change[row, hit]
-        beyond = "" if ablation.causes[row] else f", {ablation.verdicts[row]}"
+        others = "" if ablation.beyond_alike[row] else "; others take as much"
+        beyond = others if ablation.causes[row] else f", {ablation.verdicts[row]}"
         layer, name = shown(ablation.layer, 18), shown(ablation.classes[hit], 12)
         lines.append(f"taken out of {layer}:\nclass {name} {points:+.1f} points{beyond}")
     return "\n".join(lines)

@@ -16,10 +16,25 @@ def test_each_pattern_is_a_link_with_its_picture_its_inputs_its_class_and_what_i
         assert first == [f"input-{part['inputs']['number'][place]}" for place in part["factors"]["top"][i][:2]]
         text = item.inner_text()
         assert f"{parts[i].max():.0f}% in {part['classes']['names'][parts[i].argmax()]}" in text
-        assert ("taken out" in text) is (caused["verdicts"][i] == "causes")
+        assert ("taken out" in text) is (causes := caused["verdicts"][i] == "causes")
+        assert ("others take as much" in text) is (causes and not caused["beyond_alike"][i])
         item.get_by_role("link", name=f"Pattern {i + 1}").click()
         assert page.url.endswith(f"#factor-{i + 1}")
         until(page, f"document.querySelector('#patterns article.selected[data-row=factor-{i + 1}]')")
+
+
+def test_the_card_of_a_pattern_has_its_verdict_and_what_other_directions_take(opened, made):
+    caused = made("full").document["results"][0]["ablation"]
+    page = opened("full", "#patterns")
+    for at, i in enumerate(caused["factors"]):
+        text = page.locator(f"#patterns article[data-row=factor-{i + 1}]").inner_text().replace("\u2212", "-")
+        assert f"Verdict: {caused['said'][at]}." in text
+        assert (
+            f"{caused['n_shuffles']} drawn like the layer's own activations {100 * caused['alike'][at]:+.1f} (p = "
+            in text
+        )
+        assert f"(p = {caused['p_alike'][at]:.3f})" in text
+        assert f"the first principal direction {100 * np.min(caused['principal'][at]):+.1f}." in text
 
 
 def test_there_is_none_without_pictures(opened):

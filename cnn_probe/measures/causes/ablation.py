@@ -1,4 +1,4 @@
-"""Does a factor cause the prediction: it is taken out of a layer, beside directions that are none of the network's."""
+"""Does a factor cause the prediction: it is taken out of a layer, and other directions beside it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_probe.measures.causes.directions import Direction, directions_of
 from cnn_probe.measures.table import Table
 
 #: ``run(directions)``: of the network as it is, and then with each taken out, the probability of each input's class and
 #: the class that it predicts, both of shape (1 + n_directions, n).
-Run = Callable[[Sequence["Direction"]], tuple[NDArray[np.float64], NDArray[np.int64]]]
+Run = Callable[[Sequence[Direction]], tuple[NDArray[np.float64], NDArray[np.int64]]]
 LEVEL = 0.05
 LEAST = 0.01  # of probability, one point: what a class has to lose at least for a factor to be said to cause it
-
-
-@dataclass(frozen=True)
-class Direction:
-    """What is taken out of a layer: each sample's amount of a direction.
-
-    Attributes
-    ----------
-    factor : int
-        Whose amounts these are.
-    kind : {"factor", "shuffled", "principal"}
-        The factor's own direction; the same numbers, each at another neuron; or the first principal direction, of the
-        same norm.
-    vector : ndarray of shape (n_features,)
-        A direction in the layer's block, by which the amounts are multiplied.
-    """
-
-    factor: int
-    kind: str
-    vector: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -44,6 +25,12 @@ class Ablation:
 
     A change is of the mean probability of a class, over the inputs that the network gives that class (by its own
     prediction, or by the labels, if they were given), in points between -1 and 1.
+
+    Two kinds of other directions stand beside each factor. Much of one whose neurons are shuffled falls on neurons that
+    are hardly active, which later layers need not heed: to take more than these is little. One that is drawn like the
+    layer's own activations lies where the layer does, and taking it out mostly hurts; it may hold some of the factor,
+    too. A factor that takes no more than these (``p_alike`` of 0.05 or more) may well be used, but its loss is not a
+    sign of that factor rather than of any other part of the layer.
 
     Attributes
     ----------
@@ -59,6 +46,8 @@ class Ablation:
         Ends of the 95% interval of ``change``, by bootstrap over the inputs.
     shuffled : ndarray of shape (n_factors, n_shuffles, n_classes)
         By taking out as much of directions with shuffled neurons.
+    alike : ndarray of shape (n_factors, n_shuffles, n_classes)
+        By taking out as much of directions drawn like the layer's own activations.
     principal : ndarray of shape (n_factors, n_classes)
         By taking out as much of the first principal direction.
     kept : ndarray of shape (n_factors,)
@@ -67,6 +56,8 @@ class Ablation:
         How much of the whole change falls on the class that is hit most: of the factor, and of the principal direction.
     p_value : ndarray of shape (n_factors,)
         Chance that a shuffled direction hits a class as hard: (1 + those that do) / (1 + n_shuffles).
+    p_alike : ndarray of shape (n_factors,)
+        The same of directions drawn like the layer's own activations.
     """
 
     layer: str
@@ -77,10 +68,12 @@ class Ablation:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     shuffled: NDArray[np.float64]
+    alike: NDArray[np.float64]
     principal: NDArray[np.float64]
     kept: NDArray[np.float64]
     specificity: NDArray[np.float64]
     p_value: NDArray[np.float64]
+    p_alike: NDArray[np.float64]
 
     @property
     def hit(self) -> NDArray[np.int64]:
@@ -89,29 +82,65 @@ class Ablation:
         return found
 
     @property
-    def verdicts(self) -> tuple[str, ...]:
-        """What can be said of each factor's effect on the class that it hits most.
+    def tested(self) -> bool:
+        """Whether there are directions enough to tell chance: below 20 of a kind, no chance is below 5%."""
+        return _below(self.shuffled.shape[1]) > 0
 
-        "not beyond chance" where a shuffled direction hits a class as hard (``p_value`` of 0.05 or more; below 20
-        shuffles always), or the interval of the change reaches 0; else "less than a point" where the class loses less
-        than one point of probability, however surely; else "causes". Among random factors, those beyond chance are
-        about `expected_by_chance` many.
+    @property
+    def hurts(self) -> NDArray[np.bool_]:
+        """Whether its removal takes a point of probability or more from a class, and surely some.
+
+        The 95% interval of the change does not reach 0. Nothing is said of what other directions take.
         """
         rows = np.arange(len(self.factors))
-        beyond = (self.p_value < LEVEL) & (self.high[rows, self.hit] < 0)
-        small = -self.change[rows, self.hit] < LEAST
+        found: NDArray[np.bool_] = (self.change[rows, self.hit] <= -LEAST) & (self.high[rows, self.hit] < 0)
+        return found
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """What can be said of each factor's effect on the class that it hits most, beside shuffled directions.
+
+        "not tested" of all, where there are fewer than 20 shuffles; "not beyond chance" where a shuffled direction hits
+        a class as hard (``p_value`` of 0.05 or more), or the interval of the change reaches 0; else "less than a point"
+        where the class loses less than one point of probability, however surely; else "causes". Among random factors,
+        those beyond chance are about `expected_by_chance` many. `beyond_alike` says more of those that cause.
+        """
+        if not self.tested:
+            return ("not tested",) * len(self.factors)
+        beyond = (self.p_value < LEVEL) & (self.high[np.arange(len(self.factors)), self.hit] < 0)
         return tuple(
-            "not beyond chance" if not sure else "less than a point" if few else "causes"
-            for sure, few in zip(beyond.tolist(), small.tolist(), strict=True)
+            "not beyond chance" if not sure else "causes" if hurts else "less than a point"
+            for sure, hurts in zip(beyond.tolist(), self.hurts.tolist(), strict=True)
         )
 
     @property
     def causes(self) -> NDArray[np.bool_]:
         """Whether its removal takes a point or more from a class, and more than each shuffled direction's does.
 
-        That is the verdict "causes" of `verdicts`.
+        That is the verdict "causes" of `verdicts`. It is not that the loss is the factor's own: see `beyond_alike`.
         """
         return np.array([verdict == "causes" for verdict in self.verdicts], dtype=np.bool_)
+
+    @property
+    def beyond_alike(self) -> NDArray[np.bool_]:
+        """Which of those that cause hit harder than directions drawn like the layer's own activations, too.
+
+        ``p_alike`` below 0.05. Of the others it can be said that their removal hurts, and not that it hurts more than
+        taking out other things that the layer holds.
+        """
+        return self.causes & (self.p_alike < LEVEL)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The `verdicts` in full: of what causes, whether it does more than directions like the layer's own."""
+        words = {
+            True: "causes, and more than directions like the layer's own",
+            False: "causes, but not clearly more than directions like the layer's own",
+        }
+        return tuple(
+            words[beyond] if verdict == "causes" else verdict
+            for verdict, beyond in zip(self.verdicts, self.beyond_alike.tolist(), strict=True)
+        )
 
     def table(self) -> Table:
         """Return one row for each factor and class."""
@@ -122,7 +151,9 @@ class Ablation:
             "inputs": np.tile(self.n_inputs, k),
             **{name: getattr(self, name).ravel() for name in ("change", "low", "high", "principal")},
             "shuffled hardest": self.shuffled.min(axis=1).ravel(),
+            "alike hardest": self.alike.min(axis=1).ravel(),
             "p": np.repeat(self.p_value, n),
+            "p alike": np.repeat(self.p_alike, n),
             "hit most": (np.arange(n) == self.hit[:, None]).ravel(),
             "verdict": np.repeat(self.verdicts, n),
         }
@@ -132,44 +163,24 @@ class Ablation:
     def expected_by_chance(self) -> float:
         """How many factors would have a ``p_value`` below 0.05 were they no other than shuffled directions.
 
-        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20. To be held
-        against how many factors cause something.
+        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20, since nothing
+        is tested then. As many would have a ``p_alike`` below 0.05 were they no other than directions drawn like the
+        layer's own activations.
         """
-        n_directions = 1 + self.shuffled.shape[1]
-        below = np.sum(np.arange(1, n_directions + 1) / n_directions < LEVEL)
-        return float(len(self.factors) * below / n_directions)
+        n_shuffles = self.shuffled.shape[1]
+        return len(self.factors) * _below(n_shuffles) / (1 + n_shuffles)
 
 
-def directions_of(
-    H: NDArray[Any], principal: NDArray[Any], factors: Sequence[int], n_shuffles: int, seed: int
-) -> list[Direction]:
-    """The directions that are taken out: of each factor its own, shuffled ones, and the principal.
-
-    Parameters
-    ----------
-    H : ndarray of shape (k, n_features)
-        The layer's components, as directions of its activations.
-    principal : ndarray of shape (n_features,)
-        The first principal direction of the layer's activations, of length 1.
-    factors : sequence of int
-    n_shuffles, seed : int
-    """
-    generator = np.random.default_rng(seed)
-    directions = []
-    for factor in factors:
-        own = H[factor]
-        directions.append(Direction(factor, "factor", own))
-        shuffled = [Direction(factor, "shuffled", generator.permutation(own)) for _ in range(n_shuffles)]
-        directions += shuffled
-        sign = 1.0 if own @ principal >= 0 else -1.0
-        directions.append(Direction(factor, "principal", sign * np.linalg.norm(own) * principal))
-    return directions
+def _below(n_shuffles: int) -> int:
+    """How many of the chances that so many directions can give, 1 / (1 + n_shuffles) and so on, are below 5%."""
+    n = 1 + n_shuffles
+    return int(np.sum(np.arange(1, n + 1) / n < LEVEL))
 
 
 def effects_of(
     run: Run,
     H: NDArray[Any],
-    principal: NDArray[Any],
+    rows: NDArray[Any],
     groups: NDArray[np.int64],
     *,
     layer: str,
@@ -188,7 +199,7 @@ def effects_of(
     ----------
     run : callable
         As of `Run`.
-    H, principal
+    H, rows
         As of `directions_of`.
     groups : ndarray of int of shape (n,)
         The class of each input, whose probability ``run`` gives.
@@ -197,7 +208,7 @@ def effects_of(
     factors : sequence of int, default=None
         Which; None for all.
     n_shuffles : int, default=20
-        Directions with shuffled neurons beside each factor; below 20 no chance is below 5%.
+        Directions of each kind beside each factor; below 20 no chance is below 5%, and nothing is tested.
     seed : int, default=0
     n_resamples : int, default=1000
         Of the bootstrap over inputs.
@@ -212,15 +223,15 @@ def effects_of(
         raise ValueError(f"factors must be some of 0 to {len(H) - 1}, got {list(chosen)}")
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles must be 1 or more, got {n_shuffles}")
-    own, predicted = run(directions_of(H, principal, chosen, n_shuffles, seed))
-    shape = (len(chosen), n_shuffles + 2)
+    own, predicted = run(directions_of(H, rows, chosen, n_shuffles, seed))
+    shape = (len(chosen), 2 * n_shuffles + 2)
     n_inputs = np.bincount(groups, minlength=len(classes))
     counted = _means_of_classes(len(classes), groups)
     change = ((own[1:] - own[0]) @ counted).reshape(*shape, len(classes))
     of_factors = (own[1:] - own[0]).reshape(*shape, -1)[:, 0]
     low, high = _interval(of_factors, groups, len(classes), n_resamples, seed)
-    factor, shuffled, principal_change = change[:, 0], change[:, 1:-1], change[:, -1]
-    as_hard = np.sum(shuffled.min(axis=2) <= factor.min(axis=1)[:, None], axis=1)
+    factor, shuffled, alike, principal = np.split(change, [1, 1 + n_shuffles, 1 + 2 * n_shuffles], axis=1)
+    factor, principal = factor[:, 0], principal[:, 0]
     return Ablation(
         layer,
         tuple(classes),
@@ -230,11 +241,19 @@ def effects_of(
         low,
         high,
         shuffled,
-        principal_change,
+        alike,
+        principal,
         np.mean(predicted[1:].reshape(*shape, -1)[:, 0] == predicted[0], axis=1),
-        np.stack([_specificity(factor), _specificity(principal_change)], axis=1),
-        (1 + as_hard) / (1 + n_shuffles),
+        np.stack([_specificity(factor), _specificity(principal)], axis=1),
+        _chance(factor, shuffled),
+        _chance(factor, alike),
     )
+
+
+def _chance(factor: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chance that one of other directions (n_factors, n_others, n_classes) hits a class as hard as a factor does."""
+    as_hard = np.sum(others.min(axis=2) <= factor.min(axis=1)[:, None], axis=1)
+    return np.asarray((1 + as_hard) / (1 + others.shape[1]))
 
 
 def _means_of_classes(n_classes: int, groups: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -264,24 +283,3 @@ def _specificity(change: NDArray[np.float64]) -> NDArray[np.float64]:
     losses = np.maximum(-change, 0)
     total = losses.sum(axis=1)
     return np.divide(losses.max(axis=1), total, out=np.zeros(len(total)), where=total > 0)
-
-
-def principal_direction(rows: NDArray[Any], seed: int = 0) -> NDArray[np.float64]:
-    """The first principal direction of rows (n, n_features), of length 1; zeros where all rows are alike.
-
-    By the gram matrix of the smaller side up to 2,000, by power iteration on a seeded start beyond that.
-    """
-    centred = np.asarray(rows, dtype=np.float64) - np.mean(rows, axis=0, dtype=np.float64)
-    n, width = centred.shape
-    if not centred.any():
-        return np.zeros(width)
-    found: Any
-    if width <= min(n, 2000):
-        found = np.linalg.eigh(centred.T @ centred)[1][:, -1]
-    elif n <= 2000:
-        found = centred.T @ np.linalg.eigh(centred @ centred.T)[1][:, -1]
-    else:
-        found = np.random.default_rng(seed).normal(size=width)
-        for _ in range(50):
-            found = np.asarray(centred.T @ (centred @ (found / np.linalg.norm(found))))
-    return np.asarray(found / np.linalg.norm(found))

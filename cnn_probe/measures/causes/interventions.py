@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnn_probe.activations.intervention import Edit, scores_after
-from cnn_probe.activations.planning import Layer
-from cnn_probe.measures.causes.ablation import Ablation, Direction, effects_of, principal_direction
-from cnn_probe.probing.places import amounts_at_places
-from cnn_probe.probing.recording import Prepared
+from cnn_probe.measures.causes.ablation import Ablation, effects_of
+from cnn_probe.measures.causes.amounts import Amounts
+from cnn_probe.measures.causes.directions import Direction
+from cnn_probe.measures.causes.through_head import ThroughHead, through_head
 from cnn_probe.probing.result import ProbeResult
 
 Scores = Callable[[Any], Tensor]
-MOST_ROWS, MOST_PLACED = 2000, 200  # rows, and inputs with places, that give a layer's principal direction
+STEP = 1024  # inputs at a time
 
 
 def ablate(
@@ -37,10 +37,16 @@ def ablate(
     """Take each factor out of a layer, run the rest of the network, and see what becomes of the predictions.
 
     From a layer's activations F_j H_j is subtracted; where it was pooled per channel, at each place the amount that is
-    there. Beside it stand as much of the same numbers at shuffled neurons, and as much of the layer's first principal
-    direction. Nothing is cut at zero, so that all are of one norm. It is an intervention: what the layer then holds
-    need not be anything that the network was trained on, and where several factors or layers carry one thing, taking
-    out one of them shows little.
+    there. Beside it stand as much of the same numbers at shuffled neurons, as much of directions drawn like the layer's
+    own activations, and as much of the layer's first principal direction. Nothing is cut at zero, so that all are of
+    one norm. Shuffled neurons are an easy thing to surpass, and most of what is taken out of the space that a layer
+    uses hurts: so `Ablation.causes` says that it does, and `Ablation.beyond_alike` of which factors more than of other
+    directions like the layer. It is an intervention: what the layer then holds need not be anything that the network
+    was trained on, and where several factors or layers carry one thing, taking out one of them shows little.
+
+    Where a linear layer alone follows, on the layer or the means of its channels, what it makes of the layer without a
+    direction is computed, after it was held against the network itself for a few inputs; elsewhere, and where they
+    differ by more than rounding, the network runs for each direction.
 
     Parameters
     ----------
@@ -57,13 +63,14 @@ def ablate(
     class_names : sequence of str, default=None
         One for each score; None for their numbers.
     n_shuffles : int, default=20
-        Shuffled directions beside each factor. The network runs over the data ``len(factors) * (n_shuffles + 2) + 2``
-        times.
+        Shuffled directions beside each factor, and as many like the layer's own activations. Below 20 no chance can be
+        below 5%: the verdict is "not tested". The network runs over the data ``len(factors) * (2 * n_shuffles + 2)``
+        times and a few more, or just these where a linear layer follows.
     scores : callable, default=None
         Makes of what the network returns for n inputs their probabilities, a tensor (n, n_classes). None: the softmax
         of its output.
     seed : int, default=0
-        Of the shuffles and of the bootstrap.
+        Of the directions and of the bootstrap.
     progress : callable(n_done, n), default=None
         Called after each batch.
 
@@ -94,7 +101,7 @@ def ablate(
             f"layer {name!r} was pooled over its channels, so a factor says nothing of which; probe it anew"
         )
     prepared, probabilities = result.prepare(data), scores or _softmax
-    amounts = _Amounts(result, how, prepared, data)
+    amounts = Amounts(result, how, prepared, data)
     n = prepared.source.n
 
     def tell(done: int) -> None:
@@ -116,79 +123,29 @@ def ablate(
         return torch.stack([found.gather(1, chosen[:, None])[:, 0], found.argmax(dim=1).double()], dim=1)
 
     def run(directions: Sequence[Direction]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        edits: list[Edit | None] = [None, *(amounts.without(direction) for direction in directions)]
-        found = scores_after(network, prepared.batches(), output, edits, own, progress=tell)
+        head = through_head(result, data, amounts, directions, tell)
+        if head is not None:
+            found = _scores_of(head, directions, own)
+        else:
+            edits: list[Edit | None] = [None, *(amounts.without(direction) for direction in directions)]
+            found = scores_after(network, prepared.batches(), output, edits, own, progress=tell)
         return found[:, :, 0], found[:, :, 1].astype(np.int64)
 
-    principal = principal_direction(amounts.some_rows(len(as_it_is)), seed)
-    H = amounts.directions
+    rows, H = amounts.some_rows(len(as_it_is)), amounts.directions
     return effects_of(
-        run, H, principal, groups, layer=name, classes=names, factors=factors, n_shuffles=n_shuffles, seed=seed
+        run, H, rows, groups, layer=name, classes=names, factors=factors, n_shuffles=n_shuffles, seed=seed
     )
 
 
-class _Amounts:
-    """How much of each factor is in each input's layer, and what is left of the layer without it."""
-
-    def __init__(self, result: ProbeResult, how: Layer, prepared: Prepared, data: Any) -> None:
-        self._result, self._how, self._prepared = result, how, prepared
-        self._placed = how.pool in ("mean", "max") and len(how.shape) > 1
-        self._F = None if self._placed else np.asarray(result.transform(data), dtype=np.float32)
-        self._at: tuple[slice, NDArray[np.float32]] | None = None
-
-    @property
-    def directions(self) -> NDArray[np.float64]:
-        """What one of each factor adds to the layer's activations, (k, n_features)."""
-        own = self._result.model.block_components_
-        signed = [own[name] * (1.0 if sign == "+" else -1.0) for name, sign in self._how.blocks.items()]
-        return np.sum(signed, axis=0, dtype=np.float64)
-
-    def some_rows(self, n: int) -> NDArray[np.float32]:
-        """Activations of inputs from all over the n, each in a row; of a layer with places, those at some of each."""
-        n_inputs = min(n, MOST_PLACED if self._placed else MOST_ROWS)
-        numbers = np.unique(np.linspace(0, n - 1, n_inputs).round().astype(int)).tolist()
-        found: list[Tensor] = []
-
-        def keep(values: Tensor, rows: slice) -> Tensor:
-            own = self._as_rows(values.detach())
-            own = own.reshape(len(values), -1, own.shape[-1])
-            places = np.unique(np.linspace(0, own.shape[1] - 1, max(MOST_ROWS // n_inputs, 1)).round().astype(int))
-            found.append(own[:, places.tolist()].flatten(0, 1).float().cpu())
-            return values
-
-        prepared, output = self._prepared, self._how.output
-        size = prepared.batch_size
-        some = (prepared.source.picked(numbers[start : start + size]) for start in range(0, len(numbers), size))
-        scores_after(
-            prepared.network, some, output, [keep], lambda _returned, rows: torch.zeros(rows.stop - rows.start, 1)
-        )
-        return torch.cat(found).numpy()
-
-    def without(self, direction: Direction) -> Edit:
-        """What makes of a layer's values those without as much of a direction as there is of its factor."""
-
-        def edit(values: Tensor, rows: slice) -> Tensor:
-            amounts = self._of(values, rows)[:, direction.factor]
-            part = torch.from_numpy(np.multiply.outer(amounts, direction.vector.astype(np.float32))).to(values.device)
-            if self._placed:  # (n, *places, channels)
-                return values - part.movedim(-1, self._how.output.channel_axis).to(values.dtype)
-            return values - part.reshape(values.shape).to(values.dtype)
-
-        return edit
-
-    def _of(self, values: Tensor, rows: slice) -> NDArray[np.float32]:
-        """Amounts (n, k, *places) of a batch, found once for all its edits."""
-        if self._F is not None:
-            return self._F[rows]
-        if self._at is None or self._at[0] != rows:
-            self._at = rows, amounts_at_places(self._result.model, self._how, values, self._result.minima)
-        return self._at[1]
-
-    def _as_rows(self, values: Tensor) -> Tensor:
-        if not self._placed:
-            return values.reshape(len(values), -1)
-        axis = self._how.output.channel_axis
-        return values.movedim(axis, -1).reshape(-1, values.shape[axis])
+def _scores_of(
+    head: ThroughHead, directions: Sequence[Direction], scores: Callable[[Any, slice], Tensor]
+) -> NDArray[np.float64]:
+    """What `scores_after` gives, by the head."""
+    found = []
+    for start in range(0, len(head.outputs), STEP):
+        rows = slice(start, min(start + STEP, len(head.outputs)))
+        found.append(torch.stack([scores(head.without(one, rows), rows) for one in (None, *directions)]))
+    return torch.cat(found, dim=1).numpy()
 
 
 def _softmax(returned: Any) -> Tensor:

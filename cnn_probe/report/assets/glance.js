@@ -23,7 +23,7 @@ export function glanceOf(scene) {
 
 function toldOf({ part, byClass }) {
   const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && "how much of it is in its first class",
-    part.ablation && "the points of probability that a class loses when it is taken out"].filter(Boolean);
+    part.ablation && "the points of probability that a class loses when it is taken out, and whether other directions like the layer's own take as much"].filter(Boolean);
   return `Of each: ${told.join(", ")}.`;
 }
 
@@ -38,5 +38,6 @@ function causeOf({ ablation }, i) {
   const at = ablation ? ablation.factors.indexOf(i) : -1;
   if (at < 0 || ablation.verdicts[at] !== "causes") return null;
   const hit = ablation.hit[at];
-  return h("p", { class: "note" }, `taken out: ${points(row(ablation.change, at)[hit])} points of `, name(ablation.classes[hit]));
+  return h("p", { class: "note" }, `taken out: ${points(row(ablation.change, at)[hit])} points of `, name(ablation.classes[hit]),
+    !ablation.beyond_alike[at] && "; others take as much");
 }

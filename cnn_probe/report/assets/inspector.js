@@ -54,7 +54,7 @@ function aboutFactor(scene, { index: i }) {
     joined(partOfBlocks(part, i).slice(0, 4).map(inWords)),
     classes.length > 0 && ["goes with ", joined(classes.sort((a, b) => scene.classParts(i)[b] - scene.classParts(i)[a]).slice(0, 4).map((c) => [scene.klass(c), ` (${percent(scene.classParts(i)[c])})`]))],
     units.length > 0 && ["stands out in ", joined(units.slice(0, 6))],
-    at >= 0 && ["taken out of ", name(ablated.layer), `: ${points(row(ablated.change, at)[ablated.hit[at]])} points of class `, name(ablated.classes[ablated.hit[at]]), `; ${ablated.verdicts[at]}`],
+    at >= 0 && ["taken out of ", name(ablated.layer), `: ${points(row(ablated.change, at)[ablated.hit[at]])} points of class `, name(ablated.classes[ablated.hit[at]]), `; ${ablated.said[at]}`],
     stable && `${stable.verdicts[i]}: ${stable.counts[i]}`,
     ["most in ", joined(Array.from(row(part.factors.top, i)).slice(0, 3).map((place) => scene.link(`input-${part.inputs.number[place]}`, `#${part.inputs.number[place]}`)))]],
     picturesOf(part, i)];

@@ -62,11 +62,14 @@ function causedBy(scene, i) {
   if (at < 0) return null;
   const [change, low, high] = [found.change, found.low, found.high].map((values) => row(values, at));
   const hit = found.hit[at];
-  const said = { causes: "It causes this", "less than a point": "Less than a point", "not beyond chance": "Not beyond chance" }[found.verdicts[at]];
+  const chance = (p) => (found.tested ? ` (p = ${p[at].toFixed(3)})` : "");
   return [h("h4", null, "Taken out of ", name(found.layer)),
     h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
-      ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). `, h("em", null, said), ". ",
-      `The hardest of ${plural(found.n_shuffles, "shuffled direction")}: ${points(found.shuffled[at])} points. ${percent(found.kept[at])} of the inputs keep their class.`),
+      ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",
+      `${percent(found.kept[at])} of the inputs keep their class.`),
+    h("p", { class: "note" }, `As much of other directions, the hardest of each kind: of ${plural(found.n_shuffles, "direction")} with shuffled neurons ${points(found.shuffled[at])} points${chance(found.p)}; `,
+      `of ${found.n_shuffles} drawn like the layer's own activations ${points(found.alike[at])}${chance(found.p_alike)}; the first principal direction ${points(Math.min(...row(found.principal, at)))}.`,
+      !found.tested && " Chance is tested with 20 directions or more."),
     details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval", "inputs"],
       found.classes.map((one, c) => [name(one), points(change[c]), `${points(low[c])} to ${points(high[c])}`, String(found.n_inputs[c])])))];
 }

@@ -121,23 +121,39 @@ def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | Non
 def _causes(ablation: Ablation | None) -> Card | None:
     if ablation is None:
         return None
-    causing = int(np.sum(ablation.causes))
-    rows = np.arange(len(ablation.factors))
-    points = 100 * ablation.change[rows, ablation.hit]
+    k = len(ablation.factors)
+    points = 100 * ablation.change[np.arange(k), ablation.hit]
     worst = int(points.argmin())
+    counted, beyond, sure = _beside_others(ablation)
     return card(
         "What do the patterns cause?",
-        f"{causing} of {len(ablation.factors)}",
-        f"take a point of probability or more from a class when taken out of {ablation.layer}; pattern "
+        f"{counted} of {k}",
+        f"take a point of probability or more from a class when taken out of {ablation.layer}{beyond}. Pattern "
         f"{ablation.factors[worst] + 1} takes most: {signed(points[worst])} points from class "
         f"{ablation.classes[ablation.hit[worst]]}.",
-        f"Beyond {ablation.shuffled.shape[1]} shuffled directions each; by chance about "
-        f"{ablation.expected_by_chance:.1f} of {len(ablation.factors)} would be. "
-        f"n = {int(ablation.n_inputs.sum()):,} inputs.",
-        "What a layer would do with inputs that exist: one with a pattern taken out may be like none. What others make "
-        "up for does not show.",
+        f"{sure} n = {int(ablation.n_inputs.sum()):,} inputs.",
+        "Whether a loss is the pattern's own: most of what is taken out of the space that a layer uses hurts. What "
+        "others make up for does not show, and an input with a pattern taken out may be like none that exists.",
         "patterns",
     )
+
+
+def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
+    """How many are counted, what they take beside other directions, and how sure that is."""
+    k, n_each = len(ablation.factors), ablation.shuffled.shape[1]
+    if not ablation.tested:
+        sure = (
+            "The 95% interval of each such loss lies below 0. Chance was not tested: that takes 20 shuffled directions "
+            f"each or more, and there are {n_each}."
+        )
+        return int(ablation.hurts.sum()), "", sure
+    causing, own = int(ablation.causes.sum()), int(ablation.beyond_alike.sum())
+    which = f"; {own or 'none'} of them more than directions drawn like the layer's own activations" if causing else ""
+    sure = (
+        f"Beside {n_each} directions of each kind (p < 0.05). Shuffled neurons are easily surpassed where many are "
+        f"hardly active; by chance about {ablation.expected_by_chance:.1f} of {k} would surpass either kind."
+    )
+    return causing, f", and more than shuffled neurons do{which}", sure
 
 
 def _few(chosen: NDArray[np.bool_], most: int = 6) -> str:

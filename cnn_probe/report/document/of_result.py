@@ -192,13 +192,17 @@ def _ablation(found: Ablation) -> Part:
         "n_inputs": found.n_inputs,
         "factors": list(found.factors),
         **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high", "principal")},
-        "shuffled": found.shuffled.min(axis=(1, 2)).astype(np.float32),
+        **{name: getattr(found, name).min(axis=(1, 2)).astype(np.float32) for name in ("shuffled", "alike")},
         "n_shuffles": int(found.shuffled.shape[1]),
         "kept": found.kept.astype(np.float32),
         "specificity": found.specificity[:, 0].astype(np.float32),
+        "tested": found.tested,
         "p": found.p_value.astype(np.float32),
+        "p_alike": found.p_alike.astype(np.float32),
         "hit": found.hit,
         "verdicts": list(found.verdicts),
+        "beyond_alike": found.beyond_alike.tolist(),
+        "said": list(found.said),
         "expected_by_chance": found.expected_by_chance,
     }
 

@@ -16,7 +16,7 @@ MOST_CLASSES = 24
 
 
 def causes_figure(found: Ablation) -> Figure:
-    """Change of each class's probability, and the class that is hit most beside shuffled and principal directions."""
+    """Change of each class's probability, and the class that is hit most beside other directions."""
     k = len(found.factors)
     classes = _most_changed(found)
     figure = Figure(figsize=(4.2 + max(0.32 * len(classes), 2.2) + 4.2, 0.32 * k + 2.0), layout="constrained")
@@ -66,11 +66,10 @@ def _beside(ax: Axes, found: Ablation) -> None:
     rows = np.arange(len(found.factors))
     hit = found.hit
     change, low, high = (100 * values[rows, hit] for values in (found.change, found.low, found.high))
-    shuffled = 100 * found.shuffled.min(axis=2)
-    for i, column in enumerate(shuffled.T):
-        ax.plot(column, rows - 0.18, ".", color=QUIET, ms=4, alpha=0.6, label="shuffled neurons" if i == 0 else None)
+    _dots(ax, found.shuffled, -0.22, QUIET, "shuffled neurons")
+    _dots(ax, found.alike, 0.16, OTHER, "drawn like the layer's activations")
     ax.plot(
-        100 * found.principal.min(axis=1), rows + 0.18, "D", mfc="none", color=OTHER, ms=5, label="principal direction"
+        100 * found.principal.min(axis=1), rows + 0.32, "D", mfc="none", color=OTHER, ms=5, label="principal direction"
     )
     ax.errorbar(
         change,
@@ -84,8 +83,8 @@ def _beside(ax: Axes, found: Ablation) -> None:
     )
     for row in range(len(rows)):
         sure = bool(found.causes[row])
-        said = found.verdicts[row]
-        said += f" (p = {found.p_value[row]:.2g}; {found.specificity[row, 0]:.0%} of its loss here, "
+        chances = f"p = {found.p_value[row]:.2g}, like the layer {found.p_alike[row]:.2g}; " if found.tested else ""
+        said = f"{found.said[row]}\n({chances}{found.specificity[row, 0]:.0%} of its loss here, "
         said += f"{found.specificity[row, 1]:.0%} of the principal's)"
         ax.text(
             1.02,
@@ -102,3 +101,10 @@ def _beside(ax: Axes, found: Ablation) -> None:
     ax.set_xlabel("points taken from the class that is hit most", fontsize=8)
     entitle(ax, "Beside directions of the same norm", size=9)
     open_axes(ax)
+
+
+def _dots(ax: Axes, changes: NDArray[np.float64], off: float, colour: str, label: str) -> None:
+    """What each direction of a kind takes from the class that it hits most, beside the row of its factor."""
+    for i, column in enumerate(100 * changes.min(axis=2).T):
+        at = np.arange(len(column)) + off
+        ax.plot(column, at, ".", color=colour, ms=4, alpha=0.6, label=label if i == 0 else None)

@@ -1,6 +1,7 @@
 """What a page says of a result is what its answers say, of any network; and without images nothing of any input."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import cnn_probe
 from cnn_probe import ImageSet, PictureFolder, ask, compare, probe, refits, save_page
 from cnn_probe.report.document.cards import interval
 from cnn_probe.report.document.ends import telling_decisions
+from cnn_probe.report.document.of_result import result_part
 from cnn_probe.system.names import shown
 
 N = 60
@@ -111,12 +113,45 @@ def test_what_patterns_cause_and_which_come_again_is_as_measured(part, asked, ab
     assert found["verdicts"] == list(ablation.verdicts)
     np.testing.assert_array_equal(found["hit"], ablation.hit)
     near(found["p"], ablation.p_value)
+    near(found["p_alike"], ablation.p_alike)
+    near(found["alike"], ablation.alike.min(axis=(1, 2)))
+    assert found["tested"] is True
+    assert found["beyond_alike"] == ablation.beyond_alike.tolist()
+    assert found["said"] == list(ablation.said)
     assert part["stability"]["verdicts"] == list(asked.stability.verdicts)
     assert part["use"]["block"] == list(asked.use.table()["block"])
     numbers = {card["question"]: card["number"] for card in part["cards"]}
     assert numbers["What do the patterns cause?"] == f"{ablation.causes.sum()} of 4"
     assert numbers["Do the patterns come out again?"] == f"{asked.stability.holds.sum()} of 4"
     assert numbers["How right is the network?"] == f"{asked.accuracy:.1%}"
+
+
+def causes_card(asked, ablation):
+    cards = result_part(asked, ablation=ablation)["cards"]
+    return next(card for card in cards if card["question"] == "What do the patterns cause?")
+
+
+@pytest.mark.parametrize(("n_alike", "which"), [(0, "none"), (2, "2")])
+def test_of_what_causes_it_is_said_how_many_take_more_than_directions_like_the_layer(asked, ablation, n_alike, which):
+    certain = {"change": np.full((4, 3), -0.5), "high": np.full((4, 3), -0.4), "p_value": np.full(4, 1 / 21)}
+    p_alike = np.where(np.arange(4) < n_alike, 1 / 21, 2 / 21)
+    card = causes_card(asked, replace(ablation, **certain, p_alike=p_alike))
+    assert card["number"] == "4 of 4"
+    assert f"; {which} of them more than directions drawn like the layer's own activations" in card["answer"]
+    assert "Beside 20 directions of each kind" in card["sure"]
+    card = causes_card(asked, replace(ablation, **{**certain, "p_value": np.full(4, 2 / 21)}, p_alike=p_alike))
+    assert card["number"] == "0 of 4"
+    assert "and more than shuffled neurons do. Pattern" in card["answer"], "of none nothing more is said"
+
+
+def test_what_too_few_shuffles_cannot_test_is_counted_and_called_not_tested(asked):
+    ablation = asked.causes(n_shuffles=3)
+    card = causes_card(asked, ablation)
+    assert card["number"] == f"{np.sum((ablation.change.min(axis=1) <= -0.01) & ablation.hurts)} of 4"
+    assert "not tested" in card["sure"]
+    assert "20 shuffled directions each or more, and there are 3" in card["sure"]
+    assert "shuffled" not in card["answer"]
+    assert set(ablation.verdicts) == {"not tested"}
 
 
 def test_suspects_are_the_likeliest_errors_of_each_source(part, asked):

@@ -10,7 +10,7 @@ from cnn_probe import ablate, probe
 from cnn_probe.activations.intervention import scores_after
 from cnn_probe.activations.passes.outputs import Output
 from cnn_probe.data.batches import Batch
-from cnn_probe.measures.causes.ablation import effects_of, principal_direction
+from cnn_probe.measures.causes.ablation import effects_of
 
 SIDE = 6
 
@@ -135,50 +135,40 @@ def test_an_edit_that_fails_leaves_the_network_as_it_was(planted):
         scores_after(network, fed, Output("relu", "relu"), [None], lambda returned, rows: returned[0])
 
 
-@pytest.mark.parametrize("shape", [(50, 6), (8, 300), (2100, 2050)])
-def test_the_principal_direction_is_the_first_singular_vector_of_what_is_centred(shape):
-    rng = np.random.default_rng(0)
-    direction = rng.normal(size=shape[1])
-    direction /= np.linalg.norm(direction)
-    rows = 0.1 * rng.normal(size=shape) + 5 * rng.normal(size=(shape[0], 1)) * direction + 3
-    found = principal_direction(rows.astype(np.float32))
-    assert np.linalg.norm(found) == pytest.approx(1)
-    if shape[1] < 1000:
-        expected = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2][0]
-        assert abs(found @ expected) == pytest.approx(1, abs=1e-5)
-    assert abs(found @ direction) > 0.98
-    np.testing.assert_array_equal(principal_direction(np.ones((5, 3))), np.zeros(3))
-
-
 def test_the_chance_counts_the_shuffles_that_hit_as_hard():
     groups = np.array([0, 0, 1, 1])
 
     def run(directions):
         own = np.full((1 + len(directions), 4), 0.9)
-        hit = {"factor": 0.5, "shuffled": 0.9, "principal": 0.7}
+        hit = {"factor": 0.5, "shuffled": 0.9, "alike": 0.5, "principal": 0.7}
         for row, direction in enumerate(directions, start=1):
             own[row, :2] = hit[direction.kind]
         own[3, :2] = 0.4  # one shuffled direction that hits harder
         return own, np.zeros(own.shape, dtype=np.int64)
 
-    found = effects_of(run, np.ones((1, 5)), np.ones(5), groups, layer="a", classes=["x", "y"], n_shuffles=4)
+    found = effects_of(run, np.ones((1, 5)), np.eye(5), groups, layer="a", classes=["x", "y"], n_shuffles=4)
     assert found.change[0].tolist() == pytest.approx([-0.4, 0.0])
     assert found.p_value[0] == pytest.approx(2 / 5)
+    assert found.p_alike[0] == 1, "what hits as hard counts"
+    assert (found.shuffled.shape, found.alike.shape, found.principal.shape) == ((1, 4, 2), (1, 4, 2), (1, 2))
+    np.testing.assert_allclose(found.alike[..., 0], -0.4)
+    np.testing.assert_allclose(found.principal[..., 0], -0.2)
     assert found.specificity[0].tolist() == [1.0, 1.0]
     assert not found.causes[0]
 
 
-def planted_effects(hit, n_shuffles, n_factors=1):
-    """Effects on four inputs of two classes: a factor takes ``hit`` from the first, shuffled directions half of it."""
+def planted_effects(hit, n_shuffles, n_factors=1, alike=0.5):
+    """Effects on four inputs of two classes: a factor takes ``hit`` from the first, others parts of it."""
+    parts = {"factor": 1.0, "shuffled": 0.5, "alike": alike, "principal": 0.7}
 
     def run(directions):
         own = np.full((1 + len(directions), 4), 0.9)
         for row, direction in enumerate(directions, start=1):
-            own[row, :2] -= hit * {"factor": 1.0, "shuffled": 0.5, "principal": 0.7}[direction.kind]
+            own[row, :2] -= hit * parts[direction.kind]
         return own, np.zeros(own.shape, dtype=np.int64)
 
     H, groups = np.ones((n_factors, 5)), np.array([0, 0, 1, 1])
-    return effects_of(run, H, np.ones(5), groups, layer="a", classes=["x", "y"], n_shuffles=n_shuffles)
+    return effects_of(run, H, np.eye(5), groups, layer="a", classes=["x", "y"], n_shuffles=n_shuffles)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +178,8 @@ def planted_effects(hit, n_shuffles, n_factors=1):
         (0.011, 20, "causes"),
         (0.003, 20, "less than a point"),
         (0.0, 20, "not beyond chance"),
-        (0.2, 4, "not beyond chance"),
+        (0.2, 19, "not tested"),
+        (0.0, 4, "not tested"),
     ],
 )
 def test_less_than_a_point_is_no_cause_however_sure(hit, n_shuffles, verdict):
@@ -196,6 +187,45 @@ def test_less_than_a_point_is_no_cause_however_sure(hit, n_shuffles, verdict):
     assert found.verdicts == (verdict,)
     assert found.causes.tolist() == [verdict == "causes"]
     assert found.causes.dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("hit", "n_shuffles", "alike", "said"),
+    [
+        (0.2, 20, 0.5, "causes, and more than directions like the layer's own"),
+        (0.2, 20, 1.0, "causes, but not clearly more than directions like the layer's own"),
+        (0.003, 20, 0.5, "less than a point"),
+        (0.2, 4, 0.5, "not tested"),
+    ],
+)
+def test_what_causes_is_held_against_directions_like_the_layers_own(hit, n_shuffles, alike, said):
+    found = planted_effects(hit, n_shuffles, alike=alike)
+    assert found.said == (said,)
+    assert found.beyond_alike.tolist() == ["and more" in said]
+    assert found.hurts.tolist() == [hit >= 0.01], "said without a look at other directions"
+    row = dict(zip(found.table().columns, next(iter(found.table().rows())), strict=True))
+    assert row["alike hardest"] == pytest.approx(-hit * alike)
+    assert row["p alike"] == found.p_alike[0] == (1 if alike == 1 else pytest.approx(1 / (1 + n_shuffles)))
+
+
+def test_random_directions_of_a_layer_surpass_shuffled_neurons_and_not_those_drawn_like_it():
+    """That they "cause" says little of them: it is why there are two kinds of others."""
+    generator = np.random.default_rng(0)
+    scales = np.where(np.arange(60) < 12, 3.0, 0.02)  # few neurons are active
+    rows, weights = generator.normal(size=(300, 60)) * scales, generator.normal(size=(3, 60)) * (scales > 1)
+    amounts = generator.random((300, 40))
+    H = generator.normal(size=(40, 60)) * scales
+
+    def run(directions):
+        held = [rows, *(rows - np.outer(amounts[:, one.factor], one.vector) for one in directions)]
+        scores = np.stack([np.exp(0.3 * one @ weights.T) for one in held])
+        scores /= scores.sum(axis=2, keepdims=True)
+        return np.take_along_axis(scores, groups[None, :, None], axis=2)[..., 0], scores.argmax(axis=2)
+
+    groups = np.argmax(rows @ weights.T, axis=1)
+    found = effects_of(run, H, rows, groups, layer="a", classes=["x", "y", "z"], n_resamples=50)
+    assert found.causes.sum() > 5 * found.expected_by_chance
+    assert found.beyond_alike.sum() <= 5
 
 
 @pytest.mark.parametrize(("n_shuffles", "below"), [(4, 0), (19, 0), (20, 1), (30, 1), (40, 2), (100, 5)])
