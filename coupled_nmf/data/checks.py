@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from coupled_nmf.data.arrays import frame_array, is_frame, on_device, unmask, working_dtype
+from coupled_nmf.data.arrays import REAL, frame_array, is_frame, on_device, unmask, working_dtype
 from coupled_nmf.data.blocks import BlockLayout, Blocks
 from coupled_nmf.data.containers import check_block, dtype_of, refuse_unreadable
 from coupled_nmf.data.frames import blocks_of_frame, has_two_levels
@@ -39,7 +39,7 @@ def read_X(estimator: Any, X: Any, *, reset: bool) -> TiledMatrix:
     X = _read_array(estimator, X, reset=reset)
     if reset:
         _learn_columns(estimator, X.shape[1])
-    return TiledMatrix([X], estimator.layout_, X.dtype)
+    return TiledMatrix([X], estimator.layout_, working_dtype([X.dtype]))
 
 
 def learned_of_X(estimator: Any) -> dict[str, Any]:
@@ -64,11 +64,13 @@ def _refuse_type(X: Any) -> None:
 
 
 def _read_array(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """One 2-D array, in float32 or float64; scikit-learn looks at its names and its shape."""
+    """One 2-D array of real numbers; scikit-learn looks at its names and its shape."""
     X = unmask(X)
     if issparse(X):
         refuse_indices("X", X)  # before scikit-learn has it converted
-    dtype = working_dtype([X.dtype]) if hasattr(X, "dtype") else np.float64
+    dtype: Any = working_dtype([X.dtype]) if hasattr(X, "dtype") else np.float64
+    if isinstance(X, np.ndarray) and X.dtype.kind in REAL:
+        dtype = None  # of a memory map a copy may be too large: tiles are converted
     if is_frame(X):
         twice = [name for name, times in Counter(X.columns).items() if times > 1]
         if twice:

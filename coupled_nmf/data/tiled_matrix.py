@@ -67,6 +67,10 @@ class KeptTile(list[Part]):
     held: Any = None
 
 
+CONVERTED_BYTES = 1 << 26  # of parts that are converted or put together at once, at most; larger ones cost memory
+NARROW = 128  # columns below which a part is put together with its neighbours: products of few columns are slow
+
+
 class TiledMatrix:
     """X as the backends read it: arrays side by side, a tile of rows at a time.
 
@@ -74,7 +78,8 @@ class TiledMatrix:
     ----------
     parts : sequence of arrays of shape (n_samples, width)
         The arrays that hold X's columns, in order. One array may hold several blocks. Sparse ones are copied, as
-        compressed sparse rows; of the others this is a view, with a shape of its own.
+        compressed sparse rows, and so are small ones that are narrow or of another dtype; of the others this is a view,
+        with a shape of its own.
     layout : BlockLayout
         Where the blocks lie in X's columns.
     dtype : float32 or float64
@@ -85,6 +90,7 @@ class TiledMatrix:
 
     def __init__(self, parts: Sequence[Any], layout: BlockLayout, dtype: np.dtype[Any], first_row: int = 0) -> None:
         self.layout, self.dtype, self.first_row = layout, dtype, first_row
+        parts = _packed(parts, dtype)
         self.shape = (int(parts[0].shape[0]), layout.n_features)
         edges = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])])
         # All that is read later is held against these, and they against the layout, by which compiled code goes.
@@ -115,7 +121,9 @@ class TiledMatrix:
             return PartialBlock(_view(name, part.array, there), part.places)
         if issparse(part):
             return SparseRows(*own_rows(name, part, self.dtype, shape), shape[1])
-        return _view(name, part, shape)
+        view = _view(name, part, shape)
+        small = isinstance(view, np.ndarray) and view.size * self.dtype.itemsize <= CONVERTED_BYTES
+        return as_dtype(view, self.dtype) if small else view
 
     def _name(self, number: int) -> str:
         """What a part is called, for messages."""
@@ -227,8 +235,7 @@ class TiledMatrix:
                 some = some.copy()  # a source may give one buffer again and again, and tiles are read ahead
         if isinstance(some, np.ndarray) and some.dtype == self.dtype and is_plain(some):
             return some
-        with np.errstate(over="ignore"):  # of a longer dtype; infinity is refused
-            array = np.ascontiguousarray(some, dtype=self.dtype)
+        array = np.ascontiguousarray(as_dtype(some, self.dtype))
         self._refuse_other_shape(number, rows, array)
         return array
 
@@ -238,9 +245,31 @@ class TiledMatrix:
         refuse_other_rows(self._name(number), f"rows {rows.start} to {rows.stop - 1}", some, shape)
 
 
+def as_dtype(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The same in that dtype: as it is, or a copy; what overflows becomes infinity, which is refused."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype=dtype)
+
+
 def is_plain(some: NDArray[Any]) -> bool:
     """Whether the numbers of a row lie together, and the rows whole numbers apart: not so in a field of records."""
     return some.flags.aligned and some.strides[1] == some.itemsize and some.strides[0] % some.itemsize == 0
+
+
+def _packed(parts: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
+    """The same parts, neighbours that are small, narrow, and of as many rows together in one array."""
+    n_samples = parts[0].shape[0]
+
+    def is_small(part: Any) -> bool:
+        return type(part) is np.ndarray and part.shape[1] < NARROW and part.shape[0] == n_samples
+
+    if n_samples * sum(part.shape[1] for part in parts if is_small(part)) * dtype.itemsize > CONVERTED_BYTES:
+        return list(parts)
+    found: list[Any] = []
+    for small, some in itertools.groupby(parts, is_small):
+        group = list(some)
+        found += [as_dtype(np.concatenate(group, axis=1), dtype)] if small and len(group) > 1 else group
+    return found
 
 
 def _view(name: str, part: Any, shape: tuple[int, int]) -> Any:

@@ -37,6 +37,25 @@ def test_each_row_is_least_squares_over_what_it_has(k, n_features, missing, dtyp
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("few", [0, 32, 1000])
+def test_rows_that_lack_whole_blocks_are_least_squares_however_many_share_them(few, dtype, monkeypatch):
+    """By a gram that they share, or of their own: a row a pattern, 60 of one, and some that lack none."""
+    monkeypatch.setattr("coupled_nmf.backends.cpu.solve.FEW_ROWS", few)
+    H, X, rng = planted(12, 120, rows=150)
+    lacks = rng.random((150, 6)) < 0.3
+    lacks[:60], lacks[60:70] = [False, True, False, False, True, False], False
+    lacks[70:75, 1:5] = True  # 40 entries are left, of 12 components
+    X[np.repeat(lacks, 20, axis=1)] = np.nan
+    X, H = X.astype(dtype), H.astype(dtype)
+    names = "abcdef"
+    model = CoupledNMF(12).set_components({name: H[:, 20 * i : 20 * i + 20] for i, name in enumerate(names)})
+    F = model.transform(Blocks({name: X[:, 20 * i : 20 * i + 20] for i, name in enumerate(names)}))
+    for f, x in zip(F.astype(np.float64), X.astype(np.float64), strict=True):
+        best = nnls(H[:, ~np.isnan(x)].T.astype(np.float64), x[~np.isnan(x)])[0] if not np.isnan(x).all() else 0 * f
+        assert np.abs(f - best).max() <= FAR[dtype] * max(best.max(), 1e-30)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 2, 7, 8, 9, 15, 16, 17, 25, 70])
 def test_active_sets_end_alike_wherever_they_begin(k, dtype):
     """From none and from all, so that systems of any size are solved, also of no whole number of eliminated rows."""

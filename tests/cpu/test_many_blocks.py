@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from coupled_nmf import Blocks, CoupledNMF, rank_path
+from coupled_nmf import BlockLayout, Blocks, CoupledNMF, rank_path
+from coupled_nmf.data.partial_block import PartialBlock
+from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.system.memory import memory
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -30,6 +32,21 @@ def test_blocks_of_one_column_each_are_the_same_as_one_array(kind, params):
     np.testing.assert_allclose(
         model.transform(some), whole.set_params(blocks=None).transform(some_of(whole, some)), rtol=1e-5, atol=1e-8
     )
+
+
+def test_narrow_neighbours_are_put_together_where_that_costs_little(tmp_path, monkeypatch):
+    """Products of few columns are slow; what is large, wide, sparse, partial or outside memory stays as it is."""
+    on_disk = np.memmap(tmp_path / "X", mode="w+", shape=(6, 2), dtype="f4")
+    partial = PartialBlock(np.ones((2, 2), "f4"), np.array([0, 1, -1, -1, -1, -1]))
+    narrow = [np.full((6, i), i, "f4") for i in (1, 2, 3)]
+    parts = [*narrow, np.ones((6, 128), "f4"), narrow[0], sp.csr_array(narrow[1]), on_disk, partial, *narrow[:2]]
+    layout = BlockLayout(tuple(f"b{i}" for i in range(len(parts))), tuple(part.shape[1] for part in parts))
+    X = TiledMatrix(parts, layout, np.dtype("f4"))
+    assert [columns.stop - columns.start for columns in X.part_columns] == [6, 128, 1, 2, 2, 2, 3]
+    assert X.tile(slice(0, 6))[0][0].tolist() == [1, 2, 2, 3, 3, 3]
+    assert list(X.absent) == [5]
+    monkeypatch.setattr("coupled_nmf.data.tiled_matrix.CONVERTED_BYTES", 4 * 6 * 10 - 1)
+    assert len(TiledMatrix(parts, layout, np.dtype("f4")).parts) == len(parts)
 
 
 def some_of(model, some):

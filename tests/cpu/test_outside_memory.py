@@ -1,6 +1,7 @@
 """What lies outside memory: read by slices of rows, ahead of the work, in whole chunks."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -109,3 +110,28 @@ class Unreadable(OnDisk):
 def test_an_error_of_the_disk_comes_out_and_nothing_hangs(n_jobs):
     with pytest.raises(OSError, match="the disk is gone"):
         CoupledNMF(4, n_jobs=n_jobs).fit(Unreadable(np.ones((5000, 400))))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f2", ">f4"])
+def test_a_memory_map_of_another_dtype_is_converted_tile_by_tile(dtype, tmp_path, monkeypatch):
+    """Not whole, as one array as well as in `Blocks`; a small one is, once, with the same result."""
+    n, width = 20_000, 100
+    entries = np.random.RandomState(0).randint(0, 50, (n, width)).astype(dtype)
+    X = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(n, width))
+    X[:] = entries
+    params = {"n_components": 2, "init": "random", "max_iter": 2, "tol": 0, "random_state": 0, "n_jobs": 1}
+    monkeypatch.setattr("coupled_nmf.data.tiled_matrix.CONVERTED_BYTES", 2**20)
+    found = []
+    for given in (X, Blocks({"X": X})):
+        model = CoupledNMF(**params)
+        tracemalloc.start()
+        try:
+            found.append(model.fit_transform(given))
+            assert tracemalloc.get_traced_memory()[1] < n * width * found[0].itemsize / 2, "of a copy"
+        finally:
+            tracemalloc.stop()
+    monkeypatch.undo()
+    found.append(CoupledNMF(**params).fit_transform(entries))
+    for F in found:
+        assert F.dtype == np.dtype("f8" if dtype == "u1" else "f4")
+        np.testing.assert_array_equal(F, found[0])

@@ -23,6 +23,7 @@ FIRST_ROUNDS = 2  # of rows that are solved by active sets then: more of them sa
 # Of the largest entry of a gram: what is added to its diagonal for rows of fewer entries than components. These have
 # many solutions, and the one that this finds is the smallest: others may be huge, and say nothing of what is missing.
 RIDGE = {"f": 1e-4, "d": 1e-10}
+FEW_ROWS = 32  # of a tile, that lack the same blocks: a gram and its inverse cost more than to solve for each row alone
 ROUNDING = {"f": 5e-7, "d": 1e-13}  # of a gram's entries and of a solution, as part of the largest
 
 
@@ -138,7 +139,7 @@ class SolveF(TileStep):
 
 @dataclass(frozen=True)
 class SolveGappyF(SolveF):
-    """The same where entries are missing: rows that lack the same blocks share a gram, each with other gaps has one."""
+    """The same where entries are missing: rows that lack the same blocks share a gram, others have one of their own."""
 
     def __call__(  # type: ignore[override]  # what comes with the tile differs
         self,
@@ -153,12 +154,14 @@ class SolveGappyF(SolveF):
         held, bounds, kind = gate(self.X, tile), self.X.layout.bounds, F.dtype.char
         order, cross = Orders().of(rows, absent, scattered), np.empty_like(F)
         compiled.multiply_gappy_tile(held, bounds, order, absent, scattered, self.R, cross)
-        whole = np.flatnonzero(~scattered)
-        patterns, pattern = np.unique(absent[whole], axis=0, return_inverse=True)
-        for number, lacks in enumerate(patterns):
-            some = whole[pattern.reshape(-1) == number]  # NumPy 2.0 alone gives it two dimensions
-            F[some] = self._solved(self._without(lacks).solve, cross[some])
-        alone = np.flatnonzero(scattered)
+        patterns, pattern = np.unique(absent, axis=0, return_inverse=True)
+        pattern = pattern.reshape(-1)  # NumPy 2.0 alone gives it two dimensions
+        few = np.bincount(pattern[~scattered], minlength=len(patterns)) < FEW_ROWS
+        lone = scattered | (few[pattern] & absent.any(axis=1))
+        for number in np.unique(pattern[~lone]):
+            some = np.flatnonzero(~lone & (pattern == number))
+            F[some] = self._solved(self._without(patterns[number]).solve, cross[some])
+        alone = np.flatnonzero(lone)
         F[alone] = self._solved(self._whole.approach, cross[alone])
         compiled.solve_alone(
             held, bounds, alone, absent, np.ascontiguousarray(self.H.T), self.alpha,
