@@ -140,7 +140,7 @@ def test_errors_that_lie_far_from_zero_are_told_apart(opened, made):
     """Their axis begins above 0, and says so; that of others begins at 0."""
     page, study = opened("studies far from 0", "#studies"), made("studies far from 0").document["studies"][0]
     far, near = (page.locator(f"[id='{one['id']}'] svg") for one in study["errors"][:2])
-    assert "begins above 0" in far.text_content()
+    assert "axis begins above 0" in far.text_content()
     assert "begins above 0" not in near.text_content()
     heights = far.evaluate("(one) => [...one.querySelectorAll('path.line')].map((line) => line.getBBox().y)")
     assert min(abs(a - b) for a, b in itertools.pairwise(heights)) > 30
