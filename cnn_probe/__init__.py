@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnn_probe.probing.result import ProbeResult
     from cnn_probe.report.drawing import draw
     from cnn_probe.report.pages import save_page
+    from cnn_probe.runs.studying import StudyResult, study
 
 __all__ = [
     "Answers",
@@ -29,6 +30,7 @@ __all__ = [
     "PaperNet",
     "PictureFolder",
     "ProbeResult",
+    "StudyResult",
     "TrainingPlan",
     "ablate",
     "ask",
@@ -45,6 +47,7 @@ __all__ = [
     "refits",
     "save_network",
     "save_page",
+    "study",
     "train",
 ]
 
@@ -67,6 +70,7 @@ _HOMES = {
     "cnn_probe.probing.result": ("ProbeResult",),
     "cnn_probe.report.drawing": ("draw",),
     "cnn_probe.report.pages": ("save_page",),
+    "cnn_probe.runs.studying": ("StudyResult", "study"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

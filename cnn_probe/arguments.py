@@ -71,7 +71,6 @@ def _quick() -> str:
 def _add_training(command: argparse.ArgumentParser, *, of_run: bool) -> None:
     """What ``cnn-probe run`` and ``study`` train networks on, how, and what of them is found out."""
     add = command.add_argument
-    epochs = "1 of data as large as MNIST, of smaller as many as make 1500 steps" if of_run else "1"
     ranks, seeds = ("10", "0") if of_run else ("10,20,30,40,50", "0,1,2")
     add("--data", default="digits", choices=DATA_SETS, help="default: digits")
     add("--data-root", type=Path, help="folder with the data")
@@ -82,7 +81,8 @@ def _add_training(command: argparse.ArgumentParser, *, of_run: bool) -> None:
     add(
         "--epochs",
         type=Number("an epoch count", 1, MOST_EPOCHS),
-        help=f"passes over the training data (default: {epochs})",
+        help="passes over the training data (default: 1 of data as large as MNIST, of smaller as many as make 1500 "
+        "steps)",
     )
     add("--no-images", dest="images", action="store_false", help=NO_IMAGES)
     add(

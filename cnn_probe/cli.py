@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cnn_probe.arguments import build_parser, by_layer, tell, told_command
+from cnn_probe.networks.training_plan import epochs_for
 from cnn_probe.studies import STUDIES, Settings
 
 QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # small data: minutes, not hours
@@ -27,6 +28,7 @@ AS_OPTIONS = {
     "pass download=True": "pass --download",
     "stopped at max_iter=": "stopped at --max-iter ",
     "raise max_iter": "raise --max-iter",
+    "(epochs=)": "(--epochs)",
 }
 
 
@@ -119,9 +121,10 @@ def _check_writable(out: Path) -> None:
         raise ValueError(f"--out {out} cannot be written ({error.strerror}); choose another folder.") from error
 
 
-def _settings(args: argparse.Namespace) -> Settings:
+def _settings(args: argparse.Namespace, n_images: int) -> Settings:
+    """How studies are run that train on so many images."""
     given = {name: getattr(args, name) for name in ("ranks", "seeds", "epochs") if getattr(args, name) is not None}
-    chosen = {**(QUICK if args.quick else {}), **given}
+    chosen = {"epochs": epochs_for(n_images), **(QUICK if args.quick else {}), **given}
     return Settings(**chosen, solver=args.solver, init=args.init, max_iter=args.max_iter, starts=args.starts)
 
 
@@ -129,15 +132,14 @@ def _study(args: argparse.Namespace) -> None:
     from cnn_probe.data.datasets import load_dataset
     from cnn_probe.report import publish
     from cnn_probe.report.study_figures import refuse_figures
-    from cnn_probe.runs.study_pairs import compare_pairs
-    from cnn_probe.runs.study_run import Teller
+    from cnn_probe.runs.studying import with_patterns
     from cnn_probe.studies.record import little_learned
-    from cnn_probe.studies.runner import check_studies, run_studies
+    from cnn_probe.studies.runner import check_studies
     from cnn_probe.system.bars import Bars, say
     from cnn_probe.system.locks import only_one
 
-    settings = _settings(args)
     data = load_dataset(args.data, args.data_root, download=args.download)
+    settings = _settings(args, len(data.train))
     every = [study for study in STUDIES.values() if study.quick or not args.quick]
     chosen = every if args.study == "all" else [STUDIES[args.study]]
     check_studies(chosen, data, settings)
@@ -145,24 +147,23 @@ def _study(args: argparse.Namespace) -> None:
     with only_one(args.out):
         bars = Bars()
         try:
-            results = run_studies(
+            results = with_patterns(
                 chosen,
                 data,
                 settings,
                 args.out,
                 resume=args.resume,
                 keep=list(STUDIES.values()),
+                images=args.images,
                 progress=bars,
                 notice=_say_aside,
-                tell_more=Teller(args.images, bars),
                 jobs=args.jobs,
             )
-            compare_pairs(results, data, settings, args.out, images=args.images, progress=bars)
         finally:
             bars.close()
         page = publish(results, args.out, command=args.typed, images=args.images, notice=_say_aside)
     for line in little_learned(results):
-        _say_aside(line)
+        _say_aside(_in_options(line))
     say(f"figures: {args.out / 'figures'}\nnumbers: {args.out / 'results.json'}\npage:    {page}")
 
 

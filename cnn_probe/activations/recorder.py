@@ -135,7 +135,8 @@ def record(
     Raises
     ------
     ValueError
-        If an activation is not finite, or negative where that is an error, or a layer's shape depends on the batch.
+        If an activation is not finite, or negative where that is an error, or a batch does not run a layer, or a
+        layer's shape depends on the batch.
     """
     units = {layer.name: layer.units() for layer in layers}
     for name, running in store.running.items():
@@ -155,7 +156,7 @@ def record(
         for batch in batches(start):
             now["rows"] = rows = slice(start, start + batch.n)
             returned = feed(network, batch.inputs, batch.keywords)
-            hooks.outputs()  # all have been put out
+            _refuse_missing(hooks.missing(), rows)
             _refuse_negative(units.values())
             for name, values in ({} if more is None else more(batch, returned)).items():
                 store.write(name, rows, values)
@@ -174,6 +175,15 @@ def finish(store: RowStore, units: Mapping[str, Units], shifts: Mapping[str, Any
     subtracted = found if shifts is None else {name: shifts[name] for name in found}
     store.finish(subtracted)
     return subtracted
+
+
+def _refuse_missing(layers: list[str], rows: slice) -> None:
+    """Raise ValueError if there are layers that a batch, of these samples, did not run."""
+    if layers:
+        raise ValueError(
+            f"the batch of inputs {rows.start} to {rows.stop - 1} did not run the layers {layers}, which others ran: "
+            "what not all inputs go through cannot be probed; leave such layers out by layers="
+        )
 
 
 def _refuse_negative(units: Iterable[Units]) -> None:

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from cnn_probe.system.ranges import LARGEST_SEED, are_whole, is_number, is_whole
 
+EPOCH = 938  # steps of one epoch of MNIST, for which the paper trains: data that give as many need no second
+STEPS = 1500  # for smaller data: the digits then come to 96 or 97%, in 938 steps to 95
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -82,6 +85,20 @@ class TrainingPlan:
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise ValueError(f"{name} must be {wanted}; got {getattr(self, name)!r}")
+
+
+def epochs_for(n_images: int) -> int:
+    """Return for how many epochs so many images are trained on unless it is said: 1, the paper's, if that teaches.
+
+    Of data as large as MNIST it does; of smaller data as many as make `STEPS` optimizer steps.
+
+    Examples
+    --------
+    >>> epochs_for(60_000), epochs_for(1_400)
+    (1, 69)
+    """
+    steps_an_epoch = math.ceil(n_images / TrainingPlan().batch_size)
+    return 1 if steps_an_epoch >= EPOCH else math.ceil(STEPS / steps_an_epoch)
 
 
 def _are_labels(values: Any, within: tuple[int, ...] | None = None) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_probe.report.document.packing import from_file
+from cnn_probe.report.document.shell import render
 from cnn_probe.report.document.studies.of_networks import names_of_networks, network_id
 from cnn_probe.report.document.studies.of_studies import (
     in_short,
@@ -16,7 +17,7 @@ from cnn_probe.report.document.studies.of_studies import (
     studies_part,
     study_cards,
 )
-from cnn_probe.report.pages import Shown, Telling, put_results
+from cnn_probe.report.pages import Shown, Telling, document_of, put_results
 from cnn_probe.report.standing import Mark, pages, remove_others
 from cnn_probe.report.study_figures import draw_figures, refuse_figures
 from cnn_probe.studies.record import NetworkRecord, records_of
@@ -78,11 +79,26 @@ def publish(
     with atomic_open(out / RESULTS) as file:
         file.write(json.dumps(results, allow_nan=False).encode())
     files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
+    networks, told = _page(results, out, command, files, images=images)
+    return put_results(out, networks, told, mark, notice)
+
+
+def write_page(results: Results, out: Path, path: Path, *, images: bool = True) -> Path:
+    """Write the page alone, into a file of its own, and return its path; ``out`` is the folder of the networks."""
+    document = document_of(*_page(results, out, images=images))
+    with atomic_open(path) as file:
+        file.write(render(document, mark="own").encode())
+    return path
+
+
+def _page(
+    results: Results, out: Path, command: str | None = None, files: Sequence[str] = (), *, images: bool
+) -> tuple[list[Shown], Telling]:
+    """What the page shows of single networks, and what it says besides."""
     networks = list(_shown(results, out, images=images))
     told = telling_of(results, out, command, files)
-    if any(one.part["untrained"] for one in networks):
-        told = replace(told, untrained=BESIDE)
-    return put_results(out, networks, told, mark, notice)
+    beside = any(one.part["untrained"] for one in networks)
+    return networks, replace(told, untrained=BESIDE) if beside else told
 
 
 def mark_of_study(results: Results) -> Mark:
@@ -90,7 +106,7 @@ def mark_of_study(results: Results) -> Mark:
     return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
 
 
-def telling_of(results: Results, out: Path, command: str | None = None, files: list[str] | None = None) -> Telling:
+def telling_of(results: Results, out: Path, command: str | None = None, files: Sequence[str] = ()) -> Telling:
     """What the page says besides the patterns of single networks; ``out`` is the folder that holds their arrays."""
     origin = results["provenance"]
     settings = origin["settings"]
@@ -116,7 +132,7 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
         limits=LIMITS,
         untrained=TRAIN_NONE,
         more={"quality": quality_part(results)},
-        files=files or (),
+        files=files,
     )
 
 

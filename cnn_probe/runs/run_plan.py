@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.networks.training_plan import TrainingPlan, epochs_for
 from coupled_nmf import CoupledNMF
 
-EPOCH = 938  # steps of one epoch of MNIST, for which the paper trains: data that give as many need no second
 ABLATED = 500  # test images over which factors are taken out
-STEPS = 1500  # for smaller data: the digits then come to 96 or 97%, in 938 steps to 95
 
 
 @dataclass(frozen=True)
@@ -22,8 +19,7 @@ class RunPlan:
     ranks, seeds : tuple of int
         One probe each of each; one network a seed.
     epochs : int or None
-        Passes over the training data; None for one of data as large as MNIST, and of smaller data for as many as make
-        `STEPS` optimizer steps.
+        Passes over the training data; None for as many as `epochs_for` says.
     ablate : int or None
         Test images over which factors are taken out of the last layer; None for no such thing.
     full : bool
@@ -50,9 +46,7 @@ class RunPlan:
 
     def training(self, n_images: int, seed: int) -> TrainingPlan:
         """How a network is trained on so many images."""
-        steps_an_epoch = math.ceil(n_images / TrainingPlan().batch_size)
-        epochs = 1 if steps_an_epoch >= EPOCH else math.ceil(STEPS / steps_an_epoch)
-        return TrainingPlan(epochs=self.epochs or epochs, seed=seed)
+        return TrainingPlan(epochs=self.epochs or epochs_for(n_images), seed=seed)
 
     def estimator(self, rank: int, seed: int) -> CoupledNMF:
         """What its activations are factored with."""

@@ -130,14 +130,14 @@ def ablation_of(asked: Answers, data: Any, n: int, progress: Progress, what: str
 
 def _tables(asked: Answers, *, full: bool) -> dict[str, Table]:
     """What is written beside a result, by a name for a file each."""
-    tables = asked.tables(label_errors=full)
-    found = {name: asked.tried(name) for name in ("use", "head_agreement")} if full else {}
-    found["stability"] = stability = asked.told_stability(full)
+    tables = asked.tables(label_errors=full, full=full)
+    stability = asked.told_stability(full)
     if stability is not None:
+        tables["stability"] = stability.table()
         alike = [1.0, *stability.starts.mean(axis=1)]
         rmse = [asked.result.model.rmse_, *stability.rmse_starts]
         tables["starts"] = Table({"start": range(len(rmse)), "rmse": rmse, "mean similarity": alike})
-    return tables | {name.replace("_", "-"): answer.table() for name, answer in found.items() if answer is not None}
+    return tables
 
 
 def _inputs(asked: Answers) -> Table:

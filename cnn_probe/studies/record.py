@@ -148,15 +148,21 @@ class NetworkRecord:
         return self.class_accuracy.get(label, 0.0) > 0.5
 
     @property
-    def learned_little(self) -> bool:
-        """Whether it knows hardly more than guesses do of the classes that it was trained on.
+    def meant_to_learn(self) -> bool:
+        """Whether it can be said to have learned little.
 
         One that was trained class after class, on labels that were shuffled, or not at all, is not judged: to know
         little is what it is there for.
         """
         plan = self.training["plan"]
-        if plan["order"] != "shuffled" or plan["shuffle_labels"] or plan["max_steps"] == 0:
+        return bool(plan["order"] == "shuffled" and not plan["shuffle_labels"] and plan["max_steps"] != 0)
+
+    @property
+    def learned_little(self) -> bool:
+        """Whether it was meant to, and knows hardly more than guesses do of the classes that it was trained on."""
+        if not self.meant_to_learn:
             return False
+        plan = self.training["plan"]
         known = [of for label, of in self.class_accuracy.items() if plan["classes"] is None or label in plan["classes"]]
         return bool(known) and sum(known) / len(known) < enough(1 / len(known))
 
@@ -205,7 +211,7 @@ def little_learned(results: Mapping[str, Any]) -> list[str]:
                 found[tuple(little)] = (
                     f"study {shown(name)}: {len(little)} of {len(runs)} networks trained on {shown(label)} have "
                     f"learned little (accuracy {max(little.values()):.1%} at most). What is found in them says little, "
-                    "and so do verdicts that stand on them; train longer (--epochs)."
+                    "and so do verdicts that stand on them; train longer (epochs=)."
                 )
     return list(found.values())
 

@@ -210,7 +210,9 @@ def _results(study: Study, found: Found, data: ImageData, given: Given, settings
         "paper_accuracy": {
             condition.label: condition.paper_accuracy if data.name == "mnist" else None for condition in conditions
         },
-        "verdicts": [claim.verdict(found, levels, settings.ranks) for claim in study.claims(data.class_names)],
+        "verdicts": [
+            claim.verdict(found, levels, settings.ranks, study.differ) for claim in study.claims(data.class_names)
+        ],
         "records": {label: [run.to_json() for run in runs] for label, runs in found.items()},
     }
 

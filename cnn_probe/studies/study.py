@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cnn_probe.networks.training_plan import TrainingPlan
-from cnn_probe.studies.claims import QUALITY_CLAIMS, Claim
+from cnn_probe.studies.claims import LATER, QUALITY_CLAIMS, Claim
 from cnn_probe.studies.settings import AS_TRAINED, Treatment
 
 
@@ -115,6 +115,8 @@ class Study:
         Whether more is told of its networks (`run_studies`, ``tell_more``), so that their patterns can be shown.
     quick : bool
         Whether ``study all --quick`` runs it.
+    differ : str
+        What tells the networks of a pair apart that its claims compare, for people: by it, not by what came of it.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Study:
     most_seeds: int | None = None
     told: bool = True
     quick: bool = True
+    differ: str = LATER
 
     def claims(self, class_names: Sequence[str]) -> tuple[Claim, ...]:
         """Return the claims that can be held against networks with these classes."""

@@ -52,6 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         "hostile": lambda: made_pages.hostile(tmp_path_factory.mktemp("hostile")),
         "large": made_pages.large,
         "studies": lambda: studied_pages.studies(tmp_path_factory.mktemp("studies")),
+        "studies far from 0": lambda: studied_pages.far_from_zero(make("studies").document),
         "many networks": studied_pages.many_networks,
         "hostile studies": lambda: studied_pages.spoiled(make("studies").document),
     }

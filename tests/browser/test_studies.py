@@ -1,5 +1,7 @@
 """The page of studies: verdicts lead to what they stand on, curves are those of the numbers, raw or free of scale."""
 
+import itertools
+
 import pytest
 from browsing import until
 from large_studies import large_studies
@@ -132,6 +134,18 @@ def test_studies_stay_as_they_are_whichever_network_is_picked(opened):
     page.wait_for_timeout(200)
     assert page.locator("#studies .show-free").count() == 1
     assert page.locator("#studies details[open]").count() == 1
+
+
+def test_errors_that_lie_far_from_zero_are_told_apart(opened, made):
+    """Their axis begins above 0, and says so; that of others begins at 0."""
+    page, study = opened("studies far from 0", "#studies"), made("studies far from 0").document["studies"][0]
+    far, near = (page.locator(f"[id='{one['id']}'] svg") for one in study["errors"][:2])
+    assert "axis begins above 0" in far.text_content()
+    assert "begins above 0" not in near.text_content()
+    heights = far.evaluate("(one) => [...one.querySelectorAll('path.line')].map((line) => line.getBBox().y)")
+    assert min(abs(a - b) for a, b in itertools.pairwise(heights)) > 30
+    ticks = far.evaluate("(one) => [...one.querySelectorAll('.axes .grid + text')].map((text) => text.textContent)")
+    assert len(set(ticks)) == len(ticks) > 2, "with as many digits as tell them apart"
 
 
 @pytest.mark.parametrize("width", [320, 1400])

@@ -30,6 +30,7 @@ def _study(rng: np.random.Generator, i: int, conditions: int, ranks: list[int], 
     claim = {"claim": "more is less", "verdict": "undecided", "word": "undecided", "show": f"{charts}-rmse", "holds": 3,
              "comparisons": 5, "counted": "networks", "chance": 0.3, "least_chance": 0.03, "networks": seeds,
              "seeds": seeds, "against": 0.5, "test": "sign test", "chart": {"kind": "rmse", "place": None}, "little": 0,
+             "meant": 4, "reason": None, "more_accurate": 3,
              "parts": [{"pair": "layers", "order": 1, "holds": 3, "comparisons": 5, "chance": 0.3}] * 2,
              "ranks": len(ranks), "same_ranks": 3}  # fmt: skip
     return {

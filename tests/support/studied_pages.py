@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from large_studies import large_studies
 from made_pages import HOSTILE, Made
 from pages import document_in
@@ -34,6 +35,16 @@ def studies(folder: Path) -> Made:
     compare_pairs(results, data, settings, folder, images=True, progress=teller.progress)
     page = publish(json.loads(json.dumps(results)), folder, command="cnn-probe study all")
     return Made(page.read_text(encoding="utf-8"), document_in(page))
+
+
+def far_from_zero(document: dict[str, Any]) -> Made:
+    """The same page with errors of the first study that differ by little, and others that do not."""
+    document = copy.deepcopy(document)
+    far, near = document["studies"][0]["errors"][:2]
+    far["values"] = np.zeros(far["values"].shape) + 5 + 0.001 * np.arange(len(far["values"])).reshape(-1, 1, 1)
+    far["floor"] = far["values"] - 0.001
+    near["values"], near["floor"] = np.full(near["values"].shape, 0.5), np.full(near["values"].shape, 0.1)
+    return Made(render(document, mark="own"), document)
 
 
 def many_networks() -> Made:

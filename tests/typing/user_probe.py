@@ -14,6 +14,7 @@ from cnn_probe import (
     PaperNet,
     PictureFolder,
     ProbeResult,
+    StudyResult,
     TrainingPlan,
     ablate,
     ask,
@@ -30,6 +31,7 @@ from cnn_probe import (
     refits,
     save_network,
     save_page,
+    study,
     train,
 )
 from coupled_nmf import Blocks, CoupledNMF
@@ -91,6 +93,14 @@ def from_elsewhere(network: nn.Module, folder: Path) -> None:
     assert_type(pictures.fingerprint(), str)
     probe(network, pictures, store=folder / "store", pool={"layer4": "mean"}, random_state=0)
     assert_type(open_store(folder / "store"), Blocks)
+
+
+def what_holds(data: ImageData, folder: Path) -> None:
+    found = study(["fraction", "order"], data, folder, ranks=[10], seeds=[0, 1], progress=hear)
+    assert_type(found, StudyResult)
+    assert_type(found.claims, tuple[dict[str, Any], ...])
+    assert_type(found.table()["verdict"], tuple[str | int | float | bool | None, ...])
+    assert_type(found.save_page(folder / "page.html"), Path)
 
 
 def what_is_wrong(network: nn.Module) -> None:

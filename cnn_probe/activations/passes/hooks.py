@@ -205,18 +205,27 @@ class OutputHooks:
             self._hear,
             modules={output.module for output in outputs if output.function is None},
             functions=any(output.function is not None for output in outputs),
-            begin=self._kept.clear,
+            begin=self._begin,
         )
+        self._begun = False
         self.add, self.remove = self._hooks.add, self._hooks.remove
+
+    def missing(self) -> list[str]:
+        """Return the names of the outputs that the last forward pass did not put out."""
+        return [output.name for output in self._outputs if output.name not in self._kept]
 
     def outputs(self) -> dict[str, Any]:
         """Return what was kept, by the outputs' names; errors as of `ActivationRecorder.batch`."""
-        missing = [output.name for output in self._outputs if output.name not in self._kept]
+        missing = self.missing()
+        if missing and not self._begun:
+            raise RuntimeError("there was no forward pass; run the network first")
         if missing:
-            raise RuntimeError(
-                f"the last forward pass did not run the layers {missing}; leave them out, or run the network first"
-            )
+            raise RuntimeError(f"the last forward pass did not run the layers {missing}; leave them out")
         return {output.name: self._kept[output.name] for output in self._outputs}
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._kept.clear()
 
     def _hear(self, call: Call, arguments: Sequence[Any], returned: Any) -> Any:
         new = None

@@ -116,7 +116,10 @@ def _named(network: nn.Module, traced: Sequence[Traced], name: str) -> Traced | 
     if name in modules:
         own = [one for one in traced if one.output.function is None and modules[one.output.module] is modules[name]]
         if not own:
-            raise ValueError(f"the forward pass does not run the layer {name!r}; leave it out")
+            raise ValueError(
+                f"the forward pass does not run the layer {name!r} for the first inputs; what not all inputs go "
+                "through cannot be probed; leave it out"
+            )
         plain = [one for one in own if not one.output.path and not one.output.use]
         return plain[0] if plain else _refuse_nested(name, own)
     for end in range(len(name) - 1, 0, -1):

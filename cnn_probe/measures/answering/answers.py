@@ -302,9 +302,17 @@ class Answers:
             **{"seed": self.seed, "class_names": self.output_names, **how},
         )
 
-    def tables(self, *, label_errors: bool = True) -> dict[str, Table]:
-        """The answers that cost no further fit or pass, by a name for a file each; of labels, if there are any."""
+    def tables(self, *, label_errors: bool = True, full: bool = False) -> dict[str, Table]:
+        """The answers that cost no further fit, by a name for a file each; of labels, if there are any.
+
+        ``added`` is among them if there is a linear head. With ``full`` so are those that take fits, where they can be
+        had: `use`, `head_agreement` and `stability`.
+        """
         found = {"patterns": self.patterns.table(), "residuals": self.residuals.table()}
+        if self.added is not None:
+            names = self.output_names or range(self.added.shape[1])
+            columns = {f"adds_to_{name}": adds for name, adds in zip(names, self.added.T, strict=True)}
+            found["added"] = Table({"factor": range(len(self.added)), **columns})
         for name, units in self.units.items():
             found[f"units-{file_name(name)}"] = units.table()
             if units.channels is not None:
@@ -312,13 +320,14 @@ class Answers:
         if label_errors and self.labels is not None:
             by_source = self.tried("label_errors") or {}
             found |= {f"labels-{source}": errors.table() for source, errors in by_source.items()}
-        return found
+        asked = {name: self.tried(name) for name in ("use", "head_agreement", "stability")} if full else {}
+        return found | {name.replace("_", "-"): one.table() for name, one in asked.items() if one is not None}
 
-    def save(self, folder: str | Path) -> list[Path]:
+    def save(self, folder: str | Path, *, full: bool = False) -> list[Path]:
         """Write `tables` as CSV files into a folder, which is made if need be; return their paths."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         paths = []
-        for name, table in self.tables().items():
+        for name, table in self.tables(full=full).items():
             paths.append(Path(folder) / f"{name}.csv")
             table.to_csv(paths[-1])
         return paths

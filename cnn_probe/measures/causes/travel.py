@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cnn_probe.activations.passes.hooks import OutputHooks, PassHooks
 from cnn_probe.activations.planning import Layer
 from cnn_probe.activations.signs import restore
+from cnn_probe.measures.table import Table
 from cnn_probe.networks.calling import feed
 from cnn_probe.networks.state import evaluating, with_end
 from cnn_probe.probing.result import ProbeResult
@@ -75,6 +76,12 @@ class TakenApart:
     bias: float
     by_channel: NDArray[np.float64]
     by_place: NDArray[np.float64] | None = None
+
+    def table(self) -> Table:
+        """Return one row a part of the margin: each factor, what none explains, and the bias; they add up to it."""
+        k = len(self.factors)
+        parts = [*(f"factor {i}" for i in range(k)), "rest", "bias"]
+        return Table({"part": parts, "factor": [*range(k), None, None], "adds": [*self.factors, self.rest, self.bias]})
 
 
 def head_of(result: ProbeResult, data: Any, layer: str | None = None, *, n: int | None = None) -> LinearHead | None:

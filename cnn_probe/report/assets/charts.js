@@ -34,29 +34,43 @@ function ticksOf(low, high, log) {
   return indices(Math.floor(high / wide) - Math.ceil(low / wide) + 1).map((i) => (Math.ceil(low / wide) + i) * wide);
 }
 
+// Where an axis begins and ends. With `near` it leaves 0 out where all values lie nearer to each other than to it.
+function endsOf(values, log, near) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (log) return [low, high];
+  if (!near || 2 * low <= high) return [0, Math.max(high, 1e-12) * 1.05];
+  const room = (high - low || high) / 20;
+  return [low - room, high + room];
+}
+
 // series: {label, look, x, mean, low, high, floor?}; floor is drawn dotted, in the line's colour.
-export function chart({ title, xLabel, yLabel, series, log = false, said = "" }) {
+export function chart({ title, xLabel, yLabel, series, log = false, near = false, said = "" }) {
   const values = series.flatMap((one) => [...one.low, ...one.high, ...(one.floor ?? [])]).filter((value) => Number.isFinite(value) && (!log || value > 0));
   if (!values.length) return null;
   const xs = series.flatMap((one) => one.x);
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
-  const [bottom, top] = log ? [Math.min(...values), Math.max(...values)] : [0, Math.max(...values, 1e-12) * 1.05];
+  const [bottom, top] = endsOf(values, log, near);
   const on = (value) => (log ? Math.log10(Math.max(value, bottom)) : value);
-  const x = (value) => EDGE.left + ((value - left) / (right - left || 1)) * (WIDTH - EDGE.left - EDGE.right);
+  const x = (value) => EDGE.left + (left === right ? 0.5 : (value - left) / (right - left)) * (WIDTH - EDGE.left - EDGE.right);
   const y = (value) => HEIGHT - EDGE.bottom - ((on(value) - on(bottom)) / (on(top) - on(bottom) || 1)) * (HEIGHT - EDGE.top - EDGE.bottom);
   return h("figure", { class: "chart" }, h("figcaption", null, h("b", null, title), said && ` ${said}`),
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${yLabel} against ${xLabel}; the numbers are in the tables below` },
-      axes({ x, y, xLabel, yLabel, xTicks: series[0].x.length <= 12 ? series[0].x : ticksOf(left, right, false), yTicks: ticksOf(bottom, top, log) }),
-      series.map((one) => lineOf(one, x, y, log))));
+      axes({ x, y, xLabel, yLabel, above: !log && bottom > 0, xTicks: series[0].x.length <= 12 ? series[0].x : ticksOf(left, right, false), yTicks: ticksOf(bottom, top, log) }),
+      series.map((one, i) => (left < right ? lineOf(one, x, y, log) : pointOf(one, EDGE.left + ((i + 1) / (series.length + 1)) * (WIDTH - EDGE.left - EDGE.right), y)))));
 }
 
-function axes({ x, y, xLabel, yLabel, xTicks, yTicks }) {
+// As many as tell the ticks apart.
+const digitsOf = (ticks) => [3, 4, 5, 6, 7].find((digits) => new Set(ticks.map((tick) => number(tick, digits))).size === ticks.length) ?? 8;
+
+function axes({ x, y, xLabel, yLabel, above, xTicks, yTicks }) {
   const [floor, end] = [HEIGHT - EDGE.bottom, WIDTH - EDGE.right];
+  const digits = digitsOf(yTicks);
   return s("g", { class: "axes" },
-    yTicks.map((tick) => [s("line", { x1: EDGE.left, x2: end, y1: y(tick), y2: y(tick), class: "grid" }), s("text", { x: EDGE.left - 6, y: y(tick) + 4, "text-anchor": "end" }, number(tick, 3))]),
+    yTicks.map((tick) => [s("line", { x1: EDGE.left, x2: end, y1: y(tick), y2: y(tick), class: "grid" }), s("text", { x: EDGE.left - 6, y: y(tick) + 4, "text-anchor": "end" }, number(tick, digits))]),
     xTicks.map((tick) => s("text", { x: x(tick), y: floor + 16, "text-anchor": "middle" }, number(tick, 4))),
     s("path", { d: `M${EDGE.left} ${EDGE.top}V${floor}H${end}`, class: "axis" }),
     s("text", { x: (EDGE.left + end) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, xLabel),
+    above && s("text", { x: 4, y: HEIGHT - 8 }, "axis begins above 0"),
     s("text", { x: 14, y: (EDGE.top + floor) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(EDGE.top + floor) / 2})` }, yLabel));
 }
 
@@ -81,6 +95,15 @@ function lineOf(one, x, y, log) {
     s("path", { class: "line", d: pathOf(one, one.mean, x, y, log), "stroke-dasharray": dashOf(one.look) }),
     one.floor && s("path", { class: "floor", d: pathOf(one, one.floor, x, y, log) }),
     one.x.length <= 12 && s("g", { class: marksOf(one.look) }, known.map((i) => markOf(one.look)(x(one.x[i]), y(one.mean[i])))));
+}
+
+// Of one place on the axis: side by side, each with its range.
+function pointOf(one, x, y) {
+  if (!Number.isFinite(one.mean[0])) return null;
+  return s("g", { class: colourOf(one.look) }, s("title", null, one.label),
+    one.n > 1 && s("path", { class: "line", d: `M${x.toFixed(1)} ${y(one.low[0]).toFixed(1)}V${y(one.high[0]).toFixed(1)}` }),
+    one.floor && s("path", { class: "floor", d: `M${(x - 12).toFixed(1)} ${y(one.floor[0]).toFixed(1)}H${(x + 12).toFixed(1)}` }),
+    s("g", { class: marksOf(one.look) }, markOf(one.look)(x, y(one.mean[0]))));
 }
 
 export function legend(entries) {

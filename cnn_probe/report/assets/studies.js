@@ -9,7 +9,7 @@ import { chart, legend, numbersOf, ranged, spreadOf } from "./charts.js";
 export function studiesView(document) {
   const { quality, studies } = document;
   return h("div", { class: "studies show-raw" },
-    h("p", { class: "lead" }, "Each condition is a way to train the network; each line is the mean over networks (seeds), its band their range. A verdict counts networks, not ranks of one network: reproduced, or in part, where the same comes by chance in 5% of the cases or fewer; not, where what speaks against it does; undecided otherwise. Chances are of each claim by itself: of 20 without an effect about one comes out either way."),
+    h("p", { class: "lead" }, "Each condition is a way to train the network; each line is the mean over networks (seeds), its band their range. A verdict counts networks, not ranks of one network: reproduced, or in part, where the same comes by chance in 5% of the cases or fewer; not, where what speaks against it does; undecided otherwise, and where all networks learned little. Chances are of each claim by itself: of 20 without an effect about one comes out either way."),
     h("fieldset", { class: "switch" }, h("legend", null, "Show errors and spectra"),
       [["raw", "raw, as in the paper"], ["free", "free of scale, of another fit: each block weighs the same"]].map(([kind, said], i) => h("label", null,
         h("input", { type: "radio", name: "scale", value: kind, checked: i === 0, onchange: (event) => switchTo(event.target, kind) }), ` ${said} `))),
@@ -66,7 +66,7 @@ const seriesOf = (study, one) => study.conditions.map((condition, c) => {
 });
 
 function errorChart(study, errors) {
-  return errors.map((one) => charted(one.id, one.free ? "free" : "raw", chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` })));
+  return errors.map((one) => charted(one.id, one.free ? "free" : "raw", chart({ title: one.title, xLabel: "rank (latent factors)", yLabel: one.unit, near: true, series: seriesOf(study, one), said: `n = ${plural(study.seeds, "network")} a condition` })));
 }
 
 // Floors as lines of their own, for a table.
@@ -98,9 +98,15 @@ function claimsTable(study) {
   const tests = [...new Set(study.claims.map((one) => one.test).filter(Boolean))];
   const table = stackedTable("Claims, held against the networks",
     ["claim", "verdict", "holds in", "chance of the same without an effect", "chance of what speaks against it", "test, see below"],
-    study.claims.map((one) => [one.claim, h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, one.word),
-      [`${one.holds} of ${one.comparisons} ${one.counted}`, one.little > 0 && h("span", { class: "note" }, `; ${one.little} of the networks learned little`)], chanceOf(one), probability(one.against ?? null), one.test ? String(tests.indexOf(one.test) + 1) : "–"]));
+    study.claims.map((one) => [one.claim, [h("a", { href: `#${one.show}`, class: `said-${one.verdict}` }, one.word), one.reason && h("span", { class: "note" }, `: ${one.reason}`)],
+      [`${one.holds} of ${one.comparisons} ${one.counted}`, besides(one)], chanceOf(one), probability(one.against ?? null), one.test ? String(tests.indexOf(one.test) + 1) : "–"]));
   return [table, tests.length > 0 && h("ol", { class: "note", "aria-label": "Tests of the claims" }, tests.map((one) => h("li", null, one)))];
+}
+
+// What is to be known of the comparisons, too: whether it was accuracy that differed, and how many networks know little.
+function besides({ comparisons, little, more_accurate: more, reason }) {
+  const said = [Number.isFinite(more) && comparisons > 0 && `in ${more} that one is the more accurate`, little > 0 && !reason && `${little} of the networks learned little`].filter(Boolean);
+  return said.length > 0 && h("span", { class: "note" }, `; ${said.join("; ")}`);
 }
 
 function chanceOf({ chance, least_chance: least, networks }) {

@@ -46,7 +46,11 @@ def error_curves(records: Records, ranks: Sequence[int], styles: Styles | None =
             ax.plot(ranks, np.array(floor)[:, :, i].mean(axis=0), ls=(0, (4, 3)), lw=0.9, color=style.colour)
         lines.append(line)
     for ax in panels:
-        ax.set_ylim(bottom=0)
+        low, high = ax.dataLim.intervaly
+        if 2 * low <= high:
+            ax.set_ylim(bottom=0)
+        else:  # lines that lie nearer to each other than to 0 would fall together
+            ax.set_ylabel(f"{ax.get_ylabel()}\nthe axis begins above 0")
     add_legend(figure, [*lines, Line2D([], [], ls=(0, (4, 3)), lw=0.9, color=UNTRAINED.colour)], [*records, FLOOR])
     return figure
 

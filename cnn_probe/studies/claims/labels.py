@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnn_probe.measures.counting.exact import at_least, at_most, one_of, together
-from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally
+from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally, learned
 
 if TYPE_CHECKING:
     from cnn_probe.studies.record import NetworkRecord, Records
@@ -93,6 +93,7 @@ def fires(text: str, condition: str, pairs: Sequence[Pair], *, alike: bool) -> C
             against=against,
             least_chance=0.5 ** len(ours),
             parts=tuple(parts),
+            **learned(run for runs in (ours, *references) for run in runs),
         )
 
     return Claim(text, counted, test, tally, Chart("overlap"))

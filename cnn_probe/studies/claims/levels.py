@@ -8,13 +8,13 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from cnn_probe.measures.counting.exact import at_least, count_rises, rises_by_chance, together
-from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally
+from cnn_probe.studies.claims.claim import NOTHING, Chart, Claim, Levels, Tally, learned
 
 if TYPE_CHECKING:
     from cnn_probe.studies.record import NetworkRecord, Records
 
 Measure = Callable[["NetworkRecord", int], float]
-COUNTED = "pairs of networks of one seed, one of them better trained"
+COUNTED = "pairs of networks of one seed, {}"
 TEST = (
     "exact Jonckheere–Terpstra test, the networks of a seed dealt to its conditions in every way; of several rows of "
     "conditions the larger chance"
@@ -89,6 +89,10 @@ def _tally_of(measure: Measure, by_rank: bool, sign: int) -> Callable[[Records, 
             same_ranks=sum(_sign(leaning) == _sign(whole) for leaning in leanings) if by_rank else None,
             ranks=len(leanings) if by_rank else None,
             parts=parts if len(parts) > 1 else (),
+            more_accurate=sum(
+                _rises(_values(records, row, _accuracy, 0, 1), [levels[label] for label in row]) for row in rows
+            ),
+            **learned(run for row in rows for label in row for run in records[label]),
         )
 
     return tally
@@ -111,6 +115,10 @@ class _Row:
 def _values(records: Records, row: list[str], measure: Measure, rank: int, sign: int) -> Values:
     seeds = zip(*(records[label] for label in row), strict=True)
     return [[sign * measure(run, rank) for run in runs] for runs in seeds]
+
+
+def _accuracy(record: NetworkRecord, rank: int) -> float:
+    return record.accuracy
 
 
 def _judged(by_rank: list[Values], levels: list[int]) -> _Row:

@@ -23,4 +23,5 @@ EPOCHS = Study(
     told=False,
     quick=False,
     most_seeds=3,
+    differ="one of them trained for more epochs",
 )

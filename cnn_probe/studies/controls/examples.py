@@ -27,4 +27,5 @@ EXAMPLES = Study(
     question="Is it fewer classes or fewer images that make the activations easier to compress?",
     control=True,
     told=False,
+    differ="one of them trained on as many images of all classes as the other of some",
 )

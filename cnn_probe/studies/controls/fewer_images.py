@@ -1,6 +1,6 @@
 """A control: the paper tests on about 6,000 images, the data set has 10,000."""
 
-from cnn_probe.studies.paper.fraction import FRACTION
+from cnn_probe.studies.paper.fraction import FRACTION, MORE_IMAGES
 from cnn_probe.studies.settings import Treatment
 from cnn_probe.studies.study import Condition, Given, Study, measured_twice
 
@@ -23,4 +23,5 @@ TEST_IMAGES = Study(
     told=False,
     quick=False,
     most_seeds=3,
+    differ=MORE_IMAGES,
 )

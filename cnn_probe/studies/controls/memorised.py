@@ -36,4 +36,5 @@ MEMORISED = Study(
     question="Does a network that has learned random labels by heart, and knows nothing, look like a well trained one?",
     control=True,
     told=False,
+    differ="one of them trained on true labels, the other on random ones",
 )

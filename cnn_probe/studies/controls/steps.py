@@ -31,4 +31,5 @@ STEPS = Study(
     question="Is it fewer images or fewer steps that make the activations easier to compress?",
     control=True,
     told=False,
+    differ="one of them trained on more images, in as many steps",
 )

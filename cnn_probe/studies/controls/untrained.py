@@ -17,4 +17,5 @@ UNTRAINED = Study(
     _conditions,
     question="Does a network that was never trained look like a badly trained one?",
     control=True,
+    differ="one of them trained, the other not",
 )

@@ -1,6 +1,6 @@
 """A control: the paper's own updates, from its own start, on the same networks."""
 
-from cnn_probe.studies.paper.fraction import FRACTION
+from cnn_probe.studies.paper.fraction import FRACTION, MORE_IMAGES
 from cnn_probe.studies.settings import Treatment
 from cnn_probe.studies.study import Condition, Given, Study, measured_twice
 
@@ -20,4 +20,5 @@ UPDATES = Study(
     told=False,
     quick=False,
     most_seeds=3,
+    differ=MORE_IMAGES,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from cnn_probe.studies.claims.claim import learned
 from cnn_probe.studies.findings.measured import Found, balanced_at, rmse_at
 from cnn_probe.studies.record import NetworkRecord, Records
 
@@ -53,7 +54,7 @@ def finding(
 ) -> tuple[str, list[Evidence]]:
     """Say whether RMSE is a sign of training quality.
 
-    By `RULE`, which is said beside the evidence.
+    By `RULE`, which is said beside the evidence. Of networks that all learned little only what moves with scale is.
 
     Parameters
     ----------
@@ -71,12 +72,7 @@ def finding(
     evidence : list of Evidence
         What it stands on.
     """
-    evidence = [
-        *_scale(moves, rank),
-        *_without_scale(found, table, rank),
-        *_memorised(found.get("memorised", {}), rank),
-        *(one for name, what in PAIRS.items() if name in found for one in _pairs(name, what, found[name], rank)),
-    ]
+    evidence = [*_scale(moves, rank), *_training(found, table, rank)]
     if not any(one.control in CONTROLS for one in evidence):
         return "No control that was run says anything of RMSE as a sign of training quality.", []
     against, support = ([one.text for one in evidence if one.speaks_for is side] for side in (False, True))
@@ -84,6 +80,18 @@ def finding(
         return f"RMSE (rank {rank}) is borne out as a sign of training quality: {'; '.join(support)}.", evidence
     text = f"RMSE (rank {rank}) is no sign of training quality by itself: {'; '.join(against)}."
     return text + (f" For it speaks: {'; '.join(support)}." if support else ""), evidence
+
+
+def _training(found: Found, table: Sequence[Mapping[str, Any]], rank: int) -> list[Evidence]:
+    """What RMSE has to do with training; nothing, where all networks that were meant to learn have learned little."""
+    tally = learned(run for records in found.values() for runs in records.values() for run in runs)
+    if tally["meant"] and tally["little"] == tally["meant"]:
+        return []
+    return [
+        *_without_scale(found, table, rank),
+        *_memorised(found.get("memorised", {}), rank),
+        *(one for name, what in PAIRS.items() if name in found for one in _pairs(name, what, found[name], rank)),
+    ]
 
 
 def _scale(moves: Sequence[Mapping[str, Any]], rank: int) -> list[Evidence]:

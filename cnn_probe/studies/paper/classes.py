@@ -24,4 +24,5 @@ CLASSES = Study(
     _conditions,
     ("rmse", "top of the last spectrum"),
     question="Are the activations of a network that saw some of the classes alone easier to compress?",
+    differ="one of them trained on more of the classes",
 )

@@ -4,6 +4,7 @@ from cnn_probe.networks.training_plan import TrainingPlan
 from cnn_probe.studies.study import Condition, Given, Study
 
 PAPER = {0.25: 83.0, 0.5: 89.0, 0.75: 93.0, 1.0: 95.0}  # accuracy in percent
+MORE_IMAGES = "one of them trained on more images"
 
 
 def _conditions(given: Given) -> tuple[Condition, ...]:
@@ -19,4 +20,5 @@ FRACTION = Study(
     _conditions,
     ("rmse", "first spectrum", "last spectrum"),
     question="Are the activations of a network that saw fewer images easier to compress?",
+    differ=MORE_IMAGES,
 )

@@ -37,4 +37,5 @@ ORDER = Study(
     DIGIT_CLAIMS,
     question="What is left of a network that saw its classes one after the other, and how much of it is used?",
     general_claims=GENERAL_CLAIMS,
+    differ="one of them trained on all classes mixed, the other class by class",
 )

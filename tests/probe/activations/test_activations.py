@@ -7,6 +7,7 @@ from activations import activations_of
 from torch import nn
 from torch.nn.functional import relu
 
+from cnn_probe import probe
 from cnn_probe.activations.recorder import ActivationRecorder
 from cnn_probe.networks.paper_net import build_network
 
@@ -110,6 +111,30 @@ def test_layers_that_did_not_run_are_named(network):
         pytest.raises(RuntimeError, match="run the network first"),
     ):
         _ = recorder.batch
+
+
+class Forked(nn.Module):
+    """Runs its second layer for bright batches alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.always, self.bright = nn.Linear(4, 3), nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+
+    def forward(self, x):
+        y = self.always(x)
+        return self.bright(y) if x.mean() > 0.5 else y
+
+
+def test_a_layer_that_some_batches_alone_run_is_refused_with_the_batch_that_did_not():
+    inputs = torch.cat([torch.full((5, 4), 0.9), torch.full((3, 4), 0.1), torch.full((2, 4), 0.9)])
+    with pytest.raises(
+        ValueError, match=r"the batch of inputs 5 to 9 did not run the layers \['bright.1'\]"
+    ) as refused:
+        probe(Forked(), inputs, n_components=2, layers=["bright.1"], inputs=False, batch_size=5)
+    assert "leave such layers out by layers=" in str(refused.value)
+    assert "run the network first" not in str(refused.value)
+    with pytest.raises(ValueError, match=r"does not run the layer 'bright.1' for the first inputs.*; leave it out"):
+        probe(Forked(), inputs * 0.1, n_components=2, layers=["bright.1"], inputs=False, batch_size=5)
 
 
 def test_unknown_layers_are_refused_with_near_misses(network):

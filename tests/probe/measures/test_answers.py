@@ -56,12 +56,12 @@ def test_with_labels_every_table_is_written(result, images, tmp_path):
     answers = ask(result, images, labels=labels, class_names=["a", "b", "=c"])
     paths = answers.save(tmp_path)
     assert {path.stem for path in paths} == {
-        "patterns", "residuals", "units-1", "units-3", "channels-3", "labels-factors", "labels-network",
+        "patterns", "residuals", "added", "units-1", "units-3", "channels-3", "labels-factors", "labels-network",
         "labels-pixels",
     }  # fmt: skip
     rows = {path.stem: list(csv.reader(path.read_text().splitlines())) for path in paths}
     assert {name: len(own) - 1 for name, own in rows.items() if name != "labels-network"} == {
-        "patterns": 3, "residuals": 60, "units-1": 4, "units-3": 48, "channels-3": 3, "labels-factors": 60,
+        "patterns": 3, "added": 3, "residuals": 60, "units-1": 4, "units-3": 48, "channels-3": 3, "labels-factors": 60,
         "labels-pixels": 60,
     }  # fmt: skip
     assert "'=c" in {cell for row in rows["labels-pixels"] for cell in row}, "a name is no formula"

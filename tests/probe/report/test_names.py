@@ -166,7 +166,7 @@ def test_a_study_of_class_folders_with_any_names_ends_in_a_page(tmp_path):
             pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
             Image.fromarray(pixels).save(os.path.join(os.fsdecode(folder), f"{number}.png"))
     arguments = ["study", "order", "--data", "folder", "--data-root", str(tmp_path / "data")]
-    arguments += ["--ranks", "2", "--seeds", "0", "--max-iter", "2", "--out", str(tmp_path / "out")]
+    arguments += ["--ranks", "2", "--seeds", "0", "--epochs", "1", "--max-iter", "2", "--out", str(tmp_path / "out")]
     assert cli.main(arguments) == 0
     found = document_in(tmp_path / "out" / "index.html")
     assert all(study["conditions"] for study in found["studies"])

@@ -1,11 +1,13 @@
 """Claims against networks of which it is known what they show."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from studied import network_record
 
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.studies import STUDIES
 from cnn_probe.studies.claims import Chart, Claim, Tally, falls, fires, recognizes, rises
 
@@ -58,6 +60,38 @@ def test_a_verdict_needs_what_chance_seldom_does(seeds, verdict):
     assert judged(rises("", accuracy, SEEN), runs_of(*seeds), levels)["verdict"] == verdict
     turned = [tuple(-value for value in values) for values in seeds]
     assert judged(falls("", accuracy, SEEN), runs_of(*turned), levels)["verdict"] == verdict
+
+
+def test_nothing_is_decided_where_all_networks_learned_little():
+    seeds, little = [(1, 2, 2.5, 3)] * 2, {"class_accuracy": {0: 0.3, 1: 0.2}}
+    records = runs_of(*seeds)
+    assert judged(rises("", accuracy, SEEN), records)["reason"] is None
+    some = {label: [replace(run, **little) for run in runs] for label, runs in records.items()}
+    found = judged(rises("", accuracy, SEEN), some)
+    assert (found["verdict"], found["reason"]) == ("undecided", "all 8 networks learned little")
+    assert found["chance"] < LEVEL, "though the counts would decide"
+    found = judged(rises("", accuracy, SEEN), {**some, "d": records["d"]})
+    assert (found["verdict"], found["reason"], found["little"]) == ("reproduced", None, 6)
+    untrained = [replace(run, training={"plan": {**ALL, "max_steps": 0}}) for run in records["a"]]
+    found = judged(rises("", accuracy, SEEN), {"a": untrained, **{label: some[label] for label in "bcd"}})
+    assert (found["verdict"], found["reason"]) == (
+        "undecided",
+        "all 6 networks that were meant to learn learned little",
+    )
+    shared = overlaps(0.6, 0.5)
+    assert judged(fires("", "c", [(0, 1)], alike=True), shared, {})["verdict"] == "reproduced"
+    shared["s"] = [replace(run, **little) for run in shared["s"]]
+    assert judged(fires("", "c", [(0, 1)], alike=True), shared, {})["verdict"] == "undecided"
+
+
+def test_pairs_are_told_apart_by_what_differs_and_accuracy_is_counted():
+    records = runs_of((1, 2, 3), (1, 3, 2))
+    found = rises("", lambda record, rank: 0.0, SEEN).verdict(
+        records, {"a": 0, "b": 1, "c": 2}, RANKS, "one of them fed"
+    )
+    assert found["counted"] == "pairs of networks of one seed, one of them fed"
+    assert (found["holds"], found["comparisons"], found["more_accurate"]) == (0, 6, 5)
+    assert all("better" not in study.differ for study in STUDIES.values()), "accuracy says which is"
 
 
 @pytest.mark.parametrize(("n", "verdict"), [(3, "undecided"), (4, "undecided"), (5, "reproduced")])

@@ -9,7 +9,8 @@ import torch
 from cnn_probe import cli
 from cnn_probe.data import datasets
 from cnn_probe.networks.training import order_of_training
-from cnn_probe.networks.training_plan import TrainingPlan
+from cnn_probe.networks.training_plan import TrainingPlan, epochs_for
+from cnn_probe.runs.run_plan import RunPlan
 from cnn_probe.studies import CONTROLS, STUDIES, Given, Settings, Treatment, measuring, runner
 from cnn_probe.studies.records import images_of, read_arrays
 from cnn_probe.studies.runner import cases_of, check_studies, run_studies
@@ -136,6 +137,18 @@ def test_a_quick_run_of_all_leaves_out_what_takes_long(data, tmp_path, monkeypat
     assert names == [[name for name in STUDIES if name not in left_out], list(STUDIES), ["epochs"]]
     assert cli.main(["study", "--help"]) == 0
     assert f"not {', '.join(left_out)}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_networks_are_trained_until_small_data_are_learned_unless_it_is_said(data, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: data)
+    monkeypatch.setattr(runner, "check_studies", lambda studies, data, settings: asked.append(settings.epochs) or 1 / 0)
+    for options in ([], ["--quick"], ["--quick", "--epochs", "3"], ["--epochs", "1"]):
+        with pytest.raises(ZeroDivisionError):
+            cli.main(["study", "fraction", *options, "--out", str(tmp_path)])
+    assert asked == [500, 20, 3, 1], "1500 steps of 3 an epoch"
+    assert epochs_for(60_000) == 1, "the paper's schedule, on the paper's data"
+    assert RunPlan().training(len(data.train), 0).epochs == 500, "as cnn-probe run does"
 
 
 def test_expensive_studies_have_fewer_seeds_and_others_all(data):

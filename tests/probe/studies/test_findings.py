@@ -147,3 +147,15 @@ def test_without_controls_nothing_is_found():
     assert found["finding"].startswith("No control that was run says")
     assert (found["evidence"], found["scaling"]) == ([], [])
     assert found["quality"][0]["measure"] == "RMSE, rank 2"
+
+
+def test_of_networks_that_all_learned_little_nothing_is_said_but_how_scale_moves_them():
+    little = {"class_accuracy": {0: 0.2, 1: 0.1}}
+    found = {
+        "epochs": {"1": [network(0.1, 1, **little)], "2": [network(0.2, 2, **little)]},
+        "scaling": {"all": [network(0.1, 1, **little)], "half": [replace(scaled(0.5, 0.5), **little)]},
+    }
+    told = findings(found, ["epochs", "scaling"], SETTINGS)
+    assert [one["control"] for one in told["evidence"]] == ["scaling"]
+    found["epochs"]["2"] = [network(0.8, 2)]
+    assert "epochs" in [one["control"] for one in findings(found, ["epochs", "scaling"], SETTINGS)["evidence"]]

@@ -71,6 +71,7 @@ def test_what_is_killed_goes_on_from_what_was_finished(tmp_path, one_thread, cap
     """Both processes are at work when all are killed; what they had finished is not made again."""
     out = tmp_path / "killed"
     asked = ["study", "scaling", "--data", "digits", "--ranks", "3", "--seeds", "0,1", "--max-iter", "5"]
+    asked += ["--epochs", "1"]
     command = [sys.executable, "-m", "cnn_probe.cli", *asked, "--jobs", "2", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
         while not (finished := sorted((out / "networks").glob("*.json"))) and asking.poll() is None:

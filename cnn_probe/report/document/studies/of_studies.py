@@ -102,8 +102,12 @@ def _study_card(name: str, study: Results) -> Part:
     first, number = verdicts[0], f"{counts['reproduced']} of {len(verdicts)}"
     networks, least = sum(map(len, study["records"].values())), min(one["least_chance"] for one in verdicts)
     undecided = least > LEVEL or counts["undecided"] == len(verdicts)
-    little = max(one.get("little", 0) for one in verdicts)
-    weak = f" {little} of them learned little, and so verdicts that stand on them say little." if little else ""
+    little = sum(run.learned_little for runs in records_of(study).values() for run in runs)
+    weak = (
+        f" {little} of them learned little: claims that stand on such alone are undecided, others say less."
+        if little
+        else ""
+    )
     sure = (
         f"too few to decide anything: chance cannot fall below {least:.0%}, and 5% decides."
         if least > LEVEL

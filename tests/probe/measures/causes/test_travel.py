@@ -146,3 +146,22 @@ def test_a_head_is_none_that_only_plain_inputs_make_look_like_one():
     result = probe(Largest(), pictures, n_components=2, pool="mean")
     assert ask(result, pictures).head is None
     assert head_of(result, pictures) is None, "inputs from all over the data are looked at"
+
+
+def test_a_decision_and_what_factors_add_are_tables():
+    answers = ask(probe(averaged(), IMAGES, n_components=3), IMAGES)
+    found = answers.decision(5)
+    table = found.table()
+    assert table["part"] == ("factor 0", "factor 1", "factor 2", "rest", "bias")
+    assert table["factor"] == (0, 1, 2, None, None)
+    assert sum(table["adds"]) == pytest.approx(found.margin)
+    added = answers.tables()["added"]
+    assert added.columns == ("factor", *(f"adds_to_{output}" for output in range(5)))
+    np.testing.assert_array_equal([row[1:] for row in added.rows()], answers.added)
+
+
+def test_without_a_head_there_is_no_table_of_it_and_in_full_what_takes_fits():
+    answers = ask(probe(averaged(), IMAGES, n_components=3, layers=["0"], negative="clip"), IMAGES)
+    assert answers.head is None
+    assert "added" not in answers.tables()
+    assert {"use", "stability"} == {*answers.tables(full=True)} - {*answers.tables()}
