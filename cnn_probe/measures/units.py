@@ -18,7 +18,7 @@ from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
-SAME = 0.99  # cosine from which on two units are the same
+SAME = 0.99  # of units that are the same: all but 1 - 0.99² of how each varies is the other, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Units:
     energy_share : ndarray of shape (n_units,)
         Part of the layer's squares.
     group : ndarray of int of shape (n_units,)
-        Number of the group of units that are active alike; -1 of those that are like no other.
+        Number of the group of units that are active alike, each with each other; -1 of those that are in none.
     of_class : ClassOfUnits or None
         None without labels.
     factor : ndarray of int of shape (n_units,) or None
@@ -189,8 +189,10 @@ def measure_units(
     H : array-like of shape (k, d), default=None
         Components of the layer.
     same : float or None, default=0.99
-        Cosine over the inputs, of a channel over inputs and places, from which on two units are the same; None to
-        compare none, as for hundreds of thousands of units, of which that takes long.
+        Two units are the same if what is left of either, once the other is scaled to it, is at most 1 - ``same``² of
+        its variation over the inputs, of a channel at each of its places. Their cosine is ``same`` or more then, and so
+        is their correlation. A unit that does not vary is the same as none. None to compare none, as for hundreds of
+        thousands of units, of which that takes long.
     own_class : float, default=0.9
         Part of a unit's activation from which on it is of one class.
     n_permutations : int, default=200
@@ -256,9 +258,13 @@ def _checked(
 def _groups(rows: LayerRows, sums: Sums, live: NDArray[np.bool_], same: float | None) -> NDArray[np.int64]:
     found = np.full(rows.n_units, -1)
     if same is not None and live.any():
-        lengths = np.sqrt(sums.energy[live])
+        energy = sums.energy[live]
         found[live] = alike(
-            lambda some: rows.read(some)[..., live].reshape(-1, len(lengths)), rows.slices, lengths, same
+            lambda some: rows.read(some)[..., live].reshape(-1, len(energy)),
+            rows.slices,
+            np.sqrt(energy),
+            same,
+            sums.variation[live] / energy,
         )
     return found
 

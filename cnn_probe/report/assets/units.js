@@ -12,7 +12,7 @@ export function unitsView(scene) {
   const dead = part.units[0]?.bound ?? 0;
   return h("div", null,
     h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
-      h("b", null, "Redundant"), ": as active as another in every input, nearly, but for its scale (a cosine of ", number(thresholds.same), " or more). ",
+      h("b", null, "Redundant"), `: nearly a multiple of another. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs, at each of its places; so it is of any two of a group. Of a pooled layer this says that they are alike in how much, not in where. `,
       labelled && [h("b", null, "Of one class"), `: ${percent(labelled.of_class.least)} of its activation or more lies in inputs of one class, beyond chance. `],
       "A map is where the channel is active, on average over the inputs, on a scale of its own. What holds of these inputs need not hold of others."),
     summary(part, labelled),
