@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from cnn_probe.activations.store.shifted import Shifted
 from cnn_probe.measures.counting import groups, preference, rows
-from cnn_probe.measures.counting.chance import step_down
+from cnn_probe.measures.counting.chance import permuted, step_down
 from cnn_probe.measures.units import LayerUnits, measure_units
 from cnn_probe.report.document.of_units import units_parts
 
@@ -79,6 +79,23 @@ def test_what_is_planted_is_found_and_no_other(seed):
     table = units.table()
     assert table.where(np.array(table["of_one_class"]))["neuron"] == tuple(OF_CLASS)
     assert table.where(np.array(table["dead"]))["class_p"] == (None, None)
+
+
+def test_what_lies_in_one_class_by_chance_is_the_mean_over_permuted_labels():
+    X = planted()
+    found = measure_units(X, labels=LABELS, n_permutations=30, seed=4).neurons
+    shares = [
+        [X[labels == c].sum(axis=0) / X.sum(axis=0).clip(1e-9) for c in range(4)] for labels in permuted(LABELS, 30, 4)
+    ]
+    expected = np.where(found.dead, np.nan, np.max(shares, axis=1).mean(axis=0))
+    np.testing.assert_allclose(found.of_class.chance, expected, rtol=1e-5)
+    assert found.of_class.least_p == np.nanmin(found.of_class.p_value) == 1 / 31
+    assert found.table()["class_chance"][DEAD[0]] is None
+
+
+def test_a_channel_of_one_place_is_a_channel():
+    found = measure_units(planted(), (40, 1, 1))
+    assert (found.neurons.kind, found.channels) == ("channel", None)
 
 
 def test_the_bound_on_the_rate_is_exact():
