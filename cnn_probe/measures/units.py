@@ -18,7 +18,8 @@ from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
-SAME = 0.99  # cosine from which on two units are the same
+Kind = Literal["neuron", "channel", "place"]
+SAME = 0.99  # of units that are the same: all but 1 - 0.99² of how each varies is the other, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +33,24 @@ class ClassOfUnits:
         Number of the class in which most of the unit's activation lies; -1 of a dead one.
     share : ndarray of shape (n_units,)
         The part that lies in it; NaN of a dead one.
+    chance : ndarray of shape (n_units,)
+        What part lies in the class with most of it if labels are permuted, on average; NaN of a dead one.
     p_value : ndarray of shape (n_units,)
         Of a preference of the unit for any class, by permutation of the labels, over all units together: below 0.05
         are no units without one, but in 5% of cases. NaN of a dead one.
     least : float
         The share from which on a unit is of one class.
+    least_p : float
+        The smallest p-value that so many permutations can give.
     """
 
     classes: tuple[str, ...]
     favourite: NDArray[np.int64]
     share: Floats
+    chance: Floats
     p_value: Floats
     least: float
+    least_p: float
 
     @property
     def of_one(self) -> NDArray[np.bool_]:
@@ -53,11 +60,11 @@ class ClassOfUnits:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The neurons or the channels of a layer.
+    """The neurons or the channels of a layer; its places, if it was pooled over its channels.
 
     Attributes
     ----------
-    kind : {"neuron", "channel"}
+    kind : {"neuron", "channel", "place"}
     shape : tuple of int
         Of one input's activations.
     channel_axis : int
@@ -69,16 +76,16 @@ class Units:
     energy_share : ndarray of shape (n_units,)
         Part of the layer's squares.
     group : ndarray of int of shape (n_units,)
-        Number of the group of units that are active alike; -1 of those that are like no other.
+        Number of the group of units that are all active alike; -1 of those that are in none.
     of_class : ClassOfUnits or None
         None without labels.
     factor : ndarray of int of shape (n_units,) or None
         The factor that uses it most; -1 where none does. None without H.
     compared : bool
-        Whether units were compared with each other. If not, ``group`` and `redundant` know of none, and say nothing.
+        Whether units were compared with each other. If not, ``group`` and `redundant` say nothing.
     """
 
-    kind: Literal["neuron", "channel"]
+    kind: Kind
     shape: tuple[int, ...]
     channel_axis: int
     n_inputs: int
@@ -120,12 +127,11 @@ class Units:
         }
         if self.of_class is not None:
             known = self.of_class
-            columns |= {
-                "class": [None if label < 0 else known.classes[label] for label in known.favourite],
-                "class_share": [None if dead else share for dead, share in zip(self.dead, known.share, strict=True)],
-                "class_p": [None if dead else p for dead, p in zip(self.dead, known.p_value, strict=True)],
-                "of_one_class": known.of_one,
-            }
+            columns["class"] = [None if label < 0 else known.classes[label] for label in known.favourite]
+            of_live = {"class_share": known.share, "class_chance": known.chance, "class_p": known.p_value}
+            for name, values in of_live.items():
+                columns[name] = [None if dead else value for dead, value in zip(self.dead, values, strict=True)]
+            columns["of_one_class"] = known.of_one
         if self.factor is not None:
             columns["factor"] = [None if factor < 0 else factor for factor in self.factor.tolist()]
         return Table(columns)
@@ -144,15 +150,16 @@ class LayerUnits:
     Attributes
     ----------
     neurons : Units
+        One a column of the block: of a pooled layer channels, or places, as their ``kind`` says.
     channels : Units or None
-        None if a channel has no places, and is a neuron.
+        None if a channel is a column.
     """
 
     neurons: Units
     channels: Units | None
 
     def table(self) -> Table:
-        """Return one row a neuron; ``channels.table()`` has one a channel."""
+        """Return one row a column of the block; ``channels.table()`` has one a channel."""
         return self.neurons.table()
 
 
@@ -168,6 +175,7 @@ def measure_units(
     own_class: float = 0.9,
     n_permutations: int = 200,
     seed: int = 0,
+    kind: Kind = "neuron",
 ) -> LayerUnits:
     """Find which units of a layer are dead, redundant, or of one class.
 
@@ -189,13 +197,16 @@ def measure_units(
     H : array-like of shape (k, d), default=None
         Components of the layer.
     same : float or None, default=0.99
-        Cosine over the inputs, of a channel over inputs and places, from which on two units are the same; None to
-        compare none, as for hundreds of thousands of units, of which that takes long.
+        Two units are the same if what is left of either, once the other is scaled to it, is at most 1 - ``same``² of
+        its variation over the inputs, of a channel at each place: cosine and correlation are then ``same`` or more.
+        One that does not vary is the same as none. None compares none: of hundreds of thousands that takes long.
     own_class : float, default=0.9
         Part of a unit's activation from which on it is of one class.
     n_permutations : int, default=200
         Of the labels; of 20 or fewer no preference is above chance.
     seed : int, default=0
+    kind : {"neuron", "channel", "place"}, default="neuron"
+        What a column is: of a layer that was pooled a channel or a place.
 
     Raises
     ------
@@ -219,15 +230,14 @@ def measure_units(
         sums = Sums(rows, codes, len(names))
         live = sums.active > 0
         of_class = None if labels is None else _class_of(rows, sums, codes, names, own_class, n_permutations, seed)
-        energy = sums.energy.sum()
         return Units(
-            "channel" if whole else "neuron",
+            "channel" if whole or (d == sizes[axis] and len(sizes) > 1) else kind,
             sizes,
             axis,
             n,
             sums.active / n,
             np.where(sums.active < n, beta.ppf(1 - LEVEL, sums.active + 1, np.maximum(n - sums.active, 1)), 1.0),
-            sums.energy / (energy if energy > 0 else 1.0),
+            sums.energy / (sums.energy.sum() or 1.0),
             _groups(rows, sums, live, same),
             of_class,
             None if components is None else _most_used_by(rows, components),
@@ -256,9 +266,13 @@ def _checked(
 def _groups(rows: LayerRows, sums: Sums, live: NDArray[np.bool_], same: float | None) -> NDArray[np.int64]:
     found = np.full(rows.n_units, -1)
     if same is not None and live.any():
-        lengths = np.sqrt(sums.energy[live])
+        energy = sums.energy[live]
         found[live] = alike(
-            lambda some: rows.read(some)[..., live].reshape(-1, len(lengths)), rows.slices, lengths, same
+            lambda some: rows.read(some)[..., live].reshape(-1, len(energy)),
+            rows.slices,
+            np.sqrt(energy),
+            same,
+            sums.variation[live] / energy,
         )
     return found
 
@@ -276,8 +290,8 @@ def _class_of(
     share = np.full(rows.n_units, np.nan)
     share[live] = sums.of_classes[:, live].max(axis=0) / sums.of_classes[:, live].sum(axis=0)
     favourite = np.where(live, sums.of_classes.argmax(axis=0), -1)
-    p_value = preference_p(rows, sums, codes, live, n_permutations, seed)
-    return ClassOfUnits(classes, favourite, share, p_value, own_class)
+    p_value, chance = preference_p(rows, sums, codes, live, n_permutations, seed)
+    return ClassOfUnits(classes, favourite, share, chance, p_value, own_class, 1 / (1 + n_permutations))
 
 
 def _most_used_by(rows: LayerRows, H: Floats) -> NDArray[np.int64]:

@@ -99,6 +99,20 @@ def test_a_unit(opened, part):
     assert lit(page, "patterns", "factor") == {f"factor-{i + 1}" for i in using}
 
 
+def test_units_stand_beside_chance(opened, part):
+    page = opened("full", "#units")
+    units, rows = part["units"][0], page.locator("#units .datatable tbody tr")
+    known = units["of_class"]
+    for i in range(units["n"]):
+        cells = rows.nth(i).locator("th, td").all_inner_texts()
+        marked = units["rate"][i] == 0 or units["group"][i] >= 0 or known["of_one"][i]
+        assert (cells[3] == "active") != bool(marked)
+        if units["rate"][i]:
+            assert cells[8] == f"{100 * known['chance'][i]:.1f}%"
+            assert (cells[9] == "≤\u00a00.005") is bool(known["p"][i] < 0.00498)
+    assert page.get_by_role("region", name="Units by layer").locator("tbody td").first.inner_text() == "6 channels"
+
+
 def test_a_row_that_is_drawn_later_is_lit_as_well(opened):
     page = opened("full", "#factor-1")
     page.locator("#walk summary").first.click()

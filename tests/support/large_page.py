@@ -86,10 +86,11 @@ def _units(rng: np.random.Generator, name: str, factors: int) -> dict[str, Any]:
     favourite = rng.integers(CLASSES, size=CHANNELS)
     of_class = {"names": [f"class {c}" for c in range(CLASSES)], "favourite": favourite, "place": favourite,
                 "share": rng.random(CHANNELS, np.float32), "p": rng.random(CHANNELS, np.float32),
+                "chance": np.full(CHANNELS, 1.1 / CLASSES, np.float32), "least_p": 1 / 201,
                 "of_one": (rng.random(CHANNELS) < 0.1).astype(np.uint8), "least": 0.9}  # fmt: skip
     return {"block": name, "kind": "channel", "n": CHANNELS, "bound": 0.003, "compared": True, "rate": rate,
             "rate_high": np.minimum(rate + 0.003, 1), "energy": rng.dirichlet(np.ones(CHANNELS)).astype(np.float32),
-            "group": np.full(CHANNELS, -1), "factor": rng.integers(factors, size=CHANNELS), "of_class": of_class,
+            "holding": {"n": CHANNELS // 2, "part": 0.99}, "group": np.full(CHANNELS, -1), "factor": rng.integers(factors, size=CHANNELS), "of_class": of_class,
             "maps": _sparse_maps(rng, CHANNELS, MAP, MAP),
             "neurons": {"n": 1000 * CHANNELS, "dead": 7, "redundant": None, "of_one_class": 9}}  # fmt: skip
 

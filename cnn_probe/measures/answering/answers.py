@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.activations.handover import to_host
+from cnn_probe.activations.planning import Layer
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.causes.agreement import HeadAgreement, head_agreement
 from cnn_probe.measures.causes.decisions import decide, makes_outputs
@@ -26,7 +27,7 @@ from cnn_probe.measures.patterns.concepts import Alignment, Overlap
 from cnn_probe.measures.patterns.sharing import Patterns, shared_patterns
 from cnn_probe.measures.residuals import Residuals, measure_residuals
 from cnn_probe.measures.table import Table
-from cnn_probe.measures.units import SAME, LayerUnits, measure_units
+from cnn_probe.measures.units import SAME, Kind, LayerUnits, measure_units
 from cnn_probe.measures.use import NetworkUse, network_use
 from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.notebook import html_of
@@ -138,6 +139,7 @@ class Answers:
                 H=self.result.model.block_components_[block.name],
                 same=SAME if self.X[block.name].shape[1] <= MOST_UNITS else None,
                 seed=self.seed,
+                kind=_kind_of(how),
             )
         return found
 
@@ -331,3 +333,10 @@ class Answers:
             paths.append(Path(folder) / f"{name}.csv")
             table.to_csv(paths[-1])
         return paths
+
+
+def _kind_of(how: Layer) -> Kind:
+    """What a column of a layer's block is."""
+    if how.pool == "whole" or len(how.shape) < 2:
+        return "neuron"
+    return "place" if how.pool == "token" else "channel"

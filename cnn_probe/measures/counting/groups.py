@@ -1,4 +1,4 @@
-"""Groups of columns that point the same way."""
+"""Groups of columns that are one another's multiples, nearly."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+Floats = NDArray[np.float64]
 GRAM = 4096  # columns whose gram matrix is held at once; of more columns, as many of its rows as are as large
+VARIES = 1e-9  # part of a column's squares from which on it varies: less is what float32 makes of a constant
+ROUNDING = 1e-12  # of a cosine
 
 
 def alike(
-    read: Callable[[slice], NDArray[np.float64]], slices: list[slice], lengths: NDArray[np.float64], same: float
+    read: Callable[[slice], Floats], slices: list[slice], lengths: Floats, same: float, varying: Floats | None = None
 ) -> NDArray[np.int64]:
-    """Return a group's number for each column, from 0, by the first column in it; -1 for those that are like none.
+    """Return a group's number for each column, from 0, by the first column in it; -1 for those that are in none.
 
-    Two columns are in a group if a chain of columns leads from one to the other in which each has a cosine of at least
-    ``same`` with the next (single linkage).
+    Two columns agree if what is left of either, once the other is scaled to it, is at most 1 - ``same``² of how it
+    varies. All columns of a group agree with each other: one after the other, each joins the first group with whose
+    columns it agrees.
 
     Parameters
     ----------
@@ -29,33 +31,44 @@ def alike(
     lengths : ndarray of shape (d,)
         Norm of each column, above 0.
     same : float
+    varying : ndarray of shape (d,), default=None
+        What part of each column's squares is its variation; None for all of them, so that ``same`` is a cosine. A
+        column that does not vary agrees with none.
     """
+    least = _least_cosines(lengths, same, varying)
     d = len(lengths)
-    roots = np.arange(d)
+    groups, sizes = np.arange(d), np.ones(d, dtype=np.int64)
     width = max(1, GRAM**2 // max(d, 1))
     for start in range(0, d, width):
-        gram = np.zeros((min(width, d - start), d - start))
-        for some in slices:
-            rows = read(some)[:, start:]
-            gram += rows[:, : len(gram)].T @ rows
-        gram /= lengths[start : start + len(gram), None]
-        gram /= lengths[start:]
-        here, there = np.nonzero(gram >= same - 1e-12)
-        roots = _joined(roots, here + start, there + start)
-    return _numbered(roots)
+        gram = _cosines(read, slices, lengths, slice(start, min(start + width, d)))
+        for column, cosines in enumerate(gram, start):
+            agree = np.flatnonzero(cosines[:column] >= np.maximum(least[column], least[:column]) - ROUNDING)
+            met = np.bincount(groups[agree], minlength=1)
+            (joined,) = np.nonzero((met > 0) & (met == sizes[: len(met)]))
+            if len(joined):
+                groups[column] = joined[0]
+                sizes[joined[0]] += 1
+    return _numbered(groups)
 
 
-def _joined(roots: NDArray[np.int64], here: NDArray[np.int64], there: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first column of each column's group, now that some more are in one."""
-    d = len(roots)
-    ends = np.concatenate([np.arange(d), here]), np.concatenate([roots, there])
-    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(d, d))
-    _, groups = connected_components(graph.tocsr(), directed=False)
-    _, first = np.unique(groups, return_index=True)
-    return np.asarray(first[groups], dtype=np.int64)
+def _least_cosines(lengths: Floats, same: float, varying: Floats | None) -> Floats:
+    """The cosine from which on so little of a column is left; infinite for one that does not vary."""
+    part = np.ones(len(lengths)) if varying is None else np.minimum(varying, 1)
+    return np.where(part > VARIES, np.sqrt(1 - (1 - same**2) * part), np.inf)
 
 
-def _numbered(roots: NDArray[np.int64]) -> NDArray[np.int64]:
-    firsts, sizes = np.unique(roots, return_counts=True)
-    shared = firsts[sizes > 1]
-    return np.where(np.isin(roots, shared), np.searchsorted(shared, roots), -1).astype(np.int64)
+def _cosines(read: Callable[[slice], Floats], slices: list[slice], lengths: Floats, some: slice) -> Floats:
+    """Of some columns with each column up to the last of them."""
+    gram = np.zeros((some.stop - some.start, some.stop))
+    for part in slices:
+        rows = read(part)[:, : some.stop]
+        gram += rows[:, some].T @ rows
+    gram /= lengths[some, None]
+    gram /= lengths[: some.stop]
+    return gram
+
+
+def _numbered(firsts: NDArray[np.int64]) -> NDArray[np.int64]:
+    found, sizes = np.unique(firsts, return_counts=True)
+    shared = found[sizes > 1]
+    return np.where(np.isin(firsts, shared), np.searchsorted(shared, firsts), -1).astype(np.int64)

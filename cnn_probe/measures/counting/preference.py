@@ -15,8 +15,10 @@ ENTRIES = 16_000_000  # sums over permuted classes that are held at a time
 
 def preference_p(
     rows: LayerRows, sums: Sums, codes: NDArray[np.int64], among: NDArray[np.bool_], n_permutations: int, seed: int
-) -> Floats:
+) -> tuple[Floats, Floats]:
     """Return for each unit the p-value of its preference for a class, over all units together; NaN beyond ``among``.
+
+    With it goes the part of a unit that lies in the class with most of it by chance: its mean over the permutations.
 
     A preference is how many standard deviations of the permutations a unit has more of a class than the class's size
     would give it, of the class where that is most. These deviations are known exactly, so that units are on one scale.
@@ -34,11 +36,14 @@ def preference_p(
     labels = permuted(codes, n_permutations, seed)
     width = max(1, ENTRIES // (n_permutations * n_classes))
     parts = [chosen[start : start + width] for start in range(0, len(chosen), width)]
-    by_chance = [preferences(_sums_by_chance(rows, labels, n_classes, part), part) for part in parts]
-    found = np.full(rows.n_units, np.nan)
+    by_chance, found, share = [], np.full(rows.n_units, np.nan), np.full(rows.n_units, np.nan)
+    for part in parts:
+        permuted_sums = _sums_by_chance(rows, labels, n_classes, part)
+        by_chance.append(preferences(permuted_sums, part))
+        share[part] = permuted_sums.max(axis=1).mean(axis=0) / (rows.n * mean[part])
     if len(chosen):
         found[chosen] = step_down(preferences(sums.of_classes[:, chosen], chosen), np.concatenate(by_chance, axis=1))
-    return found
+    return found, share
 
 
 def deviations(mean: Floats, squares: Floats, sizes: Floats, n: int) -> Floats:

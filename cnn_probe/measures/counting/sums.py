@@ -57,6 +57,8 @@ class Sums:
         Inputs for which a unit is above zero, at any of its places.
     energy : ndarray of shape (n_units,)
         Sum of squares.
+    variation : ndarray of shape (n_units,)
+        Of its sum of squares what is around its mean over the inputs, at each of its places.
     squares : ndarray of shape (n_units,)
         Sum over the inputs of the square of what a unit has of each, over its places.
     of_classes : ndarray of shape (n_classes, n_units)
@@ -67,10 +69,13 @@ class Sums:
         self.active = np.zeros(rows.n_units, dtype=np.int64)
         self.energy, self.squares = np.zeros(rows.n_units), np.zeros(rows.n_units)
         self.of_classes = np.zeros((n_classes, rows.n_units))
+        totals: Floats | float = 0.0
         for some in rows.slices:
             read = rows.read(some)
             amounts = read.sum(axis=1)
             self.active += np.sum(amounts > 0, axis=0)
             self.energy += np.einsum("npu,npu->u", read, read)
+            totals = totals + read.sum(axis=0)
             self.squares += np.einsum("nu,nu->u", amounts, amounts)
             self.of_classes += sums_of_classes(amounts, codes[some], n_classes)
+        self.variation = np.maximum(self.energy - np.sum(np.square(totals), axis=0) / rows.n, 0)

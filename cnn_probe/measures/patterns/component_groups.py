@@ -54,7 +54,7 @@ def component_groups(
     n_permutations: int = 20,
     seed: int = 0,
 ) -> ComponentGroups:
-    """Find units that factors use alike: single linkage of those whose columns of H have a cosine of ``same`` or more.
+    """Find units that factors use alike: all columns of H in a group have a cosine of ``same`` or more with each other.
 
     What factors leave of the activations is not compared; `measure_units` compares all.
 
@@ -66,7 +66,7 @@ def component_groups(
         Of one input's activations, to compare channels, over factors and places; None to compare neurons.
     channel_axis : int, default=0
     F : array-like of shape (n_inputs, k), default=None
-        If given, the columns of F H are compared, as of activations; else the factors count alike.
+        If given, the columns of F H are compared, as `measure_units` does activations; else the factors count alike.
     same : float, default=0.99
     n_permutations : int, default=20
     seed : int, default=0
@@ -88,14 +88,16 @@ def component_groups(
         raise ValueError(f"shape must be that of {d} neurons and channel_axis one of its axes, got {sizes}")
     if not 0 < same <= 1 or n_permutations < 1:
         raise ValueError(f"same must be above 0 and at most 1, n_permutations 1 or more, got {same}, {n_permutations}")
-    root = np.eye(k) if F is None else _root(check_amounts(F), k)
+    amounts = None if F is None else check_amounts(F)
+    root = np.eye(k) if amounts is None else _root(amounts, k)
+    spread = None if amounts is None else _root(amounts - amounts.mean(axis=0), k)
     folded = LayerRows(weights, sizes, channel_axis % len(sizes), whole=shape is not None).folded(weights)
     used = np.asarray(folded.max(axis=(0, 1)) > 0)
     live = folded[..., used]
     group = np.full(len(used), -1)
-    group[used] = _groups(root, live, same)
+    group[used] = _groups(root, spread, live, same)
     generator = np.random.default_rng(seed)
-    by_chance = [_grouped(_groups(root, generator.permuted(live, axis=2), same)) for _ in range(n_permutations)]
+    by_chance = [_grouped(_groups(root, spread, generator.permuted(live, axis=2), same)) for _ in range(n_permutations)]
     return ComponentGroups(group, used, _grouped(group[used]), float(np.mean(by_chance)))
 
 
@@ -106,15 +108,21 @@ def _root(F: Floats, k: int) -> Floats:
     return np.asarray(np.linalg.qr(F, mode="r"))
 
 
-def _groups(root: Floats, weights: Floats, same: float) -> NDArray[np.int64]:
-    """Groups of units, by weights of shape (k, n_places, n_units)."""
-    rows = np.tensordot(root, weights, axes=1).reshape(len(root) * weights.shape[1], -1)
+def _groups(root: Floats, spread: Floats | None, weights: Floats, same: float) -> NDArray[np.int64]:
+    """Groups of units, by weights of shape (k, n_places, n_units); ``spread`` is of F without its means."""
+    rows = _rows(root, weights)
     lengths = np.sqrt(np.sum(rows**2, axis=0))
     found = np.full(len(lengths), -1)
     seen = lengths > 0  # F may lack a factor
     if seen.any():
-        found[seen] = alike(lambda some: rows[some][:, seen], [slice(None)], lengths[seen], same)
+        varying = None if spread is None else np.sum(_rows(spread, weights)[:, seen] ** 2, axis=0) / lengths[seen] ** 2
+        found[seen] = alike(lambda some: rows[some][:, seen], [slice(None)], lengths[seen], same, varying)
     return found
+
+
+def _rows(root: Floats, weights: Floats) -> Floats:
+    """Columns of units with the inner products of their activations."""
+    return np.tensordot(root, weights, axes=1).reshape(len(root) * weights.shape[1], -1)
 
 
 def _grouped(group: NDArray[np.int64]) -> float:

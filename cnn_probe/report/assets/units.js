@@ -1,6 +1,6 @@
 // Units: which are dead, redundant, of one class; each with its map.
 
-import { count, h, name, number, percent, plainTable } from "./dom.js";
+import { count, h, name, number, percent, plainTable, plural } from "./dom.js";
 import { indices, row, thresholds } from "./data.js";
 import { mosaicOf } from "./pictures.js";
 import { dataTable } from "./table.js";
@@ -11,11 +11,13 @@ export function unitsView(scene) {
   const labelled = part.units.find((units) => units.of_class);
   const dead = part.units[0]?.bound ?? 0;
   return h("div", null,
-    h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
-      h("b", null, "Redundant"), ": as active as another in every input, nearly, but for its scale (a cosine of ", number(thresholds.same), " or more). ",
+    h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none, places of one that was pooled over its channels. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
+      h("b", null, "Redundant"), `: nearly a multiple of another. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs at each place; of a group this holds of any two. Of a pooled layer it says that they are alike in how much, not in where. `,
       labelled && [h("b", null, "Of one class"), `: ${percent(labelled.of_class.least)} of its activation or more lies in inputs of one class, beyond chance. `],
+      h("b", null, "Active"), ": none of these, which does not say that the network uses it."),
+    h("p", { class: "note" }, labelled && `By chance: the part in the class with most of it that permuted labels give, on average. p is of all units of a layer together, and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small beside a part near chance, it is of a preference that is sure and slight. `,
       "A map is where the channel is active, on average over the inputs, on a scale of its own. What holds of these inputs need not hold of others."),
-    summary(part, labelled),
+    summary(scene, labelled),
     dataTable({
       caption: "All units", file: "units.csv", rows, sortBy: 1, words: (one) => `${one.block} ${one.unit} ${one.klass ?? ""} ${one.marks.join(" ")}`,
       attributes: (one) => ({ "data-row": scene.unitKey(one.layer, one.unit) }),
@@ -32,7 +34,7 @@ function unitRow(units, layer, unit) {
   const [dead, group] = [units.rate[unit] === 0, units.group[unit]];
   return { layer, unit, block: units.block, rate: units.rate[unit], high: units.rate_high[unit], energy: units.energy[unit], dead, group,
     factor: units.factor ? units.factor[unit] : -1, klass: known && known.favourite[unit] >= 0 ? known.names[known.favourite[unit]] : null,
-    part: known ? known.share[unit] : NaN, p: known ? known.p[unit] : NaN, ofOne,
+    part: known ? known.share[unit] : NaN, chance: known ? known.chance[unit] : NaN, p: known ? known.p[unit] : NaN, leastP: known?.least_p, ofOne,
     marks: [dead && "dead", group >= 0 && "redundant", ofOne && "of one class"].filter(Boolean) };
 }
 
@@ -41,13 +43,14 @@ function columnsOf(scene, labelled) {
     { head: "unit", value: (one) => one.unit, cell: (one) => scene.unit(one.layer, one.unit, String(one.unit)) },
     { head: "layer", value: (one) => one.layer, cell: (one) => name(one.block), plain: (one) => one.block },
     { head: "where", cell: (one) => mapOf(scene, one) },
-    { head: "verdict", value: (one) => one.marks.join(", "), cell: (one) => (one.marks.length ? one.marks.map((mark) => h("span", { class: `mark ${mark.replaceAll(" ", "-")}` }, mark)) : "used") },
+    { head: "verdict", value: (one) => one.marks.join(", ") || "active", cell: (one) => (one.marks.length ? one.marks.map((mark) => h("span", { class: `mark ${mark.replaceAll(" ", "-")}` }, mark)) : "active") },
     { head: "active for", value: (one) => one.rate, cell: (one) => percent(one.rate, 1) + (one.dead ? ` (below ${percent(one.high, 2)})` : "") },
     { head: "part of the layer's squares", value: (one) => one.energy, cell: (one) => percent(one.energy, 2) },
     ...(labelled ? [
       { head: "class with most of it", value: (one) => one.klass ?? "", cell: (one) => (one.klass === null ? "–" : name(one.klass)) },
-      { head: "part in that class", value: (one) => one.part, cell: (one) => percent(one.part) },
-      { head: "p", value: (one) => one.p, cell: (one) => number(one.p, 2) }] : []),
+      { head: "part in that class", value: (one) => one.part, cell: (one) => percent(one.part, 1) },
+      { head: "by chance", value: (one) => one.chance, cell: (one) => percent(one.chance, 1) },
+      { head: "p", value: (one) => one.p, cell: (one) => (one.p <= one.leastP * 1.000001 ? `≤\u00a0${number(one.leastP, 1)}` : number(one.p, 2)) }] : []),
     { head: "pattern that uses it most", value: (one) => one.factor + 1, cell: (one) => (one.factor < 0 ? "none" : one.factor < scene.k ? scene.factor(one.factor) : `pattern ${one.factor + 1}`) },
     { head: "like others (group)", value: (one) => (one.group < 0 ? null : one.group), cell: (one) => (one.group < 0 ? "–" : String(one.group)) },
   ];
@@ -62,12 +65,14 @@ function mapOf(scene, one) {
   return mosaicOf(own, 1, `Where unit ${one.unit} of ${one.block} is active`);
 }
 
-function summary(part, labelled) {
-  return plainTable("Units by layer", ["layer", "channels", "dead", "redundant", ...(labelled ? ["of one class"] : []), "neurons", "dead neurons"],
-    part.units.map((units) => [name(units.block), units.kind === "channel" ? count(units.n) : "–", ofRate(units, (unit) => units.rate[unit] === 0),
-      units.compared ? ofRate(units, (unit) => units.group[unit] >= 0) : "not compared",
-      ...(labelled ? [units.of_class ? ofRate(units, (unit) => units.of_class.of_one[unit]) : "–"] : []),
-      count(units.neurons.n), `${count(units.neurons.dead)} (${percent(units.neurons.dead / units.neurons.n)})`]));
+const POOLED = { mean: ", means", max: ", maxima", token: ", means over channels" };
+
+function summary({ part }, labelled) {
+  return plainTable("Units by layer", ["layer", "units", "dead", "redundant", ...(labelled ? ["of one class"] : []), `hold ${percent(part.units[0].holding.part)} of the squares`, "neurons", "dead neurons"],
+    part.units.map((units, layer) => [name(units.block), plural(units.n, units.kind) + (units.kind === "neuron" ? "" : POOLED[part.layers[layer].pool] ?? ""),
+      ofRate(units, (unit) => units.rate[unit] === 0), units.compared ? ofRate(units, (unit) => units.group[unit] >= 0) : "not compared",
+      ...(labelled ? [units.of_class ? ofRate(units, (unit) => units.of_class.of_one[unit]) : "–"] : []), units.holding.n === 0 ? "–" : count(units.holding.n),
+      ...(units.neurons ? [count(units.neurons.n), `${count(units.neurons.dead)} (${percent(units.neurons.dead / units.neurons.n)})`] : ["not recorded", "–"])]));
 }
 
 const ofRate = (units, keep) => {

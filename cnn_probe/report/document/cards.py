@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,19 +173,47 @@ def _idle(part: Mapping[str, Any]) -> Card | None:
         return None
     dead = [int(np.sum(one["rate"] == 0)) for one in units]
     total = sum(one["n"] for one in units)
-    kinds = {one["kind"] for one in units}
-    kind = f"{kinds.pop()}s" if len(kinds) == 1 else "channels and neurons"
+    kinds = sorted({f"{one['kind']}s" for one in units})
     where = [f"{one['block']}: {_few(one['rate'] == 0)}" for one, count in zip(units, dead, strict=True) if count]
-    listed = "; ".join(where[:4]) + (" and more" if len(where) > 4 else "")
+    listed = f" ({_first(where, '; ')})" if where else ""
     return card(
         "Which units are idle?",
         f"{sum(dead)} of {total:,}",
-        f"{kind} are active for none of the {part['n']:,} inputs{f' ({listed})' if where else ''}.",
+        f"{', '.join([*kinds[:-2], ' and '.join(kinds[-2:])])} are active for none of the {part['n']:,} inputs{listed}."
+        f"{_at_places(units)}{_held(units)}",
         f"A dead unit is active for fewer than {100 * units[0]['bound']:.2g}% of such inputs, with 95% confidence "
-        "(each by itself).",
-        "Whether they would be active for inputs of another kind.",
+        "(each by itself). No interval for the squares: they are those of these inputs.",
+        "Whether they would be active for inputs of another kind, and whether the others are used. Small activations "
+        "may matter: a later layer can scale them up.",
         "units",
     )
+
+
+def _first(parts: Sequence[str], between: str, most: int = 4) -> str:
+    return between.join(parts[:most]) + (" and more" if len(parts) > most else "")
+
+
+def _at_places(units: Sequence[Mapping[str, Any]]) -> str:
+    """What of the neurons is dead where channels have several: one may be at some places and not at others."""
+    of = [one["neurons"] for one in units if one["neurons"] is not None and one["neurons"]["n"] > one["n"]]
+    if not of:
+        return ""
+    dead, total = (sum(one[what] for one in of) for what in ("dead", "n"))
+    return f" Of the {total:,} neurons of channels (one at each place) {dead:,} are active for none."
+
+
+def _held(units: Sequence[Mapping[str, Any]]) -> str:
+    """How few units hold nearly all of a layer's squares, of the layers where they are the smallest part."""
+    some = [one for one in units if one["holding"]["n"]]
+    if not some:
+        return ""
+    least = sorted(some, key=lambda one: one["holding"]["n"] / one["n"])[:4]
+    shown = [one for one in some if any(one is other for other in least)]
+    told = [f"{one['holding']['n']} of {one['n']:,} {one['kind']}s of {one['block']}" for one in shown]
+    among = f", of {len(some)} layers those of the smallest parts" if len(some) > len(shown) else ""
+    pooled = " (pooled: of what was recorded)" if any(one["neurons"] is None for one in shown) else ""
+    part = some[0]["holding"]["part"]
+    return f" {part:.0%} of a layer's squares{pooled} are held by {', '.join(told)}{among}."
 
 
 def _used(use: NetworkUse | None, asked: Answers) -> Card | None:

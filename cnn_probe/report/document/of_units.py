@@ -1,4 +1,4 @@
-"""The units of each layer: channels where it has places, neurons elsewhere; how each is used, and where."""
+"""The units of each layer: channels where it has places, also where it was pooled, else neurons; how each is used."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cnn_probe.report.document.tiles import on_own_scales
 from cnn_probe.report.material import as_maps
 
 SIDE = 14  # pixels of a channel's map, at most
+NEARLY_ALL = 0.99  # of a layer's squares: how few units hold so much
 Part = dict[str, Any]
 
 
@@ -35,19 +36,32 @@ def _part(asked: Answers, name: str, found: LayerUnits, classes: Classes) -> Par
         "rate": units.rate.astype(np.float32),
         "rate_high": units.rate_high.astype(np.float32),
         "energy": units.energy_share.astype(np.float32),
+        "holding": {"n": _holding(units.energy_share), "part": NEARLY_ALL},
         "group": units.group,
         "factor": units.factor,
         "of_class": _classes(units, classes),
         "maps": None if found.channels is None else _mean_maps(asked, name),
     }
-    own = found.neurons
-    part["neurons"] = {
+    part["neurons"] = _neurons(found.neurons)
+    return part
+
+
+def _neurons(own: Units) -> Part | None:
+    """How many there are; None of a pooled layer, whose neurons were not recorded."""
+    if own.kind != "neuron" and len(own.shape) == 1:
+        return None
+    return {
         "n": len(own.rate),
         "dead": int(own.dead.sum()),
         "redundant": int(own.redundant.sum()) if own.compared else None,
         "of_one_class": None if own.of_class is None else int(own.of_class.of_one.sum()),
     }
-    return part
+
+
+def _holding(shares: NDArray[np.float64]) -> int:
+    """How few units have nearly all of the layer's squares together; 0 where there are none."""
+    together = np.cumsum(np.sort(shares)[::-1])
+    return int(np.searchsorted(together, NEARLY_ALL * together[-1] * (1 - 1e-12))) + 1 if together[-1] > 0 else 0
 
 
 def _classes(units: Units, classes: Classes) -> Part | None:
@@ -59,7 +73,9 @@ def _classes(units: Units, classes: Classes) -> Part | None:
         "favourite": known.favourite,
         "place": classes.of_units(known.favourite),  # by number: several classes may have one name
         "share": known.share.astype(np.float32),
+        "chance": known.chance.astype(np.float32),
         "p": known.p_value.astype(np.float32),
+        "least_p": known.least_p,
         "of_one": known.of_one.astype(np.uint8),
         "least": known.least,
     }

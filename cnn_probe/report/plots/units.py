@@ -15,7 +15,7 @@ from cnn_probe.report.plots.grid import OTHER, THIRD, chosen, of_all, open_axes
 
 MOST_BLOCKS = 30
 LEVELS = 101
-POOLED = {"mean": ", means", "max": ", maxima", "token": ", one token"}  # what was recorded of each channel
+POOLED = {"mean": ", means", "max": ", maxima", "token": ", means over channels"}  # what was recorded of each
 KINDS = (
     ("dead", "#333333", ""),
     ("redundant", OTHER, "////"),
@@ -30,7 +30,7 @@ def units_figure(units: Mapping[str, LayerUnits], pools: Mapping[str, str] | Non
     Parameters
     ----------
     units : mapping of str to LayerUnits
-        As of `Answers.units`; channels where there are some with places, else neurons.
+        As of `Answers.units`; channels where there are some with places, else what a column is.
     pools : mapping of str to str, default=None
         How each block's layer was pooled; None where none was.
     """
@@ -53,9 +53,8 @@ def units_figure(units: Mapping[str, LayerUnits], pools: Mapping[str, str] | Non
 
 def _said(own: Units, pool: str) -> str:
     """How many of what they are, and what is known of them."""
-    of_channels = own.kind == "channel" or len(own.shape) > 1 or pool in POOLED
     compared = "" if own.compared else ", not compared"
-    return f"{len(own.rate)} {'channels' if of_channels else 'units'}{POOLED.get(pool, '')}{compared}"
+    return f"{len(own.rate)} {own.kind}s{POOLED.get(pool, '')}{compared}"
 
 
 def _parts(ax: Axes, names: Sequence[str], drawn: Collection[Units]) -> None:

@@ -117,6 +117,16 @@ def test_what_takes_further_fits(result, images):
     assert answers.causes(data=images[:20], n_shuffles=2).change.shape == (3, 3)
 
 
+def test_units_of_a_pooled_layer_are_what_it_was_pooled_to(result, images):
+    units = ask(result, images).units
+    assert (units["1"].neurons.kind, units["1"].channels) == ("channel", None)
+    assert units["1"].table().columns[:2] == ("channel", "rate")
+    assert (units["3"].neurons.kind, units["3"].channels.kind) == ("neuron", "channel")
+    pooled = probe(network(), images, n_components=3, negative={"3": "shift"}, pool={"1": "token", "3": "max"})
+    units = ask(pooled, images).units
+    assert (units["1"].neurons.kind, units["3"].neurons.kind) == ("place", "channel")
+
+
 def test_units_of_a_wide_layer_are_not_compared(result, images, monkeypatch):
     monkeypatch.setattr("cnn_probe.measures.answering.answers.MOST_UNITS", 47)
     units = ask(result, images).units

@@ -176,11 +176,42 @@ def test_units_are_counted_as_in_their_table(part, asked):
         places, own = one["of_class"]["place"], known.channels.of_class
         told = [None if at < 0 else part["classes"]["names"][at] for at in places]
         assert told == [None if at < 0 else own.classes[at] for at in own.favourite]
+        near(one["of_class"]["chance"], own.chance)
+        assert one["of_class"]["least_p"] == 1 / 201
+        shares, n = np.sort(known.channels.energy_share)[::-1], one["holding"]["n"]
+        assert shares[:n].sum() >= 0.99 > shares[: n - 1].sum()
         assert one["neurons"]["dead"] == known.neurons.dead.sum()
         rows = np.asarray(asked.X[one["block"]]).reshape(N, len(one["rate"]), -1)
         mean = rows.mean(axis=0)
         scale = np.maximum(mean.max(axis=1, keepdims=True), 1e-30)
         np.testing.assert_allclose(one["maps"].reshape(mean.shape) / 255, mean / scale, atol=0.5 / 255 + 1e-4)
+
+
+def idle(part):
+    return next(card for card in part["cards"] if card["question"] == "Which units are idle?")
+
+
+def test_the_card_of_idle_units_has_neurons_and_what_few_channels_hold(part, asked):
+    told, units = idle(part), asked.units.values()
+    assert told["number"] == f"{sum(own.channels.dead.sum() for own in units)} of 10"
+    assert told["answer"].startswith(f"channels are active for none of the {N} inputs")
+    dead, total = sum(own.neurons.dead.sum() for own in units), sum(len(own.neurons.rate) for own in units)
+    assert f"Of the {total} neurons of channels (one at each place) {dead} are active for none." in told["answer"]
+    for one in part["units"]:
+        assert f"{one['holding']['n']} of {one['n']} channels of {one['block']}" in told["answer"]
+    assert "a later layer can scale them up" in told["cannot"]
+
+
+def test_a_pooled_layer_has_channels_and_no_neurons():
+    data = images()
+    asked = ask(probe(network(), data, n_components=2, pool="mean"), data)
+    part = result_part(asked)
+    assert [(one["kind"], one["neurons"]) for one in part["units"]] == [("channel", None)] * 2
+    told = idle(part)
+    assert told["number"].endswith(" of 10")
+    assert told["answer"].startswith("channels are active for none")
+    assert "neurons" not in told["answer"]
+    assert "squares (pooled: of what was recorded)" in told["answer"]
 
 
 def test_decisions_add_up_to_their_margins(part, asked):
