@@ -145,7 +145,8 @@ def save_page(
     comparison : tuple of (Comparison, Answers, str), default=None
         Of `compare`, with the answers of the second network, and what that is called.
     images : bool, default=True
-        Whether inputs may be shown. Without, the page has no inputs, no latent images and no names of files.
+        Whether inputs may be shown. Without, the page has no inputs, no latent images, no maps and no names
+        of files.
 
     Returns
     -------

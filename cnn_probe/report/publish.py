@@ -79,7 +79,7 @@ def publish(
         file.write(json.dumps(results, allow_nan=False).encode())
     files = [RESULTS, *(file for pairs in drawn.values() for file, _ in pairs)]
     networks = list(_shown(results, out, images=images))
-    told = telling_of(results, out, command, files)
+    told = telling_of(results, out, command, files, images=images)
     if any(one.part["untrained"] for one in networks):
         told = replace(told, untrained=BESIDE)
     return put_results(out, networks, told, mark, notice)
@@ -90,7 +90,14 @@ def mark_of_study(results: Results) -> Mark:
     return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
 
 
-def telling_of(results: Results, out: Path, command: str | None = None, files: list[str] | None = None) -> Telling:
+def telling_of(
+    results: Results,
+    out: Path,
+    command: str | None = None,
+    files: list[str] | None = None,
+    *,
+    images: bool = True,
+) -> Telling:
     """What the page says besides the patterns of single networks; ``out`` is the folder that holds their arrays."""
     origin = results["provenance"]
     settings = origin["settings"]
@@ -112,7 +119,7 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: l
         facts,
         command=command,
         cards=study_cards(results),
-        studies=studies_part(results, out),
+        studies=studies_part(results, out, images=images),
         limits=LIMITS,
         untrained=TRAIN_NONE,
         more={"quality": quality_part(results)},

@@ -47,9 +47,10 @@ function layerCell(scene, at, i) {
   const [shares, lift] = [row(layer.shares, i), row(layer.lift, i)];
   const linked = scene.sameUnits(at);
   const named = (c, text) => (linked ? scene.unit(at, c, text) : text);
+  const most = largestFirst(shares).slice(0, NAMED).filter((c) => percent(shares[c]) !== percent(0));
   return [layer.maps && mapsOf(scene, at, i, out),
     h("p", { class: "said" }, percent(row(scene.part.shares, scene.blockOf(at))[i]), " of its squares"),
-    h("p", { class: "said" }, "most in ", joined(largestFirst(shares).slice(0, NAMED).filter((c) => shares[c] > 0).map((c) => named(c, `${c} (${percent(shares[c])})`)))),
+    most.length > 0 && h("p", { class: "said" }, "most in ", joined(most.map((c) => named(c, `${c} (${percent(shares[c])})`)))),
     out.length > 0 && h("p", { class: "said" }, "above its mean: ", joined(out.slice(0, NAMED).map((c) => named(c, `${c} ×${lift[c].toFixed(1)}`))))];
 }
 

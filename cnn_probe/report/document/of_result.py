@@ -48,7 +48,7 @@ def result_part(
     comparison : tuple of (Comparison, Answers, str), default=None
         With a second network: the comparison, the answers of that network, and what it is called.
     images : bool, default=True
-        Whether inputs may be shown; without, neither they nor latent images are, nor names of files.
+        Whether inputs may be shown; without, neither they nor latent images are, nor maps, nor names of files.
     """
     material = Material(asked, ON_A_PAGE, walk=None)
     use, stability = asked.tried("use") if full else None, asked.told_stability(full)
@@ -70,7 +70,7 @@ def result_part(
         "ablation": None if ablation is None else _ablation(ablation),
         "stability": None if stability is None else _stability(stability, asked),
         "layers": walk_parts(material, images=images),
-        "units": units_parts(asked, classes),
+        "units": units_parts(asked, classes, images=images),
         "inputs": inputs.part,
         "worst": inputs.worst,
         "suspects": inputs.suspects,
