@@ -11,6 +11,7 @@ from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
+from cnn_probe.measures.patterns.sharing import PERMUTATIONS
 from cnn_probe.probing.recording import estimate_of
 from cnn_probe.report.document.cards import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
@@ -149,6 +150,7 @@ def _beyond_chance(asked: Answers, k: int) -> Part | None:
         return None
     return {
         "class": [found.classes[label] for label in found.class_share.argmax(axis=1)[:k]],
+        "least_p": 1 / (1 + PERMUTATIONS),  # that so many can give
         **{
             name: np.asarray(values[:k], np.float32)
             for name, values in (
