@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.answering.randomness import random_layer
 from cnn_probe.probing.fitting import Progress
-from cnn_probe.probing.randomness import random_layer
 from cnn_probe.probing.recording import Recorded, record
 from cnn_probe.probing.result import ProbeResult
 
