@@ -52,6 +52,11 @@ class Layer:
         return self.pool == "whole" and len(self.shape) > 1
 
     @property
+    def of_places(self) -> bool:
+        """Whether each number of its blocks is of a place, over all channels: it was pooled per token."""
+        return self.pool == "token" and len(self.shape) > 1
+
+    @property
     def blocks(self) -> dict[str, Sign]:
         """Names of its blocks, and which activations each holds."""
         return {block_name(self.name, sign): sign for sign in SIGN_RULES[self.negative].signs}

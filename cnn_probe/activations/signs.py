@@ -243,7 +243,7 @@ def refusal(seen: Sequence[Seen]) -> ValueError:
     refused = [one for one in seen if one.refused]
     lines = [
         f"  {one.layer!r}: down to {one.smallest:.3g}; {one.dropped()['clip']:.2%} of its energy is negative, "
-        f'"shift" would add {one.added():.1%}'
+        f'"shift" would {"add" if one.added() >= 0 else "take"} {abs(one.added()):.1%}'
         for one in refused[:SHOWN]
     ]
     if len(refused) > SHOWN:
@@ -254,7 +254,7 @@ def refusal(seen: Sequence[Seen]) -> ValueError:
         + "\n".join(lines)
         + f'\nchoose for all, or by layer as in negative={{{refused[0].layer!r}: "split"}}:\n'
         '  "split" loses nothing: positive and negative parts are two blocks of the layer\n'
-        '  "shift" loses nothing: of each channel its minimum over all inputs is subtracted, and its energy grows\n'
+        '  "shift" loses nothing: of each channel its minimum over all inputs is subtracted, which changes its energy\n'
         '  "clip" sets them to zero: the negative share above is lost\n'
         "or probe the layers behind a ReLU"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,21 @@ class Predictions:
         if self._predict is not None:
             return {"predictions": _checked(self._predict(output), n)}
         return _largest(output, n)
+
+
+def why_other_classes(
+    scores: NDArray[Any], labels: NDArray[np.int64], class_names: Sequence[str] | None = None
+) -> str | None:
+    """Why scores (n, n_outputs) are not of the labels' classes, by their number; None if they are."""
+    if labels.min() < 0:
+        return f"labels go down to {labels.min()}, and outputs are counted from 0"
+    n_classes = int(labels.max()) + 1 if class_names is None else len(class_names)
+    if scores.shape[1] == n_classes:
+        return None
+    known = "(the largest label is the last); class_names= says how many there are"
+    return f"the network has {scores.shape[1]} outputs for {n_classes} classes" + (
+        f" {known}" if class_names is None else ", of which there are names"
+    )
 
 
 def _largest(output: Any, n: int) -> dict[str, NDArray[Any]]:

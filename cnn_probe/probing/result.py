@@ -18,6 +18,7 @@ from cnn_probe.networks.calling import device_of, unwrapped
 from cnn_probe.probing.blocks import Block, Inputs, Shape
 from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.places import places_of
+from cnn_probe.probing.predictions import why_other_classes
 from cnn_probe.probing.recording import Prepared, prepare, record
 from cnn_probe.probing.saved import read_result, refuse_other, write_result
 from coupled_nmf import CoupledNMF
@@ -92,8 +93,10 @@ class ProbeResult:
 
     @property
     def accuracy(self) -> float | None:
-        """Part of the inputs that the network classifies rightly; None without labels, or without predictions."""
+        """Part of the inputs that the network classifies rightly; None without labels or predictions of them."""
         if self.labels is None or self.predictions is None:
+            return None
+        if self.scores is not None and why_other_classes(self.scores, self.labels) is not None:
             return None
         return float(np.mean(self.predictions == self.labels))
 

@@ -118,10 +118,12 @@ class Material:
             found.append(batch.pictures.cpu().numpy())
         return np.concatenate(found) if found else None
 
-    def input_name(self, number: int) -> str:
-        """What an input is called: its file, or its number."""
+    def input_name(self, number: int, *, folder: bool = False) -> str:
+        """What an input is called: its file, with the ``folder`` of its class if that is asked for, or its number."""
         data = self.asked.data
-        return data.names[number].rsplit("/", 1)[-1] if isinstance(data, PictureFolder) else f"#{number}"
+        if not isinstance(data, PictureFolder):
+            return f"#{number}"
+        return data.names[number] if folder else data.names[number].rsplit("/", 1)[-1]
 
     def class_name(self, label: int, n_outputs: int | None = None) -> str:
         """A class by its name, where names are known and, of an output, as many as there are outputs."""

@@ -21,8 +21,11 @@ CONCEPTS = (
     "come again at other ranks and from other starts deserve a name."
 )
 LEARNED = "Whether a pattern was learned. An untrained network of the same shape has patterns, too, and neat ones; {}."
-HOLD_ONE = "hold one against it (cnn-probe probe --against random)"
-CAUSES = "What causes an output: nothing was changed in the network. --ablate, or cnn_probe.ablate, does that."
+HOLD_ONE = "hold one against it (cnn-probe probe --against random; in Python save_page(..., comparison=))"
+CAUSES = (
+    "What causes an output: nothing was changed in the network. --ablate does that; in Python cnn_probe.ablate, for "
+    "save_page(..., ablation=)."
+)
 UNSETTLED = "What more iterations would change: the factorization stopped at their limit (--max-iter) before it settled"
 
 
@@ -145,7 +148,8 @@ def save_page(
     comparison : tuple of (Comparison, Answers, str), default=None
         Of `compare`, with the answers of the second network, and what that is called.
     images : bool, default=True
-        Whether inputs may be shown. Without, the page has no inputs, no latent images and no names of files.
+        Whether inputs may be shown. Without, the page has no inputs, no latent images, no maps and no names
+        of files.
 
     Returns
     -------

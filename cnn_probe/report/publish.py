@@ -96,7 +96,7 @@ def _page(
 ) -> tuple[list[Shown], Telling]:
     """What the page shows of single networks, and what it says besides."""
     networks = list(_shown(results, out, images=images))
-    told = telling_of(results, out, command, files)
+    told = telling_of(results, out, command, files, images=images)
     beside = any(one.part["untrained"] for one in networks)
     return networks, replace(told, untrained=BESIDE) if beside else told
 
@@ -106,7 +106,14 @@ def mark_of_study(results: Results) -> Mark:
     return Mark.of("study", results["provenance"]["data"], results["provenance"]["settings"])
 
 
-def telling_of(results: Results, out: Path, command: str | None = None, files: Sequence[str] = ()) -> Telling:
+def telling_of(
+    results: Results,
+    out: Path,
+    command: str | None = None,
+    files: Sequence[str] = (),
+    *,
+    images: bool = True,
+) -> Telling:
     """What the page says besides the patterns of single networks; ``out`` is the folder that holds their arrays."""
     origin = results["provenance"]
     settings = origin["settings"]
@@ -128,7 +135,7 @@ def telling_of(results: Results, out: Path, command: str | None = None, files: S
         facts,
         command=command,
         cards=study_cards(results),
-        studies=studies_part(results, out),
+        studies=studies_part(results, out, images=images),
         limits=LIMITS,
         untrained=TRAIN_NONE,
         more={"quality": quality_part(results)},

@@ -49,6 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         "full": lambda: made_pages.page({"4 patterns": part("4 patterns")}),
         "several": lambda: made_pages.page({name: part(name) for name in ("4 patterns", "3 patterns")}),
         "bare": made_pages.bare,
+        "mapless": lambda: made_pages.mapless(make("full").document),
         "hostile": lambda: made_pages.hostile(tmp_path_factory.mktemp("hostile")),
         "large": made_pages.large,
         "studies": lambda: studied_pages.studies(tmp_path_factory.mktemp("studies")),

@@ -20,7 +20,8 @@ def test_each_pattern_stands_beside_its_match(opened, found):
         assert cells[0] == ("–" if here is None or here < 0 else f"pattern {here + 1}")
         assert cells[2] == ("–" if there is None or there < 0 else f"its pattern {there + 1}")
         assert float(cells[4]) == pytest.approx(factors["similarity"][i], abs=6e-4)
-        assert cells[-1] == factors["verdict"][i]
+        verdict = factors["verdict"][i]
+        assert cells[-1] == {"lost": "only here", "new": "only there"}.get(verdict, verdict)
         if there is not None and there >= 0:
             own = row.locator("td").nth(2).locator("canvas.picture")
             assert [one.get_attribute("aria-label") for one in own.all()] == [
@@ -31,7 +32,8 @@ def test_each_pattern_stands_beside_its_match(opened, found):
 def test_counts_and_what_chance_gives_are_told(opened, found):
     text = opened("full", "#comparison").locator("#comparison").inner_text()
     counts = found["counts"]
-    assert f"{counts['matched']} matched, {counts['changed']} changed, {counts['lost']} lost" in text
+    assert f"{counts['matched']} matched, {counts['changed']} changed, {counts['lost']} only here" in text
+    assert not {"lost", "new"} & set(text.replace(",", " ").split()), "what only one has was not lost by the other"
     assert sum(counts.values()) == len(found["factors"]["verdict"])
     assert f"were the networks one, about {found['by_chance']:.2g} would be" in text
 

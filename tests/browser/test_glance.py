@@ -15,7 +15,7 @@ def test_each_pattern_is_a_link_with_its_picture_its_inputs_its_class_and_what_i
         first = item.locator("a[data-thing^='input-']").evaluate_all("(all) => all.map((one) => one.dataset.thing)")
         assert first == [f"input-{part['inputs']['number'][place]}" for place in part["factors"]["top"][i][:2]]
         text = item.inner_text()
-        assert f"{parts[i].max():.0f}% in {part['classes']['names'][parts[i].argmax()]}" in text
+        assert f"most of it in {part['classes']['names'][parts[i].argmax()]} ({parts[i].max():.0f}%)" in text
         assert ("taken out" in text) is (causes := caused["verdicts"][i] == "causes")
         assert ("others take as much" in text) is (causes and not caused["beyond_alike"][i])
         item.get_by_role("link", name=f"Pattern {i + 1}").click()

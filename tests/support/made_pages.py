@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,18 @@ def _spoiled(parts: dict[str, Any]) -> dict[str, Any]:
         part["skipped"] = {name: name for name in HOSTILE}
         part["cards"][0] |= {"answer": HOSTILE[0], "number": HOSTILE[1], "sure": HOSTILE[3], "cannot": HOSTILE[4]}
     return parts
+
+
+def mapless(document: dict[str, Any]) -> Made:
+    """The same page without maps, of a layer most of which is in one channel."""
+    document = copy.deepcopy(document)
+    for part in document["results"]:
+        shares = np.zeros_like(part["layers"][0]["shares"])
+        shares[:, 1:4] = 0.988, 0.008, 0.004
+        part["layers"][0]["shares"] = shares
+        for one in part["layers"] + part["units"]:
+            one["maps"] = None
+    return Made(render(document, mark="own"), document)
 
 
 def large() -> Made:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn_probe.measures.answering.answers import Answers
+from cnn_probe.measures.answering.randomness import random_layer
 from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.recording import Recorded, record
 from cnn_probe.probing.result import ProbeResult
@@ -38,7 +41,8 @@ def ask(
     labels : array of int of shape (n_inputs,), default=None
         A class for each input; ``result.labels``, for instance. None leaves out what needs labels.
     class_names : sequence of str, default=None
-        Names of the classes, by number.
+        Names of the classes, by number. None takes those that the data bring along (``class_names`` or ``classes``, as
+        of a `PictureFolder` or of datasets of torchvision), where the labels are the data's own.
     seed : int, default=0
         Of permutations, shuffles and further starts.
     recorded : Recorded, default=None
@@ -61,6 +65,12 @@ def ask(
     -------
     Answers
 
+    Warns
+    -----
+    UserWarning
+        If the network gives other activations each time that it is fed the same inputs: what is recorded again is then
+        not what was factored.
+
     Raises
     ------
     ValueError
@@ -78,11 +88,7 @@ def ask(
     >>> len(answers.residuals.table()), answers.units["2"].neurons.table().columns[:2]
     (30, ('neuron', 'channel'))
     """
-    again = (
-        record(result.prepare(data), predicts=False, shifts=result.minima, progress=progress)
-        if recorded is None
-        else recorded
-    )
+    again = _again(result, data, progress) if recorded is None else recorded
     probed: Mapping[str, Any] = result.provenance
     if probed.get("data") not in (None, again.data_fingerprint):
         raise ValueError(
@@ -94,7 +100,34 @@ def ask(
         raise ValueError(f"labels must be {len(result.F)} whole numbers, got {codes.dtype} of shape {codes.shape}")
     if untrained is not None:
         _refuse_other(untrained.result, result)
-    return Answers(result, data, codes, class_names, again, seed, untrained, unseen, watch, starts)
+    names = _names_in(data, result, codes) if class_names is None else class_names
+    return Answers(result, data, codes, names, again, seed, untrained, unseen, watch, starts)
+
+
+def _again(result: ProbeResult, data: Any, progress: Callable[[int, int], None] | None) -> Recorded:
+    """The inputs recorded as those of the fit; warns where they cannot be the same."""
+    prepared = result.prepare(data)
+    layer = random_layer(prepared)
+    if layer is not None:
+        warnings.warn(
+            f"the network is random, also in evaluation mode: fed the same inputs twice, it gives other activations "
+            f"from layer {layer!r} on. Answers are of activations that were recorded again, not of those that were "
+            "factored; make it give the same (F.dropout takes training=self.training), and probe it again.",
+            stacklevel=3,
+        )
+    return record(prepared, predicts=False, shifts=result.minima, progress=progress)
+
+
+def _names_in(data: Any, result: ProbeResult, labels: NDArray[Any] | None) -> Sequence[str] | None:
+    """Names of the classes that the data bring along; None where the labels are not theirs, or not all have one."""
+    if labels is None or result.labels is None or not np.array_equal(labels, result.labels):
+        return None
+    while not hasattr(data, "class_names") and not hasattr(data, "classes") and hasattr(data, "dataset"):
+        data = data.dataset  # of a loader, or a subset
+    found = getattr(data, "class_names", None) or getattr(data, "classes", None)
+    if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+        return None
+    return tuple(found) if labels.min() >= 0 and labels.max() < len(found) else None
 
 
 def _refuse_other(untrained: ProbeResult, result: ProbeResult) -> None:

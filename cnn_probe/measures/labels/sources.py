@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cnn_probe.measures.labels.errors import LabelErrors, label_errors
+from cnn_probe.probing.predictions import why_other_classes
 from cnn_probe.probing.result import ProbeResult
 from coupled_nmf import Blocks
 
@@ -48,17 +49,12 @@ def missing_sources(
     result: ProbeResult, labels: NDArray[np.int64], class_names: Sequence[str] | None
 ) -> dict[str, str]:
     """Why a source is not there, by its name: of "network" and "pixels" those."""
-    found, scores = {}, result.scores
-    n_classes = int(labels.max()) + 1 if class_names is None else len(class_names)
-    if scores is None:
-        found["network"] = "the result has no scores: what the network returns is not a score for each class"
-    elif labels.min() < 0:
-        found["network"] = f"labels go down to {labels.min()}, and outputs are counted from 0"
-    elif scores.shape[1] != n_classes:
-        known = "(the largest label is the last); class_names= says how many there are"
-        found["network"] = f"the network has {scores.shape[1]} outputs for {n_classes} classes" + (
-            f" {known}" if class_names is None else ", of which there are names"
-        )
+    found = {}
+    why: str | None = "the result has no scores: what the network returns is not a score for each class"
+    if result.scores is not None:
+        why = why_other_classes(result.scores, labels, class_names)
+    if why is not None:
+        found["network"] = why
     if not result.picture_blocks:
         found["pixels"] = "no pictures were factored"
     return found

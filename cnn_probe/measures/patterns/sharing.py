@@ -14,6 +14,7 @@ from cnn_probe.measures.counting.rows import check_amounts, check_labels, shares
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
+PERMUTATIONS = 200  # of the labels, unless told otherwise
 N_BINS = 8  # into which a factor's shares are cut to see what they tell of a label
 
 
@@ -126,7 +127,7 @@ def shared_patterns(
     labels: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     n_top: int = 8,
-    n_permutations: int = 200,
+    n_permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Patterns:
     """Find which inputs share each pattern, and how that goes with labels, if they are given.

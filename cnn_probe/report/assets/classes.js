@@ -18,12 +18,13 @@ export function classDetails({ charts, conditions, classes }, folded) {
   };
   return [
     firing && [
-      told("groups", `Groups of neurons that fire for a class, ${firing.of}`, `active in more than half of a class's images, of ${firing.neurons}; a field a channel, brighter for fewer classes`,
-        ["neurons", "for no other class", "where", "which, those of fewest classes first"], (c, i, one) => {
+      told("groups", `Groups of neurons that fire for a class, ${firing.of}`, `active in more than half of a class's images, of ${firing.neurons}${firing.groups ? "; a field a channel, brighter for fewer classes" : ""}`,
+        ["neurons", "for no other class", ...(firing.groups ? ["where", "which, those of fewest classes first"] : [])], (c, i, one) => {
+          if (!firing.groups) return [counted(firing.counts[c][i]), counted(firing.own[c][i])];
           const own = row(firing.groups[c], i);
           return [counted(firing.counts[c][i]), counted(firing.own[c][i]), strip(own, `Neurons that fire for ${one}`), most(own, (value) => value > 0, String)];
         }),
-      told("firing", `How often neurons fire, ${firing.of}`, "part of a class's images that activate each; a field a channel",
+      firing.rates && told("firing", `How often neurons fire, ${firing.of}`, "part of a class's images that activate each; a field a channel",
         ["where", "most often"], (c, i, one) => {
           const own = row(firing.rates[c], i);
           return [strip(own, `How often each fires for ${one}`), most(own, (value) => value > 0, (at) => `${at} (${percent(own[at] / 255)})`)];

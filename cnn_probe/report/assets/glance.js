@@ -22,7 +22,7 @@ export function glanceOf(scene) {
 }
 
 function toldOf({ part, byClass }) {
-  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && "how much of it is in its first class",
+  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && "the class that most of it is in",
     part.ablation && "the points of probability that a class loses when it is taken out, and whether other directions like the layer's own take as much"].filter(Boolean);
   return `Of each: ${told.join(", ")}.`;
 }
@@ -31,7 +31,7 @@ function classOf(scene, i) {
   if (!scene.byClass) return null;
   const parts = scene.classParts(i);
   const [most] = largestFirst(parts);
-  return h("p", { class: "note" }, `${percent(parts[most])} in `, name(scene.part.classes.names[most]));
+  return h("p", { class: "note" }, "most of it in ", name(scene.part.classes.names[most]), ` (${percent(parts[most])})`);
 }
 
 function causeOf({ ablation }, i) {

@@ -25,7 +25,7 @@ export function inputsView(scene) {
 // Why nothing is said of labels: it cannot be, or was not asked for, and how it is.
 function notTold({ no_suspects: why }, full) {
   if (why) return h("p", null, `Not told here: ${why}.`);
-  return [h("p", null, "Not told here: cnn-probe run and probe look for them with --full", full ? ":" : "."),
+  return [h("p", null, "Not told here: cnn-probe run and probe look for them with --full, in Python save_page(..., full=True) does", full ? ":" : "."),
     full && h("pre", { tabindex: "0", "aria-label": "Command that looks for labels that look wrong" }, full)];
 }
 

@@ -52,9 +52,12 @@ function classesOf(scene, i) {
     h("h4", null, found.of === "label" ? "Its amount, by class" : "Its amount, by the class that the network predicts"),
     h("ul", { class: "classes" }, largestFirst(parts).slice(0, CLASSES).filter((c) => parts[c] > 0.005).map((c) =>
       h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]), both && h("span", { class: "note" }, ` (predicted: ${percent(row(other, i)[c] / 100)})`)))),
-    beyond && h("p", { class: "note" }, `${percent(beyond.part[i])} in `, name(beyond.class[i]), ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}); `,
-      `permuted labels give ${percent(beyond.chance[i])}, p = ${beyond.p[i].toFixed(3)}.`)];
+    beyond && h("p", { class: "note" }, "Most of it in ", name(beyond.class[i]), `: ${percent(beyond.part[i])} (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}); `,
+      `permuted labels give ${percent(beyond.chance[i])}, ${pOf(beyond, i)}.`)];
 }
+
+// So many permutations give no less than their least.
+const pOf = ({ p, least_p: least }, i) => (p[i] <= 1.001 * least ? "p ≤ " + least.toFixed(3) : "p = " + p[i].toFixed(3));
 
 function causedBy(scene, i) {
   const found = scene.part.ablation;

@@ -10,13 +10,14 @@ export function unitsView(scene) {
   const rows = part.units.flatMap((units, layer) => indices(units.n).map((unit) => unitRow(units, layer, unit)));
   const labelled = part.units.find((units) => units.of_class);
   const dead = part.units[0]?.bound ?? 0;
+  const mapped = part.units.some((units) => units.maps);
   return h("div", null,
     h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none, places of one that was pooled over its channels. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
       h("b", null, "Redundant"), `: nearly a multiple of another. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs at each place; of a group this holds of any two. Of a pooled layer it says that they are alike in how much, not in where. `,
       labelled && [h("b", null, "Of one class"), `: ${percent(labelled.of_class.least)} of its activation or more lies in inputs of one class, beyond chance. `],
       h("b", null, "Active"), ": none of these, which does not say that the network uses it."),
     h("p", { class: "note" }, labelled && `By chance: the part in the class with most of it that permuted labels give, on average. p is of all units of a layer together, and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small beside a part near chance, it is of a preference that is sure and slight. `,
-      "A map is where the channel is active, on average over the inputs, on a scale of its own. What holds of these inputs need not hold of others."),
+      mapped && "A map is where the channel is active, on average over the inputs, on a scale of its own. ", "What holds of these inputs need not hold of others."),
     summary(scene, labelled),
     dataTable({
       caption: "All units", file: "units.csv", rows, sortBy: 1, words: (one) => `${one.block} ${one.unit} ${one.klass ?? ""} ${one.marks.join(" ")}`,
@@ -25,7 +26,7 @@ export function unitsView(scene) {
         { name: "dead", keep: (one) => one.dead }, { name: "redundant", keep: (one) => one.group >= 0 },
         ...(labelled ? [{ name: "of one class", keep: (one) => one.ofOne }] : []),
         ...part.units.map((units, layer) => ({ name: `layer ${units.block}`, keep: (one) => one.layer === layer }))],
-      columns: columnsOf(scene, labelled) }));
+      columns: columnsOf(scene, labelled, mapped) }));
 }
 
 function unitRow(units, layer, unit) {
@@ -38,11 +39,11 @@ function unitRow(units, layer, unit) {
     marks: [dead && "dead", group >= 0 && "redundant", ofOne && "of one class"].filter(Boolean) };
 }
 
-function columnsOf(scene, labelled) {
+function columnsOf(scene, labelled, mapped) {
   return [
     { head: "unit", value: (one) => one.unit, cell: (one) => scene.unit(one.layer, one.unit, String(one.unit)) },
     { head: "layer", value: (one) => one.layer, cell: (one) => name(one.block), plain: (one) => one.block },
-    { head: "where", cell: (one) => mapOf(scene, one) },
+    ...(mapped ? [{ head: "where", cell: (one) => mapOf(scene, one) }] : []),
     { head: "verdict", value: (one) => one.marks.join(", ") || "active", cell: (one) => (one.marks.length ? one.marks.map((mark) => h("span", { class: `mark ${mark.replaceAll(" ", "-")}` }, mark)) : "active") },
     { head: "active for", value: (one) => one.rate, cell: (one) => percent(one.rate, 1) + (one.dead ? ` (below ${percent(one.high, 2)})` : "") },
     { head: "part of the layer's squares", value: (one) => one.energy, cell: (one) => percent(one.energy, 2) },

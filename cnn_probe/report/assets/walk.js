@@ -14,10 +14,11 @@ export function walkView(scene) {
   const { part } = scene;
   const heads = [part.factors.latent && "pixels", "inputs", ...part.layers.map((layer) => name(layer.block)), part.added ? "adds to the outputs" : null, scene.byClass && "classes"];
   const label = "The walk of each pattern, pixels to outputs";
+  const mapped = part.layers.some((layer) => layer.maps);
   return h("div", null,
-    h("p", { class: "lead" }, "One row a pattern. Maps: where each channel of a layer is active with the pattern, one scale a layer, by the square root of the amount. ",
+    h("p", { class: "lead" }, "One row a pattern. ", mapped && ["Maps: where each channel of a layer is active with the pattern, one scale a layer, by the square root of the amount. ",
       `Framed: a channel with ${thresholds.above} times its mean share over the patterns, or more (${percent(thresholds.worth)} of the pattern at least). `,
-      "One map: a layer that was pooled, where the pattern is in the first of its inputs. Channels are counted from 0. ", ofInputs(part), "."),
+      "One map: a layer that was pooled, where the pattern is in the first of its inputs. "], "Channels are counted from 0. ", ofInputs(part), "."),
     h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "that a pattern in one layer causes it in the next. What is in one row occurs together; what it causes is in ", h("a", { href: scene.address({ view: "patterns" }) }, "Patterns"), ", where something was taken out."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
       h("table", { class: "walk" }, h("caption", { class: "unseen" }, label),
@@ -47,9 +48,10 @@ function layerCell(scene, at, i) {
   const [shares, lift] = [row(layer.shares, i), row(layer.lift, i)];
   const linked = scene.sameUnits(at);
   const named = (c, text) => (linked ? scene.unit(at, c, text) : text);
+  const most = largestFirst(shares).slice(0, NAMED).filter((c) => percent(shares[c]) !== percent(0));
   return [layer.maps && mapsOf(scene, at, i, out),
     h("p", { class: "said" }, percent(row(scene.part.shares, scene.blockOf(at))[i]), " of its squares"),
-    h("p", { class: "said" }, "most in ", joined(largestFirst(shares).slice(0, NAMED).filter((c) => shares[c] > 0).map((c) => named(c, `${c} (${percent(shares[c])})`)))),
+    most.length > 0 && h("p", { class: "said" }, "most in ", joined(most.map((c) => named(c, `${c} (${percent(shares[c])})`)))),
     out.length > 0 && h("p", { class: "said" }, "above its mean: ", joined(out.slice(0, NAMED).map((c) => named(c, `${c} ×${lift[c].toFixed(1)}`))))];
 }
 

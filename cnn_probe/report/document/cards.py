@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
@@ -18,6 +18,8 @@ from cnn_probe.measures.labels.errors import LabelErrors
 from cnn_probe.measures.use import NetworkUse
 
 Card = dict[str, Any]
+FENCE = 1.5  # interquartile ranges above the upper quartile, beyond which a number stands out (Tukey)
+NORMALLY = float(norm.sf((1 + 2 * FENCE) * norm.ppf(0.75)))  # part of what is normally distributed that does
 
 
 def cards_of(
@@ -92,13 +94,15 @@ def _shared(asked: Answers) -> Card:
             "Whether a pattern is a concept. It is what occurs together in these inputs and in all layers.",
             "patterns",
         )
-    sure = int(np.sum(found.purity.p_value < LEVEL))
+    beyond = int(np.sum(found.purity.p_value < LEVEL))
     return card(
         "Which inputs share a pattern?",
-        f"{sure} of {k}",
-        "patterns lie in one class more than permuted labels would have it. The factorization saw no labels.",
-        f"p < 0.05 each, by permutation; by chance alone about {LEVEL * k:.1f} of {k} would.",
-        "Whether a pattern is a concept, or was learned: untrained networks have patterns that go with classes, too.",
+        f"{beyond} of {k}",
+        f"patterns go with a class more than with permuted labels: median {np.median(found.purity.value):.0%} of a "
+        f"pattern in one class, {np.median(found.purity.chance):.0%} by chance. The factorization saw no labels.",
+        f"p < {LEVEL} each, by permutation; by chance alone about {LEVEL * k:.1f} of {k} would.",
+        "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "
+        "single pixels.",
         "patterns",
     )
 
@@ -107,12 +111,14 @@ def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | Non
     if stability is None:
         return None
     holds, errors = int(np.sum(stability.holds)), [rmse, *stability.rmse_starts]
+    rule = np.concatenate([stability.threshold_starts, stability.threshold_halves])
     return card(
         "Do the patterns come out again?",
         f"{holds} of {k}",
         f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs. "
         f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
-        "Each is held against what shuffled inputs reach (95%).",
+        "A pattern comes out again where one as like it is found (a cosine over the inputs) as halfway between 1 and "
+        f"what shuffled inputs reach in 95% of cases: here {np.nanmin(rule):.2f} to {np.nanmax(rule):.2f}.",
         "Which of several ways to take the activations apart is right, for those that do not.",
         "patterns",
     )
@@ -241,15 +247,21 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
 def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
     if not len(part["worst"]):
         return None
-    worst = int(asked.residuals.worst(1)[0])
-    left = asked.residuals.of_inputs
-    name = part["inputs"]["names"]
-    called = "" if name is None or name[part["worst"][0]] == f"#{worst}" else f" ({name[part['worst'][0]]})"
+    worst, of = int(asked.residuals.worst(1)[0]), asked.residuals.of_inputs
+    left = of[~np.isnan(of)]
+    low, median, high = np.quantile(left, [0.25, 0.5, 0.75])
+    stand_out = int(np.sum(left >= high + FENCE * (high - low)))
+    names = part["inputs"]["names"]
+    name = f"#{worst}" if names is None else names[part["worst"][0]]
+    called = f"#{worst}" if name == f"#{worst}" else f"#{worst} ({name})"
+    far = f", {(of[worst] - median) / (high - low):.1f} interquartile ranges less" if high > low else ""
     return card(
-        "Which inputs fit no pattern?",
-        f"#{worst}",
-        f"is explained least{called}: {left[worst]:.0%} of it is left, of the median input {np.nanmedian(left):.0%}.",
-        "No interval: a measure of each input at this rank.",
+        "Which inputs are explained least?",
+        called if stand_out else "none stands out",
+        f"{'has most left' if stand_out else f'Most is left of {called}'}: {of[worst]:.0%} of it; of the median input "
+        f"{median:.0%} is{far}. {stand_out:,} of {len(left):,} stand out.",
+        f"No interval: a measure of each input at this rank. What is {FENCE} interquartile ranges above the "
+        f"upper quartile or more stands out; were they normally distributed, {NORMALLY:.2%} would.",
         "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",
         f"inputs/input-{worst}",
     )
@@ -258,13 +270,17 @@ def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
 def _suspected(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Iterator[Card]:
     if not suspects or asked.labels is None:
         return
-    counts = [f"{int(found.suspect.sum())} by the {source}" for source, found in suspects.items()]
-    together = np.any([found.suspect for found in suspects.values()], axis=0)
+    right = {source: np.mean(found.suggested == found.labels) for source, found in suspects.items()}
+    best = max(suspects, key=lambda source: (suspects[source].out_of_sample, right[source]))
+    together = int(np.all([found.suspect for found in suspects.values()], axis=0).sum())
+    agree = f" All {len(suspects)} sources ({', '.join(suspects)}) agree on {together:,}." if len(suspects) > 1 else ""
+    heart = " The network itself may have seen them, and know wrong ones by heart." * (not asked.unseen)
     yield card(
         "Which labels look wrong?",
-        f"{int(together.sum())} of {len(asked.labels):,}",
-        f"labels are suspected: {', '.join(counts)} (confident learning).",
-        "Out of sample only where it says so; what was seen with its label may be known by heart.",
+        f"{int(suspects[best].suspect.sum()):,} of {len(asked.labels):,}",
+        f"labels are suspected by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of the "
+        f"inputs get their label: the most of such sources.{agree}",
+        f"No rate of error is known: what it would name of labels that are all right cannot be told from here.{heart}",
         "Whether they are wrong: look at them. Rare inputs are suspected, too.",
         "inputs",
     )
@@ -275,11 +291,11 @@ def comparison_card(found: Mapping[str, Any]) -> Card:
     counts = found["counts"]
     return card(
         "What differs from the other network?",
-        f"{counts['lost']} lost, {counts['new']} new",
-        f"patterns: lost are only here, new only in {found['with']}; {counts['matched']} matched, "
+        f"{counts['lost']} only here, {counts['new']} only there",
+        f"patterns (there: {found['with']}); {counts['matched']} matched, "
         f"{counts['changed']} changed, "
         f"{counts['unmatched']} without a match that say nothing.",
         f"Beyond the spread of {found['n_own']} starts of each; by chance about {found['by_chance']:.1f} would be.",
-        "Whether what is lost or new matters for the outputs.",
+        "Whether what only one has matters for its outputs.",
         "comparison",
     )

@@ -99,7 +99,7 @@ def telling_decisions(asked: Answers) -> dict[int, str]:
     ordered = np.sort(scores, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     found = {int(margin.argmin()): "the closest", int(margin.argmax()): "the clearest"}
-    if asked.labels is not None and asked.output_names is not None:
+    if asked.labels is not None and "network" not in asked.missing_sources:
         wrong = np.flatnonzero(scores.argmax(axis=1) != asked.labels)
         if len(wrong):
             found.setdefault(int(wrong[margin[wrong].argmax()]), "the clearest against its label")

@@ -61,7 +61,7 @@ def chosen_inputs(material: Material, suspects: Mapping[str, LabelErrors], class
     part = {
         "n_all": n,
         "number": numbers,
-        "names": [material.input_name(number) for number in numbers.tolist()] if images else None,
+        "names": [material.input_name(number, folder=True) for number in numbers.tolist()] if images else None,
         "label": classes.label(numbers),
         "predicted": predicted,
         "predicted_names": other,

@@ -22,7 +22,8 @@ def walk_parts(material: Material, *, images: bool = True) -> list[dict[str, Any
 
     ``maps`` are, of a layer that is whole, the components of the channels ``tiles``, and, of one that is pooled, where
     the factor is in the first of its inputs, and ``tiles`` then is None; without ``images`` there are none, since
-    those of a first layer are nearly latent images. They are square roots, one scale a layer.
+    those of a first layer are nearly latent images, nor shares of places, in which a layer that was pooled per token is
+    told. They are square roots, one scale a layer.
     """
     asked, k = material.asked, material.k
     layer_of = {block.name: block.layer for block in asked.result.blocks}
@@ -30,8 +31,10 @@ def walk_parts(material: Material, *, images: bool = True) -> list[dict[str, Any
     parts = []
     for name, own in material.maps.items():
         how = asked.result.layer(str(layer_of[name]))
-        shares = material.channels[name][:k]
-        tiles: NDArray[np.int64] | None = np.sort(np.argsort(-shares.max(axis=0), kind="stable")[:most])
+        shares, times = material.channels[name][:k], lift(material.channels[name])[:k]
+        if how.of_places and not images:
+            shares, times = shares[:, :0], times[:, :0]
+        tiles: NDArray[np.int64] | None = np.sort(np.argsort(-shares.max(axis=0, initial=0), kind="stable")[:most])
         maps = None
         if own.ndim > 2 and images:
             maps = as_maps(own, channels_last=how.output.channel_axis != 1)[:k][:, tiles]
@@ -47,7 +50,7 @@ def walk_parts(material: Material, *, images: bool = True) -> list[dict[str, Any
                 "pool": how.pool,
                 "n_channels": int(shares.shape[1]),
                 "shares": shares.astype(np.float32),
-                "lift": lift(material.channels[name])[:k].astype(np.float32),
+                "lift": times.astype(np.float32),
                 "tiles": tiles,
                 "maps": maps,
             }

@@ -11,6 +11,7 @@ from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
+from cnn_probe.measures.patterns.sharing import PERMUTATIONS
 from cnn_probe.probing.recording import estimate_of
 from cnn_probe.report.document.cards import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
@@ -48,7 +49,7 @@ def result_part(
     comparison : tuple of (Comparison, Answers, str), default=None
         With a second network: the comparison, the answers of that network, and what it is called.
     images : bool, default=True
-        Whether inputs may be shown; without, neither they nor latent images are, nor names of files.
+        Whether inputs may be shown; without, neither they nor latent images are, nor maps, nor names of files.
     """
     material = Material(asked, ON_A_PAGE, walk=None)
     use, stability = asked.tried("use") if full else None, asked.told_stability(full)
@@ -70,7 +71,7 @@ def result_part(
         "ablation": None if ablation is None else _ablation(ablation),
         "stability": None if stability is None else _stability(stability, asked),
         "layers": walk_parts(material, images=images),
-        "units": units_parts(asked, classes),
+        "units": units_parts(asked, classes, images=images),
         "inputs": inputs.part,
         "worst": inputs.worst,
         "suspects": inputs.suspects,
@@ -149,6 +150,7 @@ def _beyond_chance(asked: Answers, k: int) -> Part | None:
         return None
     return {
         "class": [found.classes[label] for label in found.class_share.argmax(axis=1)[:k]],
+        "least_p": 1 / (1 + PERMUTATIONS),  # that so many can give
         **{
             name: np.asarray(values[:k], np.float32)
             for name, values in (

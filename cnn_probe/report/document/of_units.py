@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,19 @@ NEARLY_ALL = 0.99  # of a layer's squares: how few units hold so much
 Part = dict[str, Any]
 
 
-def units_parts(asked: Answers, classes: Classes) -> list[Part]:
-    """Return one part for each block of a layer; ``classes`` are those of the page."""
-    return [_part(asked, name, found, classes) for name, found in asked.units.items()]
+def units_parts(asked: Answers, classes: Classes, *, images: bool = True) -> list[Part]:
+    """Return one part for each block of a layer; ``classes`` are those of the page.
+
+    Without ``images`` there are no maps: means over few inputs, or over inputs that are alike, look like them. Units
+    that are places themselves, of a layer that was pooled per token, are such a map in a row, and are only counted.
+    """
+    return [_part(asked, name, found, classes, images) for name, found in asked.units.items()]
 
 
-def _part(asked: Answers, name: str, found: LayerUnits, classes: Classes) -> Part:
+def _part(asked: Answers, name: str, found: LayerUnits, classes: Classes, images: bool) -> Part:
     units = found.neurons if found.channels is None else found.channels
+    if not images and asked.result.layer(_layer_of(asked, name)).of_places:
+        units = _none_of(units)
     part: Part = {
         "block": name,
         "kind": units.kind,
@@ -40,7 +47,7 @@ def _part(asked: Answers, name: str, found: LayerUnits, classes: Classes) -> Par
         "group": units.group,
         "factor": units.factor,
         "of_class": _classes(units, classes),
-        "maps": None if found.channels is None else _mean_maps(asked, name),
+        "maps": _mean_maps(asked, name) if images and found.channels is not None else None,
     }
     part["neurons"] = _neurons(found.neurons)
     return part
@@ -81,10 +88,24 @@ def _classes(units: Units, classes: Classes) -> Part | None:
     }
 
 
+def _none_of(units: Units) -> Units:
+    """The same without any unit."""
+    known, none = units.of_class, slice(0)
+    if known is not None:
+        own = {name: getattr(known, name)[none] for name in ("favourite", "share", "p_value")}
+        known = replace(known, **own)
+    taken = {name: getattr(units, name)[none] for name in ("rate", "rate_high", "energy_share", "group")}
+    return replace(units, **taken, of_class=known, factor=None if units.factor is None else units.factor[none])
+
+
+def _layer_of(asked: Answers, name: str) -> str:
+    """The layer of a block."""
+    return str(next(block.layer for block in asked.result.blocks if block.name == name))
+
+
 def _mean_maps(asked: Answers, name: str) -> NDArray[np.uint8] | None:
     """Where each channel is active on average over the inputs, (n_channels, h, w), each on a scale of its own."""
-    layer = next(block.layer for block in asked.result.blocks if block.name == name)
-    how = asked.result.layer(str(layer))
+    how = asked.result.layer(_layer_of(asked, name))
     if not how.keeps_places:
         return None
     values = asked.X[name]

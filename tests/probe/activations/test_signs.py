@@ -150,7 +150,7 @@ def test_one_error_for_all_layers():
     assert [seen.refused for seen in layers] == [True] * 60 + [False]
     message = str(refusal(layers))
     assert message.startswith("60 layers have negative activations (in the batches so far)")
-    assert "'layer0.act': down to -3; 36.00% of its energy is negative, \"shift\" would add" in message
+    assert "'layer0.act': down to -3; 36.00% of its energy is negative, \"shift\" would take 100.0%" in message
     assert "'layer7.act'" in message
     assert "layer8.act" not in message
     assert "and 52 more" in message
@@ -192,3 +192,10 @@ def test_a_choice_by_layer():
 def test_a_choice_that_is_none(value, error, message):
     with pytest.raises(error, match=message):
         by_layer("negative", value, ["stem", "layer1"], SIGN_RULES, "error")
+
+
+@pytest.mark.parametrize(("values", "said"), [([[-1.0], [-1.0], [0.0]], "take 50.0%"), ([[-1.0], [1.0]], "add 100.0%")])
+def test_a_shift_is_said_to_add_energy_or_to_take_it(values, said):
+    seen = Seen("gelu")
+    seen.add(torch.tensor(values))
+    assert f'"shift" would {said}' in str(refusal([seen]))

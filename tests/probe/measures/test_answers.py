@@ -10,6 +10,7 @@ from torch import nn
 
 from cnn_probe import ask, compare, joint_blocks, joint_use, probe, refits
 from cnn_probe.measures.causes import interventions
+from cnn_probe.probing.recording import record
 from coupled_nmf import CoupledNMF, rank_path
 
 
@@ -187,3 +188,49 @@ def test_what_takes_fits_says_how_far_it_is(result, images):
     answers.stability  # noqa: B018 (it is asked for)
     assert heard[-1][0] == "which factors come out again"
     assert heard[-1][1] == heard[-1][2] > 1
+
+
+class Named(torch.utils.data.Dataset):
+    """Pictures whose classes have names, as datasets of torchvision have them."""
+
+    def __init__(self, images, classes):
+        self.images, self.classes = images, classes
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, number):
+        return self.images[number], number % 3
+
+
+def test_names_of_classes_that_the_data_bring_along_are_taken(images):
+    data = Named(images, ["cat", "dog", "eel"])
+    found = probe(network(), data, n_components=2, negative="clip")
+    assert ask(found, data, labels=found.labels).class_names == ("cat", "dog", "eel")
+    loader = torch.utils.data.DataLoader(data, batch_size=20)
+    assert ask(found, loader, labels=found.labels).class_names == ("cat", "dog", "eel")
+    assert ask(found, data, labels=found.labels, class_names=["x", "y", "z"]).class_names == ["x", "y", "z"]
+    assert ask(found, data).class_names is None
+    assert ask(found, data, labels=2 - found.labels).class_names is None, "other labels than the data's"
+    for odd in (["cat", "dog"], [("cat",), ("dog",), ("eel",)], None):
+        data.classes = odd
+        assert ask(found, data, labels=found.labels).class_names is None
+
+
+class Random(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.act = nn.Conv2d(1, 4, 3), nn.ReLU()
+        self.second, self.end = nn.Conv2d(4, 3, 3), nn.ReLU()
+
+    def forward(self, images):
+        return self.end(self.second(nn.functional.dropout(self.act(self.first(images)), 0.1))).flatten(1)
+
+
+def test_a_network_that_is_random_in_evaluation_mode_is_told_of(images):
+    found = probe(Random(), images, n_components=2)
+    with pytest.warns(UserWarning, match="gives other activations from layer 'end' on") as heard:
+        ask(found, images)
+    assert len(heard) == 1
+    recorded = record(found.prepare(images), shifts=found.minima)
+    ask(found, images, recorded=recorded)  # what was factored is at hand: nothing to say

@@ -8,6 +8,7 @@ import kills
 import numpy as np
 import pytest
 import torch
+from seeded import seeded
 from torch import nn
 
 from cnn_probe import ProbeResult, build_network, load_dataset, probe
@@ -250,3 +251,11 @@ def test_of_a_crafted_archive_nothing_is_unpacked_but_what_is_a_results(tmp_path
     with pytest.raises(ValueError, match="larger, unpacked"):
         _read_samples(tmp_path / "samples.npz")
     assert read == ["F"]
+
+
+def test_outputs_that_are_not_the_labels_classes_have_no_accuracy(images):
+    network = seeded(nn.Flatten(), nn.Linear(images.images[0].numel(), 8), nn.ReLU(), nn.Linear(8, 1000))
+    result = probe(network, images, n_components=2)
+    assert result.predictions is not None
+    assert result.accuracy is None
+    assert "accuracy" not in repr(result)

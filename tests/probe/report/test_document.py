@@ -228,7 +228,7 @@ def test_a_comparison_is_told_as_it_was_found(part, second):
     assert told["factors"]["verdict"] == list(found.table()["verdict"])
     assert sum(told["counts"].values()) == len(found.table()["verdict"])
     assert told["pictures"]["n"] == 3 * told["n_tops"]
-    assert part["cards"][-1]["number"] == f"{told['counts']['lost']} lost, {told['counts']['new']} new"
+    assert part["cards"][-1]["number"] == f"{told['counts']['lost']} only here, {told['counts']['new']} only there"
 
 
 def test_the_summary_has_every_card_and_limit(page):
@@ -272,9 +272,9 @@ def test_without_images_nothing_of_any_input_is_on_the_page(folder, tmp_path):
     whole, hidden = (
         save_page(answers[0], tmp_path / f"{with_}.html", comparison=both, images=with_) for with_ in (True, False)
     )
-    names = {name.rsplit("/", 1)[-1] for name in folder.names}
+    names = {shown(name, 300) for name in folder.names}
     (part,) = document_in(whole)["results"]
-    assert set(part["inputs"]["names"]) == names, "they are there to be left out"
+    assert set(part["inputs"]["names"]) == names, "with their folders, and there to be left out"
     assert any("data:image" in text for text in texts_in(document_in(whole)))
     (part,) = document_in(hidden)["results"]
     told = list(texts_in(document_in(hidden)))
@@ -305,7 +305,7 @@ def test_hostile_names_of_files_are_only_text(folder, tmp_path):
     page = save_page(asked, tmp_path / "page.html")
     text, (part,) = page.read_text(encoding="utf-8"), document_in(page)["results"]
     assert part["classes"]["names"] == ['"><img src=x onerror=alert(1)>', "\\u202egnp"]
-    assert "secret<b>0&.png" in part["inputs"]["names"]
+    assert "\\u202egnp/secret<b>0&.png" in part["inputs"]["names"]
     for bad in ("<b>0", "<img", "\u202e"):
         assert bad not in text
 

@@ -80,3 +80,11 @@ def test_where_no_untrained_network_is_shown_none_is_said_to_be(tmp_path):
     assert document["results"] == [], "an untrained network was measured, and nothing kept of its patterns"
     assert "some stand beside it here" not in str(document["about"]["limits"])
     assert telling_of(results, tmp_path).untrained == "cnn-probe study untrained measures some"
+
+
+def test_what_a_page_lacks_is_told_for_the_shell_and_for_python():
+    limits = " ".join(about_of([shown_of("one")])["limits"])
+    assert "--against random" in limits
+    assert "save_page(..., comparison=)" in limits
+    assert "--ablate" in limits
+    assert "save_page(..., ablation=)" in limits

@@ -18,14 +18,17 @@ Part = dict[str, Any]
 DIMMEST = 60  # of 255: a neuron that fires for all classes; one that fires for a class alone has all
 
 
-def classes_part(records: Records, figures: Sequence[str], class_names: Sequence[str], out: Path | None) -> Part | None:
+def classes_part(
+    records: Records, figures: Sequence[str], class_names: Sequence[str], out: Path | None, *, images: bool = True
+) -> Part | None:
     """Return what of this a study's figures name; None if they name none of it.
 
-    Without a folder that holds the networks' arrays, nothing is said of single neurons.
+    Without a folder that holds the networks' arrays, nothing is said of single neurons, and without ``images`` it is
+    not said where they are.
     """
     found: Part = {"names": shown_all(class_names)}
     if out is not None and {"groups", "firing"} & set(figures):
-        found["firing"] = _firing(records, out)
+        found["firing"] = _firing(records, out, images)
     if "overlap" in figures:
         found["overlap"] = [np.mean([run.firing_overlap for run in runs], axis=0) for runs in records.values()]
     if "recognized" in figures:
@@ -37,17 +40,18 @@ def classes_part(records: Records, figures: Sequence[str], class_names: Sequence
     return found if len(found) > 1 else None
 
 
-def _firing(records: Records, out: Path) -> Part:
+def _firing(records: Records, out: Path, images: bool) -> Part:
     """How often each neuron of the last layer is active for each class, of one network a condition."""
     runs = [some[0] for some in records.values()]
     layer = runs[0].layers[-1]
     rates = [_rates(run, layer, out) for run in runs]
-    return {
+    found = {
         "of": f"{shown(layer)}, seed {runs[0].training['plan']['seed']}",
         "neurons": rates[0][0].size,
         "rates": [np.round(255 * one).astype(np.uint8) for one in rates],
         **_groups(rates),
     }
+    return found if images else {**found, "rates": None, "groups": None}
 
 
 def _rates(run: NetworkRecord, layer: str, out: Path) -> NDArray[np.float32]:

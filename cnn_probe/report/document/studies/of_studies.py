@@ -29,14 +29,17 @@ NUMBERS = 400  # singular values of a layer that are drawn, at most
 WORDS = {"reproduced": "reproduced", "partly": "reproduced in part", "not": "not reproduced", "undecided": "undecided"}
 
 
-def studies_part(results: Results, out: Path | None = None) -> list[Part]:
-    """Return one part a study, the paper's first; ``out`` is the folder that holds the networks' arrays."""
+def studies_part(results: Results, out: Path | None = None, *, images: bool = True) -> list[Part]:
+    """Return one part a study, the paper's first; ``out`` is the folder that holds the networks' arrays.
+
+    Without ``images`` nothing says where in a layer neurons are.
+    """
     styles = Styles.of(map(records_of, results["studies"].values()))
     untrained = _untrained(results)
     names = results["provenance"].get("classes") or ()
     parts = [_study(name, study, results, styles, untrained) for name, study in results["studies"].items()]
     for part, study in zip(parts, results["studies"].values(), strict=True):
-        part["classes"] = classes_part(records_of(study), study["figures"], names, out)
+        part["classes"] = classes_part(records_of(study), study["figures"], names, out, images=images)
     return parts
 
 

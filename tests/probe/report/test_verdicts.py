@@ -1,0 +1,106 @@
+"""What the cards say follows from what was computed: how much, beside what, by which rule."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_pages import answers, compared_with
+from scipy.stats import norm
+
+from cnn_probe.measures.residuals import Residuals
+from cnn_probe.report.document import cards
+from cnn_probe.report.document.ends import telling_decisions
+from cnn_probe.report.document.of_result import result_part
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return answers(4, wrong=9)
+
+
+@pytest.fixture(scope="module")
+def part(asked):
+    return result_part(asked, full=True, comparison=compared_with(asked, answers(3, seed=1), "the other"))
+
+
+def card(part, question):
+    (found,) = [one for one in part["cards"] if one["question"].startswith(question)]
+    return found
+
+
+def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
+    said, purity = card(part, "Which inputs share"), asked.patterns.labels.purity
+    assert said["number"] == f"{(purity.p_value < 0.05).sum()} of 4"
+    assert f"median {np.median(purity.value):.0%} of a pattern in one class" in said["answer"]
+    assert f"{np.median(purity.chance):.0%} by chance" in said["answer"]
+    assert "lie in one class" not in said["answer"]
+    assert "single pixels" in said["cannot"]
+    steps = purity.p_value / part["beyond_chance"]["least_p"]
+    np.testing.assert_allclose(steps, np.rint(steps), err_msg="p goes in steps of its least")
+    assert steps.min() >= 1 - 1e-9
+
+
+def test_the_rule_by_which_a_pattern_comes_again_is_the_one_that_is_applied(asked, part):
+    found = asked.stability
+    rule = np.concatenate([found.threshold_starts, found.threshold_halves])
+    assert f"here {rule.min():.2f} to {rule.max():.2f}." in card(part, "Do the patterns come")["sure"]
+
+
+def residual_card(left, names=None):
+    left = np.asarray(left, float)
+    residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))
+    part = {"worst": residuals.worst(1) * 0, "inputs": {"names": names}}
+    return cards._unexplained(SimpleNamespace(residuals=residuals), part)
+
+
+def test_an_input_stands_out_or_none_does():
+    even = np.linspace(0.1, 0.2, 21)
+    said = residual_card(even)
+    assert said["question"] == "Which inputs are explained least?"
+    assert said["number"] == "none stands out"
+    assert said["answer"] == (
+        "Most is left of #20: 20% of it; of the median input 15% is, 1.0 interquartile ranges less. 0 of 21 stand out."
+    )
+    said = residual_card([*even, 0.9, np.nan], names=["cat/a.png"])
+    assert said["number"] == "#21 (cat/a.png)"
+    assert said["answer"].startswith("has most left: 90% of it; of the median input 15% is, ")
+    assert said["answer"].endswith(" interquartile ranges less. 1 of 22 stand out.")
+    said = residual_card([0.5, 0.5, 0.5])
+    assert said["answer"] == "has most left: 50% of it; of the median input 50% is. 3 of 3 stand out."
+
+
+def test_what_stands_out_of_normally_distributed_numbers_is_as_many_as_said():
+    quartile = norm.ppf(0.75)
+    assert norm.sf(quartile + 1.5 * 2 * quartile) == pytest.approx(cards.NORMALLY)
+
+
+def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part):
+    found, said = asked.label_errors, card(part, "Which labels")
+    assert not found["network"].out_of_sample
+    right = {source: np.mean(found[source].suggested == asked.labels) for source in ("factors", "pixels")}
+    best = max(right, key=right.get)
+    assert said["number"] == f"{found[best].suspect.sum()} of 90"
+    assert f"by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of" in said["answer"]
+    together = np.all([one.suspect for one in found.values()], axis=0).sum()
+    assert said["answer"].endswith(f"All 3 sources (factors, network, pixels) agree on {together}.")
+    assert "by heart" in said["sure"]
+    unseen = replace(asked, unseen=True)
+    (said,) = cards._suspected(unseen, {"network": unseen.label_errors["network"]})
+    assert "suspected by the network" in said["answer"]
+    assert "agree" not in said["answer"]
+    assert "by heart" not in said["sure"]
+
+
+def test_what_only_one_network_has_is_not_said_to_be_lost(part):
+    said, counts = card(part, "What differs"), part["comparison"]["counts"]
+    assert said["number"] == f"{counts['lost']} only here, {counts['new']} only there"
+    assert "(there: the other)" in said["answer"]
+    assert "lost" not in str(said)
+
+
+def test_a_mistake_is_taken_apart_without_names_of_classes(asked):
+    named = telling_decisions(asked)
+    assert "the clearest against its label" in named.values()
+    assert telling_decisions(replace(asked, class_names=None)) == named
+    assert "the clearest against its label" not in telling_decisions(replace(asked, labels=asked.labels + 1)).values()
