@@ -100,6 +100,7 @@ def fit_in(
     session.problem.refuse_nothing()
     parameters = parameters_of(estimator, session.problem)
     parameters.refuse(session.problem, F, H, estimator.n_init, session.backend.memory())
+    parameters.warn(session.problem)
     own = [estimator.callbacks] if callable(estimator.callbacks) else estimator.callbacks
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
