@@ -69,6 +69,17 @@ def test_components_of_another_shape_are_no_warm_start(X):
 
 
 @quiet
+@each_loss
+def test_zeros_are_no_warm_start(X, solver, loss):
+    params = {"solver": solver, "beta_loss": loss, "random_state": 0}
+    fresh = CoupledNMF(3, **params).fit(X)
+    warm = CoupledNMF(3, warm_start=True, **params).fit(Blocks({name: 0 * X[name] for name in X}))
+    np.testing.assert_array_equal(warm.fit(X).components_, fresh.components_)
+    warm.components_ = fresh.components_ * (np.arange(3) != 1)[:, None]
+    assert warm.fit(X).reconstruction_err_ == pytest.approx(fresh.reconstruction_err_, rel=0.05)
+
+
+@quiet
 def test_a_start_that_is_given_is_not_passed_over_by_a_warm_start(X):
     model = CoupledNMF(4, random_state=0, warm_start=True).fit(X)
     with pytest.raises(ValueError, match="a start of your own needs init='custom'"):
