@@ -157,6 +157,26 @@ def test_what_a_fitted_model_does(X):
     np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-8, atol=1e-10)
 
 
+def test_what_f_stands_for_is_made_when_it_is_asked_for(X):
+    model = CoupledNMF(**PLAIN).fit(X)
+    made, F = [], model.transform(X)
+
+    def heard(block):
+        made.append(len(block))
+        return block
+
+    lazy = da.from_array(F, chunks=(150, 2)).map_blocks(heard, dtype=F.dtype, meta=F[:0, :0])
+    found, one = model.inverse_transform(lazy), model.inverse_transform(X=lazy, block="a")
+    assert all(isinstance(array, da.Array) for array in (one, *map(found.__getitem__, found.names)))
+    assert not made, "nothing is computed"
+    np.testing.assert_allclose(found.to_array(), F @ model.components_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(one.compute(), model.inverse_transform(F, block="a"), rtol=1e-12, atol=1e-12)
+    array = CoupledNMF(**PLAIN).fit(X.to_array())
+    assert isinstance(array.inverse_transform(lazy), da.Array)
+    with pytest.raises(ValueError, match=f"X has {K + 1} columns; the model has {K} components"):
+        model.inverse_transform(da.ones((4, K + 1)))
+
+
 def test_ranks_along_a_path(X):
     paths = [rank_path(some, [2, 3, 4], estimator=CoupledNMF(**PLAIN)) for some in (X, spread(X, 150))]
     for expected, found in zip(*(path.models.values() for path in paths), strict=True):
