@@ -60,9 +60,9 @@ def start_from(session: Session, parameters: Parameters, rng: np.random.RandomSt
 
 def revived(problem: Problem, parameters: Parameters, rng: np.random.RandomState, H: NDArray[Any]) -> NDArray[Any]:
     """H, or a copy where components of zeros, which no solver moves, are drawn anew; those that are fixed stay."""
-    dead = ~H.any(axis=1)
-    dead[: parameters.n_fixed] = False
-    if not dead.any() or problem.mean == 0:
+    dead = np.flatnonzero(~np.any(H, axis=1))
+    dead = dead[dead >= parameters.n_fixed]
+    if len(dead) == 0 or problem.mean == 0:
         return H
     drawn = draw_components(rng, H.shape[1], len(H), H.dtype, problem.mean)
     problem.clear_unseen(drawn)

@@ -190,6 +190,16 @@ def test_a_refused_entry_is_named_by_its_row_in_all_of_x(X):
         CoupledNMF(2).fit(da.from_array(array, chunks=(100, 50)))
 
 
+@pytest.mark.parametrize("changed", [lambda rows: rows[:50], lambda rows: np.vstack([rows, rows])])
+def test_chunks_of_other_rows_than_dask_says_are_refused(X, changed):
+    there = da.from_array(X.to_array(), chunks=(100, -1)).map_blocks(changed, dtype=float)
+    for some in (there, Blocks({"a": there, "b": there})):
+        with pytest.raises(ValueError, match=r"X gives shape \((50|200), \d+\) for its rows \d+ to \d+, and not real"):
+            fitted(some)
+    with pytest.raises(ValueError, match="Block 'b' has shape"):
+        fitted(Blocks({"a": da.from_array(X.to_array(), chunks=(100, -1)), "b": there}))
+
+
 def test_only_few_rows_ever_come_here(monkeypatch):
     """But for the part of a stand-in on which a start is sought."""
     X = make_coupled_blocks(8000, SIZES, K, noise=0.2, random_state=0)[0]
