@@ -59,6 +59,11 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         F : ndarray of shape (n_samples, n_components)
             Zero for a sample of which nothing is observed. After ``set_output(transform="pandas")`` a DataFrame, with
             the index of the samples, also of those of Blocks.
+
+        Raises
+        ------
+        ValueError
+            If X, or a parameter that was set since the fit, cannot be.
         """
         return self._labelled(self._now()._transform(X).solution.F, X)
 
@@ -282,6 +287,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     def _solved(self, X: Any, sample_weight: Any = None) -> Iterator[tuple[Session, Transformed]]:
         """The session on X in which F was found, which its backend still holds, and what is left."""
         check_is_fitted(self, "components_")
+        self._validate_params()
         matrix = read_X(self, X, reset=False)
         H, alpha = learned_of_blocks(self, matrix)
         with session_of(self, matrix, sample_weight, alpha, learns=False) as session:
