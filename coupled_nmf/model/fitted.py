@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.data.arrays import on_device, to_host
+from coupled_nmf.data.arrays import on_device, refuse_gradient, to_host
 from coupled_nmf.data.blocks import Blocks
 from coupled_nmf.data.checks import read_X
 from coupled_nmf.data.containers import check_block
@@ -206,6 +206,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         """F checked, and where the components are; of Dask's as it is, yet to be made."""
         if hasattr(F, "dask") and hasattr(F, "chunks"):
             return check_block("X", F)
+        refuse_gradient("X", F)
         there = on_device(self.components_)
         if on_device(F) and there and F.ndim == 2:
             return F
