@@ -110,7 +110,7 @@ class CoupledNMF(FittedModel):
     forget_factor : float, default=0.7
         What `partial_fit` multiplies the sums of the earlier batches by at each new one: 1 forgets nothing, as for
         data that all belong to one set; less follows data that change.
-    callbacks : callable or sequence of callable, default=()
+    callbacks : callable, sequence of callable or None, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
         starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
     checkpoint : str, path or None, default=None
@@ -205,7 +205,7 @@ class CoupledNMF(FittedModel):
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="both")],
-        "callbacks": ["array-like", callable],
+        "callbacks": ["array-like", callable, None],
         "checkpoint": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
@@ -234,7 +234,7 @@ class CoupledNMF(FittedModel):
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         forget_factor: float = 0.7,
-        callbacks: Sequence[Callback] | Callback = (),
+        callbacks: Sequence[Callback] | Callback | None = (),
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:

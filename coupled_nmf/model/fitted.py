@@ -265,6 +265,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     @property
     def block_components_(self) -> dict[str, NDArray[Any]]:
         """H_b of each block: views of ``components_``."""
+        check_is_fitted(self)
         return self.layout_.split(self.components_)
 
     @property

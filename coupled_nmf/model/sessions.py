@@ -102,7 +102,8 @@ def fit_in(
     parameters = parameters_of(estimator, session.problem)
     parameters.refuse(session.problem, F, H, estimator.n_init, session.backend.memory())
     parameters.warn(session.problem)
-    own = [estimator.callbacks] if callable(estimator.callbacks) else estimator.callbacks
+    own = () if estimator.callbacks is None else estimator.callbacks
+    own = [own] if callable(own) else own
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
     keeper = None

@@ -155,6 +155,12 @@ def test_ctrl_c_among_several_starts_keeps_the_best_so_far(X, monkeypatch):
     assert worse.n_iter_ == 5, "the second start, one iteration old, is the worse"
 
 
+@quiet
+def test_no_callbacks_may_be_none(X):
+    found = [CoupledNMF(3, callbacks=none, random_state=0, max_iter=3).fit(X).components_ for none in (None, ())]
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("wrong", [[3], [print, None], ["stop"]])
 def test_callbacks_that_cannot_be_called_are_named(X, wrong):
     with pytest.raises(TypeError, match=f"callbacks holds {wrong[-1]!r}; each is called with an IterationInfo"):
@@ -165,7 +171,9 @@ def test_one_callback_needs_no_list(X):
     seen = []
     CoupledNMF(3, callbacks=seen.append, random_state=0).fit(X)
     assert [info.iteration for info in seen] == list(range(1, len(seen) + 1))
-    with pytest.raises(ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like or a callable"):
+    with pytest.raises(
+        ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like, a callable or None"
+    ):
         CoupledNMF(3, callbacks="stop").fit(X)
 
 
