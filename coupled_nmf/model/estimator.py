@@ -138,7 +138,8 @@ class CoupledNMF(FittedModel):
     layout_ : BlockLayout
         Names and columns of the blocks.
     reconstruction_err_ : float
-        √J of the returned factors, from residuals, without penalties.
+        √J of the returned factors, without penalties, from residuals; but of sparse X, on the CPU, as a difference of
+        sums: there what is below about 1e-8 ‖X‖ is rounding. So are the errors that follow.
     rmse_ : float
         √(Σ_b ‖X_b − F H_b‖² / observed entries of X). The paper does not define its RMSE; this is ours.
     block_rmse_ : dict of str to float

@@ -53,7 +53,7 @@ class RankFit:
 
     @property
     def objective(self) -> float:
-        """J of the returned factors, from residuals."""
+        """J of the returned factors, ``reconstruction_err_`` squared."""
         return float(self.model.reconstruction_err_**2)
 
     @property
