@@ -49,6 +49,11 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     def transform(self, X: Any) -> NDArray[Any]:
         """Solve for F given H, from a cold start: non-negative least squares, or the same for the other loss.
 
+        A sample of fewer observed entries than components has many solutions that fit it as well. Of least squares
+        without an L2 penalty on F the smallest is then found, by a small ridge: 1e-10 of the largest entry of
+        Σ_b α_b H_b H_bᵀ in float64, 1e-4 in float32, by which such a sample is fitted a little less closely than it
+        could be.
+
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
