@@ -20,7 +20,7 @@ def working_dtype(dtypes: Iterable[Any]) -> np.dtype[Any]:
 
 
 def _is_small(name: str) -> bool:
-    return name in ("f2", "f4") or name.startswith(SMALL)
+    return name in ("f2", "f4") or name.removeprefix("torch.").startswith(SMALL)
 
 
 def on_device(array: Any) -> bool:
@@ -46,6 +46,15 @@ def refuse_other_device(name: str, array: Any) -> None:
         )
 
 
+def refuse_gradient(name: str, array: Any) -> None:
+    """Raise TypeError for a tensor of PyTorch's that a gradient is kept of, from which no array is made."""
+    if getattr(array, "requires_grad", False) is True:
+        raise TypeError(
+            f"{name} is a tensor with requires_grad=True, and no gradient goes through a fit; pass its .detach(), "
+            "which copies nothing."
+        )
+
+
 def real_numbers(name: str, value: Any) -> NDArray[Any]:
     """A parameter as an array of real numbers.
 
@@ -58,7 +67,7 @@ def real_numbers(name: str, value: Any) -> NDArray[Any]:
         array = np.asarray(to_host(value))
         if array.dtype == object:
             array = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last from a tensor with a gradient
         raise ValueError(f"{name} is no array of real numbers: {error}") from error
     if array.dtype.kind not in REAL:
         raise ValueError(f"{name} has dtype {array.dtype}; it takes real numbers.")

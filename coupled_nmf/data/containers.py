@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from coupled_nmf.data.arrays import REAL, frame_array, is_frame, real_numbers, refuse_other_device, to_host, unmask
+from coupled_nmf.data.arrays import (
+    REAL,
+    frame_array,
+    is_frame,
+    real_numbers,
+    refuse_gradient,
+    refuse_other_device,
+    to_host,
+    unmask,
+)
 from coupled_nmf.data.partial_block import refuse_other_rows
 from coupled_nmf.data.sparse_arrays import own_copy, refuse_indices
 
@@ -62,6 +71,7 @@ def check_block(label: str, array: Any) -> Any:
 def refuse_unreadable(label: str, array: Any) -> None:
     """Raise for what cannot be read by rows: an annotated matrix, another device, a shape that is not known."""
     refuse_other_device(label, array)
+    refuse_gradient(label, array)
     roots = {kind.__module__.split(".")[0] for kind in type(array).__mro__}
     if "mudata" in roots and hasattr(array, "mod"):
         raise TypeError(

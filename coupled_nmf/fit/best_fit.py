@@ -130,7 +130,7 @@ class _Starts:
             snapshot, self._snapshot = self._snapshot, None
             return snapshot
         if self._warm is not None:
-            return start_from(self._session, self._parameters, self._warm)
+            return start_from(self._session, self._parameters, self._rng, self._warm)
         stand_in = self._stand_in
         if self._left == 0:
             self._stand_in = None

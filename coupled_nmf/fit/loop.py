@@ -148,7 +148,7 @@ class Alternation:
     ) -> LoopResult:
         """Iterate from F and H (both overwritten, F may be None for zeros); ``first_rule`` makes F's first move.
 
-        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations; if
+        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations, or below ``tol²`` ‖X‖²; if
         ``interruptible``, also at Ctrl-C, once an iteration is done. It goes on from ``begun`` as if it had not ended
         there; F and H are not looked at then.
         """
@@ -182,7 +182,9 @@ class Alternation:
 
     def _judge(self, max_iter: int, tol: float) -> Judge:
         dtype = self.objective.tiles.dtype
-        terms = Terms(self.extrapolated, tol, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
+        # Where X is all but explained J falls geometrically, and never by less than a small part of itself.
+        least = max(NOISE[dtype.char], tol**2)
+        terms = Terms(self.extrapolated, tol, least * self.objective.weighted_squares, dtype)
         return self.objective.backend.judge(terms, max_iter)
 
     def _begin(self, F: Any, H: Any) -> _State:

@@ -121,6 +121,11 @@ class Parameters:
             raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
         self._refuse_start(F, H, n_init)
         self._refuse_rank(problem, memory)
+
+    def warn(self, problem: Problem) -> None:
+        """Warn of parameters that go together, and yet hardly do what is wished."""
+        if self.init == "nndsvd" and not self.from_h:
+            warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
         self._warn_of_one_sided_penalty(problem)
 
     def _refuse_start(self, F: Any, H: Any, n_init: int) -> None:
@@ -140,8 +145,6 @@ class Parameters:
             raise ValueError(
                 "init='compressed' cannot hold fixed_components: its stand-in moves them all; use init='random'."
             )
-        if self.init == "nndsvd" and not self.from_h:
-            warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
 
     def _refuse_rank(self, problem: Problem, memory: float) -> None:
         """Raise ValueError for a rank that no start of this kind has, or that memory cannot hold, before any work."""

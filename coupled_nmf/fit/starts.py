@@ -16,6 +16,7 @@ from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn, find_stand_in, start_on_stand_in, unweigh
 from coupled_nmf.problem.contracts import Factor
 from coupled_nmf.problem.draws import DrawnF
+from coupled_nmf.problem.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,22 @@ def find_start(
     return _with_fixed(session, parameters, _draw(session, parameters, rng, stand_in))
 
 
-def start_from(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:
+def start_from(session: Session, parameters: Parameters, rng: np.random.RandomState, H: NDArray[Any]) -> Start:
     """Start from components; F is to be found from them."""
-    return _with_fixed(session, parameters, _cold(session, parameters, H))
+    return _with_fixed(session, parameters, _cold(session, parameters, revived(session.problem, parameters, rng, H)))
+
+
+def revived(problem: Problem, parameters: Parameters, rng: np.random.RandomState, H: NDArray[Any]) -> NDArray[Any]:
+    """H, or a copy where components of zeros, which no solver moves, are drawn anew; those that are fixed stay."""
+    dead = np.flatnonzero(~np.any(H, axis=1))
+    dead = dead[dead >= parameters.n_fixed]
+    if len(dead) == 0 or problem.mean == 0:
+        return H
+    drawn = draw_components(rng, H.shape[1], len(H), H.dtype, problem.mean)
+    problem.clear_unseen(drawn)
+    found = H.copy()
+    found[dead] = drawn[dead] * H.dtype.type(parameters.balance(problem))
+    return found
 
 
 def _with_fixed(session: Session, parameters: Parameters, start: Start) -> Start:

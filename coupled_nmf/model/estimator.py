@@ -14,10 +14,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from coupled_nmf.backends.choice import BACKENDS, PRECISIONS
 from coupled_nmf.data.checks import learned_of_X, read_X
+from coupled_nmf.fit.batches import Stream
 from coupled_nmf.fit.loop import Callback
 from coupled_nmf.fit.parameters import INITS
 from coupled_nmf.model.fitted import FittedModel
-from coupled_nmf.model.learning import learned_components
+from coupled_nmf.model.learning import has_start, learned_components
 from coupled_nmf.model.sessions import fit_in, learned_of_batch, session_of, take_over, warn_of_interrupt
 from coupled_nmf.model.sklearn_callbacks import tasks_of
 from coupled_nmf.problem.coupling import warn_uncoupled
@@ -83,7 +84,9 @@ class CoupledNMF(FittedModel):
     max_iter : int, default=200
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
-        Stop when J falls by less than this part of itself in five iterations, for every solver. 0: never stop early.
+        Stop when J falls by less than this part of itself in five iterations, for every solver; or, as of data that the
+        components explain but for this, when √J is below this part of ‖X‖ (for Kullback–Leibler, J below its square
+        times 2 ΣX). 0: never stop early.
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True
@@ -105,11 +108,11 @@ class CoupledNMF(FittedModel):
     random_state : int, RandomState or None, default=None
         Seed of the start.
     warm_start : bool, default=False
-        Start `fit` from the components of the last fit, if their shape serves.
+        Start `fit` from the components of the last fit, if their shape serves; those that are all zero are drawn anew.
     forget_factor : float, default=0.7
         What `partial_fit` multiplies the sums of the earlier batches by at each new one: 1 forgets nothing, as for
         data that all belong to one set; less follows data that change.
-    callbacks : callable or sequence of callable, default=()
+    callbacks : callable, sequence of callable or None, default=()
         Each is called with an `IterationInfo` after every iteration; one that returns True stops the fit, and the
         starts that are left. scikit-learn's own callbacks are set by ``set_callbacks``, where it has them (1.9).
     checkpoint : str, path or None, default=None
@@ -137,7 +140,8 @@ class CoupledNMF(FittedModel):
     layout_ : BlockLayout
         Names and columns of the blocks.
     reconstruction_err_ : float
-        √J of the returned factors, from residuals, without penalties.
+        √J of the returned factors, without penalties, from residuals; but of sparse X, on the CPU, as a difference of
+        sums: there what is below about 1e-8 ‖X‖ is rounding. So are the errors that follow.
     rmse_ : float
         √(Σ_b ‖X_b − F H_b‖² / observed entries of X). The paper does not define its RMSE; this is ours.
     block_rmse_ : dict of str to float
@@ -204,7 +208,7 @@ class CoupledNMF(FittedModel):
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="both")],
-        "callbacks": ["array-like", callable],
+        "callbacks": ["array-like", callable, None],
         "checkpoint": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
@@ -233,7 +237,7 @@ class CoupledNMF(FittedModel):
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         forget_factor: float = 0.7,
-        callbacks: Sequence[Callback] | Callback = (),
+        callbacks: Sequence[Callback] | Callback | None = (),
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -323,7 +327,7 @@ class CoupledNMF(FittedModel):
         F : ndarray of shape (n_samples, n_components)
         """
         with self._learning() as model:
-            warm = learned_components(model) if self.warm_start and hasattr(self, "components_") else None
+            warm = learned_components(model) if self.warm_start and has_start(model) else None
             matrix = read_X(model, X, reset=True)
             model._stream = None
             if warm is None or warm.shape != (self.n_components, matrix.shape[1]) or self.init == "custom":
@@ -344,9 +348,12 @@ class CoupledNMF(FittedModel):
         """Learn from one more batch of data that never end.
 
         The first batch is fitted as by `fit`, and starts H; after a `fit`, its H is the start, and the data that it saw
-        count no more. Each later one is solved for F; its sums FᵀX and FᵀF are added to those of the batches before,
-        times ``forget_factor``, and H moves by the sum, penalized for as many samples as it stands for. J, the errors
-        and ``objective_history_`` are those of the last batch, before H has moved by it: of data that H has not seen.
+        count no more. Where H is all zero, as after batches of zeros alone, the next batch is fitted like a first one,
+        and a single component of zeros is drawn anew, since neither would ever move.
+
+        Each later batch is solved for F; its sums FᵀX and FᵀF are added to those of the batches before, times
+        ``forget_factor``, and H moves by the sum, penalized for as many samples as it stands for. J, the errors and
+        ``objective_history_`` are those of the last batch, before H has moved by it: of data that H has not seen.
 
         Parameters
         ----------
@@ -362,9 +369,9 @@ class CoupledNMF(FittedModel):
         self : CoupledNMF
         """
         with self._learning() as model:
-            first = not hasattr(model, "components_")
-            matrix = read_X(model, X, reset=first)
-            if not first and matrix.layout != model.layout_:
+            first, begun = not has_start(model), hasattr(model, "components_")
+            matrix = read_X(model, X, reset=not begun)
+            if begun and matrix.layout != model.layout_:
                 raise ValueError(
                     f"X has blocks {list(matrix.layout.names)}; a batch has all blocks of the first, "
                     f"{list(model.layout_.names)}, with NaN where they are missing."
@@ -373,5 +380,7 @@ class CoupledNMF(FittedModel):
             with session_of(model, matrix, sample_weight, known) as session:
                 if first:
                     take_over(session, model, fit_in(session, model))
+                    before = getattr(model, "_stream", None)  # whose sums belong to components that are gone
+                    model._stream = Stream(model.beta_loss, n_batches=before.n_batches if before else 0)
                 model.__dict__.update(learned_of_batch(session, model))
         return self

@@ -11,13 +11,15 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from coupled_nmf.data.arrays import on_device, to_host
+from coupled_nmf.data.arrays import on_device, refuse_gradient, to_host
 from coupled_nmf.data.blocks import Blocks
 from coupled_nmf.data.checks import read_X
+from coupled_nmf.data.containers import check_block
 from coupled_nmf.fit.batches import Stream
 from coupled_nmf.fit.session import Session
 from coupled_nmf.model.known_components import learned_from
@@ -47,6 +49,11 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     def transform(self, X: Any) -> NDArray[Any]:
         """Solve for F given H, from a cold start: non-negative least squares, or the same for the other loss.
 
+        A sample of fewer observed entries than components has many solutions that fit it as well. Of least squares
+        without an L2 penalty on F the smallest is then found, by a small ridge: 1e-10 of the largest entry of
+        Σ_b α_b H_b H_bᵀ in float64, 1e-4 in float32, by which such a sample is fitted a little less closely than it
+        could be.
+
         Parameters
         ----------
         X : Blocks or array-like of shape (n_samples, n_features)
@@ -57,6 +64,11 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         F : ndarray of shape (n_samples, n_components)
             Zero for a sample of which nothing is observed. After ``set_output(transform="pandas")`` a DataFrame, with
             the index of the samples, also of those of Blocks.
+
+        Raises
+        ------
+        ValueError
+            If X, or a parameter that was set since the fit, cannot be.
         """
         return self._labelled(self._now()._transform(X).solution.F, X)
 
@@ -84,27 +96,28 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         lost, nothing = float(found.alpha @ found.solution.losses), float(found.alpha @ found.solution.baseline)
         return 1.0 - lost / nothing if nothing > 0 else float(lost <= found.rounding)
 
-    def inverse_transform(self, F: Any, *, block: str | None = None) -> Any:
-        """F H: X as the model sees it.
+    def inverse_transform(self, X: Any, *, block: str | None = None) -> Any:
+        """F H: the data as the model sees them.
 
         Parameters
         ----------
-        F : array-like of shape (n_samples, n_components)
-            What `transform` returns.
+        X : array-like or sparse array of shape (n_samples, n_components)
+            F, what `transform` returns; scikit-learn names it so.
         block : str, default=None
             Name of the one block to reconstruct.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
-            Blocks if the fit saw Blocks and ``block`` is None; with the index of F, if that is a DataFrame.
+        X : array of shape (n_samples, n_features) or (n_samples, n_features_b), or Blocks
+            Blocks if the fit saw Blocks and ``block`` is None; with the index of F, if that is a DataFrame. Of a Dask
+            array Dask arrays, of which nothing is computed yet, nor looked at.
         """
         model = self._now()
         check_is_fitted(model)
-        index = F.index if hasattr(F, "iloc") else None
-        F = model._beside_components(F)
+        index = X.index if hasattr(X, "iloc") else None
+        F = model._beside_components(X)
         if F.shape[1] != model.n_components_:
-            raise ValueError(f"F has {F.shape[1]} columns; the model has {model.n_components_} components.")
+            raise ValueError(f"X has {F.shape[1]} columns; the model has {model.n_components_} components.")
         if block is not None:
             if block not in model.layout_.slices:
                 raise ValueError(f"unknown block {block!r}; the blocks are {list(model.layout_.names)}.")
@@ -195,12 +208,17 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
         return self
 
     def _beside_components(self, F: Any) -> Any:
-        """F checked, and where the components are."""
+        """F checked, and where the components are; of Dask's as it is, yet to be made."""
+        if hasattr(F, "dask") and hasattr(F, "chunks"):
+            return check_block("X", F)
+        refuse_gradient("X", F)
         there = on_device(self.components_)
         if on_device(F) and there and F.ndim == 2:
             return F
-        F = check_array(to_host(F), dtype=[np.float64, np.float32])
-        return importlib.import_module("cupy").asarray(F) if there else F
+        F = check_array(to_host(F), accept_sparse="csr", dtype=[np.float64, np.float32])
+        if there:
+            return importlib.import_module("cupy").asarray(F.toarray() if issparse(F) else F)
+        return F
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one ``.npz`` file, without pickle. Callbacks are not kept.
@@ -252,6 +270,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     @property
     def block_components_(self) -> dict[str, NDArray[Any]]:
         """H_b of each block: views of ``components_``."""
+        check_is_fitted(self)
         return self.layout_.split(self.components_)
 
     @property
@@ -275,6 +294,7 @@ class FittedModel(Learning, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixi
     def _solved(self, X: Any, sample_weight: Any = None) -> Iterator[tuple[Session, Transformed]]:
         """The session on X in which F was found, which its backend still holds, and what is left."""
         check_is_fitted(self, "components_")
+        self._validate_params()
         matrix = read_X(self, X, reset=False)
         H, alpha = learned_of_blocks(self, matrix)
         with session_of(self, matrix, sample_weight, alpha, learns=False) as session:

@@ -61,6 +61,11 @@ class Learning:
         self.__dict__ = {name: value for name, value in vars(self).items() if not _is_learned(name)} | learned
 
 
+def has_start(model: Learning) -> bool:
+    """Whether it has components to go on from: where all are zero, as after zeros alone, none would ever move."""
+    return hasattr(model, "components_") and bool(learned_components(model).any())
+
+
 def learned_components(model: Learning) -> NDArray[Any]:
     """H, row by row, in memory.
 

@@ -22,6 +22,7 @@ from coupled_nmf.fit.loop import Callback
 from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Place, Session, open_session
 from coupled_nmf.fit.stand_in import StandIn
+from coupled_nmf.fit.starts import revived
 from coupled_nmf.model.identity import params_of, refuse_checkpoint, versions
 from coupled_nmf.model.known_components import read_fixed
 from coupled_nmf.model.learning import learned_components
@@ -100,7 +101,9 @@ def fit_in(
     session.problem.refuse_nothing()
     parameters = parameters_of(estimator, session.problem)
     parameters.refuse(session.problem, F, H, estimator.n_init, session.backend.memory())
-    own = [estimator.callbacks] if callable(estimator.callbacks) else estimator.callbacks
+    parameters.warn(session.problem)
+    own = () if estimator.callbacks is None else estimator.callbacks
+    own = [own] if callable(own) else own
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
     keeper = None
@@ -153,7 +156,7 @@ def learned_of_batch(session: Session, model: Any) -> dict[str, Any]:
     problem = session.problem
     stream = getattr(model, "_stream", None) or Stream(model.beta_loss)
     parameters = parameters_of(model, problem)
-    H = learned_components(model)
+    H = revived(problem, parameters, check_random_state(model.random_state), learned_components(model))
     stream.refuse(parameters.loss, parameters.k, H)
     objective = session.objective(parameters, stream.samples_with(problem.n_samples, model.forget_factor))
     stream, moved, solution = stream.take(

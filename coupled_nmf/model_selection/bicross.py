@@ -75,9 +75,9 @@ class BiCrossValidation:
 
         Parameters
         ----------
-        estimator : CoupledNMF or Pipeline
+        estimator : CoupledNMF, Pipeline or search
             Fitted. The last step of a pipeline is a CoupledNMF; the steps before it see all columns, and one that
-            mixes them spoils the hold-out.
+            mixes them spoils the hold-out. Of a search, as `GridSearchCV`, its ``best_estimator_`` is scored.
         X : Blocks or array-like of shape (n_samples, n_features)
             Rows that the fit has not seen. They are read into memory.
         y : None, default=None
@@ -137,17 +137,17 @@ def deal_columns(sizes: Mapping[str, int], n_folds: int, random_state: int) -> l
 
 
 def _last_step(estimator: Any, X: Any) -> tuple[CoupledNMF, Any]:
-    """The CoupledNMF that is the estimator or ends the pipeline, and X as it reaches it."""
-    model = estimator
+    """The CoupledNMF that is the estimator, ends the pipeline or was found by the search, and X as it reaches it."""
+    if hasattr(estimator, "best_estimator_"):
+        return _last_step(estimator.best_estimator_, X)
     if isinstance(estimator, Pipeline):
-        model = estimator[-1]
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-    if not isinstance(model, CoupledNMF):
+        return _last_step(estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X)
+    if not isinstance(estimator, CoupledNMF):
         raise TypeError(
-            f"estimator is {estimator!r}; BiCrossValidation scores a CoupledNMF, or a Pipeline that ends with one."
+            f"estimator is {estimator!r}; BiCrossValidation scores a CoupledNMF, or a Pipeline that ends with one, or "
+            "a search that has refitted either."
         )
-    return model, X
+    return estimator, X
 
 
 def _model_of_pieces(model: CoupledNMF, pieces: list[Piece]) -> CoupledNMF:

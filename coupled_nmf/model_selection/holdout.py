@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coupled_nmf.data.blocks import Blocks
+from coupled_nmf.fit.parameters import FROM_STAND_IN
 from coupled_nmf.model.estimator import CoupledNMF
 from coupled_nmf.model_selection.checkpoint import checkpoint_folder
 from coupled_nmf.model_selection.in_memory import arrays_of, sum_of_squares
@@ -122,7 +123,8 @@ def holdout_entries(
     Raises
     ------
     ValueError
-        If ``fraction`` or ``n_repeats`` is out of range, a block has no entry to hide, or for what `rank_path` refuses.
+        If ``fraction`` or ``n_repeats`` is out of range, the start of the estimator takes no X with gaps, a block has
+        no entry to hide, or for what `rank_path` refuses.
 
     See Also
     --------
@@ -137,6 +139,11 @@ def holdout_entries(
     """
     base = check_request(estimator, ranks, random_state=random_state)
     _check_hiding(fraction, n_repeats)
+    if base.init in FROM_STAND_IN:
+        raise ValueError(
+            f"estimator has init={base.init!r}, which needs X without missing entries, and what is hidden is missing; "
+            "use init='random'."
+        )
     folder = checkpoint_folder(checkpoint, base.random_state)
     rng = check_random_state(base.random_state)
     arrays = arrays_of(clone(base), X, reset=True)

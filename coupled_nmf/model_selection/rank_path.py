@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coupled_nmf.data.checks import learned_of_X, read_X
-from coupled_nmf.fit.parameters import FROM_STAND_IN
+from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.fit.starts import shared_stand_in
@@ -53,7 +53,7 @@ class RankFit:
 
     @property
     def objective(self) -> float:
-        """J of the returned factors, from residuals."""
+        """J of the returned factors, ``reconstruction_err_`` squared."""
         return float(self.model.reconstruction_err_**2)
 
     @property
@@ -175,6 +175,7 @@ def rank_path(
     with session_of(checked, matrix) as session:
         warn_uncoupled(session.problem)
         every = [replace(parameters_of(checked, session.problem), k=k) for k in ranks]
+        _refuse(every, session, base.n_init)
         needs = {one.k: one for one in every if one.resolve(session.problem) in FROM_STAND_IN}
         stand_in = shared_stand_in(session, needs[max(needs)], rng) if needs else None
         kept = None if folder is None else Checkpoint(folder, session)
@@ -194,6 +195,14 @@ def rank_path(
                 error.add_note(f"{len(fits)} of {len(ranks) * n_init} fits are kept in {folder}; call again to go on.")
             raise
     return RankPath(tuple(fits), shared)
+
+
+def _refuse(every: Sequence[Parameters], session: Session, n_init: int) -> None:
+    """Raise for what a fit of these would refuse, before any work is done for all of them."""
+    session.problem.refuse_nothing()
+    memory = session.backend.memory()
+    for parameters in every:
+        parameters.refuse(session.problem, None, None, n_init, memory)
 
 
 def _take_or_fit(

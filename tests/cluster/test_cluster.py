@@ -157,6 +157,26 @@ def test_what_a_fitted_model_does(X):
     np.testing.assert_allclose(model.components_, expected.components_, rtol=1e-8, atol=1e-10)
 
 
+def test_what_f_stands_for_is_made_when_it_is_asked_for(X):
+    model = CoupledNMF(**PLAIN).fit(X)
+    made, F = [], model.transform(X)
+
+    def heard(block):
+        made.append(len(block))
+        return block
+
+    lazy = da.from_array(F, chunks=(150, 2)).map_blocks(heard, dtype=F.dtype, meta=F[:0, :0])
+    found, one = model.inverse_transform(lazy), model.inverse_transform(X=lazy, block="a")
+    assert all(isinstance(array, da.Array) for array in (one, *map(found.__getitem__, found.names)))
+    assert not made, "nothing is computed"
+    np.testing.assert_allclose(found.to_array(), F @ model.components_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(one.compute(), model.inverse_transform(F, block="a"), rtol=1e-12, atol=1e-12)
+    array = CoupledNMF(**PLAIN).fit(X.to_array())
+    assert isinstance(array.inverse_transform(lazy), da.Array)
+    with pytest.raises(ValueError, match=f"X has {K + 1} columns; the model has {K} components"):
+        model.inverse_transform(da.ones((4, K + 1)))
+
+
 def test_ranks_along_a_path(X):
     paths = [rank_path(some, [2, 3, 4], estimator=CoupledNMF(**PLAIN)) for some in (X, spread(X, 150))]
     for expected, found in zip(*(path.models.values() for path in paths), strict=True):
@@ -168,6 +188,16 @@ def test_a_refused_entry_is_named_by_its_row_in_all_of_x(X):
     array[611, 3] = -1
     with pytest.raises(ValueError, match=r"Negative values .* row 611"):
         CoupledNMF(2).fit(da.from_array(array, chunks=(100, 50)))
+
+
+@pytest.mark.parametrize("changed", [lambda rows: rows[:50], lambda rows: np.vstack([rows, rows])])
+def test_chunks_of_other_rows_than_dask_says_are_refused(X, changed):
+    there = da.from_array(X.to_array(), chunks=(100, -1)).map_blocks(changed, dtype=float)
+    for some in (there, Blocks({"a": there, "b": there})):
+        with pytest.raises(ValueError, match=r"X gives shape \((50|200), \d+\) for its rows \d+ to \d+, and not real"):
+            fitted(some)
+    with pytest.raises(ValueError, match="Block 'b' has shape"):
+        fitted(Blocks({"a": da.from_array(X.to_array(), chunks=(100, -1)), "b": there}))
 
 
 def test_only_few_rows_ever_come_here(monkeypatch):

@@ -79,7 +79,7 @@ def test_moves_are_those_of_the_cpu_whatever_came_before(gappy, cupy, loss):
 def test_a_piece_that_is_sent_has_its_rows_on_a_device_again(gappy, cupy):
     places = np.array([0, -1, 1])
     given = [(cupy.asarray(np.asarray(gappy["a"])[:3]), None), (cupy.asarray(np.asarray(gappy["b"])[:2]), places)]
-    (piece,) = make_pieces(5, [100], gappy.layout, np.dtype(float), [given], [NO_WEIGHTS])
+    (piece,) = make_pieces(5, [slice(100, 103)], gappy.layout, np.dtype(float), [given], [NO_WEIGHTS])
     assert sys.getsizeof(piece) > 8 * (3 * 12 + 2 * 8), "by which Dask has tasks go where it is"
     again = pickle.loads(pickle.dumps(piece))
     assert again.X.on_device

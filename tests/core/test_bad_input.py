@@ -38,6 +38,14 @@ def test_parameters(params, message):
         CoupledNMF(**{"n_components": 2, **params}).fit(GOOD)
 
 
+@pytest.mark.parametrize("method", ["transform", "score", "component_shares"])
+@pytest.mark.parametrize("params", [{"beta_loss": "foo"}, {"alpha_F": -1.0}, {"n_jobs": "two"}])
+def test_parameters_that_are_set_after_the_fit(params, method):
+    model = CoupledNMF(2, random_state=0, tol=0, max_iter=5).fit(GOOD).set_params(**params)
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter of CoupledNMF must be"):
+        getattr(model, method)(GOOD)
+
+
 def test_inverse_transform_names_what_differs_from_the_fit():
     model = CoupledNMF(2, random_state=0).fit(Blocks({"a": GOOD, "b": GOOD}))
     with pytest.raises(ValueError, match="unknown block 'z'"):

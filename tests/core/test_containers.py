@@ -228,6 +228,11 @@ def routing():
         yield
 
 
+@pytest.mark.usefixtures("routing")
+def test_factors_to_invert_are_no_metadata():
+    assert set(estimator().get_metadata_routing().inverse_transform.requests) == {"block"}
+
+
 WEIGHTS = np.random.RandomState(0).uniform(0.1, 5, size=60)
 
 

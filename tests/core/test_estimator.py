@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.optimize import nnls
+from scipy.sparse import coo_array, csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -109,6 +110,16 @@ def test_transform_from_some_of_the_blocks():
     F = model.transform(X.select(["b"]))
     predicted = model.inverse_transform(F, block="a")
     assert np.linalg.norm(predicted - X["a"]) < 0.01 * np.linalg.norm(X["a"])
+
+
+@pytest.mark.parametrize("sparse", [csr_array, csr_matrix, coo_array])
+def test_inverse_transform_takes_sparse_factors(X, sparse):
+    model = CoupledNMF(3, random_state=0).fit(X)
+    F = np.asarray(model.transform(X)) * (np.arange(3) != 1)
+    for name, expected in zip(X.names, X.layout.split(F @ model.components_).values(), strict=True):
+        found = model.inverse_transform(X=sparse(F), block=name)
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_inverse_transform_gives_back_what_went_in(X):

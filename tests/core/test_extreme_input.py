@@ -176,6 +176,12 @@ def test_unfitted(method):
         getattr(CoupledNMF(), method)(G)
 
 
+def test_unfitted_has_no_components_by_block():
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        _ = CoupledNMF().block_components_
+    assert not hasattr(CoupledNMF(), "block_components_")
+
+
 @pytest.mark.parametrize(
     ("value", "match"), [(NAN, "NaN"), (INF, "infinity"), (1j, "Complex"), ("a", "could not convert")]
 )

@@ -1,4 +1,6 @@
-"""Going on from the last fit, and ending early: warm starts, Ctrl-C, callbacks."""
+"""Going on from the last fit, and ending early: warm starts, Ctrl-C, callbacks, what is explained."""
+
+import warnings
 
 import numpy as np
 import pytest
@@ -66,6 +68,17 @@ def test_components_of_another_shape_are_no_warm_start(X):
         fresh = CoupledNMF(**params, random_state=0).fit(data)
         np.testing.assert_array_equal(warm.set_params(**params).fit(data).components_, fresh.components_)
         warm.set_params(n_components=4).fit(X)
+
+
+@quiet
+@each_loss
+def test_zeros_are_no_warm_start(X, solver, loss):
+    params = {"solver": solver, "beta_loss": loss, "random_state": 0}
+    fresh = CoupledNMF(3, **params).fit(X)
+    warm = CoupledNMF(3, warm_start=True, **params).fit(Blocks({name: 0 * X[name] for name in X}))
+    np.testing.assert_array_equal(warm.fit(X).components_, fresh.components_)
+    warm.components_ = fresh.components_ * (np.arange(3) != 1)[:, None]
+    assert warm.fit(X).reconstruction_err_ == pytest.approx(fresh.reconstruction_err_, rel=0.05)
 
 
 @quiet
@@ -144,6 +157,12 @@ def test_ctrl_c_among_several_starts_keeps_the_best_so_far(X, monkeypatch):
     assert worse.n_iter_ == 5, "the second start, one iteration old, is the worse"
 
 
+@quiet
+def test_no_callbacks_may_be_none(X):
+    found = [CoupledNMF(3, callbacks=none, random_state=0, max_iter=3).fit(X).components_ for none in (None, ())]
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("wrong", [[3], [print, None], ["stop"]])
 def test_callbacks_that_cannot_be_called_are_named(X, wrong):
     with pytest.raises(TypeError, match=f"callbacks holds {wrong[-1]!r}; each is called with an IterationInfo"):
@@ -154,7 +173,9 @@ def test_one_callback_needs_no_list(X):
     seen = []
     CoupledNMF(3, callbacks=seen.append, random_state=0).fit(X)
     assert [info.iteration for info in seen] == list(range(1, len(seen) + 1))
-    with pytest.raises(ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like or a callable"):
+    with pytest.raises(
+        ValueError, match="'callbacks' parameter of CoupledNMF must be an array-like, a callable or None"
+    ):
         CoupledNMF(3, callbacks="stop").fit(X)
 
 
@@ -215,3 +236,20 @@ def test_penalties_that_leave_nothing_are_said():
     X, _, _ = make_coupled_blocks(60, {"a": 8, "b": 5}, 3, noise=0.1, random_state=0)
     with pytest.warns(UserWarning, match="Nothing is left of F"):
         CoupledNMF(3, alpha_F=1e4, l1_ratio=1, random_state=0).fit(X)
+
+
+@each_loss
+def test_a_fit_that_explains_all_but_tol_has_settled(solver, loss):
+    """By a start near the end, which the multiplicative updates take long for."""
+    rng, tol = np.random.default_rng(0), 1e-3
+    F, H = rng.uniform(0.1, 1, size=(60, 3)), rng.uniform(0.1, 1, size=(3, 20))
+    X = F @ H
+    model = CoupledNMF(3, solver=solver, beta_loss=loss, init="custom", tol=tol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, F=F * rng.uniform(0.9, 1.1, F.shape), H=H * rng.uniform(0.9, 1.1, H.shape))
+    size = np.sum(X**2) if loss == "frobenius" else 2 * np.sum(X)
+    assert model.objective_history_[-1] <= tol**2 * size
+    assert all(tol**2 * size < J for J in model.objective_history_[:-1])
+    more = CoupledNMF(3, solver=solver, beta_loss=loss, init="custom", tol=0, max_iter=model.n_iter_ + 1)
+    assert more.fit(X, F=F, H=H).n_iter_ == model.n_iter_ + 1

@@ -72,3 +72,27 @@ def test_bad_requests(X, arguments, message):
         rank_path(X, [2], estimator=CoupledNMF)
     with pytest.raises(ValueError, match="init='custom'"):
         rank_path(X, [2], estimator=CoupledNMF(init="custom"))
+
+
+@pytest.mark.parametrize("init", ["compressed", "nndsvd", "nndsvda"])
+def test_a_start_that_takes_no_gaps_is_refused_as_by_a_fit(init):
+    X = np.random.default_rng(0).uniform(size=(20, 8))
+    X[3, 4] = np.nan
+    with pytest.raises(ValueError, match=f"init='{init}' needs X without missing entries"):
+        rank_path(X, [1, 2], estimator=CoupledNMF(init=init, random_state=0))
+
+
+def test_what_one_rank_cannot_be_fitted_with_is_refused_before_any_is_fitted():
+    X, done = np.random.default_rng(0).uniform(size=(20, 8)), []
+    with pytest.raises(ValueError, match=r"init='nndsvda' needs n_components <= min\(n_samples, n_features\) = 8"):
+        rank_path(X, [2, 9], estimator=CoupledNMF(init="nndsvda"), progress=lambda *some: done.append(some))
+    assert not done
+    with pytest.raises(ValueError, match="X has no observed entry"):
+        rank_path(np.full((4, 3), np.nan), [2], estimator=CoupledNMF(random_state=0))
+
+
+def test_each_fit_of_a_path_warns_once():
+    X = np.random.default_rng(0).uniform(size=(20, 8))
+    with pytest.warns(UserWarning, match="alpha_F is above 0 and alpha_H is 0") as caught:
+        rank_path(X, [1, 2], estimator=CoupledNMF(alpha_F=0.01, alpha_H=0.0, random_state=0))
+    assert sum("alpha_F" in str(one.message) for one in caught) == 2

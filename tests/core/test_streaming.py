@@ -177,3 +177,46 @@ def test_the_loss_and_the_rank_stay_through_a_stream(batches):
         model.set_params(beta_loss="kullback-leibler").partial_fit(batches[1])
     with pytest.raises(ValueError, match=f"n_components is {K + 1}, but the model has {K}"):
         model.set_params(beta_loss="frobenius", n_components=K + 1).partial_fit(batches[1])
+
+
+@each_loss
+def test_a_stream_that_begins_with_zeros_begins_with_what_comes_next(batches, solver, loss):
+    params = {"solver": solver, "beta_loss": loss, "random_state": 0}
+    model = CoupledNMF(K, **params)
+    for _ in range(2):
+        model.partial_fit(zeros_like(batches[0]))
+        assert not model.components_.any()
+    expected = CoupledNMF(K, **params).partial_fit(batches[1])
+    np.testing.assert_array_equal(model.partial_fit(batches[1]).components_, expected.components_)
+    assert model.n_steps_ == 3
+    for one in (model, expected):
+        one.partial_fit(batches[2])
+    np.testing.assert_array_equal(model.components_, expected.components_)
+
+
+@each_loss
+def test_a_batch_of_zeros_that_all_else_is_forgotten_for_is_no_end(batches, solver, loss):
+    model = CoupledNMF(K, solver=solver, beta_loss=loss, random_state=0, forget_factor=0.0)
+    for batch in (batches[0], zeros_like(batches[0]), batches[1]):
+        model.partial_fit(batch)
+    assert model.score(batches[1]) > 0.5
+    assert model.n_steps_ == 3
+
+
+@each_loss
+def test_a_component_of_zeros_is_drawn_anew_by_the_seed(batches, solver, loss):
+    found = []
+    for _ in range(2):
+        model = CoupledNMF(K, solver=solver, beta_loss=loss, random_state=0).fit(batches[0])
+        model.components_ = model.components_ * (np.arange(K) != 1)[:, None]
+        before = model.score(batches[1])
+        for _ in range(3):
+            model.partial_fit(batches[1])
+        assert model.score(batches[1]) > before
+        assert model.components_.any(axis=1).all()
+        found.append(model.components_)
+    np.testing.assert_array_equal(*found)
+
+
+def zeros_like(batch):
+    return Blocks({name: np.zeros_like(batch[name]) for name in batch})

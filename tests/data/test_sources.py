@@ -130,6 +130,32 @@ def test_a_dtype_that_is_no_real_number(dtype):
             make()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tensors_keep_their_dtype_alone_and_as_blocks(dtype):
+    torch = pytest.importorskip("torch")
+    array = MADE["rna"].astype(dtype)
+    tensor = torch.from_numpy(array.copy())
+    expected = CoupledNMF(3, random_state=0, max_iter=5, tol=0).fit(array)
+    for X in (tensor, Blocks({"X": tensor})):
+        found = CoupledNMF(3, random_state=0, max_iter=5, tol=0).fit(X)
+        assert found.components_.dtype == dtype
+        np.testing.assert_array_equal(found.components_, expected.components_)
+
+
+def test_a_tensor_with_a_gradient_is_refused():
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(MADE["rna"].copy()).requires_grad_()
+    model = CoupledNMF(6, random_state=0, max_iter=5, tol=0).fit(tensor.detach())
+    message = r"is a tensor with requires_grad=True.*pass its \.detach\(\)"
+    for method in (model.fit, model.transform, model.inverse_transform):
+        with pytest.raises(TypeError, match=f"X {message}"):
+            method(tensor)
+    with pytest.raises(TypeError, match=f"Block 'rna' {message}"):
+        Blocks({"rna": tensor})
+    with pytest.raises(ValueError, match="H is no array of real numbers"):
+        CoupledNMF(6, init="custom").fit(MADE["rna"], H=tensor[:6])
+
+
 def test_sparse_rows_from_outside_memory_are_indexed_as_others_are():
     X = Blocks({"rna": Source(SPARSE), "atac": MADE["atac"]})
     expected = Blocks({"rna": SPARSE.toarray(), "atac": MADE["atac"]})

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 from scipy.optimize import nnls
+from sklearn.base import clone
 from sklearn.decomposition import NMF
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
@@ -89,6 +90,21 @@ def test_in_a_pipeline_the_steps_before_transform_X(X):
     search = GridSearchCV(pipeline, {"couplednmf__n_components": [1, 2]}, scoring=scorer, cv=2).fit(array)
     assert np.all(search.cv_results_["mean_test_score"] < 1)
     assert scorer(make_pipeline(alone), array[40:]) == scorer(alone, array[40:])
+
+
+def test_a_search_is_scored_by_what_it_found(X):
+    array, scorer = X.to_array(), BiCrossValidation(3, 0)
+    for one, name in ((CoupledNMF(random_state=0), "n_components"), (None, "couplednmf__n_components")):
+        one = one or make_pipeline(MaxAbsScaler(), CoupledNMF(random_state=0))
+        search = GridSearchCV(one, {name: [1, 2]}, scoring=scorer, cv=2)
+        nested = cross_val_score(search, array, scoring=scorer, cv=2)
+        assert np.isfinite(nested).all()
+        search.fit(array[:40])
+        assert scorer(search, array[40:]) == scorer(search.best_estimator_, array[40:])
+        if name == "n_components":
+            assert scorer(make_pipeline(search), array[40:]) == scorer(search.best_estimator_, array[40:])
+    with pytest.raises(TypeError, match="or a search that has refitted either"):
+        scorer(clone(search).set_params(refit=False).fit(array[:40]), array[40:])
 
 
 def test_zeros_are_explained(X, model):

@@ -140,6 +140,13 @@ def test_bad_requests(X, arguments, message):
         holdout_entries(X, [2], estimator=CoupledNMF)
 
 
+@pytest.mark.parametrize("init", ["compressed", "nndsvd", "nndsvda"])
+def test_a_start_that_takes_no_gaps_is_refused_before_any_work(X, init, monkeypatch):
+    monkeypatch.setattr(module, "arrays_of", None)
+    with pytest.raises(ValueError, match=f"estimator has init='{init}', which needs X without missing entries"):
+        holdout_entries(X, [1, 2], estimator=CoupledNMF(init=init))
+
+
 # From here on, the fits themselves, on X with missing entries.
 
 

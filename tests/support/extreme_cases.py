@@ -364,7 +364,7 @@ CASES = [
             ("alpha_H", {"X": NAN}, "finite"),
             ("alpha_H", {"X": "a"}, "alpha_H has dtype"),
             ("forget_factor", 2, "forget_factor"),
-            ("callbacks", None, "callbacks"),
+            ("callbacks", 3, "callbacks"),
             ("random_state", -1, "random_state"),
             ("beta_loss", "itakura-saito", "beta_loss"),
             ("blocks", "ab", "blocks"),

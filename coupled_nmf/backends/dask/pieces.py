@@ -17,6 +17,7 @@ from coupled_nmf.backends.cpu.losses.objective import HostBackend
 from coupled_nmf.backends.dask.sources import Given, bytes_of, given_again, let_go, open_rows
 from coupled_nmf.backends.dask.tree import Nodes, rise
 from coupled_nmf.data.blocks import BlockLayout
+from coupled_nmf.data.partial_block import refuse_other_rows
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.draws import RowSample
@@ -154,17 +155,26 @@ def _sent(
 
 def make_pieces(
     first: int,
-    first_rows: list[int],
+    rows: list[slice],
     layout: BlockLayout,
     dtype: np.dtype[Any],
     parts: list[list[Given]],
     weights: list[NDArray[np.float64]],
 ) -> list[Piece]:
-    """Consecutive pieces from the ``first`` on, each of its parts: rows, and of which samples if not of each."""
-    return [
-        Piece(first + i, TiledMatrix([open_rows(*part) for part in own], layout, dtype, row), finite_weights(w))
-        for i, (own, row, w) in enumerate(zip(parts, first_rows, weights, strict=True))
-    ]
+    """Consecutive pieces from the ``first`` on, each of its parts: rows, and of which samples if not of each.
+
+    Raises
+    ------
+    ValueError
+        If the parts have not as many rows as a piece is to have: Dask itself does not look.
+    """
+    pieces: list[Piece] = []
+    for own, expected, w in zip(parts, rows, weights, strict=True):
+        X = TiledMatrix([open_rows(*part) for part in own], layout, dtype, expected.start)
+        height = expected.stop - expected.start
+        refuse_other_rows("X", f"its rows {expected.start} to {expected.stop - 1}", X, (height, X.shape[1]))
+        pieces.append(Piece(first + len(pieces), X, finite_weights(w)))
+    return pieces
 
 
 @dataclass(frozen=True)

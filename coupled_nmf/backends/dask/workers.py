@@ -84,9 +84,8 @@ class Workers:
             numbers = range(len(rows))[group]
             given = [[part.piece(number) for part in parts] for number in numbers]
             own = self._computed([given, own_weights[group]])
-            starts = [rows[number].start for number in numbers]
             self._groups.append(
-                self.cluster.submit(make_pieces, group.start, starts, X.layout, X.dtype, *own, worker=worker)
+                self.cluster.submit(make_pieces, group.start, rows[group], X.layout, X.dtype, *own, worker=worker)
             )
         self.cluster.settle(self._groups)
         scanned, sums = self._run_and_add(steps.scan, (), ())
