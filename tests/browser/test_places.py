@@ -8,11 +8,11 @@ def test_of_how_many_places_they_are_and_what_they_are_not(opened, made):
     page = opened("full")
     switch = f"Orange: where in each input the pattern is, by {part['factors']['heat_layer']}"
     assert page.get_by_label(switch).is_checked()
-    told = page.locator("#patterns > div > .note").first.inner_text()
+    told = page.locator("#patterns > div > .note").first.text_content()
     assert f"{height}×{width} places, enlarged" in told
     assert "no attribution to pixels" in told
     assert "own activations" in told, "the layer was left whole"
 
 
 def test_without_pictures_nothing_is_said_of_them(opened):
-    assert "Orange" not in opened("bare").locator("#patterns").inner_text()
+    assert "Orange" not in opened("bare").locator("#patterns").text_content()
