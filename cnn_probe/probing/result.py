@@ -17,7 +17,7 @@ from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import device_of, unwrapped
 from cnn_probe.probing.blocks import Block, Inputs, Shape
 from cnn_probe.probing.notebook import html_of
-from cnn_probe.probing.places import places_of
+from cnn_probe.probing.places import places_of, pools_channels
 from cnn_probe.probing.predictions import why_other_classes
 from cnn_probe.probing.recording import Prepared, prepare, record
 from cnn_probe.probing.saved import read_result, refuse_other, write_result
@@ -198,7 +198,11 @@ class ProbeResult:
         """Where a factor is in each input, as a layer has it.
 
         Of a layer that was pooled per channel, the channels at each place are solved for the components, as a sample's
-        are; of one that is whole, it is what the factor makes of each place, summed over the channels.
+        are. Of another it is what part of the input's own activations the factor is: an activation a is divided among
+        the factors as the factorization has it there, a · F_ip H_p / (F_i H), and summed over the channels. Over all
+        factors these sum to the activations, but for those where F_i H is 0: they are no factor's.
+
+        What is at a place of a layer has seen pixels from around it, so this is no attribution to pixels.
 
         Parameters
         ----------
@@ -212,7 +216,9 @@ class ProbeResult:
         Returns
         -------
         ndarray of shape (n, places...)
-            Such as (n, height, width); (n,) of a layer without places. Each is at least 0, on the factor's own scale.
+            Such as (n, height, width); (n,) of a layer without places. Each is at least 0: of a layer that was pooled
+            per channel on the factor's own scale, of another in the units of the activations, of which "split" counts
+            negative ones by their magnitude and "shift" what is above the minimum.
 
         Raises
         ------
@@ -240,26 +246,8 @@ class ProbeResult:
     ) -> dict[str, NDArray[np.float32]]:
         """As `places`, of batches that were read, by the network that was probed; ``F()`` gives F of their samples."""
         how = [self.layer(name) for name in layers]
-        pooled = [one for one in how if one.pool in ("mean", "max") and len(one.shape) > 1]
-        found: dict[str, NDArray[np.float32]] = {}
-        if pooled:
-            found = places_of(network, batches, pooled, self.model, self.minima)
-        if len(pooled) < len(how):
-            amounts = F()
-            patterns = {one.name: self._pattern(one) for one in how if one.name not in found}
-            found |= {
-                name: np.einsum("nk,k...->nk...", amounts, own).astype(np.float32) for name, own in patterns.items()
-            }
-        return {name: found[name] for name in layers}
-
-    def _pattern(self, how: Layer) -> NDArray[Any]:
-        """What each factor makes of each place of a layer that has not lost them, (k, places...)."""
-        own = self.model.block_components_
-        pattern = np.stack([own[name] for name in how.blocks]).sum(axis=0)
-        pattern = pattern.reshape(len(pattern), *how.block_shape)
-        if len(how.shape) < 2:
-            return np.asarray(pattern.sum(axis=1))
-        return np.asarray(pattern.sum(axis=how.output.channel_axis) if how.pool == "whole" else pattern)
+        amounts = None if all(map(pools_channels, how)) else F()
+        return places_of(network, batches, how, self.model, self.minima, amounts)
 
     def save(self, path: str | Path) -> None:
         """Write the result to a folder, without pickle. A `PaperNet` goes with it; another network stays yours.

@@ -72,7 +72,7 @@ class Material:
 
     @cached_property
     def heat(self) -> dict[str, NDArray[np.float32]]:
-        """Where each factor is in its top inputs, (k, n_top, h, w), by layer of the walk that has places."""
+        """Where each factor is in its top inputs, as of `ProbeResult.where`: (k, n_top, h, w), by layer of the walk."""
         result = self.asked.result
         layers = [layer.name for layer in result.how if len(layer.shape) > 1]
         walked = {block.layer for block in result.blocks if block.name in self.walked}

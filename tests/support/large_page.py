@@ -77,7 +77,8 @@ def _walks(rng: np.random.Generator, names: list[str], factors: int) -> list[dic
 def _factors(rng: np.random.Generator, n: int, factors: int, layer: str) -> dict[str, Any]:
     return {"latent": _sparse_maps(rng, factors, 3, SIDE, SIDE), "prevalence": rng.uniform(5, 90, factors).astype(np.float32),
             "top": rng.integers(n, size=(factors, TOP)), "top_share": rng.random((factors, TOP), np.float32),
-            "heat": _sparse_maps(rng, factors, TOP, HEAT, HEAT), "heat_layer": layer}  # fmt: skip
+            "heat": _sparse_maps(rng, factors, TOP, HEAT, HEAT), "heat_layer": layer,
+            "heat_places": [HEAT, HEAT]}  # fmt: skip
 
 
 def _units(rng: np.random.Generator, name: str, factors: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import { inNumbers } from "./numbers.js";
 import { mosaicOf } from "./pictures.js";
 import { inWords, partOfBlocks } from "./scene.js";
 
-const SHOWN = { factor: ["patterns", "walk", "units", "inputs"], class: ["patterns", "units", "inputs"], input: ["inputs", "patterns"], unit: ["units", "walk", "patterns"] };
+const SHOWN = { factor: ["patterns", "walk", "atlas", "units", "inputs"], class: ["patterns", "units", "inputs"], input: ["inputs", "patterns"], unit: ["units", "walk", "atlas", "patterns"] };
 
 export function inspectorOf(scene, thing) {
   const [title, picture, facts, grids] = { factor: aboutFactor, class: aboutClass, input: aboutInput, unit: aboutUnit }[thing.kind](scene, thing);

@@ -10,17 +10,19 @@ import { inspectorOf, unfold } from "./inspector.js";
 import { verdictsView } from "./verdicts.js";
 import { patternsView } from "./patterns.js";
 import { walkView } from "./walk.js";
+import { atlasView } from "./atlas.js";
 import { unitsView } from "./units.js";
 import { inputsView } from "./inputs.js";
 import { comparisonView } from "./comparison.js";
 import { studiesView } from "./studies.js";
 import { aboutView } from "./about.js";
 
-const TITLES = { verdicts: "Verdicts", patterns: "Patterns", walk: "The walk of a pattern", units: "Units", inputs: "Inputs", comparison: "Comparison", studies: "Studies", about: "Where it comes from, and limits" };
+const TITLES = { verdicts: "Verdicts", patterns: "Patterns", walk: "The walk of a pattern", atlas: "Atlas: all patterns at once", units: "Units", inputs: "Inputs", comparison: "Comparison", studies: "Studies", about: "Where it comes from, and limits" };
 const DRAW = {
   verdicts: verdictsView,
   patterns: (scene) => scene && patternsView(scene),
   walk: (scene) => scene && scene.part.layers.length > 0 && walkView(scene),
+  atlas: (scene) => scene && scene.part.layers.length > 0 && atlasView(scene),
   units: (scene) => scene && scene.part.units.length > 0 && unitsView(scene),
   inputs: (scene) => scene && inputsView(scene),
   comparison: (scene) => scene?.part.comparison && comparisonView(scene),

@@ -9,15 +9,25 @@ const CLASSES = 5; // that a card names
 
 export function patternsView(scene) {
   const { part } = scene;
-  const { heat_layer: layer } = part.factors;
+  const heat = part.inputs.pictures && part.factors.heat;
   return h("div", null,
     h("p", { class: "lead" }, `A pattern is a factor, here of a factorization of rank ${part.rank}: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. `,
       "They stand in order of energy, the squares of their part in all blocks as the fit weighed them. In Python and in its files they are counted from 0, here from 1. ", ofInputs(part), "."),
-    layer && part.inputs.pictures && h("label", { class: "switch" },
+    heat && h("label", { class: "switch" },
       h("input", { type: "checkbox", checked: true, onchange: (event) => event.target.closest("section").classList.toggle("plain", !event.target.checked) }),
-      " Orange: where in each input the pattern is, by ", name(layer)),
+      " Orange: where in each input the pattern is, by ", name(part.factors.heat_layer)),
+    heat && h("p", { class: "note" }, toldOfPlaces(part)),
     h("div", { class: "patterns" }, indices(scene.k).map((i) => patternCard(scene, i))),
     part.rank > scene.k && h("p", { class: "note" }, `The ${scene.k} of most energy, of ${part.rank} patterns.`));
+}
+
+// What the orange is, of how many places, and what it is not.
+function toldOfPlaces({ factors, layers }) {
+  const pooled = ["mean", "max"].includes(layers.find(({ layer }) => layer === factors.heat_layer).pool);
+  const [places, drawn] = [factors.heat_places, factors.heat.shape.slice(2)].map((sides) => sides.join("×"));
+  return [pooled ? "How much of the pattern the channels at each place hold. " : "What part of the input's own activations at each place is the pattern's, summed over the channels. ",
+    "One scale a pattern, by the square of the amount: the strongest place of all its inputs has the fullest orange. ",
+    `The map has ${places} places, ${places === drawn ? "" : "drawn as " + drawn + ", "}enlarged and smoothed. A place has seen pixels from around it: this is no attribution to pixels.`];
 }
 
 function patternCard(scene, i) {

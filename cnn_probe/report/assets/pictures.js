@@ -141,6 +141,15 @@ function frame(pen, kind, x, y, width, height) {
   }
 }
 
+// Rows of colours [red, green, blue, opacity], a pixel each, for the style sheet to make large.
+export function cellsOf(rows, label) {
+  return canvasOf(rows[0].length, rows.length, label, (canvas) => {
+    const pixels = new ImageData(canvas.width, canvas.height);
+    pixels.data.set(rows.flat(2));
+    penOf(canvas).putImageData(pixels, 0, 0);
+  }, { class: "cells" });
+}
+
 // Which map of a mosaic lies under a pointer; -1 if none does.
 export function mapUnder(canvas, event) {
   const box = canvas.getBoundingClientRect();

@@ -2,7 +2,7 @@
 //
 // An address has up to three parts: a view, a result, a thing, as in #walk/rank-20/factor-3; each may be left out.
 
-export const VIEWS = ["verdicts", "patterns", "walk", "units", "inputs", "comparison", "studies", "about"];
+export const VIEWS = ["verdicts", "patterns", "walk", "atlas", "units", "inputs", "comparison", "studies", "about"];
 const HOMES = { factor: "patterns", class: "patterns", unit: "units", input: "inputs" };
 
 export const thingOf = {

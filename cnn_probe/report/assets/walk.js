@@ -1,25 +1,27 @@
 // The walk of each pattern: a row from the pixels through the layers to the outputs.
 
-import { bar, details, h, joined, name, percent, plainTable, signed } from "./dom.js";
+import { bar, details, h, joined, name, percent, plainTable, points, signed } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
 import { mapUnder, mosaicOf } from "./pictures.js";
 import { ofInputs } from "./scene.js";
 import { go, thingOf } from "./state.js";
 
 const ACROSS = 5;
+const TOP = 9; // inputs that a row shows
 const ENDS = 3; // outputs that are named at either end
 const NAMED = 3; // channels that are named in a cell
 
 export function walkView(scene) {
   const { part } = scene;
-  const heads = [part.factors.latent && "pixels", "inputs", ...part.layers.map((layer) => name(layer.block)), part.added ? "adds to the outputs" : null, scene.byClass && "classes"];
+  const heads = ["inputs with most of it", ...part.layers.map((layer) => name(layer.block)), part.added && "adds to the outputs", scene.byClass && classesHead(scene)];
   const label = "The walk of each pattern, pixels to outputs";
   const mapped = part.layers.some((layer) => layer.maps);
   return h("div", null,
     h("p", { class: "lead" }, "One row a pattern. ", mapped && ["Maps: where each channel of a layer is active with the pattern, one scale a layer, by the square root of the amount. ",
       `Framed: a channel with ${thresholds.above} times its mean share over the patterns, or more (${percent(thresholds.worth)} of the pattern at least). `,
       "One map: a layer that was pooled, where the pattern is in the first of its inputs. "], "Channels are counted from 0. ", ofInputs(part), "."),
-    h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "that a pattern in one layer causes it in the next. What is in one row occurs together; what it causes is in ", h("a", { href: scene.address({ view: "patterns" }) }, "Patterns"), ", where something was taken out."),
+    part.added && h("p", null, "Adds to the outputs: what the pattern adds to each output through the linear head, the mean over all inputs", part.added.n_outputs > 1 && ", less its mean over the outputs", "."),
+    h("p", { class: "cannot" }, h("b", null, "What this cannot tell: "), "that a pattern in one layer causes it in the next. What is in one row occurs together; what it causes is in ", h("a", { href: scene.address({ view: "patterns" }) }, "Patterns"), " and below its number, where something was taken out."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
       h("table", { class: "walk" }, h("caption", { class: "unseen" }, label),
         h("thead", null, h("tr", null, h("th", { scope: "col" }, "pattern"), heads.filter(Boolean).map((head) => h("th", { scope: "col" }, head)))),
@@ -29,14 +31,24 @@ export function walkView(scene) {
 
 function walkRow(scene, i) {
   const { part } = scene;
-  const top = Array.from(row(part.factors.top, i)).slice(0, 4);
+  const top = Array.from(row(part.factors.top, i)).slice(0, TOP);
   return h("tr", { "data-row": thingOf.factor(i) },
-    h("th", { scope: "row" }, scene.factor(i, String(i + 1)), part.stability && h("span", { class: "note" }, part.stability.verdicts[i])),
-    part.factors.latent && cellOf("pixels", scene.latent(i)),
+    h("th", { scope: "row" }, scene.factor(i, String(i + 1)), scene.latent(i), foundAgain(part, i), takenOut(part, i)),
     cellOf("examples", top.map((place) => scene.input(place))),
     part.layers.map((layer, at) => cellOf("layer", layerCell(scene, at, i))),
     part.added && cellOf("ends", outputsOf(part.added, i)),
     scene.byClass && cellOf("ends", classEnds(scene, i)));
+}
+
+function foundAgain({ stability }, i) {
+  return stability && h("span", { class: "note" }, `${stability.verdicts[i]}: ${stability.counts[i]}`);
+}
+
+function takenOut({ ablation }, i) {
+  const at = ablation ? ablation.factors.indexOf(i) : -1;
+  if (at < 0) return null;
+  const hit = ablation.hit[at];
+  return h("span", { class: "note" }, "taken out of ", name(ablation.layer), ": class ", name(ablation.classes[hit]), ` ${points(row(ablation.change, at)[hit])} points; ${ablation.said[at]}`);
 }
 
 // The browser lays out and paints only cells that are near the window: their size is the style's, not their content's.
@@ -64,23 +76,34 @@ function mapsOf(scene, at, i, out) {
   const framed = (tile) => (!tiles ? "" : scene.lit?.has(keyOf(tile)) ? "lit" : out.includes(tiles[tile]) ? "out" : "");
   const canvas = mosaicOf(maps, ACROSS, label, framed);
   if (tiles && scene.sameUnits(at)) {
-    canvas.addEventListener("click", (event) => {
+    selecting(canvas, scene, (event) => {
       const tile = mapUnder(canvas, event);
-      if (tile >= 0) go(scene.address({ thing: keyOf(tile) }));
-    });
-    let before = null;
-    const point = (to) => {
-      if (to !== before) canvas.dispatchEvent(new CustomEvent("pointed", { bubbles: true, detail: { from: before, to } }));
-      before = to;
-    };
-    canvas.addEventListener("pointerleave", () => point(null));
-    canvas.addEventListener("pointermove", (event) => {
-      const tile = mapUnder(canvas, event);
-      point(tile < 0 ? null : keyOf(tile));
-      canvas.title = tile < 0 ? "" : `channel ${tiles[tile]}: ${percent(row(layer.shares, i)[tiles[tile]], 1)} of the pattern here, ×${row(layer.lift, i)[tiles[tile]].toFixed(2)} its mean`;
+      return tile < 0 ? null : [keyOf(tile), toldOfUnit(scene, at, i, tiles[tile])];
     });
   }
   return canvas;
+}
+
+export const toldOfUnit = ({ part }, at, i, unit) =>
+  `channel ${unit}: ${percent(row(part.layers[at].shares, i)[unit], 1)} of the pattern here, ×${row(part.layers[at].lift, i)[unit].toFixed(2)} its mean`;
+
+// A canvas whose parts select things: `under` says of an event which key, if any, is there, and what is told of it.
+export function selecting(canvas, scene, under) {
+  canvas.addEventListener("click", (event) => {
+    const [key] = under(event) ?? [];
+    if (key) go(scene.address({ thing: key }));
+  });
+  let before = null;
+  const point = (to) => {
+    if (to !== before) canvas.dispatchEvent(new CustomEvent("pointed", { bubbles: true, detail: { from: before, to } }));
+    before = to;
+  };
+  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("pointermove", (event) => {
+    const [key, told] = under(event) ?? [null, ""];
+    point(key);
+    canvas.title = told;
+  });
 }
 
 function outputsOf(added, i) {
@@ -92,10 +115,16 @@ function outputsOf(added, i) {
     bar(Math.abs(values[o]) / most, values[o] < 0 ? "down" : "up"), signed(values[o]))));
 }
 
+const isByBoth = ({ byClass, part }) => byClass.of === "label" && part.class_parts[0].parts.predicted;
+const classesHead = (scene) => (isByBoth(scene) ? "classes: by label, and as predicted" : `classes, by ${scene.byClass.of}`);
+
+// The part of its amount that lies in a class, and below it in those that are predicted to be of it.
 function classEnds(scene, i) {
   const parts = scene.classParts(i);
-  return h("ul", { class: "bars" }, largestFirst(parts).slice(0, ENDS).filter((c) => parts[c] > 0.005).map((c) =>
-    h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]))));
+  const other = isByBoth(scene) ? Array.from(row(scene.part.class_parts[0].parts.predicted, i), (part) => part / 100) : parts;
+  const most = parts.map((part, c) => Math.max(part, other[c]));
+  return h("ul", { class: "bars" }, largestFirst(most).slice(0, ENDS).filter((c) => most[c] > 0.005).map((c) =>
+    h("li", { class: "pair" }, scene.klass(c), h("span", null, bar(parts[c]), percent(parts[c]), isByBoth(scene) && [h("br"), bar(other[c], "other"), `${percent(other[c])} predicted`]))));
 }
 
 // What the maps show, in numbers.

@@ -124,22 +124,24 @@ def _blocks(asked: Answers) -> list[Part]:
 
 
 def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
-    """Latent images, each on a scale of its own; the inputs that have most, and where in them each factor is."""
+    """Latent images, each on a scale of its own; the inputs that have most, and where in them each factor is.
+
+    Of the latter all inputs of a factor are on one scale, and the largest of them all is the brightest.
+    """
     k = material.k
     latent = material.latent if images else None
     if latent is not None:
         latent = on_own_scales(latent[:k], LATENT)
     layer = list(material.heat)[-1] if images and material.heat else None  # a map is of one input, and looks like it
-    heat = None
-    if layer is not None:
-        heat = on_own_scales(material.heat[layer], HEAT)
+    maps = None if layer is None else material.heat[layer]
     return {
         "latent": latent,
         "prevalence": material.asked.patterns.prevalence[:k].astype(np.float32),
         "top": inputs.places(material.top),
         "top_share": material.asked.patterns.top_share[:k].astype(np.float32),
-        "heat": heat,
+        "heat": None if maps is None else on_own_scales(maps, HEAT),
         "heat_layer": layer,
+        "heat_places": None if maps is None else list(maps.shape[2:]),
     }
 
 

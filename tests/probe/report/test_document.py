@@ -106,6 +106,15 @@ def test_patterns_have_the_numbers_of_their_answers(part, asked):
     np.testing.assert_allclose(part["factors"]["latent"] / 255, latent / scale, atol=0.5 / 255 + 1e-6)
 
 
+def test_maps_over_inputs_are_where_a_pattern_is_and_one_scale_a_pattern(part, asked):
+    found, top = part["factors"], asked.patterns.top
+    where = asked.result.where(asked.data, layer=found["heat_layer"])
+    own = where[top, np.arange(len(top))[:, None]]
+    assert found["heat_places"] == list(own.shape[2:])
+    expected = np.rint(255 * own / own.max(axis=(1, 2, 3), keepdims=True))
+    np.testing.assert_allclose(found["heat"].astype(float), expected, atol=1)
+
+
 def test_what_patterns_cause_and_which_come_again_is_as_measured(part, asked, ablation):
     found = part["ablation"]
     for name in ("change", "low", "high", "kept"):
