@@ -143,7 +143,7 @@ def _study(args: argparse.Namespace) -> None:
     check_studies(chosen, data, settings)
     refuse_figures({study.name: study.figures for study in chosen})
     with only_one(args.out):
-        bars = Bars()
+        bars = Bars(quiet=args.quiet)
         try:
             results = run_studies(
                 chosen,
@@ -154,6 +154,7 @@ def _study(args: argparse.Namespace) -> None:
                 keep=list(STUDIES.values()),
                 progress=bars,
                 notice=_say_aside,
+                made=bars.note,
                 tell_more=Teller(args.images, bars),
                 jobs=args.jobs,
             )
@@ -185,7 +186,7 @@ def _run(args: argparse.Namespace) -> None:
         starts=args.starts,
     )
     data = load_dataset(args.data, args.data_root, download=args.download)
-    bar = Bar()
+    bar = Bar(quiet=args.quiet)
     try:
         page = run(data, plan, args.out, resume=args.resume, command=args.typed, progress=bar, say=say)
     finally:
@@ -220,7 +221,7 @@ def _probe(args: argparse.Namespace) -> None:
         max_iter=args.max_iter,
         seed=args.seed,
     )
-    bar = Bar()
+    bar = Bar(quiet=args.quiet)
     try:
         page = run_probe(
             model, plan, args.out, against=against, resume=args.resume, command=args.typed, progress=bar, say=say
