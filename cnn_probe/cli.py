@@ -25,6 +25,7 @@ QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # s
 AS_OPTIONS = {
     "n_components=": "--ranks ",
     "pass download=True": "pass --download",
+    "pass weights=, a file of them, or random=True": "pass --weights, a file of them, or --random",
     "stopped at max_iter=": "stopped at --max-iter ",
     "raise max_iter": "raise --max-iter",
 }
