@@ -250,3 +250,15 @@ def test_of_a_crafted_archive_nothing_is_unpacked_but_what_is_a_results(tmp_path
     with pytest.raises(ValueError, match="larger, unpacked"):
         _read_samples(tmp_path / "samples.npz")
     assert read == ["F"]
+
+
+def test_pictures_that_are_not_as_those_that_were_probed_are_refused(result):
+    grey = "those that were probed have 1 of 28×28; give such"
+    for pictures, called in (
+        (torch.rand(2, 3, 28, 28), "3 channels of 28×28"),
+        (torch.rand(2, 1, 30, 30), "1 channel of 30×30"),
+    ):
+        with pytest.raises(ValueError, match=f"data has pictures of {called}, and {grey}"):
+            result.transform(pictures)
+    with pytest.raises(ValueError, match=grey):
+        result.where(torch.rand(2, 3, 28, 28))
