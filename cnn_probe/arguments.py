@@ -107,6 +107,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         help="of a factorization (default: 200)",
     )
     add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
+    add("--quiet", action="store_true", help="no bars, and in a log no lines of how far it is")
 
 
 def _add_probe(command: argparse.ArgumentParser) -> None:

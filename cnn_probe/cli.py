@@ -26,6 +26,7 @@ QUICK: dict[str, Any] = {"ranks": (5, 10, 20), "seeds": (0,), "epochs": 20}  # s
 AS_OPTIONS = {
     "n_components=": "--ranks ",
     "pass download=True": "pass --download",
+    "pass weights=, a file of them, or random=True": "pass --weights, a file of them, or --random",
     "stopped at max_iter=": "stopped at --max-iter ",
     "raise max_iter": "raise --max-iter",
     "(epochs=)": "(--epochs)",
@@ -145,7 +146,7 @@ def _study(args: argparse.Namespace) -> None:
     check_studies(chosen, data, settings)
     refuse_figures({study.name: study.figures for study in chosen})
     with only_one(args.out):
-        bars = Bars()
+        bars = Bars(quiet=args.quiet)
         try:
             results = with_patterns(
                 chosen,
@@ -157,6 +158,7 @@ def _study(args: argparse.Namespace) -> None:
                 images=args.images,
                 progress=bars,
                 notice=_say_aside,
+                made=bars.note,
                 jobs=args.jobs,
             )
         finally:
@@ -186,7 +188,7 @@ def _run(args: argparse.Namespace) -> None:
         starts=args.starts,
     )
     data = load_dataset(args.data, args.data_root, download=args.download)
-    bar = Bar()
+    bar = Bar(quiet=args.quiet)
     try:
         page = run(data, plan, args.out, resume=args.resume, command=args.typed, progress=bar, say=say)
     finally:
@@ -221,7 +223,7 @@ def _probe(args: argparse.Namespace) -> None:
         max_iter=args.max_iter,
         seed=args.seed,
     )
-    bar = Bar()
+    bar = Bar(quiet=args.quiet)
     try:
         page = run_probe(
             model, plan, args.out, against=against, resume=args.resume, command=args.typed, progress=bar, say=say

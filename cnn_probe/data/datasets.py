@@ -92,7 +92,8 @@ def _load_torchvision(name: str, source: Any, file: str, root: Path, download: b
         parts = [source(root, train=is_train, download=download) for is_train in (True, False)]
     except (RuntimeError, OSError, ValueError, AssertionError) as error:
         if download:
-            raise ConnectionError(f"downloading {name} into {root} failed: {error}") from error
+            why = str(error).strip().splitlines() or [type(error).__name__]  # of several mirrors the last line says it
+            raise ConnectionError(f"downloading {name} into {root} failed: {why[-1]}") from error
         raise FileNotFoundError(
             f"no {name} data: {root / file}, or a file that belongs beside it, is missing or damaged; "
             "pass download=True to fetch it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,12 @@ def refuse(data: Any) -> None:
     kind = type(data).__name__
     if isinstance(data, ImageData):
         raise TypeError("data is an ImageData; take .train or .test")
-    if isinstance(data, str | bytes | Mapping):
+    if isinstance(data, str | bytes | PathLike):
+        raise TypeError(
+            f"data is a {kind}; for a folder of pictures give PictureFolder(folder, image_size), else a tensor, a "
+            "Dataset, a DataLoader or a list of batches"
+        )
+    if isinstance(data, Mapping):
         raise TypeError(f"data is a {kind}; give a tensor, a Dataset, a DataLoader or a list of batches")
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset | Sized):
         raise TypeError(f"data is a {kind}, a Dataset without a length; give it __len__, or make it an IterableDataset")

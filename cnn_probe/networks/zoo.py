@@ -78,7 +78,9 @@ def load_model(name: str, weights: str | Path | None = None, *, random: bool = F
     if not of:
         raise ValueError(f"model {name!r} must be torchvision:NAME, timm:NAME or package.module:factory")
     if home in HUBS and weights is None and not random:
-        raise ValueError(f"model {name!r} has no weights: name a file of them, or say that random ones are meant")
+        raise ValueError(
+            f"model {name!r} has no weights: pass weights=, a file of them, or random=True to mean random ones"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _HOMES.get(home, _of_factory)(home, of)
@@ -164,8 +166,13 @@ def _load_state(network: nn.Module, path: Path) -> None:
         raise FileNotFoundError(f"there is no file {where} with weights")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
     except Exception as error:  # bytes of any other kind fail anywhere in the unpickler, and with any error
-        raise ValueError(f"{where} does not hold weights that can be read without running code ({error})") from error
+        raise ValueError(
+            f"{where} holds a whole model, or is no file of weights, or not all of one; nothing in it was run. Where "
+            "the network is made, save its weights alone: torch.save(model.state_dict(), PATH)"
+        ) from error
     state = next(
         (saved[key] for key in STATES if isinstance(saved, Mapping) and isinstance(saved.get(key), Mapping)), saved
     )

@@ -60,6 +60,26 @@ def blocks_of(n_channels: int, layers: Sequence[str]) -> tuple[Block, ...]:
     return (*map(Block, channel_names(n_channels)), *(Block(layer, layer) for layer in layers))
 
 
+def refuse_other_pictures(found: Mapping[str, Shape], probed: Mapping[str, Shape], *, sizes: bool = False) -> None:
+    """Raise ValueError if pictures have not the channels of those that were probed, or (``sizes``) not their size.
+
+    Examples
+    --------
+    >>> refuse_other_pictures({"pixels0": (9, 9), "pixels1": (9, 9), "pixels2": (9, 9)}, {"pixels": (8, 8)})
+    Traceback (most recent call last):
+        ...
+    ValueError: data has pictures of 3 channels of 9×9, and those that were probed have 1 of 8×8; give such
+    """
+    if found and probed and (found.keys() != probed.keys() or (sizes and found != probed)):
+        made, own = (
+            (len(shapes), "×".join(map(str, next(iter(shapes.values()))))) for shapes in (dict(found), dict(probed))
+        )
+        raise ValueError(
+            f"data has pictures of {made[0]} channel{'s' * (made[0] > 1)} of {made[1]}, and those that were probed "
+            f"have {own[0]} of {own[1]}; give such"
+        )
+
+
 def check_inputs(inputs: Any) -> None:
     """Raise TypeError or ValueError if ``inputs`` is not as `probe` takes it."""
     if isinstance(inputs, bool) or callable(inputs):

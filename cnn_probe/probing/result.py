@@ -15,7 +15,7 @@ from cnn_probe.activations.handover import current, to_host
 from cnn_probe.activations.planning import Layer, Plan
 from cnn_probe.data.batches import Batch
 from cnn_probe.networks.calling import device_of, unwrapped
-from cnn_probe.probing.blocks import Block, Inputs, Shape
+from cnn_probe.probing.blocks import Block, Inputs, Shape, refuse_other_pictures
 from cnn_probe.probing.notebook import html_of
 from cnn_probe.probing.places import places_of, pools_channels
 from cnn_probe.probing.predictions import why_other_classes
@@ -155,15 +155,15 @@ class ProbeResult:
         Raises
         ------
         ValueError
-            If the result was loaded without its network, or the network has changed since.
+            If the result was loaded without its network, it has changed since, or pictures have other channels.
         """
-        return prepare(
-            self.own_network(),
-            data,
-            preprocess=self.preprocess,
-            inputs=self.inputs,
-            plan=Plan(self.how, dict(self.skipped)),
-        )
+        how = Plan(self.how, dict(self.skipped))
+        prepared = prepare(self.own_network(), data, preprocess=self.preprocess, inputs=self.inputs, plan=how)
+        refuse_other_pictures(prepared.input_shapes, self._pictures())
+        return prepared
+
+    def _pictures(self) -> dict[str, Shape]:
+        return {name: self.shapes[name] for name in self.picture_blocks}
 
     def own_network(self) -> nn.Module:
         """The network; raises ValueError if there is none, or it has changed since it was probed."""
@@ -187,9 +187,11 @@ class ProbeResult:
         Raises
         ------
         ValueError
-            If the result was loaded without its network, or the network has changed since.
+            As of `prepare`, or if pictures have another size.
         """
-        X = record(self.prepare(data), predicts=False, shifts=self.minima).X
+        prepared = self.prepare(data)
+        refuse_other_pictures(prepared.input_shapes, self._pictures(), sizes=True)
+        X = record(prepared, predicts=False, shifts=self.minima).X
         with current(device_of(self.own_network())):
             F: NDArray[Any] = to_host(self.model.transform(X))
         return F

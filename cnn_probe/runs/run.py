@@ -104,6 +104,12 @@ def _common_request(data: ImageData, plan: RunPlan) -> dict[str, Any]:
 
 def _refuse_ranks(data: ImageData, plan: RunPlan) -> None:
     """Find out before the training, not after."""
+    largest, n, n_train = max(plan.ranks), len(data.test), len(data.train)
+    if largest > n:
+        raise ValueError(
+            f"n_components={largest} is more than the {n} images that are probed: they are the test images, of "
+            f"{n + n_train} in all, and {n_train} are trained on; choose {n} or fewer"
+        )
     network = build_network(data.in_channels, data.image_size, data.n_classes, 0)
     shapes = prepare(network, data.test, layers=network.paper_layers, pool="whole").shapes
     refuse(plan.estimator(max(plan.ranks), 0), len(data.test), shapes)

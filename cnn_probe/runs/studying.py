@@ -196,6 +196,7 @@ def with_patterns(
     images: bool = True,
     progress: Progress | None = None,
     notice: Callable[[str], None] | None = None,
+    made: Callable[[str], None] | None = None,
     jobs: int = 1,
 ) -> Results:
     """Run studies as `run_studies` does, and keep beside the networks what a page shows of their patterns."""
@@ -209,6 +210,7 @@ def with_patterns(
         keep=keep,
         progress=told,
         notice=notice,
+        made=made,
         tell_more=Teller(images, told),
         jobs=jobs,
     )

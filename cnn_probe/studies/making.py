@@ -22,6 +22,8 @@ from cnn_probe.studies.told import TellMore, add_page, has_page
 from cnn_probe.system.names import shown
 
 Notice = Callable[[str], None]
+#: ``made(number, case, record)`` after each network that was not taken from disk: how many there are then, and which.
+Made = Callable[[int, Case, NetworkRecord], None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ class Maker:
 
     def __call__(
         self, case: Case, records: Mapping[Case, NetworkRecord], progress: Progress, notice: Notice
-    ) -> NetworkRecord:
-        """Return the record of a case; ``records`` has that of the network as it was trained, if this is treated."""
+    ) -> tuple[NetworkRecord, bool]:
+        """Return the record of a case, and whether it was made now and not taken.
+
+        ``records`` has that of the network as it was trained, if this is treated.
+        """
         shelf = self.shelf
         found, measured = self._finished(case, notice) if self.resume else None, None
         if found is None:
@@ -58,7 +63,7 @@ class Maker:
         if self.tell_more is not None and case in self.telling and not has_page(shelf, case, found, self.tell_more):
             add_page(shelf, case, found, measured, self.tell_more)
             found = shelf.read(case)
-        return found
+        return found, measured is not None
 
     def _trained(self, record: NetworkRecord) -> Trained:
         """The network of a record, which is not trained again."""
@@ -75,7 +80,9 @@ class Maker:
             return None
 
 
-def make_at_once(maker: Maker, cases: Sequence[Case], jobs: int, progress: Progress, notice: Notice) -> None:
+def make_at_once(
+    maker: Maker, cases: Sequence[Case], jobs: int, progress: Progress, notice: Notice, made: Made
+) -> None:
     """Make the records of cases by several processes, each of which has one thread.
 
     A network of the paper's size gains little by a second thread; two networks gain twice. Each is made as it would be
@@ -92,10 +99,13 @@ def make_at_once(maker: Maker, cases: Sequence[Case], jobs: int, progress: Progr
     with ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_begin, initargs=(packed,)) as pool:
         try:
             for finished in as_completed([pool.submit(_make, chain) for chain in longest_first]):
-                n_made, heard = finished.result()
+                some, heard = finished.result()
                 for text in heard:
                     notice(text)
-                done += n_made
+                for case, record, is_new in some:
+                    done += 1
+                    if is_new:
+                        made(done, case, record)
                 progress("network", done, len(cases))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -112,13 +122,15 @@ def _begin(packed: bytes) -> None:
     _MAKERS.append(pickle.loads(packed))
 
 
-def _make(chain: Sequence[Case]) -> tuple[int, list[str]]:
-    """Make one network, and what it is treated to; how many, and what is to be heard of it."""
+def _make(chain: Sequence[Case]) -> tuple[list[tuple[Case, NetworkRecord, bool]], list[str]]:
+    """Make one network, and what it is treated to; each with whether it was made now, and what is to be heard of it."""
     records: dict[Case, NetworkRecord] = {}
+    some: list[tuple[Case, NetworkRecord, bool]] = []
     heard: list[str] = []
     for case in chain:
-        records[case] = _MAKERS[0](case, records, ignore, heard.append)
-    return len(chain), heard
+        records[case], is_new = _MAKERS[0](case, records, ignore, heard.append)
+        some.append((case, records[case], is_new))
+    return some, heard
 
 
 def _end_with_parent() -> None:

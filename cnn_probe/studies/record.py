@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
@@ -201,6 +202,18 @@ def records_of(study: Mapping[str, Any]) -> dict[str, list[NetworkRecord]]:
     return {label: [NetworkRecord.from_json(run) for run in runs] for label, runs in study["records"].items()}
 
 
+def in_words(label: str) -> str:
+    """Return what a condition is called where no figure stands beside it: classes in words, not in braces.
+
+    Examples
+    --------
+    >>> in_words("{5–9}"), in_words("all, as many as {0}")
+    ('classes 5–9', 'all, as many examples as of class 0')
+    """
+    classes = re.sub(r"\{(\d+(–\d+)?)\}", lambda found: f"class{'es' if found[2] else ''} {found[1]}", label)
+    return shown(classes.replace("as many as class", "as many examples as of class"), 60)
+
+
 def little_learned(results: Mapping[str, Any]) -> list[str]:
     """Say which networks of ``results.json`` have learned little: a line a condition, and each network once."""
     found = {}
@@ -209,7 +222,7 @@ def little_learned(results: Mapping[str, Any]) -> list[str]:
             little = {run.key: run.accuracy for run in runs if run.learned_little}
             if little:
                 found[tuple(little)] = (
-                    f"study {shown(name)}: {len(little)} of {len(runs)} networks trained on {shown(label)} have "
+                    f"study {shown(name)}: {len(little)} of {len(runs)} networks trained on {in_words(label)} have "
                     f"learned little (accuracy {max(little.values()):.1%} at most). What is found in them says little, "
                     "and so do verdicts that stand on them; train longer (epochs=)."
                 )

@@ -18,9 +18,9 @@ from cnn_probe.probing.fitting import Progress, ignore, within
 from cnn_probe.probing.probe import provenance
 from cnn_probe.probing.recording import prepare
 from cnn_probe.studies.findings import findings
-from cnn_probe.studies.making import Maker, Notice, make_at_once
+from cnn_probe.studies.making import Made, Maker, Notice, make_at_once
 from cnn_probe.studies.measuring import fit_ranks
-from cnn_probe.studies.record import NetworkRecord
+from cnn_probe.studies.record import NetworkRecord, in_words
 from cnn_probe.studies.records import DamagedRecordError, Shelf
 from cnn_probe.studies.settings import Case, Settings
 from cnn_probe.studies.study import Given, Study
@@ -43,6 +43,7 @@ def run_studies(
     keep: Sequence[Study] = (),
     progress: Progress | None = None,
     notice: Notice | None = None,
+    made: Notice | None = None,
     tell_more: TellMore | None = None,
     jobs: int = 1,
 ) -> dict[str, Any]:
@@ -67,6 +68,9 @@ def run_studies(
         ``progress(what, done, total)``.
     notice : callable, default=None
         ``notice(text)`` hears which records are damaged, and why; None warns.
+    made : callable, default=None
+        ``made(line)`` hears of each network that is trained and measured, and not taken: which it is, its accuracy, and
+        how long it took.
     tell_more : TellMore, default=None
         ``tell_more(probed)`` makes bytes of what is `Probed`, for each network of the first seed and of a study that
         is ``told``; they are kept as ``out/networks/<key>.page``, and `read_page` returns them. With ``resume`` those
@@ -98,11 +102,11 @@ def run_studies(
     with only_one(shelf.folder):
         telling = {case for study in studies if study.told for some in wanted[study.name].values() for case in some}
         telling = {case for case in telling if tell_more is not None and case.plan.seed == settings.seeds[0]}
-        maker = Maker(shelf, resume, telling, tell_more)
+        maker, said = Maker(shelf, resume, telling, tell_more), _in_a_line(made, wanted, len(cases))
         if jobs > 1:
-            make_at_once(maker, cases, jobs, progress or ignore, tell)
+            make_at_once(maker, cases, jobs, progress or ignore, tell, said)
             maker = replace(maker, resume=True)  # all is there
-        records = _records(maker, cases, progress or ignore, tell)
+        records = _records(maker, cases, progress or ignore, tell, said)
         others = [study for study in keep if study.name not in wanted]
         kept = {study.name: _kept(shelf, study, given, tell) for study in others}
     found = {
@@ -175,12 +179,31 @@ def check_request(data: ImageData, settings: Settings, cases: Sequence[Case]) ->
     fit_ranks(tiny, 0, replace(settings, ranks=(1,), max_iter=1, starts=1), lambda done, total: None)
 
 
-def _records(maker: Maker, cases: Sequence[Case], progress: Progress, tell: Notice) -> dict[Case, NetworkRecord]:
+def _in_a_line(made: Notice | None, wanted: Mapping[str, Wanted], n: int) -> Made:
+    """Return what says in a line of each network that it is made, by the first condition that it is of."""
+    every = [(case, label) for by_label in wanted.values() for label, some in by_label.items() for case in some]
+    every.reverse()  # the first stands
+    labels = {Case(case.plan): label for case, label in every} | dict(every)
+
+    def say(number: int, case: Case, record: NetworkRecord) -> None:
+        if made is not None:
+            what = "untrained" if record.untrained else f"trained on {in_words(labels[case])}"
+            accuracy, took = f"accuracy {record.accuracy:.1%}", f"{record.seconds:.0f} s"
+            made(f"network {number} of {n}: {what}, seed {case.plan.seed}, {accuracy}, {took}")
+
+    return say
+
+
+def _records(
+    maker: Maker, cases: Sequence[Case], progress: Progress, tell: Notice, made: Made
+) -> dict[Case, NetworkRecord]:
     """Take every network's record from disk, or train and measure the network and write it."""
     records: dict[Case, NetworkRecord] = {}
     progress("network", 0, len(cases))
     for number, case in enumerate(cases, start=1):
-        records[case] = maker(case, records, within(progress, f"network {number} of {len(cases)}"), tell)
+        records[case], is_new = maker(case, records, within(progress, f"network {number} of {len(cases)}"), tell)
+        if is_new:
+            made(number, case, records[case])
         progress("network", number, len(cases))
     return records
 

@@ -1,25 +1,41 @@
-"""Progress on the terminal."""
+"""Progress: bars on a terminal, and in a log a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from cnn_probe.system.names import printable
 
+EVERY = 30.0  # seconds that pass in a log from one line to the next that says how far it is
+
 
 class Bar:
-    """One bar for what is at hand, whatever it is; nothing where standard error is no terminal, as in a log."""
+    """One bar for what is at hand, whatever it is; where standard error is no terminal, as in a log, lines instead.
 
-    def __init__(self, position: int = 0) -> None:
-        self._what = ""
+    Parameters
+    ----------
+    position : int, default=0
+        Of the bar, from the top.
+    quiet : bool, default=False
+        Show neither.
+    """
+
+    def __init__(self, position: int = 0, *, quiet: bool = False) -> None:
+        self._what, self._said = "", time.monotonic()
         # Of how much there is nothing is known yet.
-        self._bar = _bar(desc="starting", bar_format="{desc}", position=position, leave=False)
+        self._bar = _bar(quiet, desc="starting", bar_format="{desc}", position=position, leave=False)
+        self._in_lines = self._bar.disable and not quiet and sys.stderr is not None
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show how much of ``what`` is done."""
+        """Show how much of ``what`` is done; in a log only if nothing was said for a while."""
+        if self._bar.disable:
+            if time.monotonic() >= self._said + EVERY:
+                self.note(f"{what}: {done} of {total}")
+            return
         if what != self._what:
             self._what = what
             self._bar.bar_format = None
@@ -28,17 +44,24 @@ class Bar:
         self._bar.total, self._bar.n = total, done
         self._bar.refresh()
 
+    def note(self, line: str) -> None:
+        """Say in a log, in a line, what is done; on a terminal the bars show it."""
+        if self._in_lines:
+            self._said = time.monotonic()
+            say(line, sys.stderr)
+
     def close(self) -> None:
         """Take it off the terminal."""
         self._bar.close()
 
 
 class Bars:
-    """Two bars: all networks, and what the present one is at."""
+    """Two bars: all networks, and what the present one is at; ``quiet`` and in a log as `Bar`."""
 
-    def __init__(self) -> None:
-        self._networks = _bar(desc="networks", bar_format="{desc}", position=0)
-        self._now = Bar(position=1)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._networks = _bar(quiet, desc="networks", bar_format="{desc}", position=0)
+        self._now = Bar(position=1, quiet=quiet)
+        self.note = self._now.note
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show how many networks are done, or how much of what the present one is at."""
@@ -55,9 +78,9 @@ class Bars:
         self._networks.close()
 
 
-def _bar(**options: Any) -> tqdm:
-    """Return a bar on standard error, which shows nothing where that is no terminal, or closed."""
-    return tqdm(**options, disable=True if sys.stderr is None else None)
+def _bar(quiet: bool, **options: Any) -> tqdm:
+    """Return a bar on standard error, which shows nothing where that is no terminal, or closed, or is to be quiet."""
+    return tqdm(**options, disable=True if quiet or sys.stderr is None else None)
 
 
 def say(line: str, file: TextIO | None = None) -> None:
@@ -69,3 +92,4 @@ def say(line: str, file: TextIO | None = None) -> None:
     if to is None:
         return  # closed before the process began
     tqdm.write(printable(line, getattr(to, "encoding", None)), file=to)
+    to.flush()  # or a log would have it hours later

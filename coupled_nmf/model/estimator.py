@@ -85,8 +85,8 @@ class CoupledNMF(FittedModel):
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
         Stop when J falls by less than this part of itself in five iterations, for every solver; or, as of data that the
-        components explain but for this, when √J is below this part of ‖X‖ (for Kullback–Leibler, J below its square
-        times 2 ΣX). 0: never stop early.
+        components explain exactly, when √J is below a tenth of this part of ‖X‖ (for Kullback–Leibler, J below its
+        square times 2 ΣX). 0: never stop early.
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True

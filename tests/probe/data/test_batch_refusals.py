@@ -1,6 +1,7 @@
 """Data that cannot be read again and again, and batches that are none: one error, before the network is run."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,7 +39,8 @@ DATA = {
     "a loader of such": (TypeError, lambda: DataLoader(Stream(iter(SAMPLES))), "a DataLoader, which can be read once"),
     "a number": (TypeError, lambda: 3, "a int, which gives no batches"),
     "a class": (TypeError, lambda: Again, "a type, which gives no batches"),
-    "a name": (TypeError, lambda: "photos", "a str"),
+    "a name": (TypeError, lambda: "photos", r"a str; for a folder of pictures give PictureFolder\("),
+    "a path": (TypeError, lambda: Path("photos"), r"a \w+Path; for a folder of pictures give PictureFolder\("),
     "a mapping": (TypeError, lambda: {"x": PICTURES}, "a dict; give a tensor"),
     "all of a data set": (TypeError, lambda: ImageData("d", IMAGES, IMAGES, ("a", "b", "c")), r"take \.train"),
     "no length": (TypeError, Endless, "a Dataset without a length; give it __len__"),

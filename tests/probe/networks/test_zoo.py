@@ -45,7 +45,7 @@ def test_torchvisions_networks_come_with_their_normalisation_and_the_same_random
             "torchvision:resnet18",
             {},
             ValueError,
-            "has no weights: name a file of them, or say that random ones are meant",
+            "has no weights: pass weights=, a file of them, or random=True to mean random ones",
         ),
         ("torchvision:resnet19", {"random": True}, ValueError, "torchvision has no model 'resnet19'"),
         ("own_networks:none", {}, ValueError, "module 'own_networks' has no 'none'"),
@@ -59,6 +59,9 @@ def test_what_cannot_be_is_one_error(here, name, how, error, said):
         load_model(name, **how)
     with pytest.raises(ValueError, match="own_networks:number is a int, not a function"):
         load_function("own_networks:number")
+
+
+WHOLE = r"^odd\.pt holds a whole model, or is no file of weights, .*: torch\.save\(model\.state_dict\(\), PATH\)$"
 
 
 class Harm:
@@ -77,10 +80,17 @@ def test_weights_of_another_network_or_of_no_network_are_refused(here):
     torch.save([1, 2], "odd.pt")
     with pytest.raises(ValueError, match="does not hold a network's state"):
         load_model("own_networks:make", "odd.pt")
+    torch.save(small, "odd.pt")
+    with pytest.raises(ValueError, match=WHOLE):
+        load_model("own_networks:make", "odd.pt")
+    torch.save(small.state_dict(), "odd.pt")
+    (here / "odd.pt").write_bytes((here / "odd.pt").read_bytes()[:-100])
+    with pytest.raises(ValueError, match=WHOLE):
+        load_model("own_networks:make", "odd.pt")
     (here / "odd.pt").write_bytes(b"no weights")
-    with pytest.raises(ValueError, match="weights that can be read without running code"):
+    with pytest.raises(ValueError, match=WHOLE):
         load_model("own_networks:make", "odd.pt")
     (here / "odd.pt").write_bytes(pickle.dumps(Harm()))
-    with pytest.raises(ValueError, match="weights that can be read without running code"):
+    with pytest.raises(ValueError, match=WHOLE):
         load_model("own_networks:make", "odd.pt")
     assert not (here / "harmed").exists()

@@ -259,3 +259,15 @@ def test_outputs_that_are_not_the_labels_classes_have_no_accuracy(images):
     assert result.predictions is not None
     assert result.accuracy is None
     assert "accuracy" not in repr(result)
+
+
+def test_pictures_that_are_not_as_those_that_were_probed_are_refused(result):
+    grey = "those that were probed have 1 of 28×28; give such"
+    for pictures, called in (
+        (torch.rand(2, 3, 28, 28), "3 channels of 28×28"),
+        (torch.rand(2, 1, 30, 30), "1 channel of 30×30"),
+    ):
+        with pytest.raises(ValueError, match=f"data has pictures of {called}, and {grey}"):
+            result.transform(pictures)
+    with pytest.raises(ValueError, match=grey):
+        result.where(torch.rand(2, 3, 28, 28))

@@ -87,6 +87,7 @@ def test_networks_without_places_and_pictures_that_are_not_factored(here, photos
         (["--negative", "clip", "--inputs", "some"], "--inputs must be all, none, or a number of pixels, got 'some'"),
         (["--negative", "clip", "--device", "nowhere"], "nowhere"),
         (["--weights", "none.pt"], "there is no file none.pt with weights"),
+        (["--model", "torchvision:resnet18"], "pass --weights, a file of them, or --random to mean random ones"),
     ],
 )
 def test_what_cannot_be_is_one_line(here, photos, capsys, more, said):

@@ -237,7 +237,8 @@ def test_a_second_run_in_one_folder_is_refused_in_one_line(few, tmp_path, capsys
 
 def test_a_rank_above_the_number_of_images_is_refused_before_the_training(few, trained, tmp_path, capsys):
     assert cli.main([*QUICK, "--ranks", "5,51", "--out", str(tmp_path)]) == 2
-    assert "--ranks 51 is more than the 50 inputs" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--ranks 51 is more than the 50 images that are probed: they are the test images, of 180 in all" in said
     assert not trained
 
 

@@ -48,7 +48,11 @@ def test_two_processes_make_what_one_makes_and_what_is_there_is_taken(data, tmp_
     how = {"notice": heard.append, "tell_more": Teller(False, lambda *given: None)}
     alone = run_studies(CHOSEN, data, SETTINGS, tmp_path / "alone", **how)
     progress = lambda what, done, total: shown.append((what, done, total))  # noqa: E731
-    twice = run_studies(CHOSEN, data, SETTINGS, tmp_path / "two", jobs=2, progress=progress, **how)
+    made = []
+    twice = run_studies(CHOSEN, data, SETTINGS, tmp_path / "two", jobs=2, progress=progress, made=made.append, **how)
+    assert [line.split(":")[0] for line in made] == [f"network {number} of 8" for number in range(1, 9)]
+    assert sum(": untrained, seed" in line for line in made) == 2
+    assert sum(": trained on all, first layer × 8, seed" in line for line in made) == 2
     assert without_seconds(twice["studies"]) == without_seconds(alone["studies"])
     files = sorted(path.name for path in (tmp_path / "alone" / "networks").glob("*.npz"))
     assert files == sorted(path.name for path in (tmp_path / "two" / "networks").glob("*.npz"))
