@@ -6,6 +6,7 @@ import { ofInputs, partOfBlocks } from "./scene.js";
 import { thingOf } from "./state.js";
 
 const CLASSES = 5; // that a card names
+const BLOCKS = 6; // whose shares a card lists
 
 export function patternsView(scene) {
   const { part } = scene;
@@ -36,9 +37,18 @@ function patternCard(scene, i) {
     h("h3", null, scene.factor(i, `Pattern ${i + 1}`)),
     h("div", { class: "heads" },
       part.factors.latent && h("figure", null, scene.latent(i), h("figcaption", null, "its pixels")),
-      h("dl", { class: "shares" }, partOfBlocks(part, i).map(({ block, share }) => [
-        h("dt", null, name(block)), h("dd", null, bar(share), percent(share, 1), " of its squares")]))),
+      sharesOf(part, i)),
     inputsOf(scene, i), classesOf(scene, i), causedBy(scene, i), againOf(part, i));
+}
+
+// Of many blocks the first, the last and the one with most of it; the others are folded.
+function sharesOf(part, i) {
+  const blocks = partOfBlocks(part, i);
+  const ends = [0, largestFirst(blocks.map((one) => one.share))[0], blocks.length - 1];
+  const shown = blocks.length > BLOCKS ? blocks.filter((_, b) => ends.includes(b)) : blocks;
+  const list = (some) => h("dl", { class: "shares" }, some.map(({ block, share }) => [h("dt", null, name(block)), h("dd", null, bar(share), percent(share, 1))]));
+  return h("div", { class: "parts" }, h("p", { class: "note" }, "Its part of the squares of"), list(shown),
+    shown.length < blocks.length && details(`all ${blocks.length} blocks`, () => list(blocks)));
 }
 
 function inputsOf(scene, i) {
