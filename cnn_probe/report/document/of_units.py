@@ -68,7 +68,9 @@ def _neurons(own: Units) -> Part | None:
 def _holding(shares: NDArray[np.float64]) -> int:
     """How few units have nearly all of the layer's squares together; 0 where there are none."""
     together = np.cumsum(np.sort(shares)[::-1])
-    return int(np.searchsorted(together, NEARLY_ALL * together[-1] * (1 - 1e-12))) + 1 if together[-1] > 0 else 0
+    if not len(together) or together[-1] == 0:
+        return 0
+    return int(np.searchsorted(together, NEARLY_ALL * together[-1] * (1 - 1e-12))) + 1
 
 
 def _classes(units: Units, classes: Classes) -> Part | None:
@@ -92,7 +94,7 @@ def _none_of(units: Units) -> Units:
     """The same without any unit."""
     known, none = units.of_class, slice(0)
     if known is not None:
-        own = {name: getattr(known, name)[none] for name in ("favourite", "share", "p_value")}
+        own = {name: getattr(known, name)[none] for name in ("favourite", "share", "chance", "p_value")}
         known = replace(known, **own)
     taken = {name: getattr(units, name)[none] for name in ("rate", "rate_high", "energy_share", "group")}
     return replace(units, **taken, of_class=known, factor=None if units.factor is None else units.factor[none])
