@@ -261,14 +261,16 @@ def _packed(parts: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
     n_samples = parts[0].shape[0]
 
     def is_small(part: Any) -> bool:
-        return type(part) is np.ndarray and part.shape[1] < NARROW and part.shape[0] == n_samples
+        return isinstance(part, np.ndarray) and part.shape[1] < NARROW and part.shape[0] == n_samples
 
     if n_samples * sum(part.shape[1] for part in parts if is_small(part)) * dtype.itemsize > CONVERTED_BYTES:
         return list(parts)
     found: list[Any] = []
     for small, some in itertools.groupby(parts, is_small):
         group = list(some)
-        found += [as_dtype(np.concatenate(group, axis=1), dtype)] if small and len(group) > 1 else group
+        if small and len(group) > 1:
+            group = [as_dtype(np.concatenate([unmask(part) for part in group], axis=1), dtype)]
+        found += group
     return found
 
 

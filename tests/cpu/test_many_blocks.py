@@ -35,17 +35,21 @@ def test_blocks_of_one_column_each_are_the_same_as_one_array(kind, params):
 
 
 def test_narrow_neighbours_are_put_together_where_that_costs_little(tmp_path, monkeypatch):
-    """Products of few columns are slow; what is large, wide, sparse, partial or outside memory stays as it is."""
-    on_disk = np.memmap(tmp_path / "X", mode="w+", shape=(6, 2), dtype="f4")
+    """Products of few columns are slow; what is large, wide, sparse or partial stays as it is."""
     partial = PartialBlock(np.ones((2, 2), "f4"), np.array([0, 1, -1, -1, -1, -1]))
     narrow = [np.full((6, i), i, "f4") for i in (1, 2, 3)]
-    parts = [*narrow, np.ones((6, 128), "f4"), narrow[0], sp.csr_array(narrow[1]), on_disk, partial, *narrow[:2]]
+    on_disk = np.memmap(tmp_path / "X", mode="w+", shape=(6, 3), dtype="f4")
+    on_disk[:] = 3
+    masked = np.ma.masked_equal(np.arange(12).reshape(6, 2), 0)
+    parts = [*narrow[:2], on_disk, np.ones((6, 128), "f4"), masked, sp.csr_array(narrow[1]), *narrow, partial, masked]
     layout = BlockLayout(tuple(f"b{i}" for i in range(len(parts))), tuple(part.shape[1] for part in parts))
     X = TiledMatrix(parts, layout, np.dtype("f4"))
-    assert [columns.stop - columns.start for columns in X.part_columns] == [6, 128, 1, 2, 2, 2, 3]
+    assert [columns.stop - columns.start for columns in X.part_columns] == [6, 128, 2, 2, 6, 2, 2]
     assert X.tile(slice(0, 6))[0][0].tolist() == [1, 2, 2, 3, 3, 3]
     assert list(X.absent) == [5]
-    monkeypatch.setattr("coupled_nmf.data.tiled_matrix.CONVERTED_BYTES", 4 * 6 * 10 - 1)
+    found = TiledMatrix([masked, narrow[0]], BlockLayout(("a", "b"), (2, 1)), np.dtype("f4")).parts
+    np.testing.assert_array_equal(found[0][:2], [[np.nan, 1, 1], [2, 3, 1]])
+    monkeypatch.setattr("coupled_nmf.data.tiled_matrix.CONVERTED_BYTES", 4 * 6 * 16 - 1)
     assert len(TiledMatrix(parts, layout, np.dtype("f4")).parts) == len(parts)
 
 

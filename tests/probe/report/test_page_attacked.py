@@ -37,7 +37,10 @@ def test_numbers_alone_do_not_shrink_pictures_and_what_stays_too_large_is_said()
 
 def _network(accuracy, rmse, seed=0):
     fits = {5: SimpleNamespace(rmse=rmse)}
-    return SimpleNamespace(accuracy=accuracy, fits=fits, layers=("relu",), training={"plan": {"seed": seed}})
+    training = {"plan": {"seed": seed}}
+    return SimpleNamespace(
+        accuracy=accuracy, fits=fits, layers=("relu",), training=training, meant_to_learn=True, learned_little=False
+    )
 
 
 def test_networks_that_are_equally_good_say_nothing():

@@ -68,7 +68,7 @@ def test_the_untrained_network_stands_beside_the_trained_one(here, command, weig
     page = here / "out" / "index.html"
     words, found = words_of(page), {one["label"]: one for one in document_in(page)["results"]}
     assert "Held against the same network, untrained." in words
-    assert words.count("new only in the same network, untrained;") == 2
+    assert words.count("patterns (there: the same network, untrained);") == 2
     both = [f"rank {rank}{which}" for rank in (2, 3) for which in ("", ": the same network, untrained")]
     assert labels_in(page) == both, "the second network stands beside the first"
     for rank in (2, 3):
@@ -164,7 +164,7 @@ def test_what_is_finished_of_both_is_kept(here, command, undrawn, fitted, record
     assert fitted == [2, 2, 2], "another second network"
     assert len(compared) == 4
     page = timeless(here / "out" / "index.html")
-    assert f"new only in the same network with the weights of {weights};" in words_of(here / "out" / "index.html")
+    assert f"patterns (there: the same network with the weights of {weights});" in words_of(here / "out" / "index.html")
     (here / "out" / "rank-2" / "against" / SAID).unlink()
     assert cli.main([*asked, "--against", weights]) == 0
     assert "out/rank-2/against is damaged, and made anew" in capsys.readouterr().out

@@ -51,9 +51,9 @@ def test_from_a_folder_to_a_page(here, photos, capsys, request):
         assert part["ablation"]["layer"] == "3"
         assert part["ablation"]["n_inputs"].sum() == 10
         assert "3 (negative)" in [block["name"] for block in part["blocks"]]
-        assert part["inputs"]["names"] == [f"=picture{i}.png" for i in range(9)] * 2
+        assert part["inputs"]["names"] == [f"{kind}/=picture{i}.png" for kind in ("one", "two") for i in range(9)]
         np.testing.assert_array_equal(part["inputs"]["F"], result.F.astype(np.float32))
-    for said in ("Inside own_networks:deep", "2 classes", "What do the patterns cause?", "when taken out of 3;"):
+    for said in ("Inside own_networks:deep", "2 classes", "What do the patterns cause?", "when taken out of 3"):
         assert said in words_of(page)
     assert addresses_in(page) == {SVG}
     assert str(photos.parent) not in page.read_text(), "a page has no folders of this machine"

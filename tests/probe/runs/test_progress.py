@@ -13,7 +13,7 @@ from cnn_probe.studies.record import in_words
 from cnn_probe.studies.study import Given
 from cnn_probe.system import bars
 
-STUDY = ["study", "examples", "--ranks", "2", "--seeds", "0", "--max-iter", "5"]
+STUDY = ["study", "examples", "--ranks", "2", "--seeds", "0", "--max-iter", "5", "--epochs", "1"]
 MADE = re.compile(r"^network (\d) of 4: trained on (.+), seed 0, accuracy \d+\.\d%, \d+ s$", re.MULTILINE)
 
 
