@@ -17,6 +17,8 @@ def test_names_stay_text(opened, name, address):
     opened_all(page)
     page.evaluate("dispatchEvent(new Event('wheel'))")  # whoever scrolls lets go of what the address named
     for canvas in page.locator(".walk canvas.mosaic").all()[:3]:
+        canvas.scroll_into_view_if_needed()
+        page.wait_for_timeout(100)  # what comes near the window is laid out then, and moves what is below
         canvas.hover(force=True)
     assert page.locator(INJECTED).count() == 0
     assert page.locator("body script").count() == 2
