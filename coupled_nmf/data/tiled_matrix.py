@@ -68,7 +68,9 @@ class KeptTile(list[Part]):
 
 
 CONVERTED_BYTES = 1 << 26  # of parts that are converted or put together at once, at most; larger ones cost memory
-NARROW = 128  # columns below which a part is put together with its neighbours: products of few columns are slow
+# Neighbours of so few columns, so many of them at least, are put together: products of few columns are slow. Of fewer
+# parts the bits are those of the same parts outside memory.
+NARROW, MANY = 128, 16
 
 
 class TiledMatrix:
@@ -78,8 +80,8 @@ class TiledMatrix:
     ----------
     parts : sequence of arrays of shape (n_samples, width)
         The arrays that hold X's columns, in order. One array may hold several blocks. Sparse ones are copied, as
-        compressed sparse rows, and so are small ones that are narrow or of another dtype; of the others this is a view,
-        with a shape of its own.
+        compressed sparse rows, and so are small ones of another dtype, or of which many are narrow; of the others this
+        is a view, with a shape of its own.
     layout : BlockLayout
         Where the blocks lie in X's columns.
     dtype : float32 or float64
@@ -257,7 +259,7 @@ def is_plain(some: NDArray[Any]) -> bool:
 
 
 def _packed(parts: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
-    """The same parts, neighbours that are small, narrow, and of as many rows together in one array."""
+    """The same parts, neighbours that are small, narrow and many together in one array."""
     n_samples = parts[0].shape[0]
 
     def is_small(part: Any) -> bool:
@@ -268,7 +270,7 @@ def _packed(parts: Sequence[Any], dtype: np.dtype[Any]) -> list[Any]:
     found: list[Any] = []
     for small, some in itertools.groupby(parts, is_small):
         group = list(some)
-        if small and len(group) > 1:
+        if small and len(group) >= MANY:
             group = [as_dtype(np.concatenate([unmask(part) for part in group], axis=1), dtype)]
         found += group
     return found

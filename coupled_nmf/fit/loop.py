@@ -15,7 +15,6 @@ from coupled_nmf.problem.control import NOISE, Terms, Verdict
 from coupled_nmf.problem.solvers import Rule
 from coupled_nmf.system.interrupts import INTERRUPTS
 
-EXPLAINED = 0.1  # times tol, of ‖X‖: where √J is below, there is little left to explain
 FIRST_SWEEPS = 10  # inner sweeps of the first move of F when F has no start of its own
 
 
@@ -149,9 +148,9 @@ class Alternation:
     ) -> LoopResult:
         """Iterate from F and H (both overwritten, F may be None for zeros); ``first_rule`` makes F's first move.
 
-        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations, or √J is below a tenth of
-        ``tol`` times ‖X‖; if ``interruptible``, also at Ctrl-C, once an iteration is done. It goes on from ``begun`` as
-        if it had not ended there; F and H are not looked at then.
+        The loop ends when J falls by less than ``tol`` of itself in ``WINDOW`` iterations; if
+        ``interruptible``, also at Ctrl-C, once an iteration is done. It goes on from ``begun`` as if it had not ended
+        there; F and H are not looked at then.
         """
         began = time.perf_counter()
         judge = self._judge(max_iter, tol)
@@ -183,9 +182,7 @@ class Alternation:
 
     def _judge(self, max_iter: int, tol: float) -> Judge:
         dtype = self.objective.tiles.dtype
-        # Where X is all but explained J falls geometrically, and never by less than a small part of itself.
-        least = max(NOISE[dtype.char], (EXPLAINED * tol) ** 2)
-        terms = Terms(self.extrapolated, tol, least * self.objective.weighted_squares, dtype)
+        terms = Terms(self.extrapolated, tol, NOISE[dtype.char] * self.objective.weighted_squares, dtype)
         return self.objective.backend.judge(terms, max_iter)
 
     def _begin(self, F: Any, H: Any) -> _State:

@@ -84,9 +84,7 @@ class CoupledNMF(FittedModel):
     max_iter : int, default=200
         Most iterations on X; those on a stand-in are not counted.
     tol : float, default=1e-4
-        Stop when J falls by less than this part of itself in five iterations, for every solver; or, as of data that the
-        components explain exactly, when √J is below a tenth of this part of ‖X‖ (for Kullback–Leibler, J below its
-        square times 2 ΣX). 0: never stop early.
+        Stop when J falls by less than this part of itself in five iterations, for every solver. 0: never stop early.
     inner_sweeps : int or None, default=None
         Moves of a factor per product with X. None: 3 for 'hals', 1 for 'mu'.
     extrapolate : bool, default=True

@@ -22,7 +22,7 @@ class Terms:
     tol : float
         Stop when J falls by less than this part of itself in ``WINDOW`` iterations; 0: never.
     floor : float
-        J below this is settled: it is rounding, or little beside ‖X‖² for that ``tol``.
+        J below this is rounding.
     dtype : dtype
         Of the factors.
     """

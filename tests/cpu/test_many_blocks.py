@@ -35,7 +35,11 @@ def test_blocks_of_one_column_each_are_the_same_as_one_array(kind, params):
 
 
 def test_narrow_neighbours_are_put_together_where_that_costs_little(tmp_path, monkeypatch):
-    """Products of few columns are slow; what is large, wide, sparse or partial stays as it is."""
+    """Products of few columns are slow; what is large, wide, sparse, partial or alone stays as it is."""
+    for n, n_parts in ((15, 15), (16, 1)):
+        layout = BlockLayout(tuple(map(str, range(n))), (1,) * n)
+        assert len(TiledMatrix([np.ones((3, 1))] * n, layout, np.dtype("d")).parts) == n_parts
+    monkeypatch.setattr("coupled_nmf.data.tiled_matrix.MANY", 2)
     partial = PartialBlock(np.ones((2, 2), "f4"), np.array([0, 1, -1, -1, -1, -1]))
     narrow = [np.full((6, i), i, "f4") for i in (1, 2, 3)]
     on_disk = np.memmap(tmp_path / "X", mode="w+", shape=(6, 3), dtype="f4")
