@@ -339,4 +339,4 @@ def _kind_of(how: Layer) -> Kind:
     """What a column of a layer's block is."""
     if how.pool == "whole" or len(how.shape) < 2:
         return "neuron"
-    return "place" if how.pool == "token" else "channel"
+    return "place" if how.of_places else "channel"

@@ -14,7 +14,7 @@ from cnn_probe.activations.intervention import Edit, scores_after
 from cnn_probe.activations.planning import Layer
 from cnn_probe.data.batches import Batch
 from cnn_probe.measures.causes.directions import Direction
-from cnn_probe.probing.places import amounts_at_places
+from cnn_probe.probing.places import amounts_at_places, pools_channels
 from cnn_probe.probing.recording import Prepared
 from cnn_probe.probing.result import ProbeResult
 
@@ -27,7 +27,7 @@ class Amounts:
 
     def __init__(self, result: ProbeResult, how: Layer, prepared: Prepared, data: Any) -> None:
         self.how, self.prepared, self._result = how, prepared, result
-        self._placed = how.pool in ("mean", "max") and len(how.shape) > 1
+        self._placed = pools_channels(how)
         self._F = None if self._placed else np.asarray(result.transform(data), dtype=np.float32)
         self._at: tuple[Rows, NDArray[np.float32]] | None = None
 

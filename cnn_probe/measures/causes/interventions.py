@@ -96,7 +96,7 @@ def ablate(
     """
     name = result.layers[-1] if layer is None else layer
     how = result.layer(name)
-    if how.pool == "token" and len(how.shape) > 1:
+    if how.of_places:
         raise ValueError(
             f"layer {name!r} was pooled over its channels, so a factor says nothing of which; probe it anew"
         )
