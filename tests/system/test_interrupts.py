@@ -41,22 +41,22 @@ model = CoupledNMF(4, max_iter=30, tol=0, random_state=0).fit(X)
 stream = CoupledNMF(4, max_iter=5, tol=0, random_state=0).partial_fit(X)
 outside, main, kept, draw = blas_threads(), threading.main_thread().ident, [], random.Random(1)
 steps = 1
-busy, over = threading.Event(), threading.Event()
+busy = over = False  # no events of threading: interrupted at its lock, one keeps it for ever
 
 def shoot():
-    while not over.is_set():
-        if busy.wait(0.1):
-            time.sleep(draw.uniform(0, 0.02))
-            if busy.is_set():
-                busy.clear()
-                signal.pthread_kill(main, signal.SIGINT)
+    global busy
+    while not over:
+        time.sleep(draw.uniform(0, 0.02))
+        if busy:
+            busy = False
+            signal.pthread_kill(main, signal.SIGINT)
 
 threading.Thread(target=shoot, daemon=True).start()
 interrupted = 0
 for number in range(800):
     try:
         try:
-            busy.set()
+            busy = True
             if number % 4 == 0:
                 model.fit(X)
             elif number % 4 == 1:
@@ -65,10 +65,10 @@ for number in range(800):
                 model.transform(X)
             else:
                 model.component_shares(X)
-            busy.clear()
+            busy = False
             time.sleep(0.001)
         finally:
-            busy.clear()
+            busy = False
             time.sleep(0.001)
     except KeyboardInterrupt as error:
         interrupted += 1
@@ -78,7 +78,7 @@ for number in range(800):
     assert model.components_.shape == (4, 60) and np.isfinite(model.components_).all()
     assert stream.n_steps_ == stream._stream.n_batches
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-over.set()
+over = True
 print(interrupted)
 """
 
