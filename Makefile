@@ -33,7 +33,8 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist worksteal $(addprefix --ignore=,tests/networks tests/browser tests/cluster $(STOPPED))
 
-# Networks of torchvision, networks compared, stores and runs that are killed and go on, data beyond memory: slower.
+# Networks of torchvision, networks compared, stores and runs that are killed and go on, data beyond memory, the
+# examples of the gallery: slower.
 test-networks: $(VENV)/.dev $(VENV)/.weights
 	$(BIN)/pytest -n auto --dist worksteal tests/networks $(STOPPED)
 

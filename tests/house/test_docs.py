@@ -1,4 +1,4 @@
-"""What the pages in docs/ and the README show runs, and the examples run as they are."""
+"""What the pages in docs/ and the README show runs."""
 
 import doctest
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import readme
-from examples import run_and_draw, run_example
+from examples import run_example
 from places import emulate
 
 from coupled_nmf import Blocks, CoupledNMF
@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if ">>> " in page.read_text(encoding="utf-8"))
-EXAMPLES = sorted(path for of in ("data", "scale") for path in (ROOT / "docs" / "examples" / of).glob("plot_*.py"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -96,11 +95,6 @@ def test_readme_estimator_part_runs(tmp_path, monkeypatch):
     finally:
         names["client"].close()
     assert names["F"].shape == (90, 10)
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
-def test_examples_run_and_draw(example, tmp_path):
-    run_and_draw(example, tmp_path)
 
 
 def test_the_example_on_a_gpu_says_in_a_line_what_it_lacks(tmp_path):

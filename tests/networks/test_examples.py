@@ -1,4 +1,4 @@
-"""The examples on networks run as they are; those on what a package ships say where it is not there."""
+"""The examples of the gallery run as they are; those on what a package ships say where it is not there."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from examples import run_and_draw, run_example
 
 FOLDER = Path(__file__).parents[2] / "docs" / "examples"
-EXAMPLES = sorted((FOLDER / "networks").glob("plot_*.py"))
+EXAMPLES = sorted(FOLDER.glob("*/plot_*.py"))
 #: Examples on weights or pictures that a package ships, and a package without which they cannot run.
 LACKING = [
     ("networks/plot_faces_mtcnn", "skimage"),
