@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import warnings
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +15,10 @@ import readme
 from examples import run_and_draw, run_example
 from places import emulate
 
-from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
 
 ROOT = Path(__file__).parents[2]
-WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+WITHIN = {"processes": False, "n_workers": 4, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if ">>> " in page.read_text(encoding="utf-8"))
 EXAMPLES = sorted(path for of in ("data", "scale") for path in (ROOT / "docs" / "examples" / of).glob("plot_*.py"))
@@ -76,26 +75,48 @@ def _run(page, tmp_path, monkeypatch):
     assert results.failed == 0, "".join(report)
 
 
-def test_readme_estimator_part_runs(tmp_path, monkeypatch):
-    """The README's blocks of code on the estimator, one after the other, with arrays under the names that they use.
+def test_readme_estimator_part_runs():
+    (code,) = readme.snippets("The estimator")
+    names = {}
+    readme.run(code, names)
+    assert names["F"].shape == (1797, 10)
 
-    What it shows of a GPU runs on the emulated one, what it shows of a cluster on one in this process.
-    """
-    array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
-    code, names = readme.snippets("The estimator"), readme.named_arrays()
-    assert code
-    emulate(monkeypatch)  # what is imported as cupy, too
-    names["activations"] = names["A0"]
-    stored = array.from_array(np.asarray(names["A0"]), chunks=(40, 30))
-    monkeypatch.setattr(array, "from_zarr", lambda path: stored)
-    monkeypatch.setattr(distributed, "Client", partial(distributed.Client, **WITHIN))
+
+def test_readme_probe_part_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (code,) = readme.snippets("The probe")
+    readme.run(code, {})
+    assert (tmp_path / "digits.html").stat().st_size > 1e5
+
+
+def test_the_site_begins_with_what_the_readme_shows():
+    of_readme = [code for part in ("The probe", "The estimator") for code in readme.snippets(part)]
+    assert readme.snippets(page="docs/index.md") == of_readme
+
+
+def test_the_page_on_gpus_begins_with_what_runs(monkeypatch):
+    """On the emulated device."""
+    emulate(monkeypatch)  # what is imported as cupy, too
+    X, _, _ = make_coupled_blocks(90, {"conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
+    names = {"X": X, "activations": X["conv1"]}
+    (code,) = readme.snippets(page="docs/gpu.md")
+    readme.run(code, names)
+    assert names["F"].shape == (90, 10)
+
+
+def test_the_page_on_clusters_begins_with_what_runs(monkeypatch):
+    """On a cluster in this process."""
+    array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
+    stored = array.from_array(np.random.default_rng(0).random((120, 30)), chunks=(40, 30))
+    monkeypatch.setattr(array, "from_zarr", lambda path: stored)
+    client = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address: client(**WITHIN))
+    names = {}
     try:
-        for block in code:
-            readme.run(block, names)
+        readme.run(readme.snippets(page="docs/cluster.md")[0], names)
+        assert names["F"].shape == (120, 10)
     finally:
         names["client"].close()
-    assert names["F"].shape == (90, 10)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
