@@ -140,8 +140,9 @@ def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypat
     results, starts = (json.loads((reproduction.FOLDER / name).read_text()) for name in reproduction.KEPT)
     text = (reproduction.FOLDER / "README.md").read_text()
     assert reproduction.page(results, starts) == text, "python docs/tables/reproduction.py renews it"
-    assert text.count("\n## ") == 3 + len(results["studies"])
-    assert results["finding"] in text
+    assert text.count("\n## ") == 5 + len(results["studies"])
+    assert reproduction.NO_SIGN in text
+    assert text.count("| yes |") + text.count("| no |") >= len(results["evidence"])
     assert (reproduction.FOLDER / "results.json").stat().st_size < 2e6
 
 
