@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnn_probe import save_page
 from coupled_nmf import atomic_open
@@ -23,8 +23,9 @@ from coupled_nmf import atomic_open
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "networks" / "plot_your_own_resnet.py"
 BROWSERS = ("chromium", "google-chrome", "chrome")
-WIDTH, HEIGHT, SCALE = 1240, 960, 1.25
+WIDTH, HEIGHT, SCALE = 1240, 860, 1.25
 COLOURS = 128  # which is all that a page of grey pictures needs
+EDGE = "#b0b0b0"  # or a white page has no end on a white one
 
 
 def drawn(page: Path, folder: Path) -> Image.Image:
@@ -47,7 +48,8 @@ def main() -> None:
         folder = Path(name)
         save_page(example["answers"], folder / "page.html", ablation=example["ablation"])
         picture = drawn(folder / "page.html", folder)
-    few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture = ImageOps.expand(picture.convert("RGB"), border=2, fill=EDGE)
+    few = picture.quantize(COLOURS, dither=Image.Dither.NONE)
     with atomic_open(HERE / "page.png") as file:
         few.save(file, format="PNG", optimize=True)
 

@@ -40,7 +40,7 @@ OLDER = {
     "version was published. The bits of seeded fits and of seeded training have changed since: a run today gives other "
     "digits."
 }
-CLAIMS = "| study | claim | {verdict}holds in | chance of the same without an effect |\n"
+CLAIMS = "| study | claim | {verdict}holds in | by chance |\n"
 AGREES = "\n## What comes out as in the paper\n\n" + CLAIMS.format(verdict="") + "| --- " * 4 + "|\n"
 CONTRADICTS = (
     "\n## What does not come out as in the paper, or is undecided\n\n"
@@ -151,7 +151,11 @@ def agreements(results: dict[str, Any]) -> str:
     studies = [one for one in results["studies"].values() if not one["control"]]
     lines = [row(one, said) for one in studies for said in one["verdicts"] if said["verdict"] == "reproduced"]
     there = [near for study in studies for _, near, *_ in accuracies(study)]
-    return f"{AGREES}{''.join(lines)}\n{sum(there)} of {len(there)} accuracies are within a point of the paper's.\n"
+    counted = dict.fromkeys(said["counted"] for study in studies for said in study["verdicts"])
+    near = f"{sum(there)} of {len(there)} accuracies are within a point of the paper's."
+    what = f"Counted, here and below, are {'; '.join(counted)}."
+    chance = "*By chance* is how often as much would come out without an effect."
+    return f"{AGREES}{''.join(lines)}\n{near} {what} {chance}\n"
 
 
 def contradictions(results: dict[str, Any]) -> str:
@@ -171,7 +175,7 @@ def contradictions(results: dict[str, Any]) -> str:
 def row(study: dict[str, Any], said: dict[str, Any]) -> str:
     """A claim as a line of a table, with its verdict unless it is reproduced."""
     verdict = "" if said["verdict"] == "reproduced" else f"{VERDICT.get(said['verdict'], said['verdict'])} | "
-    holds = f"{said['holds']} of {said['comparisons']} {said['counted'].partition(',')[0]}"
+    holds = f"{said['holds']} of {said['comparisons']} {said['counted'].partition(' of ')[0]}"
     return f"| {study['title']} | {said['claim']} | {verdict}{holds} | {said['chance']:.1%} |\n"
 
 
