@@ -58,7 +58,6 @@ sphinx_gallery_conf = {
 }
 
 html_math_renderer = "mathml"  # which browsers draw themselves, offline too
-html_sidebars = {"method/index": [], "benchmarks": [], "reproduction/README": []}
 html_theme = "pydata_sphinx_theme"
 html_title = f"coupled-nmf {release}"
 html_short_title = "coupled-nmf"

@@ -26,9 +26,10 @@ INTRODUCTION = (
     "# Benchmarks\n\n"
     "Made from `benchmarks/results/` by `docs/tables/benchmarks.py`; `make benchmarks` measures again. Where nothing "
     "else is said, the workload is the paper's: 10,000 MNIST test images and two layers, 784 + 1440 + 320 features, "
-    "float32. *× as fast* is the other's time over ours, the geometric mean with its range; below 1 "
+    "float32. *Times as fast* (×) is the other's time over ours, the geometric mean with its range; below 1 "
     "ours is slower. Each section says how it was measured, when, and on what. †: measured before the processor's "
-    "kernels were C++ (they were compiled by Numba), and not since.\n"
+    "kernels were C++ (they were compiled by Numba), and not since; the GPU's code has changed since, too, and has "
+    "run only on the emulated device of the tests.\n"
 )
 
 
@@ -58,7 +59,7 @@ SECTIONS = {
         Section("to_loss", "Time to scikit-learn's loss", "scikit-learn's `NMF`", to_loss, in_short.to_loss),
         Section("shapes", "Many shapes of data", "scikit-learn, nmf-torch, pyplanc", shapes, in_short.shapes),
         Section("peers", "Time to the best loss", "six solvers of other libraries", peers, in_short.peers),
-        Section("path", "Five ranks at once", "scikit-learn, five fits", path, in_short.to_loss),
+        Section("path", "Five ranks at once", "scikit-learn, five fits", path, in_short.path),
         Section("mu", "Multiplicative updates", "scikit-learn's, the same iterates", mu, in_short.mu),
         Section("sparse", "Sparse documents", "scikit-learn, 30 iterations", sparse, in_short.sparse),
         Section("costs", "Gaps, Kullback–Leibler, and F for a given H", "whole X, Frobenius, an iteration", costs,

@@ -12,10 +12,29 @@ Figures = dict[str, Any]
 
 def to_loss(figures: Figures) -> str:
     """Ratios of times, and how often the loss is missed."""
-    same, defaults = figures["same"], figures["defaults"]
-    missed = f", not reached in {same['misses']} runs" if same.get("misses") else ""
-    above = f", of which {defaults['ends_above_the_peer']} end above" if defaults.get("ends_above_the_peer") else ""
-    return f"{ratio(same)} as fast{missed}; by defaults {ratio(defaults)}{above}"
+    n, defaults = len(figures["runs"]), figures["defaults"]
+    above = f", above its loss in {defaults['ends_above_the_peer']} of {n}" if defaults["ends_above_the_peer"] else ""
+    return f"{_reached(figures['same'], f'{n} runs')}; by defaults {_of(ratio(defaults))}{above}"
+
+
+def path(figures: Figures) -> str:
+    """Ratios of times, and how often one of the five losses is missed."""
+    n = 5 * len(figures["runs"])
+    return f"{_reached(figures['same'], f'{n} fits')}; by defaults {_of(ratio(figures['defaults']))}"
+
+
+def _reached(same: Figures, of: str) -> str:
+    missed = f", missed in {same['misses']} of {of}" if same["misses"] else ""
+    return f"{as_fast(ratio(same))}{missed}"
+
+
+def as_fast(ratio: str) -> str:
+    """A ratio with its range, in words."""
+    return f"{_of(ratio)} times as fast"
+
+
+def _of(ratio: str) -> str:
+    return ratio.replace("×", "", 1)
 
 
 def shapes(figures: Figures) -> str:
@@ -24,7 +43,7 @@ def shapes(figures: Figures) -> str:
     slower = f"slower on {len(defaults['slower'])} of {defaults['shapes']}"
     floors = [found["over_floor"]["median"] for found in figures.get("floors", {}).get("ranks", {}).values()]
     over = f"; an iteration takes {min(floors):.2f} to {max(floors):.2f} times its floor" if floors else ""
-    return f"{mean(own)} as fast; by defaults {mean(defaults)}, {slower}{over}"
+    return f"{as_fast(mean(own))}; by defaults {_of(mean(defaults))}, {slower}{over}"
 
 
 def first_fit(figures: Figures) -> str:
@@ -37,12 +56,13 @@ def peers(figures: Figures) -> str:
     """The nearest and the farthest of the peers."""
     ratios = figures["geometric_mean_ratio"]
     near, far = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
-    return f"{ratios[near]:.0f}× ({near}) to {ratios[far]:.0f}× ({far}) as fast"
+    return f"{ratios[near]:.0f} ({near}) to {ratios[far]:.0f} ({far}) times as fast"
 
 
 def mu(figures: Figures) -> str:
     """Ratios of times, by rank."""
-    return ", ".join(f"{one['ratio']['geometric_mean']:.1f}× as fast at rank {rank}" for rank, one in figures.items())
+    means = {rank: one["ratio"]["geometric_mean"] for rank, one in figures.items()}
+    return ", ".join(f"{found:.1f} times as fast at rank {rank}" for rank, found in means.items())
 
 
 def memory(figures: Figures) -> str:
@@ -59,7 +79,8 @@ def growth(figures: Figures) -> str:
 
 def sparse(figures: Figures) -> str:
     """Ratios of times."""
-    return "; ".join(f"{name}: {one['ratio']['geometric_mean']:.1f}× as fast" for name, one in figures["runs"].items())
+    means = {name: one["ratio"]["geometric_mean"] for name, one in figures["runs"].items()}
+    return "; ".join(f"{name}: {found:.1f} times as fast" for name, found in means.items())
 
 
 def costs(figures: Figures) -> str:
@@ -92,7 +113,7 @@ def cluster(figures: Figures) -> str:
 def gpu(figures: Figures) -> str:
     """Beside torchnmf, on the paper's data."""
     runs = [run for run in figures["paper"].get("torchnmf", []) if "ratio" in run]
-    return ", ".join(f"{run['ratio']['median']:.0f}× as fast as torchnmf at rank {run['rank']}" for run in runs)
+    return ", ".join(f"{run['ratio']['median']:.0f} times as fast as torchnmf at rank {run['rank']}" for run in runs)
 
 
 def recording(figures: Figures) -> str:

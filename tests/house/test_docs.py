@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import warnings
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +15,10 @@ import readme
 from examples import run_example
 from places import emulate
 
-from coupled_nmf import Blocks, CoupledNMF
+from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
 
 ROOT = Path(__file__).parents[2]
-WITHIN = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+WITHIN = {"processes": False, "n_workers": 4, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if ">>> " in page.read_text(encoding="utf-8"))
 
@@ -75,26 +74,48 @@ def _run(page, tmp_path, monkeypatch):
     assert results.failed == 0, "".join(report)
 
 
-def test_readme_estimator_part_runs(tmp_path, monkeypatch):
-    """The README's blocks of code on the estimator, one after the other, with arrays under the names that they use.
+def test_readme_estimator_part_runs():
+    (code,) = readme.snippets("The estimator")
+    names = {}
+    readme.run(code, names)
+    assert names["F"].shape == (1797, 10)
 
-    What it shows of a GPU runs on the emulated one, what it shows of a cluster on one in this process.
-    """
-    array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
-    code, names = readme.snippets("The estimator"), readme.named_arrays()
-    assert code
-    emulate(monkeypatch)  # what is imported as cupy, too
-    names["activations"] = names["A0"]
-    stored = array.from_array(np.asarray(names["A0"]), chunks=(40, 30))
-    monkeypatch.setattr(array, "from_zarr", lambda path: stored)
-    monkeypatch.setattr(distributed, "Client", partial(distributed.Client, **WITHIN))
+
+def test_readme_probe_part_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (code,) = readme.snippets("The probe")
+    readme.run(code, {})
+    assert (tmp_path / "digits.html").stat().st_size > 1e5
+
+
+def test_the_site_begins_with_what_the_readme_shows():
+    of_readme = [code for part in ("The probe", "The estimator") for code in readme.snippets(part)]
+    assert readme.snippets(page="docs/index.md") == of_readme
+
+
+def test_the_page_on_gpus_begins_with_what_runs(monkeypatch):
+    """On the emulated device."""
+    emulate(monkeypatch)  # what is imported as cupy, too
+    X, _, _ = make_coupled_blocks(90, {"conv1": 30, "conv2": 20}, 12, noise=0.1, random_state=0)
+    names = {"X": X, "activations": X["conv1"]}
+    (code,) = readme.snippets(page="docs/gpu.md")
+    readme.run(code, names)
+    assert names["F"].shape == (90, 10)
+
+
+def test_the_page_on_clusters_begins_with_what_runs(monkeypatch):
+    """On a cluster in this process."""
+    array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
+    stored = array.from_array(np.random.default_rng(0).random((120, 30)), chunks=(40, 30))
+    monkeypatch.setattr(array, "from_zarr", lambda path: stored)
+    client = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address: client(**WITHIN))
+    names = {}
     try:
-        for block in code:
-            readme.run(block, names)
+        readme.run(readme.snippets(page="docs/cluster.md")[0], names)
+        assert names["F"].shape == (120, 10)
     finally:
         names["client"].close()
-    assert names["F"].shape == (90, 10)
 
 
 def test_the_example_on_a_gpu_says_in_a_line_what_it_lacks(tmp_path):
@@ -113,8 +134,9 @@ def test_the_page_of_the_reproduction_is_made_of_the_numbers_beside_it(monkeypat
     results, starts = (json.loads((reproduction.FOLDER / name).read_text()) for name in reproduction.KEPT)
     text = (reproduction.FOLDER / "README.md").read_text()
     assert reproduction.page(results, starts) == text, "python docs/tables/reproduction.py renews it"
-    assert text.count("\n## ") == 3 + len(results["studies"])
-    assert results["finding"] in text
+    assert text.count("\n## ") == 5 + len(results["studies"])
+    assert reproduction.NO_SIGN in text
+    assert text.count("| yes |") + text.count("| no |") >= len(results["evidence"])
     assert (reproduction.FOLDER / "results.json").stat().st_size < 2e6
 
 
