@@ -18,19 +18,19 @@ each_solver = pytest.mark.parametrize("solver", sorted(SOLVERS))
 each_storage = pytest.mark.parametrize("storage", ["blocks", "array", "sparse", "mixed"])
 
 
-def draw(n=120, *, absent=True, scattered=True):
+def draw(n=120, *, absent=True, scattered=True, missing=0.15, sizes=SIZES):
     """Blocks of low rank with noise and zeros, NaN where something is missing, and which samples lack which block."""
     rng = np.random.default_rng(0)
     F = rng.uniform(size=(n, K)) * (rng.uniform(size=(n, K)) > 0.3)
-    lacks = {name: (rng.uniform(size=n) < 0.3) & absent for name in SIZES}
-    for name in SIZES:
+    lacks = {name: (rng.uniform(size=n) < 0.3) & absent for name in sizes}
+    for name in sizes:
         lacks[name][4] = absent  # a sample of which nothing is there
     blocks = {}
-    for name, size in SIZES.items():
+    for name, size in sizes.items():
         X = F @ rng.uniform(size=(K, size)) + 0.1 * rng.uniform(size=(n, size))
         X[rng.uniform(size=X.shape) < 0.2] = 0
         if scattered and size > 1:
-            X[rng.uniform(size=X.shape) < 0.15] = np.nan
+            X[rng.uniform(size=X.shape) < missing] = np.nan
             X[:, 0] = np.where(np.isnan(X[:, 1:]).all(axis=1), 1.0, X[:, 0])  # a gap of a whole row is an absent block
             X[np.arange(n) % 2 == 0, 2] = 1.0
             if name == "a":
@@ -51,8 +51,8 @@ def stored(blocks, lacks, storage):
     return Blocks(sparse, samples={name: np.flatnonzero(~lacks[name]) for name in blocks})
 
 
-def model_of(storage, **params):
-    return CoupledNMF(K, blocks=SIZES if storage == "array" else None, **params)
+def model_of(storage, sizes=SIZES, **params):
+    return CoupledNMF(K, blocks=sizes if storage == "array" else None, **params)
 
 
 def move(solver, v, gram, cross, l1, sweeps):
@@ -76,7 +76,7 @@ def slow_fit(blocks, lacks, F, H, solver, n_iter, alpha, weights, l1=0.0, l2=0.0
     F, H = F.copy(), {name: H_b.copy() for name, H_b in H.items()}
     for name, X in blocks.items():
         H[name][:, np.isnan(X).all(axis=0)] = 0
-    n_features, history = sum(SIZES.values()), []
+    n_features, history = sum(X.shape[1] for X in blocks.values()), []
     l1_F, l2_F, l1_H, l2_H = l1 * n_features, l2 * n_features, l1 * weights.sum(), l2 * weights.sum()
     for _ in range(n_iter):
         for i in range(len(F)):
@@ -99,9 +99,9 @@ def slow_fit(blocks, lacks, F, H, solver, n_iter, alpha, weights, l1=0.0, l2=0.0
     return F, np.hstack(list(H.values())), history
 
 
-def start(n=120):
+def start(n=120, sizes=SIZES):
     rng = np.random.default_rng(5)
-    return rng.uniform(0.1, 1, size=(n, K)), {name: rng.uniform(0.1, 1, size=(K, size)) for name, size in SIZES.items()}
+    return rng.uniform(0.1, 1, size=(n, K)), {name: rng.uniform(0.1, 1, size=(K, size)) for name, size in sizes.items()}
 
 
 @each_storage
@@ -118,11 +118,22 @@ def test_iterates_with_weights_and_penalties_are_those_of_a_slow_loop(solver, st
     check_iterates(*draw(), solver, storage, WEIGHTS, np.arange(120) % 4 / 2.0, 0.01, 0.6)
 
 
+@each_solver
+@pytest.mark.parametrize("storage", ["blocks", "array"])
+@pytest.mark.parametrize("missing", [0.2, 0.3, 0.9])
+def test_iterates_where_much_is_missing_are_those_of_a_slow_loop(missing, storage, solver):
+    """From a quarter on, all of F H is made in the place of the gaps alone; widths with and without whole vectors."""
+    sizes = {"a": 150, "b": 23, "c": 9}
+    drawn = draw(missing=missing, sizes=sizes)
+    check_iterates(*drawn, solver, storage, WEIGHTS, np.arange(120) % 4 / 2.0, 0.01, 0.6)
+
+
 def check_iterates(blocks, lacks, solver, storage, alpha, sample_weight, alpha_F, l1_ratio):
-    F, H = start()
+    sizes = {name: X.shape[1] for name, X in blocks.items()}
+    F, H = start(sizes=sizes)
     seen = {}
     model = model_of(
-        storage, solver=solver, init="custom", max_iter=6, tol=0, inner_sweeps=2, extrapolate=False,
+        storage, sizes, solver=solver, init="custom", max_iter=6, tol=0, inner_sweeps=2, extrapolate=False,
         block_weights=alpha, alpha_F=alpha_F, l1_ratio=l1_ratio, callbacks=[lambda info: seen.update(F=info.F.copy())],
     )  # fmt: skip
     model.fit(stored(blocks, lacks, storage), F=F, H=np.hstack(list(H.values())), sample_weight=sample_weight)

@@ -88,6 +88,9 @@ struct WideSums {
   Wide sums = {};
 
   INLINE void add(typename Lanes<T>::Vector some) { sums += __builtin_convertvector(some, Wide); }
+  INLINE void add(typename Lanes<T>::Vector some, double weight) {
+    sums += __builtin_convertvector(some, Wide) * weight;
+  }
   INLINE double total() const {
     double all = 0;
     for (int lane = 0; lane < Lanes<T>::COUNT; ++lane) all += sums[lane];

@@ -4,7 +4,7 @@
 // lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the
 // rest is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled.
 #pragma once
-#include "chunks.hpp"
+#include "fill.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -62,76 +62,6 @@ class GapLists {
   const GapPlaces all_;
   Index next_;
 };
-
-// What squares of filled gaps count: α of each column (all alike, if they are of one block), and each lane's weight
-// (none: all 1).
-struct Counts {
-  const double* alpha;
-  bool is_one_block;
-  Span<const double> weights;
-};
-
-// Set the listed places of a chunk to F H; return Σ w α x² over them, if asked for. `Ht` is H turned, from the chunk's
-// first column on.
-template <class T, bool WITH_SQUARES>
-double fill_gaps(Span<const std::uint16_t> places, const Upright<T>& f, const T* Ht, const Counts& counts, T* chunk) {
-  using L = Lanes<T>;
-  static_assert(PANEL * CHUNK <= 1 << 16, "a place in a chunk has 16 bits");
-  const bool is_plain = counts.is_one_block && counts.weights.size == 0;
-  WideSums<T> squares;
-  for (Index e = 0; e < places.size; e += L::COUNT) {
-    std::uint16_t own[L::COUNT] = {};
-    const std::uint16_t* some = places.data + e;
-    const Index n = smaller<Index>(L::COUNT, places.size - e);
-    if (n < L::COUNT) {
-      for (Index i = 0; i < n; ++i) own[i] = some[i];
-      some = own;
-    }
-    alignas(LINE) T found[L::COUNT];
-    L::store(found, dots_of<T>(
-                        f.stride, [&](int i) __attribute__((always_inline)) { return f.row(some[i] / CHUNK); },
-                        [&](int i) __attribute__((always_inline)) { return Ht + some[i] % CHUNK * f.stride; }));
-    for (Index i = n; i < L::COUNT; ++i) found[i] = 0;
-    const volatile T* one = found;  // or GCC scatters, which is slower
-    for (Index i = 0; i < n; ++i) chunk[some[i] / CHUNK * CHUNK_STRIDE + some[i] % CHUNK] = one[i];
-    if (!WITH_SQUARES) continue;
-    if (!is_plain)
-      for (Index i = 0; i < n; ++i) {
-        const double count = counts.alpha[some[i] % CHUNK] * weight_of(counts.weights, some[i] / CHUNK);
-        found[i] *= T(std::sqrt(count));
-      }
-    squares.add(L::load(found) * L::load(found));
-  }
-  return squares.total() * (is_plain ? counts.alpha[0] : 1.0);
-}
-
-// Copy n numbers, and ask for those that are copied next but one.
-template <class T>
-INLINE void copy_numbers(const T* x, const T* later, Index n, T* out) {
-  using L = Lanes<T>;
-  const Index whole = n / L::COUNT * L::COUNT;
-  for (Index i = 0; i < whole; i += L::COUNT) {
-    __builtin_prefetch(later + i, 0, 2);
-    L::store(out + i, L::load(x + i));
-  }
-  for (Index i = whole; i < n; ++i) out[i] = x[i];
-}
-
-// Copy a chunk of some rows; absent blocks become zero.
-template <class T>
-void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
-                T* chunk) {
-  for (Index lane = 0; lane < some.size; ++lane) {
-    const T *x = part.row(some[lane]), *later = part.row(some[smaller(lane + 2, some.size - 1)]);
-    T* out = chunk + lane * CHUNK_STRIDE - start;
-    for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
-      if (absent[block])
-        for (Index i = first; i < last; ++i) out[i] = 0;
-      else
-        copy_numbers(x + first, later + first, last - first, out + first);
-    });
-  }
-}
 
 // A row of a sparse part, in `room`; what is missing becomes `filling(column)`.
 template <class T, class Filling>
@@ -240,10 +170,15 @@ class GappyTile {
       }
       for_chunks(bounds_, part, absent_, [&](Index start, Index n) {
         const Index first = part.first + start;
-        if (IS_FIRST || !is_kept_) copy_chunk(part, some_, start, n, absent_, bounds_, chunk);
         const Counts counts{alpha_.data() + first, bounds_.n_blocks() == 1, weights};
-        const T* Ht = Ht_.data() + first * f_.stride;
-        if (scattered_) total += fill_gaps<T, !IS_FIRST>(lists_.take(), f_, Ht, counts, chunk);
+        const Span<const std::uint16_t> places = scattered_ ? lists_.take() : Span<const std::uint16_t>{nullptr, 0};
+        if (BLENDED_FROM * places.size > n * some_.size) {
+          total += blend_chunk<T, !IS_FIRST>(part, some_, start, n, absent_, bounds_, f_, H_, counts, chunk);
+        } else {
+          if (IS_FIRST || !is_kept_) copy_chunk(part, some_, start, n, absent_, bounds_, chunk);
+          const T* Ht = Ht_.data() + first * f_.stride;
+          total += fill_gaps<T, !IS_FIRST>(places, f_, Ht, counts, chunk);
+        }
         dense(part, chunk, start, n);
         chunk += is_kept_ ? CHUNK_ROOM : 0;
       });

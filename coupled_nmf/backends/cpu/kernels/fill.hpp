@@ -1,0 +1,178 @@
+// Chunks of rows with gaps, copied with their gaps filled by F H: where few entries are missing, each gap by a dot
+// product of its own; where many are, all of F H is made, and x taken where it is there.
+#pragma once
+#include "chunks.hpp"
+
+namespace coupled_nmf::INSTRUCTIONS {
+
+// What squares of filled gaps count: α of each column (all alike, if they are of one block), and each lane's weight
+// (none: all 1).
+struct Counts {
+  const double* alpha;
+  bool is_one_block;
+  Span<const double> weights;
+};
+
+// Set the listed places of a chunk to F H; return Σ w α x² over them, if asked for. `Ht` is H turned, from the chunk's
+// first column on.
+template <class T, bool WITH_SQUARES>
+double fill_gaps(Span<const std::uint16_t> places, const Upright<T>& f, const T* Ht, const Counts& counts, T* chunk) {
+  using L = Lanes<T>;
+  static_assert(PANEL * CHUNK <= 1 << 16, "a place in a chunk has 16 bits");
+  const bool is_plain = counts.is_one_block && counts.weights.size == 0;
+  WideSums<T> squares;
+  for (Index e = 0; e < places.size; e += L::COUNT) {
+    std::uint16_t own[L::COUNT] = {};
+    const std::uint16_t* some = places.data + e;
+    const Index n = smaller<Index>(L::COUNT, places.size - e);
+    if (n < L::COUNT) {
+      for (Index i = 0; i < n; ++i) own[i] = some[i];
+      some = own;
+    }
+    alignas(LINE) T found[L::COUNT];
+    L::store(found, dots_of<T>(
+                        f.stride, [&](int i) __attribute__((always_inline)) { return f.row(some[i] / CHUNK); },
+                        [&](int i) __attribute__((always_inline)) { return Ht + some[i] % CHUNK * f.stride; }));
+    for (Index i = n; i < L::COUNT; ++i) found[i] = 0;
+    const volatile T* one = found;  // or GCC scatters, which is slower
+    for (Index i = 0; i < n; ++i) chunk[some[i] / CHUNK * CHUNK_STRIDE + some[i] % CHUNK] = one[i];
+    if (!WITH_SQUARES) continue;
+    if (!is_plain)
+      for (Index i = 0; i < n; ++i) {
+        const double count = counts.alpha[some[i] % CHUNK] * weight_of(counts.weights, some[i] / CHUNK);
+        found[i] *= T(std::sqrt(count));
+      }
+    squares.add(L::load(found) * L::load(found));
+  }
+  return squares.total() * (is_plain ? counts.alpha[0] : 1.0);
+}
+
+// Copy n numbers, and ask for those that are copied next but one.
+template <class T>
+INLINE void copy_numbers(const T* x, const T* later, Index n, T* out) {
+  using L = Lanes<T>;
+  const Index whole = n / L::COUNT * L::COUNT;
+  for (Index i = 0; i < whole; i += L::COUNT) {
+    __builtin_prefetch(later + i, 0, 2);
+    L::store(out + i, L::load(x + i));
+  }
+  for (Index i = whole; i < n; ++i) out[i] = x[i];
+}
+
+// Copy a chunk of some rows; absent blocks become zero.
+template <class T>
+void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
+                T* chunk) {
+  for (Index lane = 0; lane < some.size; ++lane) {
+    const T *x = part.row(some[lane]), *later = part.row(some[smaller(lane + 2, some.size - 1)]);
+    T* out = chunk + lane * CHUNK_STRIDE - start;
+    for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
+      if (absent[block])
+        for (Index i = first; i < last; ++i) out[i] = 0;
+      else
+        copy_numbers(x + first, later + first, last - first, out + first);
+    });
+  }
+}
+
+constexpr Index BLENDED_FROM = 4;  // gaps: one in so many entries, at any rank, is where both cost about the same
+constexpr Index AHEAD = 256;  // numbers of a row that are asked for before they are needed
+
+// Rows of x, from the first of some columns on, and what their squares count.
+template <class T>
+struct Sources {
+  const T* rows[PANEL];
+  double counts[PANEL];
+};
+
+// out[r, i] = x[r, i] where it is there, else Σ_j f[r, j] h[j, i], for r < R, i of V vectors; `squares` gets what is
+// filled, squared, times the row's count, but for the first `repeated` lanes.
+template <class T, int R, int V, bool WITH_SQUARES>
+INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, const Sources<T>& x, Index row, Index i,
+                        T* out, Index repeated, WideSums<T>& squares) {
+  using L = Lanes<T>;
+  typename L::Vector sums[R * V] = {};
+  for (Index j = 0; j < k; ++j) {
+    typename L::Vector hv[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) hv[v] = L::load(h + j * hs + i + v * L::COUNT);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const typename L::Vector weight = L::splat(f[(row + r) * fs + j]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) sums[r * V + v] += weight * hv[v];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    typename L::Vector own = {};
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const T* place = x.rows[row + r] + i + v * L::COUNT;
+      const typename L::Vector value = L::load(place), filling = sums[r * V + v];
+      if (!WITH_SQUARES) __builtin_prefetch(place + AHEAD, 0, 2);  // in the second pass all is near
+      const auto there = value == value;
+      L::store(out + (row + r) * CHUNK_STRIDE + i + v * L::COUNT, there ? value : filling);
+      const typename L::Vector filled = there ? typename L::Vector{} : filling;
+      own += filled * filled;
+    }
+    if (WITH_SQUARES) squares.add(V == 1 && repeated ? L::without_first(own, repeated) : own, x.counts[row + r]);
+  }
+}
+
+// Fill n columns of a block, of so many rows, from the first column of `h` on; return Σ w x² of what is filled.
+template <class T, bool WITH_SQUARES>
+double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Index height, Index n, T* out) {
+  constexpr Index lanes = Lanes<T>::COUNT, wide = OUTER_VECTORS * lanes;
+  WideSums<T> squares;
+  const auto columns = [&](auto vectors, Index i, Index repeated) __attribute__((always_inline)) {
+    for (Index row = 0; row < height; row += OUTER_ROWS)
+      for_count<OUTER_ROWS>(smaller<Index>(OUTER_ROWS, height - row), [&](auto rows) __attribute__((always_inline)) {
+        blend_block<T, decltype(rows)::value, decltype(vectors)::value, WITH_SQUARES>(f.data(), f.stride, h, hs, f.k, x,
+                                                                                     row, i, out, repeated, squares);
+      });
+  };
+  Index i = 0;
+  for (; n - i >= wide; i += wide) columns(Number<OUTER_VECTORS>{}, i, 0);
+  for (; n - i >= lanes; i += lanes) columns(Number<1>{}, i, 0);
+  if (i == n) return squares.total();
+  if (n >= lanes) {  // the last vector begins early
+    columns(Number<1>{}, n - lanes, i - (n - lanes));
+    return squares.total();
+  }
+  double total = 0;
+  for (Index row = 0; row < height; ++row)
+    for (Index c = 0; c < n; ++c) {
+      const T value = x.rows[row][c];
+      T sum = 0;
+      for (Index j = 0; j < f.k; ++j) sum += f.row(row)[j] * h[j * hs + c];
+      out[row * CHUNK_STRIDE + c] = value == value ? value : sum;
+      if (value != value) total += x.counts[row] * double(sum) * sum;
+    }
+  return total;
+}
+
+// A chunk of some rows, its gaps filled; absent blocks become zero. `alpha` are those of the chunk's columns.
+template <class T, bool WITH_SQUARES>
+double blend_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
+                   const Upright<T>& f, Rows<const T> H, const Counts& counts, T* chunk) {
+  double total = 0;
+  for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
+    T* out = chunk + first - start;
+    if (absent[block]) {
+      for (Index lane = 0; lane < some.size; ++lane)
+        for (Index i = 0; i < last - first; ++i) out[lane * CHUNK_STRIDE + i] = 0;
+      return;
+    }
+    Sources<T> x;
+    for (Index lane = 0; lane < some.size; ++lane) {
+      x.rows[lane] = part.row(some[lane]) + first;
+      x.counts[lane] = weight_of(counts.weights, lane);
+    }
+    total += counts.alpha[first - start] * blend<T, WITH_SQUARES>(f, H.data + part.first + first, H.stride, x, some.size,
+                                                                  last - first, out);
+  });
+  return total;
+}
+
+}  // namespace coupled_nmf::INSTRUCTIONS
