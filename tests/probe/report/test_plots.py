@@ -3,6 +3,7 @@
 import copy
 import io
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,14 @@ def test_causes_are_drawn_as_measured(answers):
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), 100 * found.change[:, present])
     said = [text.get_text() for text in figure.axes[1].texts]
     assert [text.startswith("causes") for text in said] == found.causes.tolist()
+
+
+def test_a_chance_that_is_the_least_of_so_many_shuffles_is_an_upper_bound(answers):
+    found = answers.causes(n_shuffles=20)
+    found = replace(found, p_value=np.array([1, 2, 21, 21]) / 21, p_alike=np.array([3, 1, 2, 2]) / 21)
+    said = [text.get_text() for text in causes_figure(found).axes[1].texts]
+    for text, chances in zip(said, ("≤ 0.048, like the layer = 0.14", "= 0.095, like the layer ≤ 0.048"), strict=False):
+        assert f"(p {chances};" in text
 
 
 def test_units_are_counted_once_each(answers):
