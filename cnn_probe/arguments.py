@@ -25,7 +25,7 @@ MOST_PIXELS, MOST_BATCH, MOST_STARTS, MOST_JOBS = 4096, 1_000_000, 1000, 256
 COMMANDS = {
     "run": (
         "train one network, probe it, and show what was found on one page",
-        "\nThe network is the paper's; the page is index.html in the folder --out.",
+        "\nThe network is the paper's; the page is index.html in the output folder.",
         "cnn-probe run --data digits --out runs/one",
     ),
     "study": (
@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "probe": (
         "probe a network that is there, over a folder of pictures",
-        "\nNothing is trained; what was found is on one page, index.html in the folder\n--out.",
+        "\nNothing is trained; what was found is on one page, index.html in the output\nfolder.",
         "cnn-probe probe --model torchvision:resnet18 --weights resnet18.pth --data photos --out runs/resnet",
     ),
 }
@@ -148,7 +148,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", required=True, help="torchvision:resnet18, timm:NAME, or package.module:factory")
     add("--weights", type=Path, help="a file with the network's state; nothing in it is run")
-    add("--random", action="store_true", help="use random weights on purpose (no --weights)")
+    add("--random", action="store_true", help="use random weights on purpose, with no file of them")
     add(
         "--against",
         metavar="WHAT",

@@ -44,7 +44,7 @@ class TrainingRecord:
         CPU threads that PyTorch used.
     torch_version : str
     plan : dict
-        The `TrainingPlan`.
+        The `~cnn_probe.TrainingPlan`.
     """
 
     steps: int

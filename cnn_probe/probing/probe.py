@@ -57,8 +57,8 @@ def probe(
     Parameters
     ----------
     network : Module
-        A trained network, of any kind and on any device; what `torch.nn.DataParallel` or `torch.compile` made of it is
-        unwrapped. If it is on a GPU and CuPy is there, the factorization runs there, too; the result is on the host.
+        A trained network, of any kind and on any device; what ``torch.nn.DataParallel`` or ``torch.compile`` made of it
+        is unwrapped. If it is on a GPU and CuPy is there, the factorization runs there, too; the result is on the host.
     data : ImageSet, Tensor, ndarray, Dataset, DataLoader or iterable of batches
         What the network is fed, batch by batch: an `ImageSet`, a tensor or array (n, channels, height, width), a
         Dataset, a DataLoader that does not shuffle, or a list of batches. A batch is a tensor; a tuple, fed as
