@@ -144,6 +144,7 @@ def test_a_chance_that_is_the_least_of_so_many_shuffles_is_an_upper_bound(answer
 
 def test_units_are_counted_once_each(answers):
     figure = units_figure(answers.units)
+    assert "dead: active for less than 7.2% of such inputs" in figure.axes[1].get_title(), "40 inputs"
     widths = np.array([[bar.get_width() for bar in kind] for kind in figure.axes[0].containers])
     np.testing.assert_allclose(widths.sum(axis=0), 1)
     dead = [own.channels.dead.mean() for own in answers.units.values()]
