@@ -37,6 +37,14 @@ def test_the_card_of_a_pattern_has_its_verdict_and_what_other_directions_take(op
         assert f"the first principal direction {100 * np.min(caused['principal'][at]):+.1f}." in text
 
 
+def test_a_chance_that_no_direction_came_up_to_is_told_as_the_most_that_it_can_be(opened, made):
+    caused = made("unreached").document["results"][0]["ablation"]
+    page = opened("unreached", "#patterns")
+    for i, told in zip(caused["factors"], ("p \u2264 0.048", "p = 0.095"), strict=False):
+        text = page.locator(f"#patterns article[data-row=factor-{i + 1}]").inner_text()
+        assert text.count(f"({told})") == 2, "of both kinds of directions"
+
+
 def test_there_is_none_without_pictures(opened):
     assert opened("bare").locator(".glance").count() == 0
 
