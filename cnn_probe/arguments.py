@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cnn_probe.studies import STUDIES
+from cnn_probe.studies import PAPER, STUDIES
 from cnn_probe.system.names import printable
 
 # Kept here by name, since the modules that define them take seconds to import; a test holds them against these.
@@ -21,6 +21,24 @@ NEGATIVES = ("error", "clip", "split", "shift")
 MOST_RANK, MOST_SEED, MOST_EPOCHS, MOST_ITERATIONS = 10_000, 2**32 - 1, 100_000, 1_000_000
 MOST_PIXELS, MOST_BATCH, MOST_STARTS, MOST_JOBS = 4096, 1_000_000, 1000, 256
 
+# Of each command: what it does, in short; more of it, in lines that a terminal holds; an example.
+COMMANDS = {
+    "run": (
+        "train one network, probe it, and show what was found on one page",
+        "\nThe network is the paper's; the page is index.html in the output folder.",
+        "cnn-probe run --data digits --out runs/one",
+    ),
+    "study": (
+        "run the paper's case studies, and their controls",
+        "\nNetworks are trained in several ways and probed; each claim is held against\nwhat came out.",
+        "cnn-probe study all --data digits --quick --out runs/studies",
+    ),
+    "probe": (
+        "probe a network that is there, over a folder of pictures",
+        "\nNothing is trained; what was found is on one page, index.html in the output\nfolder.",
+        "cnn-probe probe --model torchvision:resnet18 --weights resnet18.pth --data photos --out runs/resnet",
+    ),
+}
 SPREAD = {  # what other starts are for, in ``run`` or not
     True: "how far the errors and patterns of the others spread is on the page and in starts.csv",
     False: "all errors are in results.json",
@@ -45,10 +63,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="cnn-probe", description="Look into a network by factoring images and activations together.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="train one network, probe it, and show what was found on one page")
-    study = commands.add_parser("study", help="run the paper's case studies, and their controls")
-    _add_probe(commands.add_parser("probe", help="probe a network that is there, over a folder of pictures"))
-    study.add_argument("study", choices=[*STUDIES, "all"])
+    run, study, probe = (_command(commands, name) for name in COMMANDS)
+    _add_probe(probe)
+    papers = ", ".join(one.name for one in PAPER)
+    study.add_argument(
+        "study", choices=[*STUDIES, "all"], help=f"{papers}: the paper's; the others are controls; all: every one"
+    )
     study.add_argument("--quick", action="store_true", help=_quick())
     study.add_argument(
         "--jobs",
@@ -61,6 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
         _add_training(command, of_run=command is run)
         _add_fit(command)
     return parser
+
+
+def _command(commands: Any, name: str) -> argparse.ArgumentParser:
+    """A command: a word on it among the others, and more with an example of it by itself."""
+    in_short, more, example = COMMANDS[name]
+    added: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=in_short,
+        description=f"{in_short[:1].upper()}{in_short[1:]}.{more}",
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return added
 
 
 def _quick() -> str:
@@ -81,18 +114,18 @@ def _add_training(command: argparse.ArgumentParser, *, of_run: bool) -> None:
     add(
         "--epochs",
         type=Number("an epoch count", 1, MOST_EPOCHS),
-        help="passes over the training data (default: 1 of data as large as MNIST, of smaller as many as make 1500 "
-        "steps)",
+        help="passes over the training data (default: 1 on data as large as MNIST, on smaller data as many as make "
+        "1,500 steps)",
     )
     add("--no-images", dest="images", action="store_false", help=NO_IMAGES)
     add(
         "--starts",
         type=Number("a number of starts", 1, MOST_STARTS),
         default=1,
-        help=f"of each factorization; the first is reported, {SPREAD[of_run]} (default: 1)",
+        help=f"factorizations from different starts; the first is reported, {SPREAD[of_run]} (default: 1)",
     )
     if of_run:
-        _add_saying(command, "test images over which to see what patterns cause; 0 for none (default: 500)", 500, 0)
+        _add_saying(command, "test images", 500)
 
 
 def _add_fit(command: argparse.ArgumentParser) -> None:
@@ -104,7 +137,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "--max-iter",
         type=Number("an iteration limit", 1, MOST_ITERATIONS),
         default=200,
-        help="of a factorization (default: 200)",
+        help="iterations of a factorization, at most (default: 200)",
     )
     add("--out", type=Path, default=Path("runs"), help="folder for what comes out (default: runs)")
     add("--quiet", action="store_true", help="no bars, and in a log no lines of how far it is")
@@ -115,7 +148,7 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", required=True, help="torchvision:resnet18, timm:NAME, or package.module:factory")
     add("--weights", type=Path, help="a file with the network's state; nothing in it is run")
-    add("--random", action="store_true", help="random weights are meant")
+    add("--random", action="store_true", help="use random weights on purpose, with no file of them")
     add(
         "--against",
         metavar="WHAT",
@@ -131,11 +164,11 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
         "torchvision and timm the mean and standard deviation that their weights were trained with; else as they are)",
     )
     add("--layers", nargs="+", help="names or patterns such as 'layer*.relu' (default: every activation function)")
-    add("--pool", nargs="+", type=Choice(POOLS), help="for all, or LAYER=RULE: " + ", ".join(POOLS))
-    add("--negative", nargs="+", type=Choice(NEGATIVES), help="for all, or LAYER=RULE: " + ", ".join(NEGATIVES))
+    add("--pool", nargs="+", type=Choice(POOLS), help=_rules("what of an output is a feature", POOLS))
+    add("--negative", nargs="+", type=Choice(NEGATIVES), help=_rules("what to do with negative activations", NEGATIVES))
     add("--inputs", default="64", help="what of the pictures is factored: all, none, or pixels a side (default: 64)")
     add("--no-images", dest="images", action="store_false", help=NO_IMAGES)
-    _add_saying(command, "pictures over which to see what patterns cause", None, 1)
+    _add_saying(command, "pictures", 0)
     add("--store", type=Path, help="a folder for the activations, if they do not fit into memory")
     add("--resume", action="store_true", help="go on from what is finished: no rank that is there is fitted again")
     add("--batch-size", type=Number("a batch size", 1, MOST_BATCH), help="pictures at a time")
@@ -145,11 +178,26 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     _add_fit(command)
 
 
-def _add_saying(command: argparse.ArgumentParser, ablate: str, default: int | None, least: int) -> None:
+def _rules(what: str, rules: Sequence[str]) -> str:
+    """Of an option that is for all layers or for some; the first of its rules is what holds unasked."""
+    return f"{what}, for all layers or LAYER=RULE: {', '.join(rules)} (default: {rules[0]})"
+
+
+def _add_saying(command: argparse.ArgumentParser, inputs: str, ablated: int) -> None:
     """What a page says, of ``cnn-probe run`` and ``probe``."""
     add = command.add_argument
-    add("--ablate", type=Number("a number of pictures", least, MOST_BATCH), default=default, help=ablate)
-    add("--full", action="store_true", help="also how much is used, what holds and which labels look wrong: more fits")
+    add(
+        "--ablate",
+        type=Number("a number of pictures", 0, MOST_BATCH),
+        default=ablated,
+        help=f"{inputs} over which to test what patterns cause; 0 for none (default: {ablated})",
+    )
+    add(
+        "--full",
+        action="store_true",
+        help="also: how much of the network is used, which patterns come out again, which labels look wrong (more "
+        "fits, slower)",
+    )
 
 
 def told_command(argv: Sequence[str] | None) -> str:

@@ -213,7 +213,7 @@ def _probe(args: argparse.Namespace) -> None:
         pool=by_layer(args.pool, "auto"),
         negative=by_layer(args.negative, "error"),
         inputs=inputs,
-        ablate=args.ablate,
+        ablate=args.ablate or None,
         full=args.full,
         images=args.images,
         store=args.store,

@@ -50,6 +50,10 @@ def load_dataset(
     image_size : int or (height, width), default=None
         Resize to this many pixels (bilinear). None leaves the images alone, and is 28 for "digits" and "folder".
 
+    Returns
+    -------
+    `ImageData`
+
     Raises
     ------
     ValueError

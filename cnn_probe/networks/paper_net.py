@@ -104,6 +104,21 @@ def build_network(in_channels: int, image_size: int | tuple[int, int], n_classes
 
     They are the weights that ``PaperNet(...)`` has after ``torch.manual_seed(seed)``.
 
+    Parameters
+    ----------
+    in_channels : int
+        Channels of an image.
+    image_size : int or (height, width)
+        Pixels of an image, 16 or more each way.
+    n_classes : int
+        Outputs of the linear layer.
+    seed : int
+        From 0 to 2**64 - 1.
+
+    Returns
+    -------
+    `PaperNet`
+
     Raises
     ------
     ValueError
@@ -154,10 +169,26 @@ def _draw_weights(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> N
 def save_network(network: PaperNet, path: str | Path) -> None:
     """Write weights and configuration to one file, making its folder where it is missing.
 
+    Parameters
+    ----------
+    network : PaperNet
+    path : str or Path
+        Of the file, which is written whole or not at all.
+
     Raises
     ------
     TypeError
         If ``network`` is not a `PaperNet`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> network = build_network(1, 28, 10, seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_network(network, f"{folder}/network.pt")
+    ...     again = load_network(f"{folder}/network.pt")
+    >>> torch.equal(again.fc.weight, network.fc.weight)
+    True
     """
     if not isinstance(network, PaperNet):
         raise TypeError(f"network must be a PaperNet, got {type(network).__name__}; torch.save can save others")
@@ -168,6 +199,17 @@ def save_network(network: PaperNet, path: str | Path) -> None:
 
 def load_network(path: str | Path) -> PaperNet:
     """Return the network that `save_network` wrote, on the CPU; nothing in the file is executed.
+
+    `save_network` has an example.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file.
+
+    Returns
+    -------
+    `PaperNet`
 
     Raises
     ------

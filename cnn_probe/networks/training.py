@@ -44,7 +44,7 @@ class TrainingRecord:
         CPU threads that PyTorch used.
     torch_version : str
     plan : dict
-        The `TrainingPlan`.
+        The `~cnn_probe.TrainingPlan`.
     """
 
     steps: int
@@ -161,12 +161,25 @@ def train(
     progress : callable(step, n_steps, loss), default=None
         Called about a hundred times, and after the last step.
 
+    Returns
+    -------
+    `.TrainingRecord`
+
     Raises
     ------
     ValueError
         If there are no labels, the plan names a class that they lack, or a label has no logit.
     FloatingPointError
         If the loss stops being finite.
+
+    Examples
+    --------
+    >>> from cnn_probe import build_network, load_dataset
+    >>> data = load_dataset("digits")
+    >>> network = build_network(data.in_channels, data.image_size, data.n_classes, seed=0)
+    >>> record = train(network, data.train, TrainingPlan(max_steps=5, seed=0))
+    >>> record.steps, record.examples
+    (5, 320)
     """
     if not isinstance(train_set, ImageSet):
         raise TypeError(f"train_set must be an ImageSet, got {type(train_set).__name__}; of an ImageData, take .train")
@@ -239,6 +252,18 @@ def evaluate(network: nn.Module, image_set: ImageSet, *, batch_size: int = 1000)
         With or without labels.
     batch_size : int, default=1000
         Images at a time.
+
+    Returns
+    -------
+    `.Evaluation`
+
+    Examples
+    --------
+    >>> from cnn_probe import build_network, load_dataset
+    >>> data = load_dataset("digits")
+    >>> found = evaluate(build_network(1, 28, 10, seed=0), data.test)
+    >>> found.predictions.shape, 0 <= found.accuracy <= 1
+    ((450,), True)
     """
     batches, device = image_set.images.split(batch_size), device_of(network)
 

@@ -57,11 +57,14 @@ def probe(
     Parameters
     ----------
     network : Module
-        A trained network, of any kind and on any device; what `torch.nn.DataParallel` or `torch.compile` made of it is
-        unwrapped. If it is on a GPU and CuPy is there, the factorization runs there, too; the result is on the host.
-    data : ImageSet, Tensor, Dataset, DataLoader or iterable of batches
-        What the network is fed, batch by batch; see `as_source`. Labels are not used in the factorization; where there
-        are any, they are kept beside the result.
+        A trained network, of any kind and on any device; what ``torch.nn.DataParallel`` or ``torch.compile`` made of it
+        is unwrapped. If it is on a GPU and CuPy is there, the factorization runs there, too; the result is on the host.
+    data : ImageSet, Tensor, ndarray, Dataset, DataLoader or iterable of batches
+        What the network is fed, batch by batch: an `ImageSet`, a tensor or array (n, channels, height, width), a
+        Dataset, a DataLoader that does not shuffle, or a list of batches. A batch is a tensor; a tuple, fed as
+        ``network(*batch)`` but for whole numbers that come last, which are labels; or a mapping, fed as
+        ``network(**batch)`` but for ``"labels"``. It is read more than once, so it cannot be a generator. Labels are
+        not used in the factorization; where there are any, they are kept beside the result.
     layers : str, type, callable, or sequence of them, default=None
         Which outputs are recorded: by name (``"layer1.0.relu"``; a second use of it is ``"layer1.0.relu_1"``), by a
         path into what a layer returns (``"encoder[0]"``), by a pattern (``"layer*.relu"``), by the type of the module,
@@ -88,7 +91,7 @@ def probe(
     store : path, default=None
         A folder for the recorded activations, which then need no memory: they are found again by the next probe of the
         same network, data and layers, and a pass that was cut off goes on. None keeps them in memory. `open_store`
-        gives them to a `CoupledNMF` of your own.
+        gives them to a `~coupled_nmf.CoupledNMF` of your own.
     record_on : {"here", "workers"}, default="here"
         "workers": those of the current ``distributed.Client`` record a range of samples each, and write it into the
         folder that ``store`` names, which they all have to reach; each runs one batch at a time, on as many threads as
@@ -102,22 +105,22 @@ def probe(
     n_components : int, default=10
         The rank, at most the number of samples, and of features together.
     block_weights, solver, init, n_init, max_iter, tol
-        As in `CoupledNMF`; the blocks are ``pixels`` (``pixels0``, ... of several channels) and the layers.
+        As in `~coupled_nmf.CoupledNMF`; the blocks are ``pixels`` (``pixels0``, ... of several channels) and layers.
     random_state : int or None, default=0
         The fit's seed is drawn from it, unless there is a ``checkpoint``; ``result.model.random_state`` is that seed.
     backend : {"auto", "numpy", "cupy", "dask"}, default="auto"
-        Where the factorization runs, as in `CoupledNMF`: "dask" has the workers of the current ``distributed.Client``
-        read their own rows from the ``store``, or, without one, sends them. The result is here.
+        Where the factorization runs, as in `~coupled_nmf.CoupledNMF`: "dask" has the workers of the current
+        ``distributed.Client`` read their own rows from the ``store``, or, without one, sends them. The result is here.
     checkpoint : path, default=None
-        A folder in which the factorization keeps how far it has come, as in `CoupledNMF`: a probe that was cut off in
-        it goes on from there. It needs a ``random_state``, which then is the fit's seed.
+        A folder in which the factorization keeps how far it has come, as in `~coupled_nmf.CoupledNMF`: a probe that was
+        cut off in it goes on from there. It needs a ``random_state``, which then is the fit's seed.
     progress : callable, default=None
         ``progress(what, done, total)`` after each batch ("recording") and each iteration ("fitting"), of which there
         may be fewer than ``total``.
 
     Returns
     -------
-    ProbeResult
+    `ProbeResult`
 
     Warns
     -----

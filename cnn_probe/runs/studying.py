@@ -132,7 +132,7 @@ def study(
         Passes over the training data; None for 1, the paper's, of data as large as MNIST, and of smaller data for as
         many as make 1500 optimizer steps.
     solver, init, max_iter
-        As in `CoupledNMF`.
+        As in `~coupled_nmf.CoupledNMF`.
     starts : int, default=1
         Of each factorization. What is reported is that of the first.
     resume : bool, default=False
@@ -145,7 +145,7 @@ def study(
 
     Returns
     -------
-    StudyResult
+    `StudyResult`
 
     Raises
     ------

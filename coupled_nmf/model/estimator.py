@@ -67,12 +67,18 @@ class CoupledNMF(FittedModel):
     l1_ratio : float, default=0.0
         Part of both penalties that is L1.
     init : {'auto', 'compressed', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
-        The start. 'compressed': HALS runs on a low-rank stand-in for X first, then on X. 'random': H is half-normal, in
-        the scale of X, and F is found from it. 'uniform': [0, 1), as in the paper. 'nndsvd': from the leading singular
-        vectors of X, with zeros where they have the wrong sign; 'nndsvda': with the mean of X there (X of too small a
-        rank starts at 'random'). 'custom': ``F`` and ``H`` given to `fit_transform`. 'auto': 'compressed' for 'hals' on
-        large X without gaps or penalties whose shape promises that it pays, and that it costs no more than three times
-        ``max_iter`` iterations, else 'random'. HALS starts from H alone, unless F is given.
+        The start. HALS starts from H alone, unless F is given.
+
+        - 'auto': 'compressed' for 'hals' on X of 2**20 entries or more, without gaps, penalties or fixed components, if
+          the stand-in is smaller than X, and promises to save more than it costs, which is at most three times
+          ``max_iter`` iterations; else 'random'.
+        - 'compressed': HALS runs on a low-rank stand-in for X first, then on X.
+        - 'random': H is half-normal, in the scale of X; F is found from it, or, for 'mu', is one number.
+        - 'uniform': [0, 1), as in the paper.
+        - 'nndsvd': from the leading singular vectors of X, with zeros where they have the wrong sign. X of too small a
+          rank starts at 'random'.
+        - 'nndsvda': the same with the mean of X in place of these zeros.
+        - 'custom': ``F`` and ``H`` given to `fit_transform`.
     fixed_components : array-like of shape (n_fixed, n_features), mapping of str to array-like, or None, default=None
         Components that are known, one array, or one of shape (n_fixed, n_features_b) for each block: they are the first
         of ``components_``, in X's dtype but else just as given, while the others are learned beside them. DataFrames
@@ -147,12 +153,7 @@ class CoupledNMF(FittedModel):
     block_relative_error_ : dict of str to float
         ‖X_b − F H_b‖² / ‖X_b‖² per block; 0 for a block of zeros.
     objective_history_ : list of float
-        J, with penalties, inside the loop after each iteration, from sums: good to about 1e-6 ‖X‖² in float32 and
-        1e-14 ‖X‖² in float64. With extrapolation it belongs to the extrapolated point that was accepted last, and may
-        rise where the loop restarts; otherwise it never rises but for that rounding. Where single entries are missing,
-        it is J and the squares of what the last move of H changed at them. For Kullback–Leibler it is J of the F moved
-        last and the H, or the extrapolated point, that the last move of H began at, without the penalties on blocks of
-        weight 0: no less than that of the F and H which the loop then holds, and it never rises but for rounding.
+        J, with penalties, after each iteration. It may rise where the extrapolation of HALS restarts; see Notes.
     n_iter_ : int
         Iterations done.
     n_steps_ : int
@@ -163,6 +164,25 @@ class CoupledNMF(FittedModel):
         Columns of X.
     block_feature_names_ : dict of str to tuple of str
         Names of the columns of the blocks that came with names.
+
+    See Also
+    --------
+    holdout_entries : Which rank predicts entries that it was not shown.
+    rank_path : Fits at several ranks and from several starts.
+    stability : Which rank comes out again from other starts.
+    sklearn.decomposition.NMF : One block, without gaps.
+
+    Notes
+    -----
+    ``objective_history_`` is taken inside the loop, from sums: it is good to about 1e-6 ‖X‖² in float32 and 1e-14 ‖X‖²
+    in float64.
+
+    - With extrapolation it belongs to the extrapolated point that was accepted last, and may rise where the loop
+      restarts; otherwise it never rises but for that rounding.
+    - Where single entries are missing, it is J and the squares of what the last move of H changed at them.
+    - For Kullback–Leibler it is J of the F moved last and the H, or the extrapolated point, that the last move of H
+      began at, without the penalties on blocks of weight 0: no less than that of the F and H which the loop then holds,
+      and it never rises but for rounding.
 
     References
     ----------

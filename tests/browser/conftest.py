@@ -50,6 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         "several": lambda: made_pages.page({name: part(name) for name in ("4 patterns", "3 patterns")}),
         "bare": made_pages.bare,
         "mapless": lambda: made_pages.mapless(make("full").document),
+        "unreached": lambda: made_pages.unreached(make("full").document),
         "hostile": lambda: made_pages.hostile(tmp_path_factory.mktemp("hostile")),
         "large": made_pages.large,
         "studies": lambda: studied_pages.studies(tmp_path_factory.mktemp("studies")),

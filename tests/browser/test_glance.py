@@ -29,12 +29,20 @@ def test_the_card_of_a_pattern_has_its_verdict_and_what_other_directions_take(op
     for at, i in enumerate(caused["factors"]):
         text = page.locator(f"#patterns article[data-row=factor-{i + 1}]").inner_text().replace("\u2212", "-")
         assert f"Verdict: {caused['said'][at]}." in text
+        at_least = caused["p_alike"][at] > 1.001 / (1 + caused["n_shuffles"])
         assert (
-            f"{caused['n_shuffles']} drawn like the layer's own activations {100 * caused['alike'][at]:+.1f} (p = "
-            in text
-        )
-        assert f"(p = {caused['p_alike'][at]:.3f})" in text
+            f"{caused['n_shuffles']} drawn like the layer's own activations {100 * caused['alike'][at]:+.1f} "
+            f"(p {'=' if at_least else chr(0x2264)} {caused['p_alike'][at]:.3f})"
+        ) in text
         assert f"the first principal direction {100 * np.min(caused['principal'][at]):+.1f}." in text
+
+
+def test_a_chance_that_no_direction_came_up_to_is_told_as_the_most_that_it_can_be(opened, made):
+    caused = made("unreached").document["results"][0]["ablation"]
+    page = opened("unreached", "#patterns")
+    for i, told in zip(caused["factors"], ("p \u2264 0.048", "p = 0.095"), strict=False):
+        text = page.locator(f"#patterns article[data-row=factor-{i + 1}]").inner_text()
+        assert text.count(f"({told})") == 2, "of both kinds of directions"
 
 
 def test_there_is_none_without_pictures(opened):

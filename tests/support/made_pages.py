@@ -168,6 +168,15 @@ def mapless(document: dict[str, Any]) -> Made:
     return Made(render(document, mark="own"), document)
 
 
+def unreached(document: dict[str, Any]) -> Made:
+    """The same page, where no other direction takes as much as the first pattern, and one as much as the second."""
+    document = copy.deepcopy(document)
+    for part in document["results"]:
+        for kind in ("p", "p_alike"):
+            part["ablation"][kind][:2] = np.array([1, 2]) / (1 + part["ablation"]["n_shuffles"])
+    return Made(render(document, mark="own"), document)
+
+
 def large() -> Made:
     """A page of a large study, made up."""
     document = large_document()

@@ -16,7 +16,7 @@ ANEW = "probe() with the same store= makes it anew"
 
 
 def open_store(folder: str | Path) -> Blocks:
-    """Return the activations that a probe has recorded in a folder, as what `CoupledNMF` is fitted to.
+    """Return the activations that a probe has recorded in a folder, as what `~coupled_nmf.CoupledNMF` is fitted to.
 
     Nothing is read but what is looked at, where it is looked at: a fit here reads the files tile by tile, and with
     ``CoupledNMF(backend="dask")`` each worker of the current ``distributed.Client`` reads its own rows. Pickled, the
@@ -30,7 +30,7 @@ def open_store(folder: str | Path) -> Blocks:
 
     Returns
     -------
-    Blocks
+    `~coupled_nmf.Blocks`
         Of what was made of the inputs, and of the layers, as in the fit of the probe. Layers that are shifted are so
         when they are read.
 

@@ -63,7 +63,7 @@ def ask(
 
     Returns
     -------
-    Answers
+    `Answers`
 
     Warns
     -----

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta
 
 from cnn_probe.activations.planning import Layer
 from cnn_probe.measures.causes.travel import LinearHead, directions_of_layer, minima_of_layer
-from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.exact import interval
 from cnn_probe.measures.spectrum import EXACT, Rows, right_vectors, rows_side_by_side
 from cnn_probe.measures.table import Table
 from cnn_probe.probing.result import ProbeResult
@@ -64,9 +63,7 @@ class HeadAgreement:
 def _part(true: NDArray[np.bool_]) -> tuple[float, float | None, float | None]:
     """The part that is true, and the ends of its 95% interval."""
     n, k = len(true), int(true.sum())
-    low = beta.ppf(LEVEL / 2, k, n - k + 1) if k else 0.0
-    high = beta.ppf(1 - LEVEL / 2, k + 1, n - k) if k < n else 1.0
-    return k / n, float(low), float(high)
+    return k / n, *interval(k, n)
 
 
 def head_agreement(

@@ -40,7 +40,7 @@ def ablate(
     there. Beside it stand as much of the same numbers at shuffled neurons, as much of directions drawn like the layer's
     own activations, and as much of the layer's first principal direction. Nothing is cut at zero, so that all are of
     one norm. Shuffled neurons are an easy thing to surpass, and most of what is taken out of the space that a layer
-    uses hurts: so `Ablation.causes` says that it does, and `Ablation.beyond_alike` of which factors more than of other
+    uses hurts: so ``causes`` of the result says that it does, and ``beyond_alike`` of which factors more than of other
     directions like the layer. It is an intervention: what the layer then holds need not be anything that the network
     was trained on, and where several factors or layers carry one thing, taking out one of them shows little.
 
@@ -76,7 +76,7 @@ def ablate(
 
     Returns
     -------
-    Ablation
+    `.Ablation`
 
     Raises
     ------

@@ -64,7 +64,7 @@ class TakenApart:
     by_channel : ndarray of shape (k, n_channels)
         The parts of ``factors`` that go through each channel of the layer, or each feature of one without places; each
         row adds up to the factor's.
-    by_place : ndarray of shape (k, *places) or None
+    by_place : ndarray of shape (k, places...) or None
         The parts at each place, all channels together; None of a layer that is pooled, or has no places.
     """
 

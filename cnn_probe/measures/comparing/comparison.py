@@ -173,18 +173,32 @@ def compare(
         Your word that the inputs are the same though their fingerprints differ, as they do of two networks that are
         each fed through a preprocessing of its own.
     threshold : float, default=None
-        As of `match`.
+        From which similarity on two factors are one; None for halfway between what chance reaches and 1.
     random_state : int, default=0
         Seed of the shuffles that say what chance reaches.
 
     Returns
     -------
-    Comparison
+    `.Comparison`
 
     Raises
     ------
     ValueError
         If the inputs are not the same, or an array is not of them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cnn_probe import probe
+    >>> images = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    >>> def untrained(seed):
+    ...     torch.manual_seed(seed)
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> a, b = (probe(untrained(seed), images, n_components=2) for seed in (0, 1))
+    >>> found = compare(a, b)
+    >>> found.lost, found.new, len(found.table())
+    ((), (), 2)
     """
     refuse_other_inputs(a, b, same_inputs)
     for name, starts in (("starts_a", starts_a), ("starts_b", starts_b)):

@@ -78,7 +78,7 @@ def joint_blocks(a: Blocks, b: Blocks, *, inputs: Sequence[str] | None = None) -
 
     Returns
     -------
-    Blocks
+    `~coupled_nmf.Blocks`
         The inputs' blocks by their names, then ``"a: "`` and the name of each layer of the first, and ``"b: "`` of the
         second.
 
@@ -141,12 +141,22 @@ def joint_use(X: Blocks, model: CoupledNMF, F: NDArray[Any], *, starts: Sequence
 
     Returns
     -------
-    JointUse
+    `.JointUse`
 
     Raises
     ------
     ValueError
         If X has no blocks of two networks, or is not what a model was fitted to.
+
+    Examples
+    --------
+    >>> from coupled_nmf import make_coupled_blocks
+    >>> made, _, _ = make_coupled_blocks(60, {"pixels": 20, "relu": 12}, 3, random_state=0)
+    >>> other = Blocks({"pixels": made["pixels"], "relu": made["relu"][:, ::-1]})  # the same units in another order
+    >>> X = joint_blocks(made, other)
+    >>> model = CoupledNMF(3, block_weights="balanced", random_state=0)
+    >>> joint_use(X, model, model.fit_transform(X)).one_sided
+    ('', '', '')
     """
     if not all(any(name.startswith(prefix) for name in X.names) for prefix in SIDES):
         raise ValueError(f"X has the blocks {X.names}; joint_blocks puts two networks' together")

@@ -193,14 +193,28 @@ def refits(
     Parameters
     ----------
     X : Blocks
+        What ``model`` was fitted to.
     model : CoupledNMF
-        Fitted to X; the others are as in `factor_stability`.
+        Fitted. Every parameter of the others but ``random_state`` and ``callbacks`` is this model's, and so are the
+        block weights; one that was given its start (``init="custom"``) is begun as by ``init="auto"``.
     n_starts : int
         How many.
     random_state : int, default=0
         Their seed.
     progress : callable, default=None
         ``progress(done, total)`` after each fit.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_samples, k)
+
+    Examples
+    --------
+    >>> from coupled_nmf import make_coupled_blocks
+    >>> X, _, _ = make_coupled_blocks(40, {"pixels": 20, "relu": 10}, 3, random_state=0)
+    >>> model = CoupledNMF(3, random_state=0).fit(X)
+    >>> [F.shape for F in refits(X, model, 2)]
+    [(40, 3), (40, 3)]
     """
     base, found = _unfitted(X, model), []
     for other in _starts(X, base, n_starts, np.random.default_rng(random_state)):

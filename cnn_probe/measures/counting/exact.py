@@ -1,6 +1,7 @@
 """Exact tests for few repetitions: every way in which chance could have dealt is counted, none is drawn.
 
-NumPy is imported where it counts: the command line knows studies and their claims by name, and has no need of it.
+NumPy and SciPy are imported where they count: the command line knows studies and their claims by name, and has no need
+of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LEVEL = 0.05  # chance up to which something is not taken for chance
+
+
+def interval(k: int, n: int) -> tuple[float, float]:
+    """Ends of the exact 95% interval of a part k of n (Clopper and Pearson).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in interval(0, 10)]
+    [0.0, 0.308]
+    """
+    from scipy.stats import beta
+
+    low = float(beta.ppf(LEVEL / 2, k, n - k + 1)) if k else 0.0
+    high = float(beta.ppf(1 - LEVEL / 2, k + 1, n - k)) if k < n else 1.0
+    return low, high
 
 
 def count_rises(values: Sequence[float], levels: Sequence[int]) -> int:

@@ -76,7 +76,7 @@ function classesOf(scene, i) {
       `permuted labels give ${percent(beyond.chance[i])}, ${pOf(beyond, i)}.`)];
 }
 
-// So many permutations give no less than their least.
+// So many permutations, or shuffles, give no less than their least.
 const pOf = ({ p, least_p: least }, i) => (p[i] <= 1.001 * least ? "p ≤ " + least.toFixed(3) : "p = " + p[i].toFixed(3));
 
 function causedBy(scene, i) {
@@ -85,7 +85,7 @@ function causedBy(scene, i) {
   if (at < 0) return null;
   const [change, low, high] = [found.change, found.low, found.high].map((values) => row(values, at));
   const hit = found.hit[at];
-  const chance = (p) => (found.tested ? ` (p = ${p[at].toFixed(3)})` : "");
+  const chance = (p) => (found.tested ? ` (${pOf({ p, least_p: 1 / (1 + found.n_shuffles) }, at)})` : "");
   return [h("h4", null, "Taken out of ", name(found.layer)),
     h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
       ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import Ablation
 from cnn_probe.measures.comparing.stability import FactorStability
-from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.exact import LEVEL, interval
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.measures.labels.errors import LabelErrors
 from cnn_probe.measures.use import NetworkUse
@@ -49,19 +49,6 @@ def cards_of(
 def card(question: str, number: str, answer: str, sure: str, cannot: str, show: str | None) -> Card:
     """One card; ``show`` is the address, on the page, of what it stands on."""
     return {"question": question, "number": number, "answer": answer, "sure": sure, "cannot": cannot, "show": show}
-
-
-def interval(k: int, n: int) -> tuple[float, float]:
-    """Ends of the exact 95% interval of a part k of n (Clopper and Pearson).
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in interval(0, 10)]
-    [0.0, 0.308]
-    """
-    low = float(beta.ppf(LEVEL / 2, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(1 - LEVEL / 2, k + 1, n - k)) if k < n else 1.0
-    return low, high
 
 
 def _accuracy(asked: Answers) -> Card | None:
@@ -254,12 +241,13 @@ def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
     names = part["inputs"]["names"]
     name = f"#{worst}" if names is None else names[part["worst"][0]]
     called = f"#{worst}" if name == f"#{worst}" else f"#{worst} ({name})"
-    far = f", {(of[worst] - median) / (high - low):.1f} interquartile ranges less" if high > low else ""
+    spread = high - low
+    far = f" That is {(of[worst] - median) / spread:.1f} interquartile ranges above the median." if spread > 0 else ""
+    most = f"{of[worst]:.0%} of it is unexplained" if stand_out else f"Most is unexplained of {called}: {of[worst]:.0%}"
     return card(
         "Which inputs are explained least?",
         called if stand_out else "none stands out",
-        f"{'has most left' if stand_out else f'Most is left of {called}'}: {of[worst]:.0%} of it; of the median input "
-        f"{median:.0%} is{far}. {stand_out:,} of {len(left):,} stand out.",
+        f"{most}; the median input has {median:.0%}.{far} {stand_out:,} of {len(left):,} stand out.",
         f"No interval: a measure of each input at this rank. What is {FENCE} interquartile ranges above the "
         f"upper quartile or more stands out; were they normally distributed, {NORMALLY:.2%} would.",
         "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",

@@ -83,7 +83,7 @@ def _beside(ax: Axes, found: Ablation) -> None:
     )
     for row in range(len(rows)):
         sure = bool(found.causes[row])
-        chances = f"p = {found.p_value[row]:.2g}, like the layer {found.p_alike[row]:.2g}; " if found.tested else ""
+        chances = f"p {_told(found, row)}, like the layer {_told(found, row, alike=True)}; " if found.tested else ""
         said = f"{found.said[row]}\n({chances}{found.specificity[row, 0]:.0%} of its loss here, "
         said += f"{found.specificity[row, 1]:.0%} of the principal's)"
         ax.text(
@@ -101,6 +101,12 @@ def _beside(ax: Axes, found: Ablation) -> None:
     ax.set_xlabel("points taken from the class that is hit most", fontsize=8)
     entitle(ax, "Beside directions of the same norm", size=9)
     open_axes(ax)
+
+
+def _told(found: Ablation, row: int, *, alike: bool = False) -> str:
+    """A chance; "≤" the least that so many directions can give, where none of them took as much."""
+    value, least = (found.p_alike if alike else found.p_value)[row], 1 / (1 + found.shuffled.shape[1])
+    return f"{'≤' if value <= 1.001 * least else '='} {value:.2g}"
 
 
 def _dots(ax: Axes, changes: NDArray[np.float64], off: float, colour: str, label: str) -> None:

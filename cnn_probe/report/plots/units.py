@@ -44,9 +44,10 @@ def units_figure(units: Mapping[str, LayerUnits], pools: Mapping[str, str] | Non
     entitle(parts, "What the units are", f"n = {first.n_inputs} inputs{of_all(len(drawn), len(units))}", size=10)
     if any(pools.get(name) in ("mean", "max") for name in drawn):
         parts.set_xlabel(f"{parts.get_xlabel()}\nmeans, maxima: alike in how much, not in where")
-    figure.legend(fontsize=7, frameon=False, ncols=4, loc="outside lower left")
+    figure.legend(fontsize=10, frameon=False, ncols=4, loc="outside lower center")
     image = _rates(rates, drawn.values())
-    entitle(rates, "How often each is active", f"dead: in below {first.bound:.2g} of such inputs", size=10)
+    dead = f"dead: active for less than {100 * first.bound:.2g}% of such inputs"
+    entitle(rates, "How often each is active", dead, size=10)
     figure.colorbar(image, ax=rates, label="part of the inputs")
     return figure
 

@@ -75,12 +75,13 @@ for seed in range(5):
     first_class.append(evaluate(networks["by class"], data.test).class_accuracy[9])
 
 # %%
-# A claim is held against all pairs of one seed, one better trained than the other. By chance the networks of a seed
-# could stand in any order; of all these orders it is counted how many do as well, as ``cnn-probe study`` does.
+# A claim is held against all pairs of one seed, one of them trained on more images, on more of the classes, or on all
+# classes mixed and the other class by class. By chance the networks of a seed could stand in any order; of all these
+# orders it is counted how many do as well, as ``cnn-probe study`` does.
 
 
 def verdict(values, levels):
-    """Say in how many pairs the better trained has more, how likely as many are by chance, and what follows."""
+    """Say in how many pairs the higher level has more, how likely as many are by chance, and what follows."""
     pairs = [(a, b) for a, b in combinations(range(len(levels)), 2) if levels[a] < levels[b]]
     holds, by_chance = 0, np.ones(1)
     for row in zip(*values, strict=True):

@@ -74,9 +74,9 @@ for factor, hit in enumerate(ablation.hit):
     print(f"pattern {factor + 1} takes {change:.0f} points from {hit}, a shuffled one {shuffled:.0f} at most")
 
 # %%
-# The walk of each pattern, from the pixels to the outputs; and the same of the untrained network. The figures are made
-# smaller, whereby their letters are larger beside the maps.
-figures = draw(answers, n_factors=4)  # the strongest
+# The walk of the three strongest patterns, from the pixels to the outputs. The figures are made smaller, whereby their
+# letters are larger beside the maps.
+figures = draw(answers, n_factors=3)
 walks = [figures["walk"], figures["untrained-walk"]]
 for figure in walks:
     figure.set_size_inches(0.8 * figure.get_size_inches())
@@ -84,6 +84,11 @@ for figure in walks:
 if len(sys.argv) > 1:
     walks[0].savefig(sys.argv[1])
 else:
-    for figure in walks:
-        plt.figure(figure)  # a window of its own, from Matplotlib 3.11 on; ``savefig`` needs none
+    plt.figure(walks[0])
+    plt.show()
+
+# %%
+# And the same of the untrained network.
+if len(sys.argv) == 1:
+    plt.figure(walks[1])
     plt.show()

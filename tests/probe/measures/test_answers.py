@@ -129,7 +129,7 @@ def test_units_of_a_pooled_layer_are_what_it_was_pooled_to(result, images):
 
 
 def test_units_of_a_wide_layer_are_not_compared(result, images, monkeypatch):
-    monkeypatch.setattr("cnn_probe.measures.answering.answers.MOST_UNITS", 47)
+    monkeypatch.setattr("cnn_probe.measures.answering.of_units.MOST_UNITS", 47)
     units = ask(result, images).units
     assert units["1"].neurons.compared
     assert not units["3"].neurons.compared

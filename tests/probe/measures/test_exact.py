@@ -5,7 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from cnn_probe.measures.counting.exact import at_least, at_most, count_rises, one_of, rises_by_chance, together
+from cnn_probe.measures.counting.exact import (
+    at_least,
+    at_most,
+    count_rises,
+    interval,
+    one_of,
+    rises_by_chance,
+    together,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,11 @@ def test_without_an_effect_5_percent_are_named_or_fewer():
 
 def test_one_of_several_is_as_likely_as_another():
     assert one_of([3, 0, 0, 1]) == pytest.approx([0.5, 0.25, 0, 0.25])
+
+
+def test_intervals_are_exact_at_the_ends():
+    assert interval(0, 5)[0] == 0
+    assert interval(5, 5)[1] == 1
+    low, high = interval(30, 60)
+    assert low == pytest.approx(1 - high)
+    assert 0.36 < low < 0.38

@@ -13,7 +13,6 @@ from torch import nn
 
 import cnn_probe
 from cnn_probe import ImageSet, PictureFolder, ask, compare, probe, refits, save_page
-from cnn_probe.report.document.cards import interval
 from cnn_probe.report.document.ends import telling_decisions
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.system.names import shown
@@ -247,14 +246,6 @@ def test_the_summary_has_every_card_and_limit(page):
     for limit in found["about"]["limits"]:
         assert limit in words
     assert len(found["results"][0]["cards"]) >= 9
-
-
-def test_intervals_are_exact_at_the_ends():
-    assert interval(0, 5)[0] == 0
-    assert interval(5, 5)[1] == 1
-    low, high = interval(30, 60)
-    assert low == pytest.approx(1 - high)
-    assert 0.36 < low < 0.38
 
 
 def test_the_same_answers_give_the_same_page(asked, tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import io
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,8 +134,17 @@ def test_causes_are_drawn_as_measured(answers):
     assert [text.startswith("causes") for text in said] == found.causes.tolist()
 
 
+def test_a_chance_that_is_the_least_of_so_many_shuffles_is_an_upper_bound(answers):
+    found = answers.causes(n_shuffles=20)
+    found = replace(found, p_value=np.array([1, 2, 21, 21]) / 21, p_alike=np.array([3, 1, 2, 2]) / 21)
+    said = [text.get_text() for text in causes_figure(found).axes[1].texts]
+    for text, chances in zip(said, ("≤ 0.048, like the layer = 0.14", "= 0.095, like the layer ≤ 0.048"), strict=False):
+        assert f"(p {chances};" in text
+
+
 def test_units_are_counted_once_each(answers):
     figure = units_figure(answers.units)
+    assert "dead: active for less than 7.2% of such inputs" in figure.axes[1].get_title(), "40 inputs"
     widths = np.array([[bar.get_width() for bar in kind] for kind in figure.axes[0].containers])
     np.testing.assert_allclose(widths.sum(axis=0), 1)
     dead = [own.channels.dead.mean() for own in answers.units.values()]

@@ -60,14 +60,15 @@ def test_an_input_stands_out_or_none_does():
     assert said["question"] == "Which inputs are explained least?"
     assert said["number"] == "none stands out"
     assert said["answer"] == (
-        "Most is left of #20: 20% of it; of the median input 15% is, 1.0 interquartile ranges less. 0 of 21 stand out."
+        "Most is unexplained of #20: 20%; the median input has 15%. That is 1.0 interquartile ranges above the median. "
+        "0 of 21 stand out."
     )
     said = residual_card([*even, 0.9, np.nan], names=["cat/a.png"])
     assert said["number"] == "#21 (cat/a.png)"
-    assert said["answer"].startswith("has most left: 90% of it; of the median input 15% is, ")
-    assert said["answer"].endswith(" interquartile ranges less. 1 of 22 stand out.")
+    assert said["answer"].startswith("90% of it is unexplained; the median input has 15%. That is ")
+    assert said["answer"].endswith(" interquartile ranges above the median. 1 of 22 stand out.")
     said = residual_card([0.5, 0.5, 0.5])
-    assert said["answer"] == "has most left: 50% of it; of the median input 50% is. 3 of 3 stand out."
+    assert said["answer"] == "50% of it is unexplained; the median input has 50%. 3 of 3 stand out."
 
 
 def test_what_stands_out_of_normally_distributed_numbers_is_as_many_as_said():

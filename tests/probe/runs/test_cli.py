@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 
@@ -33,6 +34,18 @@ def test_what_needs_no_network_imports_nothing_slow(arguments):
 def test_the_version_is_that_of_the_package():
     said = loaded_by("from cnn_probe.cli import main; main(['--version'])")[1]
     assert said == f"cnn-probe {coupled_nmf.__version__}\n"
+
+
+@pytest.mark.parametrize("command", arguments.COMMANDS)
+def test_a_command_says_what_it_does_and_shows_it_by_an_example_that_can_be_typed(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    in_short, more, example = arguments.COMMANDS[command]
+    assert in_short[1:] in said
+    assert more in said
+    assert f"\nexample: {example}\n" in said, "in one line, to be copied"
+    typed = arguments.build_parser().parse_args(shlex.split(example)[1:])
+    assert typed.command == command
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_what_else_is_asked_of_a_finished_rank_is_made_of_the_same_fit(
     found = comparable(document_in(page)["results"])
     assert (here / "out" / "rank-2" / "use.csv").exists()
     assert len(recordings) == 2
-    for less in ([], ["--ablate", "8"], ["--full"]):
+    for less in ([], ["--ablate", "8"], ["--ablate", "0"], ["--full"]):
         assert cli.main([*asked, *less]) == 0
         assert comparable(document_in(page)["results"]) == found, "what is finished is shown"
     assert fitted == [2]
