@@ -12,7 +12,7 @@ from scipy.stats import beta
 
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.counting.groups import alike
-from cnn_probe.measures.counting.preference import preference_p
+from cnn_probe.measures.counting.preference import Preference, preferences
 from cnn_probe.measures.counting.rows import check_labels
 from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
@@ -24,38 +24,29 @@ SAME = 0.99  # of units that are the same: all but 1 - 0.99² of how each varies
 
 @dataclass(frozen=True, eq=False)
 class ClassOfUnits:
-    """Which class each unit has most of.
+    """Which class each unit prefers.
 
     Attributes
     ----------
     classes : tuple of str
-    favourite : ndarray of int of shape (n_units,)
-        Number of the class in which most of the unit's activation lies; -1 of a dead one.
-    share : ndarray of shape (n_units,)
-        The part that lies in it; NaN of a dead one.
-    chance : ndarray of shape (n_units,)
-        What part lies in the class with most of it if labels are permuted, on average; NaN of a dead one.
-    p_value : ndarray of shape (n_units,)
-        Of a preference of the unit for any class, by permutation of the labels, over all units together: below 0.05
-        are no units without one, but in 5% of cases. NaN of a dead one.
+    preference : Preference
+        Of each unit: its class, the part of its activation that lies there, and how likely that is by chance.
     least : float
-        The share from which on a unit is of one class.
+        The part of what could lie in a class beyond its size (`Preference.beyond_size`) from which on a unit is of one
+        class.
     least_p : float
         The smallest p-value that so many permutations can give.
     """
 
     classes: tuple[str, ...]
-    favourite: NDArray[np.int64]
-    share: Floats
-    chance: Floats
-    p_value: Floats
+    preference: Preference
     least: float
     least_p: float
 
     @property
     def of_one(self) -> NDArray[np.bool_]:
-        """Whether each unit is of one class: most of it lies there, and more than by chance."""
-        return (self.share >= self.least) & (self.p_value < LEVEL)
+        """Whether each unit is of one class: hardly active for others, and that not by chance."""
+        return (self.preference.beyond_size >= self.least) & (self.preference.p_value < LEVEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +117,9 @@ class Units:
             "group": [None if group < 0 else group for group in self.group.tolist()],
         }
         if self.of_class is not None:
-            known = self.of_class
-            columns["class"] = [None if label < 0 else known.classes[label] for label in known.favourite]
-            of_live = {"class_share": known.share, "class_chance": known.chance, "class_p": known.p_value}
+            known, own = self.of_class, self.of_class.preference
+            columns["class"] = [None if label < 0 else known.classes[label] for label in own.favourite]
+            of_live = {"class_share": own.share, "class_size": own.size, "class_p": own.p_value}
             for name, values in of_live.items():
                 columns[name] = [None if dead else value for dead, value in zip(self.dead, values, strict=True)]
             columns["of_one_class"] = known.of_one
@@ -201,7 +192,9 @@ def measure_units(
         its variation over the inputs, of a channel at each place: cosine and correlation are then ``same`` or more.
         One that does not vary is the same as none. None compares none: of hundreds of thousands that takes long.
     own_class : float, default=0.9
-        Part of a unit's activation from which on it is of one class.
+        Of the part of a unit's activation that could lie in one class beyond the class's size, the part from which on
+        it is of that class: it is then a tenth as active, or less, for inputs of other classes as it is for all. Nine
+        tenths of the activation would be no sign of a class that has nine tenths of the inputs.
     n_permutations : int, default=200
         Of the labels; of 20 or fewer no preference is above chance.
     seed : int, default=0
@@ -286,12 +279,8 @@ def _class_of(
     n_permutations: int,
     seed: int,
 ) -> ClassOfUnits:
-    live = sums.active > 0
-    share = np.full(rows.n_units, np.nan)
-    share[live] = sums.of_classes[:, live].max(axis=0) / sums.of_classes[:, live].sum(axis=0)
-    favourite = np.where(live, sums.of_classes.argmax(axis=0), -1)
-    p_value, chance = preference_p(rows, sums, codes, live, n_permutations, seed)
-    return ClassOfUnits(classes, favourite, share, chance, p_value, own_class, 1 / (1 + n_permutations))
+    found = preferences(rows, sums, codes, n_permutations, seed)
+    return ClassOfUnits(classes, found, own_class, 1 / (1 + n_permutations))
 
 
 def _most_used_by(rows: LayerRows, H: Floats) -> NDArray[np.int64]:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn_probe.measures.counting.chance import Beside, beside_chance
+from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.preference import Preference, preferences
 from cnn_probe.measures.counting.rows import check_amounts, check_labels, shares_of_rows, sums_of_classes
+from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
@@ -26,9 +29,10 @@ class WithLabels:
     ----------
     classes : tuple of str
     class_share : ndarray of shape (k, n_classes)
-        Part of each factor's amount that lies in each class.
-    purity : Beside of shape (k,)
-        The largest of these parts, beside that with permuted labels.
+        Part of each factor's amount that lies in each class. The largest is mostly that of the commonest class.
+    preference : Preference
+        The class of which each factor has most beyond what the class's size would give it; the part that lies there,
+        beside that size; and how likely a preference is by chance, over all factors together.
     low, high : ndarray of shape (k,)
         Ends of the 95% interval of the part that lies in that class, by bootstrap over the inputs.
     information : Beside of shape (k,)
@@ -40,11 +44,22 @@ class WithLabels:
 
     classes: tuple[str, ...]
     class_share: Floats
-    purity: Beside
+    preference: Preference
     low: Floats
     high: Floats
     information: Beside
     of_strongest: Beside
+
+    @property
+    def beyond_chance(self) -> NDArray[np.bool_]:
+        """Whether each factor goes with a class more than with permuted labels."""
+        found: NDArray[np.bool_] = self.preference.p_value < LEVEL
+        return found
+
+    @property
+    def favourites(self) -> list[str | None]:
+        """The name of the class that each factor prefers; None of a factor of zeros."""
+        return [None if label < 0 else self.classes[label] for label in self.preference.favourite.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +104,11 @@ class Patterns:
         ]
         if self.labels is not None:
             known = self.labels
-            heads.append("class with most of it (by chance)")
+            heads.append("class that it goes with (its part of the inputs)")
             for i, row in enumerate(rows):
-                best = known.classes[int(known.class_share[i].argmax())]
-                row.append(f"{best}: {known.purity.value[i]:.0%} ({known.purity.chance[i]:.0%})")
+                own = known.preference
+                goes = f"{known.favourites[i]}: {own.share[i]:.0%} ({own.size[i]:.0%})"
+                row.append(goes if known.beyond_chance[i] else "none beyond chance")
         return heads, rows
 
     def table(self) -> Table:
@@ -107,12 +123,13 @@ class Patterns:
         if self.labels is not None:
             known = self.labels
             columns |= {
-                "class": [known.classes[label] for label in known.class_share.argmax(axis=1)],
-                "purity": known.purity.value,
-                "purity_low": known.low,
-                "purity_high": known.high,
-                "purity_by_chance": known.purity.chance,
-                "purity_p": known.purity.p_value,
+                "class": known.favourites,
+                "class_share": known.preference.share,
+                "class_share_low": known.low,
+                "class_share_high": known.high,
+                "class_size": known.preference.size,
+                "class_lift": known.preference.lift,
+                "class_p": known.preference.p_value,
                 "bits": known.information.value,
                 "bits_by_chance": known.information.chance,
                 "bits_p": known.information.p_value,
@@ -201,12 +218,11 @@ def _with_labels(
 ) -> WithLabels:
     n_classes = len(classes)
     totals = np.where(F.any(axis=0), F.sum(axis=0), 1.0)
+    columns = LayerRows(F, (F.shape[1],), 0, whole=False)
+    preference = preferences(columns, Sums(columns, codes, n_classes), codes, n_permutations, seed)
     binned = np.stack([_binned(column) for column in of_rows.T], axis=1)
     strongest = of_rows.argmax(axis=1)[:, None]
     class_share = (sums_of_classes(F, codes, n_classes) / totals).T
-    purity = beside_chance(
-        lambda y: (sums_of_classes(F, y, n_classes) / totals).max(axis=0), codes, n_permutations, seed
-    )
     bits = beside_chance(
         lambda y: np.append(
             mutual_information(binned, y, N_BINS, n_classes), mutual_information(strongest, y, F.shape[1], n_classes)
@@ -215,13 +231,13 @@ def _with_labels(
         n_permutations,
         seed,
     )
-    inside = codes[:, None] == class_share.argmax(axis=1)
+    inside = codes[:, None] == preference.favourite
     low, high = _interval_of_shares(F, F * inside, n_permutations, seed)
     parts = bits.value, bits.chance, bits.high, bits.p_value
     return WithLabels(
         classes,
         class_share,
-        purity,
+        preference,
         low,
         high,
         Beside(*(part[:-1] for part in parts)),

@@ -1,6 +1,6 @@
 // Patterns: a card a factor.
 
-import { bar, details, h, name, percent, plainTable, points, plural } from "./dom.js";
+import { bar, details, h, name, number, percent, plainTable, points, plural } from "./dom.js";
 import { indices, largestFirst, row } from "./data.js";
 import { ofInputs, partOfBlocks } from "./scene.js";
 import { thingOf } from "./state.js";
@@ -72,8 +72,15 @@ function classesOf(scene, i) {
     h("h4", null, found.of === "label" ? "Its amount, by class" : "Its amount, by the class that the network predicts"),
     h("ul", { class: "classes" }, largestFirst(parts).slice(0, CLASSES).filter((c) => parts[c] > 0.005).map((c) =>
       h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]), both && h("span", { class: "note" }, ` (predicted: ${percent(row(other, i)[c] / 100)})`)))),
-    beyond && h("p", { class: "note" }, "Most of it in ", name(beyond.class[i]), `: ${percent(beyond.part[i])} (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}); `,
-      `permuted labels give ${percent(beyond.chance[i])}, ${pOf(beyond, i)}.`)];
+    beyond && h("p", { class: "note" }, toldOfClass(beyond, i))];
+}
+
+// The class that it prefers, which need not be the one that most of it lies in: that is mostly the commonest.
+function toldOfClass(beyond, i) {
+  if (beyond.class[i] === null) return "It is in none of the inputs.";
+  return [beyond.goes[i] ? ["Goes with ", h("strong", null, name(beyond.class[i]))] : ["Goes with no class beyond chance; of ", name(beyond.class[i]), " it has most for the class's size"],
+    `: ${percent(beyond.part[i])} of it (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}), ${number(beyond.lift[i], 2)} times the class's ${percent(beyond.size[i])} of the inputs; `,
+    `${pOf(beyond, i)}, of all patterns together.`];
 }
 
 // So many permutations give no less than their least.

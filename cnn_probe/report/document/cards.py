@@ -94,13 +94,18 @@ def _shared(asked: Answers) -> Card:
             "Whether a pattern is a concept. It is what occurs together in these inputs and in all layers.",
             "patterns",
         )
-    beyond = int(np.sum(found.purity.p_value < LEVEL))
+    goes = found.beyond_chance
+    beyond = int(goes.sum())
+    much = ""
+    if beyond:
+        lift = f"{np.median(found.preference.lift[goes]):.1f} times"
+        much = f": the median of them has {lift} as much of its class as the class's part of the inputs would give it"
     return card(
         "Which inputs share a pattern?",
         f"{beyond} of {k}",
-        f"patterns go with a class more than with permuted labels: median {np.median(found.purity.value):.0%} of a "
-        f"pattern in one class, {np.median(found.purity.chance):.0%} by chance. The factorization saw no labels.",
-        f"p < {LEVEL} each, by permutation; by chance alone about {LEVEL * k:.1f} of {k} would.",
+        f"patterns go with a class more than with permuted labels{much}. The factorization saw no labels.",
+        f"p < {LEVEL} by permutation, of all {k} together: where none goes with a class, any is counted in {LEVEL:.0%} "
+        "of cases.",
         "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "
         "single pixels.",
         "patterns",

@@ -66,7 +66,7 @@ def result_part(
             {"title": bars.title, "names": list(bars.names), "parts": _first(bars.groups, material.k)}
             for bars in classes_of(material)
         ],
-        "beyond_chance": _beyond_chance(asked, material.k),
+        "beyond_chance": _beyond_chance(asked, material.k, classes),
         "added": _added(material),
         "ablation": None if ablation is None else _ablation(ablation),
         "stability": None if stability is None else _stability(stability, asked),
@@ -145,24 +145,19 @@ def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
     }
 
 
-def _beyond_chance(asked: Answers, k: int) -> Part | None:
-    """Which class each factor goes with most, beside what permuted labels give."""
+def _beyond_chance(asked: Answers, k: int, classes: Classes) -> Part | None:
+    """Which class each factor prefers, beside the class's size, and whether beyond permuted labels."""
     found = asked.patterns.labels
     if found is None:
         return None
+    own = found.preference
+    values = {"part": own.share, "low": found.low, "high": found.high, "size": own.size, "lift": own.lift}
     return {
-        "class": [found.classes[label] for label in found.class_share.argmax(axis=1)[:k]],
+        "class": found.favourites[:k],
+        "place": classes.of_units(own.favourite)[:k],  # by number: several classes may have one name
+        "goes": found.beyond_chance[:k].tolist(),
         "least_p": 1 / (1 + PERMUTATIONS),  # that so many can give
-        **{
-            name: np.asarray(values[:k], np.float32)
-            for name, values in (
-                ("part", found.purity.value),
-                ("low", found.low),
-                ("high", found.high),
-                ("chance", found.purity.chance),
-                ("p", found.purity.p_value),
-            )
-        },
+        **{name: np.asarray(some[:k], np.float32) for name, some in {**values, "p": own.p_value}.items()},
     }
 
 

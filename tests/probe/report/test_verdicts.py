@@ -30,13 +30,20 @@ def card(part, question):
 
 
 def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
-    said, purity = card(part, "Which inputs share"), asked.patterns.labels.purity
-    assert said["number"] == f"{(purity.p_value < 0.05).sum()} of 4"
-    assert f"median {np.median(purity.value):.0%} of a pattern in one class" in said["answer"]
-    assert f"{np.median(purity.chance):.0%} by chance" in said["answer"]
-    assert "lie in one class" not in said["answer"]
+    said, known = card(part, "Which inputs share"), asked.patterns.labels.preference
+    assert said["number"] == f"{(known.p_value < 0.05).sum()} of 4"
+    assert "the median" not in said["answer"], "none goes with a class"
+    assert "of all 4 together: where none goes with a class, any is counted in 5% of cases" in said["sure"]
     assert "single pixels" in said["cannot"]
-    steps = purity.p_value / part["beyond_chance"]["least_p"]
+    F = asked.result.F * [[1, 1, 1, 1]]
+    F[asked.labels == 2, 3] *= 3
+    of_more = replace(asked, result=replace(asked.result, F=F))
+    known, said = of_more.patterns.labels.preference, cards._shared(of_more)
+    goes = known.p_value < 0.05
+    assert 0 < goes.sum() < 4
+    assert said["number"] == f"{goes.sum()} of 4"
+    assert f"the median of them has {np.median(known.lift[goes]):.1f} times as much of its class" in said["answer"]
+    steps = known.p_value / part["beyond_chance"]["least_p"]
     np.testing.assert_allclose(steps, np.rint(steps), err_msg="p goes in steps of its least")
     assert steps.min() >= 1 - 1e-9
 
