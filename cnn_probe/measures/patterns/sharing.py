@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, t
 
 from cnn_probe.measures.counting.chance import Beside, beside_chance
 from cnn_probe.measures.counting.exact import LEVEL
@@ -34,7 +35,7 @@ class WithLabels:
         The class of which each factor has most beyond what the class's size would give it; the part that lies there,
         beside that size; and how likely a preference is by chance, over all factors together.
     low, high : ndarray of shape (k,)
-        Ends of the 95% interval of the part that lies in that class, by bootstrap over the inputs.
+        Ends of the 95% interval of the part that lies in that class: Wilson's, of an effective number of inputs.
     information : Beside of shape (k,)
         Bits that the factor's share of an input, cut into 8 bins of equal numbers of inputs, tells of its label. Few
         inputs tell more than nothing by chance alone: compare with that.
@@ -162,7 +163,7 @@ def shared_patterns(
         Names of the classes, by number; None for the labels themselves.
     n_top : int, default=8
     n_permutations : int, default=200
-        Of the labels, for what chance reaches, and resamples of the inputs.
+        Of the labels, for what chance reaches.
     seed : int, default=0
 
     Raises
@@ -232,7 +233,7 @@ def _with_labels(
         seed,
     )
     inside = codes[:, None] == preference.favourite
-    low, high = _interval_of_shares(F, F * inside, n_permutations, seed)
+    low, high = _interval_of_shares(F, preference.share, inside)
     parts = bits.value, bits.chance, bits.high, bits.p_value
     return WithLabels(
         classes,
@@ -263,10 +264,21 @@ def mutual_information(
     return np.asarray(np.sum(joint * np.log2(ratio), axis=(1, 2)))
 
 
-def _interval_of_shares(F: Floats, inside: Floats, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Ends of the 95% interval of the part of each column's sum that is inside, each resample drawing n inputs."""
-    generator, n = np.random.default_rng(seed), len(F)
-    times = np.stack([np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(n_resamples)])
-    sums = times @ F
-    low, high = np.quantile(times @ inside / np.where(sums > 0, sums, 1.0), [0.025, 0.975], axis=0)
-    return low, high
+def _interval_of_shares(F: Floats, share: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Ends of the 95% interval of the share of each column's sum that is inside, which are bools of F's shape.
+
+    Wilson's, of as many equal inputs as would have the share's variance (linearized, as a ratio of sums over the
+    inputs), but at most twice the effective number (sum x)^2 / sum x^2, and with Student's t of that number: what few
+    inputs hold and many have traces of seems sure. So do resamples of few inputs, which hardly differ.
+    """
+    total, squares = F.sum(axis=0), np.maximum(np.sum(F**2, axis=0), np.finfo(float).tiny)
+    held = total**2 / squares
+    rest = np.maximum(np.sum((F * (inside - share)) ** 2, axis=0), 1e-12 * squares)
+    z = norm.isf(LEVEL / 2)
+    by_t = (z / t.isf(LEVEL / 2, np.maximum(held - 1, 1))) ** 2
+    n = np.maximum(
+        by_t * np.where(share < 1 - 1e-9, np.minimum(share * (1 - share) * total**2 / rest, 2 * held), held), 1e-6
+    )
+    centre, width = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = (centre - width) / (1 + z**2 / n), (centre + width) / (1 + z**2 / n)
+    return np.maximum(low, 0), np.minimum(high, 1)

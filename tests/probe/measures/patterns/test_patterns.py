@@ -83,6 +83,22 @@ def test_a_factor_of_a_rare_class_goes_with_that_class_though_most_of_it_lies_in
         assert 2.5 < known.preference.lift[0] < 5
 
 
+@pytest.mark.parametrize("n_held", [3, 5, 10, 100])
+def test_the_interval_of_a_class_share_holds_for_factors_of_few_inputs_too(n_held):
+    """Of factors that so few of 300 inputs hold, each input of class 0 with a chance of 0.8."""
+    generator, held = np.random.default_rng(0), []
+    labels = np.arange(300) % 2
+    for _ in range(150):
+        F, own = 1e-5 * generator.random((300, 1)), generator.random(n_held) < 0.8
+        inputs = [*generator.permutation(150)[: own.sum()] * 2, *generator.permutation(150)[: (~own).sum()] * 2 + 1]
+        F[inputs] = generator.exponential(size=(n_held, 1)) + 0.5
+        known = shared_patterns(F, labels=labels, n_permutations=20).labels
+        truth = [0.8, 0.2][known.preference.favourite[0]]
+        held.append(known.low[0] <= truth <= known.high[0])
+        assert known.high[0] - known.low[0] > 0.05
+    assert np.mean(held) > 0.9
+
+
 def test_a_factor_of_no_input_prefers_no_class():
     found = shared_patterns([[1.0, 0.0], [2.0, 0.0], [1.0, 0.0]], labels=[0, 0, 1])
     assert found.labels.favourites[1] is None
