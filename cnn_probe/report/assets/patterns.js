@@ -86,6 +86,8 @@ function toldOfClass(beyond, i) {
 // So many permutations give no less than their least.
 const pOf = ({ p, least_p: least }, i) => (p[i] <= 1.001 * least ? "p ≤ " + least.toFixed(3) : "p = " + p[i].toFixed(3));
 
+const ends = (low, high, c) => (Number.isNaN(low[c]) ? "–" : `${points(low[c])} to ${points(high[c])}`);
+
 function causedBy(scene, i) {
   const found = scene.part.ablation;
   const at = found ? found.factors.indexOf(i) : -1;
@@ -95,13 +97,13 @@ function causedBy(scene, i) {
   const chance = (p) => (found.tested ? ` (p = ${p[at].toFixed(3)})` : "");
   return [h("h4", null, "Taken out of ", name(found.layer)),
     h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
-      ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",
+      ` of probability (${Number.isNaN(low[hit]) ? "too few inputs for an interval" : "95% of all classes together: " + ends(low, high, hit)}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",
       `${percent(found.kept[at])} of the inputs keep their class.`),
     h("p", { class: "note" }, `As much of other directions, the hardest of each kind: of ${plural(found.n_shuffles, "direction")} with shuffled neurons ${points(found.shuffled[at])} points${chance(found.p)}; `,
-      `of ${found.n_shuffles} drawn like the layer's own activations ${points(found.alike[at])}${chance(found.p_alike)}; the first principal direction ${points(Math.min(...row(found.principal, at)))}.`,
+      `of ${found.n_shuffles} drawn like the layer's own activations ${points(found.alike[at])}${chance(found.p_alike)}; the first principal direction ${points(found.principal[at])}.`,
       !found.tested && " Chance is tested with 20 directions or more."),
-    details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval", "inputs"],
-      found.classes.map((one, c) => [name(one), points(change[c]), `${points(low[c])} to ${points(high[c])}`, String(found.n_inputs[c])])))];
+    details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval, of all together", "inputs"],
+      found.classes.map((one, c) => [name(one), points(change[c]), ends(low, high, c), String(found.n_inputs[c])])))];
 }
 
 function againOf(part, i) {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
 from cnn_probe.measures.answering.answers import Answers
-from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.ablation import FEW, Ablation
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import enough
@@ -154,8 +154,9 @@ def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     k, n_each = len(ablation.factors), ablation.shuffled.shape[1]
     if not ablation.tested:
         sure = (
-            "The 95% interval of each such loss lies below 0. Chance was not tested: that takes 20 shuffled directions "
-            f"each or more, and there are {n_each}."
+            "The interval of each such loss lies below 0 (95%, of all classes together; by Student's t over the inputs "
+            f"of a class, of which there must be {FEW}). Chance was not tested: that takes 20 shuffled directions each "
+            f"or more, and there are {n_each}."
         )
         return int(ablation.hurts.sum()), "", sure
     causing, own = int(ablation.causes.sum()), int(ablation.beyond_alike.sum())

@@ -190,8 +190,8 @@ def _ablation(found: Ablation) -> Part:
         "classes": list(found.classes),
         "n_inputs": found.n_inputs,
         "factors": list(found.factors),
-        **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high", "principal")},
-        **{name: getattr(found, name).min(axis=(1, 2)).astype(np.float32) for name in ("shuffled", "alike")},
+        **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high")},
+        **{name: _hardest(getattr(found, name), found) for name in ("shuffled", "alike", "principal")},
         "n_shuffles": int(found.shuffled.shape[1]),
         "kept": found.kept.astype(np.float32),
         "specificity": found.specificity[:, 0].astype(np.float32),
@@ -204,6 +204,12 @@ def _ablation(found: Ablation) -> Part:
         "said": list(found.said),
         "expected_by_chance": found.expected_by_chance,
     }
+
+
+def _hardest(others: Any, found: Ablation) -> Any:
+    """What the hardest of other directions beside each factor takes from a class that is counted."""
+    of_classes = others[..., found.counted].reshape(len(found.factors), -1)
+    return of_classes.min(axis=1).astype(np.float32)
 
 
 def _recorded(asked: Answers) -> list[Part]:
