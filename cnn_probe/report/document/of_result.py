@@ -13,7 +13,7 @@ from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.patterns.sharing import PERMUTATIONS
 from cnn_probe.probing.recording import estimate_of
-from cnn_probe.report.document.cards import cards_of
+from cnn_probe.report.document.cards.verdicts import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.of_inputs import Inputs, chosen_inputs

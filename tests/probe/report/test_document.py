@@ -13,7 +13,7 @@ from torch import nn
 
 import cnn_probe
 from cnn_probe import ImageSet, PictureFolder, ask, compare, probe, refits, save_page
-from cnn_probe.report.document.cards import interval
+from cnn_probe.report.document.cards.card import interval
 from cnn_probe.report.document.ends import telling_decisions
 from cnn_probe.report.document.of_result import result_part
 from cnn_probe.system.names import shown

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_pages import answers, compared_with
-from scipy.stats import norm
 
-from cnn_probe.measures.residuals import Residuals
-from cnn_probe.report.document import cards
+from cnn_probe.measures.labels.errors import label_errors
+from cnn_probe.measures.residuals import Residuals, fence
+from cnn_probe.report.document.cards import verdicts
+from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 from cnn_probe.report.document.ends import telling_decisions
 from cnn_probe.report.document.of_result import result_part
 
@@ -38,7 +39,7 @@ def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
     F = asked.result.F * [[1, 1, 1, 1]]
     F[asked.labels == 2, 3] *= 3
     of_more = replace(asked, result=replace(asked.result, F=F))
-    known, said = of_more.patterns.labels.preference, cards._shared(of_more)
+    known, said = of_more.patterns.labels.preference, verdicts._shared(of_more)
     goes = known.p_value < 0.05
     assert 0 < goes.sum() < 4
     assert said["number"] == f"{goes.sum()} of 4"
@@ -58,7 +59,7 @@ def residual_card(left, names=None):
     left = np.asarray(left, float)
     residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))
     part = {"worst": residuals.worst(1) * 0, "inputs": {"names": names}}
-    return cards._unexplained(SimpleNamespace(residuals=residuals), part)
+    return unexplained_card(SimpleNamespace(residuals=residuals), part)
 
 
 def test_an_input_stands_out_or_none_does():
@@ -66,20 +67,15 @@ def test_an_input_stands_out_or_none_does():
     said = residual_card(even)
     assert said["question"] == "Which inputs are explained least?"
     assert said["number"] == "none stands out"
-    assert said["answer"] == (
-        "Most is left of #20: 20% of it; of the median input 15% is, 1.0 interquartile ranges less. 0 of 21 stand out."
-    )
+    assert said["answer"] == "Most is left of #20: 20% of it, and of the median input 15%. None of 21 stands out."
+    assert f"more than {fence(even):.0%} left stands out" in said["sure"]
     said = residual_card([*even, 0.9, np.nan], names=["cat/a.png"])
     assert said["number"] == "#21 (cat/a.png)"
-    assert said["answer"].startswith("has most left: 90% of it; of the median input 15% is, ")
-    assert said["answer"].endswith(" interquartile ranges less. 1 of 22 stand out.")
+    assert said["answer"] == "has most left: 90% of it, and of the median input 15%. 1 of 22 stands out."
     said = residual_card([0.5, 0.5, 0.5])
-    assert said["answer"] == "has most left: 50% of it; of the median input 50% is. 3 of 3 stand out."
-
-
-def test_what_stands_out_of_normally_distributed_numbers_is_as_many_as_said():
-    quartile = norm.ppf(0.75)
-    assert norm.sf(quartile + 1.5 * 2 * quartile) == pytest.approx(cards.NORMALLY)
+    assert said["number"] == "none stands out"
+    assert said["answer"] == "Most is left of #0: 50% of it, and of the median input 50%. None of 3 stands out."
+    assert "too many alike" in said["sure"]
 
 
 def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part):
@@ -90,13 +86,30 @@ def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part)
     assert said["number"] == f"{found[best].suspect.sum()} of 90"
     assert f"by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of" in said["answer"]
     together = np.all([one.suspect for one in found.values()], axis=0).sum()
-    assert said["answer"].endswith(f"All 3 sources (factors, network, pixels) agree on {together}.")
+    guess = np.bincount(asked.labels).max() / 90
+    assert f"Always naming the commonest class would get {guess:.0%}. All 3 sources" in said["answer"]
+    rates = [[one.suspect[asked.labels == c].mean() for c in range(3)] for one in found.values()]
+    expected = np.sum(np.prod(rates, axis=0) * np.bincount(asked.labels))
+    assert f"All 3 sources (factors, network, pixels) agree on {together}; if each" in said["answer"]
+    assert said["answer"].endswith(f"at random, they would on about {expected:.1f}.")
     assert "by heart" in said["sure"]
     unseen = replace(asked, unseen=True)
-    (said,) = cards._suspected(unseen, {"network": unseen.label_errors["network"]})
+    said = labels_card(unseen, {"network": unseen.label_errors["network"]})
     assert "suspected by the network" in said["answer"]
     assert "agree" not in said["answer"]
     assert "by heart" not in said["sure"]
+
+
+def test_a_source_that_knows_no_more_than_a_guess_is_said_to_say_nothing():
+    """Labels of 95% and 5% of which no source knows anything."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random(300) < 0.05).astype(int)
+    found = label_errors(labels, F=generator.exponential(size=(300, 4)), pixels=generator.random((300, 6)))
+    said = labels_card(SimpleNamespace(labels=labels, unseen=True), found)["answer"]
+    assert "That is not clearly less: what it suspects says nothing of the labels." in said
+    assert "agree" not in said, "by what says nothing of the labels"
+    known = label_errors(labels, F=np.eye(2)[labels])
+    assert "not clearly less" not in labels_card(SimpleNamespace(labels=labels, unseen=True), known)["answer"]
 
 
 def test_what_only_one_network_has_is_not_said_to_be_lost(part):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
 
 from cnn_probe.measures.answering.answers import Answers
 from cnn_probe.measures.causes.ablation import FEW, Ablation
@@ -16,10 +15,8 @@ from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.measures.labels.errors import LabelErrors
 from cnn_probe.measures.use import NetworkUse
-
-Card = dict[str, Any]
-FENCE = 1.5  # interquartile ranges above the upper quartile, beyond which a number stands out (Tukey)
-NORMALLY = float(norm.sf((1 + 2 * FENCE) * norm.ppf(0.75)))  # part of what is normally distributed that does
+from cnn_probe.report.document.cards.card import Card, card, commonest, interval, signed
+from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 
 
 def cards_of(
@@ -39,29 +36,11 @@ def cards_of(
         _causes(ablation),
         _idle(part),
         _used(use, asked),
-        _unexplained(asked, part),
-        *_suspected(asked, suspects),
+        unexplained_card(asked, part),
+        labels_card(asked, suspects),
         *([] if part["comparison"] is None else [comparison_card(part["comparison"])]),
     ]
     return [one for one in found if one is not None]
-
-
-def card(question: str, number: str, answer: str, sure: str, cannot: str, show: str | None) -> Card:
-    """One card; ``show`` is the address, on the page, of what it stands on."""
-    return {"question": question, "number": number, "answer": answer, "sure": sure, "cannot": cannot, "show": show}
-
-
-def interval(k: int, n: int) -> tuple[float, float]:
-    """Ends of the exact 95% interval of a part k of n (Clopper and Pearson).
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in interval(0, 10)]
-    [0.0, 0.308]
-    """
-    low = float(beta.ppf(LEVEL / 2, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(1 - LEVEL / 2, k + 1, n - k)) if k < n else 1.0
-    return low, high
 
 
 def _accuracy(asked: Answers) -> Card | None:
@@ -69,7 +48,7 @@ def _accuracy(asked: Answers) -> Card | None:
         return None
     n = len(asked.labels)
     low, high = interval(round(asked.accuracy * n), n)
-    guess = float(np.bincount(asked.labels).max() / n)
+    guess = commonest(asked.labels)
     little = " It has learned little, and so what is found in it says little." if asked.accuracy < enough(guess) else ""
     return card(
         "How right is the network?",
@@ -174,11 +153,6 @@ def _few(chosen: NDArray[np.bool_], most: int = 6) -> str:
     return ", ".join(map(str, numbers)) if len(numbers) <= most else f"{len(numbers)} of them"
 
 
-def signed(value: float) -> str:
-    """A number of points with its sign."""
-    return f"{value:+.1f}".replace("-", "−")
-
-
 def _idle(part: Mapping[str, Any]) -> Card | None:
     units = part["units"]
     if not units:
@@ -247,48 +221,6 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
         f"{margin} for these {use.n:,} inputs; it grows with their number.",
         "Whether what is used is of use.",
         "about",
-    )
-
-
-def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
-    if not len(part["worst"]):
-        return None
-    worst, of = int(asked.residuals.worst(1)[0]), asked.residuals.of_inputs
-    left = of[~np.isnan(of)]
-    low, median, high = np.quantile(left, [0.25, 0.5, 0.75])
-    stand_out = int(np.sum(left >= high + FENCE * (high - low)))
-    names = part["inputs"]["names"]
-    name = f"#{worst}" if names is None else names[part["worst"][0]]
-    called = f"#{worst}" if name == f"#{worst}" else f"#{worst} ({name})"
-    far = f", {(of[worst] - median) / (high - low):.1f} interquartile ranges less" if high > low else ""
-    return card(
-        "Which inputs are explained least?",
-        called if stand_out else "none stands out",
-        f"{'has most left' if stand_out else f'Most is left of {called}'}: {of[worst]:.0%} of it; of the median input "
-        f"{median:.0%} is{far}. {stand_out:,} of {len(left):,} stand out.",
-        f"No interval: a measure of each input at this rank. What is {FENCE} interquartile ranges above the "
-        f"upper quartile or more stands out; were they normally distributed, {NORMALLY:.2%} would.",
-        "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",
-        f"inputs/input-{worst}",
-    )
-
-
-def _suspected(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Iterator[Card]:
-    if not suspects or asked.labels is None:
-        return
-    right = {source: np.mean(found.suggested == found.labels) for source, found in suspects.items()}
-    best = max(suspects, key=lambda source: (suspects[source].out_of_sample, right[source]))
-    together = int(np.all([found.suspect for found in suspects.values()], axis=0).sum())
-    agree = f" All {len(suspects)} sources ({', '.join(suspects)}) agree on {together:,}." if len(suspects) > 1 else ""
-    heart = " The network itself may have seen them, and know wrong ones by heart." * (not asked.unseen)
-    yield card(
-        "Which labels look wrong?",
-        f"{int(suspects[best].suspect.sum()):,} of {len(asked.labels):,}",
-        f"labels are suspected by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of the "
-        f"inputs get their label: the most of such sources.{agree}",
-        f"No rate of error is known: what it would name of labels that are all right cannot be told from here.{heart}",
-        "Whether they are wrong: look at them. Rare inputs are suspected, too.",
-        "inputs",
     )
 
 

@@ -1,0 +1,47 @@
+"""What a card is, and what several say alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from cnn_probe.measures.counting.exact import LEVEL
+
+Card = dict[str, Any]
+
+
+def card(question: str, number: str, answer: str, sure: str, cannot: str, show: str | None) -> Card:
+    """One card; ``show`` is the address, on the page, of what it stands on."""
+    return {"question": question, "number": number, "answer": answer, "sure": sure, "cannot": cannot, "show": show}
+
+
+def interval(k: int, n: int) -> tuple[float, float]:
+    """Ends of the exact 95% interval of a part k of n (Clopper and Pearson).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in interval(0, 10)]
+    [0.0, 0.308]
+    """
+    low = float(beta.ppf(LEVEL / 2, k, n - k + 1)) if k else 0.0
+    high = float(beta.ppf(1 - LEVEL / 2, k + 1, n - k)) if k < n else 1.0
+    return low, high
+
+
+def commonest(labels: NDArray[np.int64]) -> float:
+    """The part of the inputs that naming the commonest class always gets right.
+
+    Examples
+    --------
+    >>> commonest(np.array([0, 0, 0, 1]))
+    0.75
+    """
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def signed(value: float) -> str:
+    """A number of points with its sign."""
+    return f"{value:+.1f}".replace("-", "−")
