@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_probe.measures.counting.chance import check_permutations
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.patterns.areas import covered
 from cnn_probe.measures.patterns.ranks import areas_under_curve, standard_errors
@@ -29,8 +30,11 @@ class Alignment:
         half. NaN for a concept that all inputs have, or none.
     standard_error : ndarray of shape (d, m)
         By Hanley and McNeil (1982).
-    by_chance : ndarray of shape (m,)
-        What the best of the d exceeds in 5% of permutations of the inputs.
+    by_chance : ndarray of shape (d, m)
+        What has to be exceeded: in 5% of permutations of the inputs any of all factors is above it for any concept.
+    p_value : ndarray of shape (d, m)
+        Of more of the factor where there is the concept (one-sided: a factor that is missing there is not found), by
+        permutation of the inputs, over all factors and concepts together. NaN where ``auc`` is.
     n_inputs : ndarray of int of shape (m,)
         Inputs that have the concept.
     """
@@ -39,7 +43,14 @@ class Alignment:
     auc: Floats
     standard_error: Floats
     by_chance: Floats
+    p_value: Floats
     n_inputs: NDArray[np.int64]
+
+    @property
+    def above_chance(self) -> NDArray[np.bool_]:
+        """Whether each is above chance, of all together: where none is, any is said to be in 5% of cases."""
+        found: NDArray[np.bool_] = self.p_value < LEVEL
+        return found
 
     def table(self) -> Table:
         """Return one row for each concept and factor."""
@@ -48,8 +59,9 @@ class Alignment:
             len(self.auc),
             auc=self.auc,
             standard_error=self.standard_error,
-            best_by_chance=np.broadcast_to(self.by_chance, self.auc.shape),
-            above_chance=self.auc > self.by_chance,
+            auc_by_chance=self.by_chance,
+            p=self.p_value,
+            above_chance=self.above_chance,
             inputs_with=np.broadcast_to(self.n_inputs, self.auc.shape),
         )
 
@@ -78,12 +90,14 @@ def align(
     names : sequence of str, default=None
         Of the concepts; None for their numbers.
     n_permutations : int, default=200
+        20 or more.
     seed : int, default=0
 
     Raises
     ------
     ValueError
-        If the concepts are not booleans, one row an input, or there is not one name each.
+        If the concepts are not booleans, one row an input, there is not one name each, or there are too few
+        permutations.
 
     Examples
     --------
@@ -100,9 +114,10 @@ def align(
     named = tuple(map(str, range(members.shape[1]) if names is None else names))
     if len(named) != members.shape[1]:
         raise ValueError(f"names must be {members.shape[1]}, one a concept, got {len(named)}")
-    auc, by_chance = areas_under_curve(amounts, members, n_permutations, seed, LEVEL)
+    check_permutations(n_permutations)
+    auc, by_chance, p_value = areas_under_curve(amounts, members, n_permutations, seed)
     n_inputs = members.sum(axis=0)
-    return Alignment(named, auc, standard_errors(auc, n_inputs, len(amounts)), by_chance, n_inputs)
+    return Alignment(named, auc, standard_errors(auc, n_inputs, len(amounts)), by_chance, p_value, n_inputs)
 
 
 @dataclass(frozen=True, eq=False)
