@@ -104,6 +104,4 @@ def concepts_figure(found: Aligned[Any]) -> Figure:
 
 def _measured(found: Alignment | Overlap) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What was measured, (n, n_concepts), and whether it is above what chance reaches."""
-    if isinstance(found, Alignment):
-        return found.auc, found.above_chance
-    return found.iou, found.low > found.by_chance
+    return found.auc if isinstance(found, Alignment) else found.iou, found.above_chance
