@@ -63,7 +63,7 @@ def covered(
 ) -> tuple[Floats, Floats, Floats, Floats, list[Any]]:
     """Count the places at which a map is high, at which a mask is, and at which both are.
 
-    Maps and masks are read by slices of inputs, and what is held is of the size of the samples' counts and of the places
+    Maps and masks are read by slices of inputs. What is held is of the size of the samples' counts, and of the places
     at which maps are high, which are few.
 
     Parameters

@@ -55,6 +55,12 @@ def test_the_rule_by_which_a_pattern_comes_again_is_the_one_that_is_applied(aske
     assert f"here {rule.min():.2f} to {rule.max():.2f}." in card(part, "Do the patterns come")["sure"]
 
 
+def test_with_few_columns_coming_again_is_said_to_mean_little(asked, part):
+    few = {**part, "blocks": [{"n_features": 11}]}
+    assert "With 11 columns, patterns of random numbers" in verdicts._again(asked.stability, few)["cannot"]
+    assert "random numbers" not in card(part, "Do the patterns come")["cannot"]
+
+
 def residual_card(left, names=None):
     left = np.asarray(left, float)
     residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))

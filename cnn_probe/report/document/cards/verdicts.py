@@ -18,6 +18,8 @@ from cnn_probe.measures.use import NetworkUse
 from cnn_probe.report.document.cards.card import Card, card, commonest, interval, signed
 from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 
+NARROW = 3  # times as many columns as patterns, below which random numbers are often taken apart in one way alone
+
 
 def cards_of(
     asked: Answers,
@@ -32,7 +34,7 @@ def cards_of(
     found = [
         _accuracy(asked),
         _shared(asked),
-        _again(stability, part["rank"], part["rmse"]),
+        _again(stability, part),
         _causes(ablation),
         _idle(part),
         _used(use, asked),
@@ -91,10 +93,12 @@ def _shared(asked: Answers) -> Card:
     )
 
 
-def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | None:
+def _again(stability: FactorStability | None, part: Mapping[str, Any]) -> Card | None:
     if stability is None:
         return None
-    holds, errors = int(np.sum(stability.holds)), [rmse, *stability.rmse_starts]
+    k, width = part["rank"], sum(block["n_features"] for block in part["blocks"])
+    holds, errors = int(np.sum(stability.holds)), [part["rmse"], *stability.rmse_starts]
+    few = f" With {width} columns, patterns of random numbers come out again, too." if width < NARROW * k else ""
     rule = np.concatenate([stability.threshold_starts, stability.threshold_halves])
     return card(
         "Do the patterns come out again?",
@@ -103,7 +107,7 @@ def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | Non
         f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
         "A pattern comes out again where one as like it is found (a cosine over the inputs) as halfway between 1 and "
         f"what shuffled inputs reach in 95% of cases: here {np.nanmin(rule):.2f} to {np.nanmax(rule):.2f}.",
-        "Which of several ways to take the activations apart is right, for those that do not.",
+        f"Which of several ways to take the activations apart is right, for those that do not.{few}",
         "patterns",
     )
 
