@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from cnn_probe.measures.causes.directions import Direction, directions_of
+from cnn_probe.measures.causes.directions import Direction, directions_of, likeness
 from cnn_probe.measures.table import Table
 
 #: ``run(directions)``: of the network as it is, and then with each taken out, the probability of each input's class and
@@ -62,6 +62,9 @@ class Ablation:
         that are `counted`, as in all that is said of the class that is hit most.
     p_alike : ndarray of shape (n_factors,)
         The same of directions drawn like the layer's own activations.
+    likeness : float
+        Of these directions, the mean squared cosine of each two: where it is 0.5 or more the layer spreads over two
+        directions or fewer, they are nearly one, and ``p_alike`` says little.
     """
 
     layer: str
@@ -78,6 +81,7 @@ class Ablation:
     specificity: NDArray[np.float64]
     p_value: NDArray[np.float64]
     p_alike: NDArray[np.float64]
+    likeness: float = 0.0
 
     @property
     def counted(self) -> NDArray[np.bool_]:
@@ -110,10 +114,9 @@ class Ablation:
         """What can be said of each factor's effect on the class that it hits most, beside shuffled directions.
 
         "not tested" of all, where there are fewer than 20 shuffles; "too few inputs" of all, where no class has 5; "not
-        beyond chance" where a shuffled direction hits
-        a class as hard (``p_value`` of 0.05 or more), or the interval of the change reaches 0; else "less than a point"
-        where the class loses less than one point of probability, however surely; else "causes". Among random factors,
-        those beyond chance are about `expected_by_chance` many. `beyond_alike` says more of those that cause.
+        beyond chance" where a shuffled direction hits a class as hard (``p_value`` of 0.05 or more), or the interval of
+        the change reaches 0; else "less than a point" where the class loses less than one point of probability, however
+        surely; else "causes". `beyond_alike` says more of those that cause.
         """
         if not self.tested:
             return ("not tested",) * len(self.factors)
@@ -127,10 +130,7 @@ class Ablation:
 
     @property
     def causes(self) -> NDArray[np.bool_]:
-        """Whether its removal takes a point or more from a class, and more than each shuffled direction's does.
-
-        That is the verdict "causes" of `verdicts`. It is not that the loss is the factor's own: see `beyond_alike`.
-        """
+        """Whether the verdict is "causes", which is not that the loss is the factor's own: see `beyond_alike`."""
         return np.array([verdict == "causes" for verdict in self.verdicts], dtype=np.bool_)
 
     @property
@@ -175,9 +175,9 @@ class Ablation:
     def expected_by_chance(self) -> float:
         """How many factors would have a ``p_value`` below 0.05 were they no other than shuffled directions.
 
-        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20, since nothing
-        is tested then. As many would have a ``p_alike`` below 0.05 were they no other than directions drawn like the
-        layer's own activations.
+        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20, which test
+        nothing. As many would have a ``p_alike`` below 0.05 were they drawn like the layer's own activations. Factors
+        are drawn like neither: of those that cause nothing, more may surpass one kind.
         """
         n_shuffles = self.shuffled.shape[1]
         return len(self.factors) * _below(n_shuffles) / (1 + n_shuffles)
@@ -232,7 +232,8 @@ def effects_of(
         raise ValueError(f"factors must be some of 0 to {len(H) - 1}, got {list(chosen)}")
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles must be 1 or more, got {n_shuffles}")
-    own, predicted = run(directions_of(H, rows, chosen, n_shuffles, seed))
+    directions = directions_of(H, rows, chosen, n_shuffles, seed)
+    own, predicted = run(directions)
     shape = (len(chosen), 2 * n_shuffles + 2)
     n_inputs = np.bincount(groups, minlength=len(classes))
     counted = _counted(n_inputs)
@@ -256,6 +257,7 @@ def effects_of(
         np.stack([_specificity(factor[:, counted]), _specificity(principal[:, counted])], axis=1),
         _chance(factor[:, counted], shuffled[..., counted]),
         _chance(factor[:, counted], alike[..., counted]),
+        likeness([one.vector for one in directions if one.kind == "alike" and one.factor == chosen[0]]),
     )
 
 

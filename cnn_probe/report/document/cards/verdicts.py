@@ -20,6 +20,11 @@ from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_c
 
 NARROW = 3  # times as many columns as patterns, below which random numbers are often taken apart in one way alone
 
+ONE = 0.5  # mean squared cosine of directions from which on they are nearly one
+NEARLY_ONE = (
+    " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
+)
+
 
 def cards_of(
     asked: Answers,
@@ -88,7 +93,7 @@ def _shared(asked: Answers) -> Card:
         f"p < {LEVEL} by permutation, of all {k} together: where none goes with a class, any is counted in {LEVEL:.0%} "
         "of cases.",
         "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "
-        "single pixels.",
+        "single pixels. Chance takes inputs for independent: of near-copies p is too small.",
         "patterns",
     )
 
@@ -135,6 +140,8 @@ def _causes(ablation: Ablation | None) -> Card | None:
 def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     """How many are counted, what they take beside other directions, and how sure that is."""
     k, n_each = len(ablation.factors), ablation.shuffled.shape[1]
+    if ablation.n_inputs.max() < FEW:
+        return 0, "", f"No class has {FEW} inputs, and of fewer nothing is said."
     if not ablation.tested:
         sure = (
             "The interval of each such loss lies below 0 (95%, of all classes together; by Student's t over the inputs "
@@ -146,7 +153,8 @@ def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     which = f"; {own or 'none'} of them more than directions drawn like the layer's own activations" if causing else ""
     sure = (
         f"Beside {n_each} directions of each kind (p < 0.05). Shuffled neurons are easily surpassed where many are "
-        f"hardly active; by chance about {ablation.expected_by_chance:.1f} of {k} would surpass either kind."
+        f"hardly active. Were the patterns drawn like directions of a kind, about {ablation.expected_by_chance:.1f} of "
+        f"{k} would surpass it; they are drawn like neither.{NEARLY_ONE if ablation.likeness >= ONE else ''}"
     )
     return causing, f", and more than shuffled neurons do{which}", sure
 

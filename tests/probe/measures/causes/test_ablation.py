@@ -11,6 +11,7 @@ from cnn_probe.activations.intervention import scores_after
 from cnn_probe.activations.passes.outputs import Output
 from cnn_probe.data.batches import Batch
 from cnn_probe.measures.causes.ablation import effects_of
+from cnn_probe.report.document.cards.verdicts import _beside_others
 
 SIDE = 6
 
@@ -241,6 +242,20 @@ def effects_by_chance(n_each, n_shuffles, seed):
     return effects_of(run, H, rows, groups, layer="a", classes=list("abcdefghij"), n_shuffles=n_shuffles)
 
 
+@pytest.mark.parametrize(("spread", "one"), [([5, 0.1, 0.1], True), ([5, 5, 5, 5, 5], False)])
+def test_directions_like_a_layer_that_is_nearly_one_are_told(spread, one):
+    rows = np.random.default_rng(0).normal(size=(100, len(spread))) * spread
+
+    def run(directions):
+        return np.full((1 + len(directions), 100), 0.5), np.zeros((1 + len(directions), 100), dtype=np.int64)
+
+    H, groups = np.ones((2, len(spread))), np.zeros(100, dtype=np.int64)
+    found = effects_of(run, H, rows, groups, layer="a", classes=["x"])
+    assert (found.likeness >= 0.5) is one
+    assert ("two directions or fewer" in _beside_others(found)[2]) is one
+    assert effects_of(run, H, rows, groups, layer="a", classes=["x"], n_shuffles=1).likeness == 0
+
+
 @pytest.mark.parametrize("n_each", [5, 10, 30])
 def test_what_does_nothing_on_average_rarely_hurts(n_each):
     """The hit class is the worst of ten: its interval alone would lie below 0 for a third of the factors."""
@@ -256,6 +271,7 @@ def test_of_classes_of_few_inputs_nothing_is_said(n_each):
     assert np.isnan(found.low).all()
     assert not found.hurts.any()
     assert set(found.said) == {"too few inputs"}
+    assert _beside_others(found) == (0, "", "No class has 5 inputs, and of fewer nothing is said.")
     assert effects_by_chance(n_each, 2, seed=0).said == ("not tested",) * 10
 
 
