@@ -19,6 +19,7 @@ from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
 Kind = Literal["neuron", "channel", "place"]
+FEW = 5  # inputs that a unit is active for, below which it is not compared: units of one input are all alike
 SAME = 0.99  # of units that are the same: all but 1 - 0.99² of how each varies is the other, scaled
 
 
@@ -67,7 +68,8 @@ class Units:
     energy_share : ndarray of shape (n_units,)
         Part of the layer's squares.
     group : ndarray of int of shape (n_units,)
-        Number of the group of units that are all active alike; -1 of those that are in none.
+        Number of the group of units that are all active alike; -1 of those that are in none, as are all that are active
+        for fewer than 5 inputs: few inputs do not tell units apart.
     of_class : ClassOfUnits or None
         None without labels.
     factor : ndarray of int of shape (n_units,) or None
@@ -190,7 +192,8 @@ def measure_units(
     same : float or None, default=0.99
         Two units are the same if what is left of either, once the other is scaled to it, is at most 1 - ``same``² of
         its variation over the inputs, of a channel at each place: cosine and correlation are then ``same`` or more.
-        One that does not vary is the same as none. None compares none: of hundreds of thousands that takes long.
+        One that does not vary, or is active for fewer than 5 inputs, is the same as none. None compares none: of
+        hundreds of thousands that takes long.
     own_class : float, default=0.9
         Of the part of a unit's activation that could lie in one class beyond the class's size, the part from which on
         it is of that class: it is then a tenth as active, or less, for inputs of other classes as it is for all. Nine
@@ -208,9 +211,9 @@ def measure_units(
 
     Examples
     --------
-    >>> units = measure_units(np.array([[0.0, 1, 2, 1], [0, 3, 6, 0]])).neurons
+    >>> units = measure_units(np.array([[0.0, 1, 2, 1], [0, 3, 6, 0]] * 3)).neurons
     >>> units.dead.tolist(), units.group.tolist(), round(units.bound, 3)
-    ([True, False, False, False], [-1, 0, 0, -1], 0.776)
+    ([True, False, False, False], [-1, 0, 0, -1], 0.393)
     """
     n, d, sizes, axis = _checked(X, shape, channel_axis, same, own_class)
     codes, names = (np.zeros(n, dtype=np.int64), ("",)) if labels is None else check_labels(labels, n, classes)
@@ -221,7 +224,6 @@ def measure_units(
     def measured(whole: bool) -> Units:
         rows = LayerRows(X, sizes, axis, whole=whole)
         sums = Sums(rows, codes, len(names))
-        live = sums.active > 0
         of_class = None if labels is None else _class_of(rows, sums, codes, names, own_class, n_permutations, seed)
         return Units(
             "channel" if whole or (d == sizes[axis] and len(sizes) > 1) else kind,
@@ -231,7 +233,7 @@ def measure_units(
             sums.active / n,
             np.where(sums.active < n, beta.ppf(1 - LEVEL, sums.active + 1, np.maximum(n - sums.active, 1)), 1.0),
             sums.energy / (sums.energy.sum() or 1.0),
-            _groups(rows, sums, live, same),
+            _groups(rows, sums, same),
             of_class,
             None if components is None else _most_used_by(rows, components),
             same is not None,
@@ -256,8 +258,8 @@ def _checked(
     return n, d, sizes, channel_axis % len(sizes)
 
 
-def _groups(rows: LayerRows, sums: Sums, live: NDArray[np.bool_], same: float | None) -> NDArray[np.int64]:
-    found = np.full(rows.n_units, -1)
+def _groups(rows: LayerRows, sums: Sums, same: float | None) -> NDArray[np.int64]:
+    found, live = np.full(rows.n_units, -1), sums.active >= FEW
     if same is not None and live.any():
         energy = sums.energy[live]
         found[live] = alike(

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from cnn_probe.activations.store.shifted import Shifted
+from cnn_probe.measures import units as unit_measures
 from cnn_probe.measures.counting import groups, preference, rows
 from cnn_probe.measures.counting.chance import step_down
 from cnn_probe.measures.units import LayerUnits, measure_units
@@ -183,7 +184,8 @@ def test_pieces_give_the_same_as_the_whole(monkeypatch):
 
 
 @pytest.mark.parametrize("same", [0.5, 0.9, 1.0])
-def test_units_of_a_group_agree_each_with_each(same):
+def test_units_of_a_group_agree_each_with_each(same, monkeypatch):
+    monkeypatch.setattr(unit_measures, "FEW", 1)
     X = np.maximum(np.random.default_rng(1).normal(size=(12, 30)), 0)
     X[:, 7] = 2 * X[:, 3]
     assert groups_of(measure_units(X, same=same).neurons) == slow_groups(X, same)
@@ -223,13 +225,22 @@ def test_a_chain_is_no_group():
     assert groups_of(measure_units(X[:, [0, 2, 1]]).neurons) == {frozenset({0, 2})}, "the first that it agrees with"
 
 
-def test_units_that_are_nearly_always_zero_are_compared_as_before():
-    X = np.zeros((1000, 4))
-    X[[3, 500], 0] = 1, 2
-    X[[3, 500], 1] = 3, 6
-    X[[3, 500], 2] = 2, 1
-    X[7, 3] = 1
+def test_units_that_are_nearly_always_zero_are_compared_from_five_inputs_on():
+    X, at = np.zeros((1000, 6)), [3, 7, 50, 90, 500]
+    X[at, 0] = 1, 2, 1, 3, 1
+    X[at, 1] = 3, 6, 3, 9, 3
+    X[at, 2] = 2, 1, 2, 1, 2
+    X[at[:4], 3] = X[at[:4], 4] = 1, 2, 1, 3
+    X[7, 5] = 1
     assert groups_of(measure_units(X).neurons) == {frozenset({0, 1})}
+
+
+def test_independent_units_that_few_inputs_activate_are_not_redundant():
+    generator = np.random.default_rng(0)
+    X = generator.exponential(size=(30, 256)) * (generator.random((30, 256)) < 0.05)
+    found = measure_units(X).neurons
+    assert np.mean(found.rate * 30 <= 2) > 0.5
+    assert found.redundant.sum() <= 2
 
 
 def test_units_that_were_not_compared_are_not_said_to_be_alone():
