@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_pages import answers, compared_with
+from made_pages import answers, compared_with, page
+from pages import document_in
 
 from cnn_probe.measures.labels.errors import label_errors
 from cnn_probe.measures.residuals import Residuals, fence
@@ -96,14 +97,21 @@ def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part)
     assert f"Always naming the commonest class would get {guess:.0%}. All 3 sources" in said["answer"]
     rates = [[one.suspect[asked.labels == c].mean() for c in range(3)] for one in found.values()]
     expected = np.sum(np.prod(rates, axis=0) * np.bincount(asked.labels))
-    assert f"All 3 sources (factors, network, pixels) agree on {together}; if each" in said["answer"]
-    assert said["answer"].endswith(f"at random, they would on about {expected:.1f}.")
+    assert f"All 3 sources (factors, network, pixels) agree on {together}, and" in said["answer"]
+    assert f"would on about {expected:.1f} if each suspected as many of each class at random." in said["answer"]
     assert "by heart" in said["sure"]
     unseen = replace(asked, unseen=True)
     said = labels_card(unseen, {"network": unseen.label_errors["network"]})
     assert "suspected by the network" in said["answer"]
     assert "agree" not in said["answer"]
     assert "by heart" not in said["sure"]
+
+
+def test_what_a_card_says_is_on_the_page_to_its_end(asked, part):
+    long = max(len(one["answer"]) for one in part["cards"])
+    assert long > 300
+    (found,) = document_in(page({"a": part}).html)["results"]
+    assert found["cards"] == part["cards"]
 
 
 def test_a_source_that_knows_no_more_than_a_guess_is_said_to_say_nothing():

@@ -73,6 +73,6 @@ def _agreement(suspects: Collection[LabelErrors]) -> str:
     together = int(np.all([found.suspect for found in suspects], axis=0).sum())
     names, by_chance = ", ".join(found.source for found in suspects), agreed_by_chance(suspects)
     return (
-        f" All {len(suspects)} sources ({names}) agree on {together:,}; if each suspected as many of each class as it "
-        f"does, but at random, they would on about {by_chance:.1f}."
+        f" All {len(suspects)} sources ({names}) agree on {together:,}, and would on about {by_chance:.1f} if each "
+        "suspected as many of each class at random."
     )
