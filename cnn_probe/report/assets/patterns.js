@@ -79,7 +79,8 @@ function classesOf(scene, i) {
 function toldOfClass(beyond, i) {
   if (beyond.class[i] === null) return "It is in none of the inputs.";
   return [beyond.goes[i] ? ["Goes with ", h("strong", null, name(beyond.class[i]))] : ["Goes with no class beyond chance; of ", name(beyond.class[i]), " it has most for the class's size"],
-    `: ${percent(beyond.part[i])} of it (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}), ${number(beyond.lift[i], 2)} times the class's ${percent(beyond.size[i])} of the inputs; `,
+    `: ${percent(beyond.part[i])} of it`, beyond.goes[i] && ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])})`,
+    `, ${number(beyond.lift[i], 2)} times the class's ${percent(beyond.size[i])} of the inputs; `,
     `${pOf(beyond, i)}, of all patterns together.`];
 }
 
