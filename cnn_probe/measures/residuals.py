@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, t
 
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.counting.rows import check_amounts, slices_of
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks
 
 Floats = NDArray[np.float64]
+KNOWN = 0.37  # what a quartile knows of a normal distribution's spread, of what all numbers together do
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,3 +175,23 @@ def _quantiles(values: Floats) -> Floats:
     known = np.sort(values[~np.isnan(values)])
     below = np.searchsorted(known, values, side="right") / max(len(known), 1)
     return np.where(np.isnan(values), np.nan, below)
+
+
+def fence(values: Floats) -> float:
+    """Return the level above which a number stands out of all, upwards; infinite where it cannot be said.
+
+    Were the logarithms normally distributed, the largest of all would be above it in about 5% of cases, however many
+    there are. The spread is that of the upper half, by its quartile, which outliers do not move; Student's t allows for
+    how little the quartile of few numbers knows of it. It is unknown where the median is 0 or the quartile no larger.
+
+    Examples
+    --------
+    >>> found = fence(np.linspace(0.1, 0.2, 21))
+    >>> 0.2 < found < 0.4
+    True
+    """
+    median, high = np.quantile(values, [0.5, 0.75])
+    if not 0 < median < high:
+        return float("inf")
+    deviations = t.isf(LEVEL / len(values), max(KNOWN * len(values), 1)) / norm.ppf(0.75)
+    return float(median * (high / median) ** deviations)

@@ -12,50 +12,42 @@ from scipy.stats import beta
 
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.counting.groups import alike
-from cnn_probe.measures.counting.preference import preference_p
+from cnn_probe.measures.counting.preference import Preference, preferences
 from cnn_probe.measures.counting.rows import check_labels
 from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
 Kind = Literal["neuron", "channel", "place"]
+FEW = 5  # inputs that a unit is active for, below which it is not compared: units of one input are all alike
 SAME = 0.99  # of units that are the same: all but 1 - 0.99² of how each varies is the other, scaled
 
 
 @dataclass(frozen=True, eq=False)
 class ClassOfUnits:
-    """Which class each unit has most of.
+    """Which class each unit prefers.
 
     Attributes
     ----------
     classes : tuple of str
-    favourite : ndarray of int of shape (n_units,)
-        Number of the class in which most of the unit's activation lies; -1 of a dead one.
-    share : ndarray of shape (n_units,)
-        The part that lies in it; NaN of a dead one.
-    chance : ndarray of shape (n_units,)
-        What part lies in the class with most of it if labels are permuted, on average; NaN of a dead one.
-    p_value : ndarray of shape (n_units,)
-        Of a preference of the unit for any class, by permutation of the labels, over all units together: below 0.05
-        are no units without one, but in 5% of cases. NaN of a dead one.
+    preference : Preference
+        Of each unit: its class, the part of its activation that lies there, and how likely that is by chance.
     least : float
-        The share from which on a unit is of one class.
+        The part of what could lie in a class beyond its size (`Preference.beyond_size`) from which on a unit is of one
+        class.
     least_p : float
         The smallest p-value that so many permutations can give.
     """
 
     classes: tuple[str, ...]
-    favourite: NDArray[np.int64]
-    share: Floats
-    chance: Floats
-    p_value: Floats
+    preference: Preference
     least: float
     least_p: float
 
     @property
     def of_one(self) -> NDArray[np.bool_]:
-        """Whether each unit is of one class: most of it lies there, and more than by chance."""
-        return (self.share >= self.least) & (self.p_value < LEVEL)
+        """Whether each unit is of one class: hardly active for others, and that not by chance."""
+        return (self.preference.beyond_size >= self.least) & (self.preference.p_value < LEVEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +68,8 @@ class Units:
     energy_share : ndarray of shape (n_units,)
         Part of the layer's squares.
     group : ndarray of int of shape (n_units,)
-        Number of the group of units that are all active alike; -1 of those that are in none.
+        Number of the group of units that are all active alike; -1 of those that are in none, as are all that are active
+        for fewer than 5 inputs: few inputs do not tell units apart.
     of_class : ClassOfUnits or None
         None without labels.
     factor : ndarray of int of shape (n_units,) or None
@@ -126,9 +119,9 @@ class Units:
             "group": [None if group < 0 else group for group in self.group.tolist()],
         }
         if self.of_class is not None:
-            known = self.of_class
-            columns["class"] = [None if label < 0 else known.classes[label] for label in known.favourite]
-            of_live = {"class_share": known.share, "class_chance": known.chance, "class_p": known.p_value}
+            known, own = self.of_class, self.of_class.preference
+            columns["class"] = [None if label < 0 else known.classes[label] for label in own.favourite]
+            of_live = {"class_share": own.share, "class_size": own.size, "class_p": own.p_value}
             for name, values in of_live.items():
                 columns[name] = [None if dead else value for dead, value in zip(self.dead, values, strict=True)]
             columns["of_one_class"] = known.of_one
@@ -199,9 +192,12 @@ def measure_units(
     same : float or None, default=0.99
         Two units are the same if what is left of either, once the other is scaled to it, is at most 1 - ``same``² of
         its variation over the inputs, of a channel at each place: cosine and correlation are then ``same`` or more.
-        One that does not vary is the same as none. None compares none: of hundreds of thousands that takes long.
+        One that does not vary, or is active for fewer than 5 inputs, is the same as none. None compares none: of
+        hundreds of thousands that takes long.
     own_class : float, default=0.9
-        Part of a unit's activation from which on it is of one class.
+        Of the part of a unit's activation that could lie in one class beyond the class's size, the part from which on
+        it is of that class: it is then a tenth as active, or less, for inputs of other classes as it is for all. Nine
+        tenths of the activation would be no sign of a class that has nine tenths of the inputs.
     n_permutations : int, default=200
         Of the labels; of 20 or fewer no preference is above chance.
     seed : int, default=0
@@ -215,9 +211,9 @@ def measure_units(
 
     Examples
     --------
-    >>> units = measure_units(np.array([[0.0, 1, 2, 1], [0, 3, 6, 0]])).neurons
+    >>> units = measure_units(np.array([[0.0, 1, 2, 1], [0, 3, 6, 0]] * 3)).neurons
     >>> units.dead.tolist(), units.group.tolist(), round(units.bound, 3)
-    ([True, False, False, False], [-1, 0, 0, -1], 0.776)
+    ([True, False, False, False], [-1, 0, 0, -1], 0.393)
     """
     n, d, sizes, axis = _checked(X, shape, channel_axis, same, own_class)
     codes, names = (np.zeros(n, dtype=np.int64), ("",)) if labels is None else check_labels(labels, n, classes)
@@ -228,7 +224,6 @@ def measure_units(
     def measured(whole: bool) -> Units:
         rows = LayerRows(X, sizes, axis, whole=whole)
         sums = Sums(rows, codes, len(names))
-        live = sums.active > 0
         of_class = None if labels is None else _class_of(rows, sums, codes, names, own_class, n_permutations, seed)
         return Units(
             "channel" if whole or (d == sizes[axis] and len(sizes) > 1) else kind,
@@ -238,7 +233,7 @@ def measure_units(
             sums.active / n,
             np.where(sums.active < n, beta.ppf(1 - LEVEL, sums.active + 1, np.maximum(n - sums.active, 1)), 1.0),
             sums.energy / (sums.energy.sum() or 1.0),
-            _groups(rows, sums, live, same),
+            _groups(rows, sums, same),
             of_class,
             None if components is None else _most_used_by(rows, components),
             same is not None,
@@ -263,8 +258,8 @@ def _checked(
     return n, d, sizes, channel_axis % len(sizes)
 
 
-def _groups(rows: LayerRows, sums: Sums, live: NDArray[np.bool_], same: float | None) -> NDArray[np.int64]:
-    found = np.full(rows.n_units, -1)
+def _groups(rows: LayerRows, sums: Sums, same: float | None) -> NDArray[np.int64]:
+    found, live = np.full(rows.n_units, -1), sums.active >= FEW
     if same is not None and live.any():
         energy = sums.energy[live]
         found[live] = alike(
@@ -286,12 +281,8 @@ def _class_of(
     n_permutations: int,
     seed: int,
 ) -> ClassOfUnits:
-    live = sums.active > 0
-    share = np.full(rows.n_units, np.nan)
-    share[live] = sums.of_classes[:, live].max(axis=0) / sums.of_classes[:, live].sum(axis=0)
-    favourite = np.where(live, sums.of_classes.argmax(axis=0), -1)
-    p_value, chance = preference_p(rows, sums, codes, live, n_permutations, seed)
-    return ClassOfUnits(classes, favourite, share, chance, p_value, own_class, 1 / (1 + n_permutations))
+    found = preferences(rows, sums, codes, n_permutations, seed)
+    return ClassOfUnits(classes, found, own_class, 1 / (1 + n_permutations))
 
 
 def _most_used_by(rows: LayerRows, H: Floats) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -260,12 +261,22 @@ def _block_use(
 
 def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[float, float]:
     """Σ errors / Σ squares of samples (n,), and half of its 95% interval, by the ratio's linearized variance."""
-    total, n = float(squares.sum()), len(squares)
+    total = float(squares.sum())
     if total == 0:
         return 0.0, 0.0
     found = float(errors.sum()) / total
-    variance = float(np.sum((errors - found * squares) ** 2)) * n / max(n - 1, 1)
-    return found, 1.96 * float(np.sqrt(variance)) / total
+    return found, margin_of((errors - found * squares) / total, squares)
+
+
+def margin_of(parts: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
+    """Half of the 95% interval of a sum of parts of samples (n,), whose mean is 0.
+
+    By Student's t of as many samples as hold the squares: (Σ squares)² / Σ squares², which few large ones make few.
+    """
+    n = len(parts)
+    held = float(squares.sum()) ** 2 / float(np.sum(squares**2)) if squares.any() else 1.0
+    spread = float(np.sqrt(np.sum(parts**2) * n / max(n - 1, 1)))
+    return float(t.isf(0.025, max(held - 1, 1))) * spread
 
 
 def _separate(X: Blocks, model: CoupledNMF, weights: dict[str, float], n_starts: int, seed: int) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from cnn_probe.networks.fingerprints import fingerprint
 from cnn_probe.networks.zoo import Model, load_model
 from cnn_probe.probing.fitting import Progress
 from cnn_probe.probing.result import ProbeResult
-from cnn_probe.report.document.cards import comparison_card
+from cnn_probe.report.document.cards.verdicts import comparison_card
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.packing import as_file
 from cnn_probe.report.plots.comparison import comparison_figure

@@ -26,7 +26,7 @@ from cnn_probe.report.picture_files import KINDS, file_of
 from cnn_probe.runs.finished import added_names, read_added
 
 SAID = "page.npz"
-FORMAT = 4  # raised when a part of the page changes, so that one of before is made anew
+FORMAT = 5  # raised when a part of the page changes, so that one of before is made anew
 
 
 def files_of(

@@ -13,7 +13,7 @@ from cnn_probe.data.images import ImageData
 from cnn_probe.measures.comparing.comparison import compare
 from cnn_probe.measures.comparing.stability import refits
 from cnn_probe.probing.fitting import Progress
-from cnn_probe.report.document.cards import comparison_card
+from cnn_probe.report.document.cards.verdicts import comparison_card
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.packing import as_file, from_file
 from cnn_probe.report.document.studies.of_networks import names_of_networks

@@ -9,13 +9,14 @@ def test_each_pattern_is_a_link_with_its_picture_its_inputs_its_class_and_what_i
     page = opened("full")
     items = page.locator("#verdicts .glance > li")
     assert items.count() == part["rank"]
-    parts, caused = np.asarray(part["class_parts"][0]["parts"]["true"]), part["ablation"]
+    known, caused = part["beyond_chance"], part["ablation"]
     for i, item in enumerate(items.all()):
         assert item.locator("canvas.latent").count() == 1
         first = item.locator("a[data-thing^='input-']").evaluate_all("(all) => all.map((one) => one.dataset.thing)")
         assert first == [f"input-{part['inputs']['number'][place]}" for place in part["factors"]["top"][i][:2]]
         text = item.inner_text()
-        assert f"most of it in {part['classes']['names'][parts[i].argmax()]} ({parts[i].max():.0f}%)" in text
+        goes = f"goes with {known['class'][i]} (×{known['lift'][i]:.1f})" if known["goes"][i] else "goes with no class"
+        assert goes in text
         assert ("taken out" in text) is (causes := caused["verdicts"][i] == "causes")
         assert ("others take as much" in text) is (causes and not caused["beyond_alike"][i])
         item.get_by_role("link", name=f"Pattern {i + 1}").click()

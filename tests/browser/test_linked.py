@@ -45,7 +45,9 @@ def test_a_pattern(opened, part, i):
         for layer in part["layers"]
         for c in np.flatnonzero((layer["shares"][i] >= 0.02) & (layer["lift"][i] >= 1.4))
     }
-    classes = np.asarray(part["class_parts"][0]["parts"]["true"])[i] / 100 >= 0.5
+    sizes, known = np.asarray(part["classes"]["counts"]) / part["n"], part["beyond_chance"]
+    classes = np.asarray(part["class_parts"][0]["parts"]["true"])[i] / 100 >= 1.5 * sizes
+    classes |= known["goes"][i] & (np.arange(len(sizes)) == known["place"][i])
     for view in ("patterns", "walk", "inputs"):
         assert lit(page, view, "input") == inputs & there(page, view, "input"), view
     for view in ("walk", "units"):

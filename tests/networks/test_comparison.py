@@ -201,11 +201,23 @@ def test_units_side_by_side(pair):
     assert table["dead in"] == ("", "a", "b", "both")
     first, second = ((X["relu"] > 0).astype(float) for X in pair)
     np.testing.assert_allclose(table["b - a"], (second - first).mean(axis=0))
-    np.testing.assert_allclose(table["± (95%)"], 1.96 * (second - first).std(axis=0) / np.sqrt(60))
+    low, high = np.array(table["low (95%)"]), np.array(table["high (95%)"])
+    np.testing.assert_allclose(
+        (high - low) / 2, 1.96 * (second - first).std(axis=0) / np.sqrt(60), rtol=0.12, atol=0.04
+    )
+    assert np.all((low < table["b - a"]) & (table["b - a"] < high)), "also of units that never fired"
     wider = Blocks({"relu": np.ones((60, 9))})
     assert units_side_by_side(pair[0], wider, ["relu"]).skipped == {"relu": "it has 4 units in a and 9 in b"}
     with pytest.raises(ValueError, match="X_a has 60 samples and X_b has 7"):
         units_side_by_side(pair[0], pair[1][:7], ["relu"])
+
+
+@pytest.mark.parametrize(("n", "rate_a", "rate_b"), [(30, 0.01, 0.05), (300, 0.0, 0.01), (30, 0.5, 0.5)])
+def test_the_interval_of_two_rates_holds_for_few_that_fire(n, rate_a, rate_b):
+    generator = np.random.default_rng(0)
+    a, b = (Blocks({"x": (generator.random((n, 1000)) < rate).astype(float)}) for rate in (rate_a, rate_b))
+    low, high = units_side_by_side(a, b, ["x"]).ends["x"]
+    assert np.mean((low <= rate_b - rate_a) & (rate_b - rate_a <= high)) > 0.93
 
 
 def test_errors_side_by_side(pair):

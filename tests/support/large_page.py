@@ -87,7 +87,7 @@ def _units(rng: np.random.Generator, name: str, factors: int) -> dict[str, Any]:
     favourite = rng.integers(CLASSES, size=CHANNELS)
     of_class = {"names": [f"class {c}" for c in range(CLASSES)], "favourite": favourite, "place": favourite,
                 "share": rng.random(CHANNELS, np.float32), "p": rng.random(CHANNELS, np.float32),
-                "chance": np.full(CHANNELS, 1.1 / CLASSES, np.float32), "least_p": 1 / 201,
+                "size": np.full(CHANNELS, 1 / CLASSES, np.float32), "least_p": 1 / 201,
                 "of_one": (rng.random(CHANNELS) < 0.1).astype(np.uint8), "least": 0.9}  # fmt: skip
     return {"block": name, "kind": "channel", "n": CHANNELS, "bound": 0.003, "compared": True, "rate": rate,
             "rate_high": np.minimum(rate + 0.003, 1), "energy": rng.dirichlet(np.ones(CHANNELS)).astype(np.float32),

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
-from cnn_probe.measures.causes.directions import Direction, directions_of
+from cnn_probe.measures.causes.directions import Direction, directions_of, likeness
 from cnn_probe.measures.table import Table
 
 #: ``run(directions)``: of the network as it is, and then with each taken out, the probability of each input's class and
 #: the class that it predicts, both of shape (1 + n_directions, n).
 Run = Callable[[Sequence[Direction]], tuple[NDArray[np.float64], NDArray[np.int64]]]
 LEVEL = 0.05
+FEW = 5  # inputs, below which nothing is said of a class
 LEAST = 0.01  # of probability, one point: what a class has to lose at least for a factor to be said to cause it
 
 
@@ -43,7 +45,8 @@ class Ablation:
     change : ndarray of shape (n_factors, n_classes)
         By taking out the factor.
     low, high : ndarray of shape (n_factors, n_classes)
-        Ends of the 95% interval of ``change``, by bootstrap over the inputs.
+        Ends of the 95% interval of ``change`` of a factor, of all `counted` classes together, so that it holds for the
+        one that is hit most, too: each by Student's t over its inputs, at 1 - 0.05 / classes. NaN of other classes.
     shuffled : ndarray of shape (n_factors, n_shuffles, n_classes)
         By taking out as much of directions with shuffled neurons.
     alike : ndarray of shape (n_factors, n_shuffles, n_classes)
@@ -53,11 +56,15 @@ class Ablation:
     kept : ndarray of shape (n_factors,)
         Part of the inputs that keep their predicted class without the factor.
     specificity : ndarray of shape (n_factors, 2)
-        How much of the whole change falls on the class that is hit most: of the factor, and of the principal direction.
+        How much of all losses falls on the class that is hit most: of the factor, and of the principal direction.
     p_value : ndarray of shape (n_factors,)
-        Chance that a shuffled direction hits a class as hard: (1 + those that do) / (1 + n_shuffles).
+        Chance that a shuffled direction hits a class as hard: (1 + those that do) / (1 + n_shuffles). Classes are those
+        that are `counted`, as in all that is said of the class that is hit most.
     p_alike : ndarray of shape (n_factors,)
         The same of directions drawn like the layer's own activations.
+    likeness : float
+        Of these directions, the mean squared cosine of each two: where it is 0.5 or more the layer spreads over two
+        directions or fewer, they are nearly one, and ``p_alike`` says little.
     """
 
     layer: str
@@ -74,11 +81,17 @@ class Ablation:
     specificity: NDArray[np.float64]
     p_value: NDArray[np.float64]
     p_alike: NDArray[np.float64]
+    likeness: float = 0.0
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Whether each class has 5 inputs or more, without which no change is sure; all, where none has."""
+        return _counted(self.n_inputs)
 
     @property
     def hit(self) -> NDArray[np.int64]:
-        """The class that each factor's removal takes most from."""
-        found: NDArray[np.int64] = np.argmin(self.change, axis=1)
+        """The class, of those that are `counted`, that each factor's removal takes most from."""
+        found: NDArray[np.int64] = np.argmin(np.where(self.counted, self.change, np.inf), axis=1)
         return found
 
     @property
@@ -90,7 +103,7 @@ class Ablation:
     def hurts(self) -> NDArray[np.bool_]:
         """Whether its removal takes a point of probability or more from a class, and surely some.
 
-        The 95% interval of the change does not reach 0. Nothing is said of what other directions take.
+        The interval of the change does not reach 0. Nothing is said of what other directions take.
         """
         rows = np.arange(len(self.factors))
         found: NDArray[np.bool_] = (self.change[rows, self.hit] <= -LEAST) & (self.high[rows, self.hit] < 0)
@@ -100,13 +113,15 @@ class Ablation:
     def verdicts(self) -> tuple[str, ...]:
         """What can be said of each factor's effect on the class that it hits most, beside shuffled directions.
 
-        "not tested" of all, where there are fewer than 20 shuffles; "not beyond chance" where a shuffled direction hits
-        a class as hard (``p_value`` of 0.05 or more), or the interval of the change reaches 0; else "less than a point"
-        where the class loses less than one point of probability, however surely; else "causes". Among random factors,
-        those beyond chance are about `expected_by_chance` many. `beyond_alike` says more of those that cause.
+        "not tested" of all, where there are fewer than 20 shuffles; "too few inputs" of all, where no class has 5; "not
+        beyond chance" where a shuffled direction hits a class as hard (``p_value`` of 0.05 or more), or the interval of
+        the change reaches 0; else "less than a point" where the class loses less than one point of probability, however
+        surely; else "causes". `beyond_alike` says more of those that cause.
         """
         if not self.tested:
             return ("not tested",) * len(self.factors)
+        if self.n_inputs.max() < FEW:
+            return ("too few inputs",) * len(self.factors)
         beyond = (self.p_value < LEVEL) & (self.high[np.arange(len(self.factors)), self.hit] < 0)
         return tuple(
             "not beyond chance" if not sure else "causes" if hurts else "less than a point"
@@ -115,10 +130,7 @@ class Ablation:
 
     @property
     def causes(self) -> NDArray[np.bool_]:
-        """Whether its removal takes a point or more from a class, and more than each shuffled direction's does.
-
-        That is the verdict "causes" of `verdicts`. It is not that the loss is the factor's own: see `beyond_alike`.
-        """
+        """Whether the verdict is "causes", which is not that the loss is the factor's own: see `beyond_alike`."""
         return np.array([verdict == "causes" for verdict in self.verdicts], dtype=np.bool_)
 
     @property
@@ -163,9 +175,9 @@ class Ablation:
     def expected_by_chance(self) -> float:
         """How many factors would have a ``p_value`` below 0.05 were they no other than shuffled directions.
 
-        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20, since nothing
-        is tested then. As many would have a ``p_alike`` below 0.05 were they no other than directions drawn like the
-        layer's own activations.
+        k / (1 + n_shuffles) of the usual 20 shuffles, of which none may hit as hard; 0 of fewer than 20, which test
+        nothing. As many would have a ``p_alike`` below 0.05 were they drawn like the layer's own activations. Factors
+        are drawn like neither: of those that cause nothing, more may surpass one kind.
         """
         n_shuffles = self.shuffled.shape[1]
         return len(self.factors) * _below(n_shuffles) / (1 + n_shuffles)
@@ -188,7 +200,6 @@ def effects_of(
     factors: Sequence[int] | None = None,
     n_shuffles: int = 20,
     seed: int = 0,
-    n_resamples: int = 1000,
 ) -> Ablation:
     """Take factors out of a layer, one at a time, and as much of other directions beside each.
 
@@ -210,8 +221,6 @@ def effects_of(
     n_shuffles : int, default=20
         Directions of each kind beside each factor; below 20 no chance is below 5%, and nothing is tested.
     seed : int, default=0
-    n_resamples : int, default=1000
-        Of the bootstrap over inputs.
 
     Raises
     ------
@@ -223,13 +232,14 @@ def effects_of(
         raise ValueError(f"factors must be some of 0 to {len(H) - 1}, got {list(chosen)}")
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles must be 1 or more, got {n_shuffles}")
-    own, predicted = run(directions_of(H, rows, chosen, n_shuffles, seed))
+    directions = directions_of(H, rows, chosen, n_shuffles, seed)
+    own, predicted = run(directions)
     shape = (len(chosen), 2 * n_shuffles + 2)
     n_inputs = np.bincount(groups, minlength=len(classes))
-    counted = _means_of_classes(len(classes), groups)
-    change = ((own[1:] - own[0]) @ counted).reshape(*shape, len(classes))
+    counted = _counted(n_inputs)
+    change = ((own[1:] - own[0]) @ _means_of_classes(len(classes), groups)).reshape(*shape, len(classes))
     of_factors = (own[1:] - own[0]).reshape(*shape, -1)[:, 0]
-    low, high = _interval(of_factors, groups, len(classes), n_resamples, seed)
+    low, high = _interval(of_factors, groups, n_inputs)
     factor, shuffled, alike, principal = np.split(change, [1, 1 + n_shuffles, 1 + 2 * n_shuffles], axis=1)
     factor, principal = factor[:, 0], principal[:, 0]
     return Ablation(
@@ -244,9 +254,10 @@ def effects_of(
         alike,
         principal,
         np.mean(predicted[1:].reshape(*shape, -1)[:, 0] == predicted[0], axis=1),
-        np.stack([_specificity(factor), _specificity(principal)], axis=1),
-        _chance(factor, shuffled),
-        _chance(factor, alike),
+        np.stack([_specificity(factor[:, counted]), _specificity(principal[:, counted])], axis=1),
+        _chance(factor[:, counted], shuffled[..., counted]),
+        _chance(factor[:, counted], alike[..., counted]),
+        likeness([one.vector for one in directions if one.kind == "alike" and one.factor == chosen[0]]),
     )
 
 
@@ -263,18 +274,21 @@ def _means_of_classes(n_classes: int, groups: NDArray[np.int64]) -> NDArray[np.f
     return means
 
 
+def _counted(n_inputs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return n_inputs >= min(FEW, int(n_inputs.max()))
+
+
 def _interval(
-    changes: NDArray[np.float64], groups: NDArray[np.int64], n_classes: int, n_resamples: int, seed: int
+    changes: NDArray[np.float64], groups: NDArray[np.int64], n_inputs: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ends of the 95% interval of the mean change (n_factors, n) over each class, each class drawn anew by itself."""
-    generator = np.random.default_rng(seed)
-    low, high = np.zeros((len(changes), n_classes)), np.zeros((len(changes), n_classes))
-    for label in range(n_classes):
+    """Ends of the 95% interval of the mean change (n_factors, n) over each class, of all that have inputs enough."""
+    low, high = np.full((2, len(changes), len(n_inputs)), np.nan)
+    enough = np.flatnonzero(n_inputs >= FEW)
+    for label in enough.tolist():
         members = changes[:, groups == label]
-        if members.shape[1]:
-            drawn = generator.integers(members.shape[1], size=(n_resamples, members.shape[1]))
-            means = np.stack([row[drawn].mean(axis=1) for row in members])
-            low[:, label], high[:, label] = np.quantile(means, [0.025, 0.975], axis=1)
+        n, mean = members.shape[1], members.mean(axis=1)
+        width = t.isf(LEVEL / (2 * len(enough)), n - 1) * members.std(axis=1, ddof=1) / np.sqrt(n)
+        low[:, label], high[:, label] = mean - width, mean + width
     return low, high
 
 

@@ -64,6 +64,24 @@ def directions_of(
     return directions
 
 
+def likeness(vectors: Sequence[NDArray[Any]]) -> float:
+    """Return the mean squared cosine of directions, of each two: 1 if all are one; 0 of fewer than two.
+
+    Of normal draws it is about one over how many directions their distribution spreads over.
+
+    Examples
+    --------
+    >>> likeness([np.array([1.0, 0.0]), np.array([-2.0, 0.0]), np.array([0.0, 3.0])]).__round__(3)
+    0.333
+    """
+    if len(vectors) < 2:
+        return 0.0
+    rows = np.stack(vectors).astype(np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny)
+    squares = (rows @ rows.T)[np.triu_indices(len(rows), 1)] ** 2
+    return float(squares.mean())
+
+
 def _beside(own: NDArray[Any], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Another direction of a factor's norm that points with it; zeros stay zeros."""
     length = float(np.linalg.norm(other))

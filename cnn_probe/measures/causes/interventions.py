@@ -70,7 +70,7 @@ def ablate(
         Makes of what the network returns for n inputs their probabilities, a tensor (n, n_classes). None: the softmax
         of its output.
     seed : int, default=0
-        Of the directions and of the bootstrap.
+        Of the directions.
     progress : callable(n_done, n), default=None
         Called after each batch.
 

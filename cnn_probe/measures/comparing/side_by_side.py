@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.spectrum import rows_of
 from cnn_probe.measures.table import Table
-from cnn_probe.measures.use import ratio
+from cnn_probe.measures.use import margin_of, ratio
 from coupled_nmf import Blocks, CoupledNMF
 
 
@@ -30,15 +30,16 @@ class UnitsSideBySide:
         Inputs. A unit that never fired fires for less than about 3 / n of such inputs, with 95% confidence.
     rates : dict of str to ndarray of shape (2, n_units)
         By block: part of the inputs for which each unit fires, in the first and in the second.
-    margins : dict of str to ndarray of shape (n_units,)
-        Half of the 95% interval of the difference of the two rates, over the inputs, which are the same.
+    ends : dict of str to ndarray of shape (2, n_units)
+        Ends of the 95% interval of the difference of the two rates, over the inputs, which are the same: of pairs, by
+        Agresti and Min (2005), which holds for few inputs and for rates near 0, too.
     skipped : dict of str to str
         Blocks of layers that are not compared: why.
     """
 
     n: int
     rates: Mapping[str, NDArray[np.float64]]
-    margins: Mapping[str, NDArray[np.float64]]
+    ends: Mapping[str, NDArray[np.float64]]
     skipped: Mapping[str, str]
 
     def dead(self, name: str) -> NDArray[np.int64]:
@@ -49,11 +50,11 @@ class UnitsSideBySide:
     def table(self) -> Table:
         """A row a unit."""
         columns: dict[str, list[Any]] = {name: [] for name in ("block", "unit", "fires in a", "fires in b", "b - a")}
-        columns |= {"± (95%)": [], "dead in": []}
+        columns |= {"low (95%)": [], "high (95%)": [], "dead in": []}
         for name, (first, second) in self.rates.items():
             for unit, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
                 dead = "both" if a == b == 0 else "a" if a == 0 else "b" if b == 0 else ""
-                row = (name, unit, a, b, b - a, self.margins[name][unit], dead)
+                row = (name, unit, a, b, b - a, *self.ends[name][:, unit], dead)
                 for cells, cell in zip(columns.values(), row, strict=True):
                     cells.append(cell)
         return Table(columns)
@@ -76,7 +77,7 @@ def units_side_by_side(X_a: Blocks, X_b: Blocks, names: Sequence[str]) -> UnitsS
     """
     if len(X_a) != len(X_b):
         raise ValueError(f"X_a has {len(X_a)} samples and X_b has {len(X_b)}; give activations of the same inputs")
-    n, skipped, rates, margins = len(X_a), {}, {}, {}
+    n, skipped, rates, ends = len(X_a), {}, {}, {}
     for name in names:
         widths = [X[name].shape[1] if name in X.names else None for X in (X_a, X_b)]
         if None in widths:
@@ -84,20 +85,20 @@ def units_side_by_side(X_a: Blocks, X_b: Blocks, names: Sequence[str]) -> UnitsS
         elif widths[0] != widths[1]:
             skipped[name] = f"it has {widths[0]} units in a and {widths[1]} in b"
         else:
-            rates[name], margins[name] = _rates(X_a, X_b, name)
-    return UnitsSideBySide(n, rates, margins, skipped)
+            rates[name], ends[name] = _rates(X_a, X_b, name)
+    return UnitsSideBySide(n, rates, ends, skipped)
 
 
 def _rates(X_a: Blocks, X_b: Blocks, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Firing rates of both, and half of the interval of their difference: of pairs, as McNemar's."""
+    """Firing rates of both, and the interval of their difference: half an input is added to each of the four kinds."""
     n, width = X_a[name].shape
     counts = np.zeros((4, width))  # fires in a, in b, in a alone, in b alone
     for (_, a), (_, b) in zip(rows_of(X_a, name).chunks(), rows_of(X_b, name).chunks(), strict=True):
         first, second = a > 0, b > 0
         counts += [np.sum(found, axis=0) for found in (first, second, first & ~second, ~first & second)]
-    alone, other = counts[2] / n, counts[3] / n
-    variance = (alone + other - (alone - other) ** 2) / n
-    return counts[:2] / n, 1.96 * np.sqrt(np.maximum(variance, 0.0))
+    alone, other = (counts[2:] + 0.5) / (n + 2)
+    margin = 1.96 * np.sqrt((alone + other - (alone - other) ** 2) / (n + 2))
+    return counts[:2] / n, np.stack([other - alone - margin, other - alone + margin])
 
 
 @dataclass(frozen=True)
@@ -139,17 +140,18 @@ def errors_side_by_side(a: Side, b: Side) -> ErrorsSideBySide:
     errors = np.array([[found.get(name, np.nan) for name in names] for found in own])
     margins = np.full((3, len(names)), np.nan)
     parts: list[dict[str, NDArray[np.float64]]] = [{}, {}]
+    held: list[dict[str, NDArray[np.float64]]] = [{}, {}]
     for side, (model, F, X) in enumerate((a, b)):
         for column, name in enumerate(names):
             if X is not None and name in own[side]:
                 left, squares = _by_sample(X, name, np.asarray(F, np.float64), model)
                 errors[side, column], margins[side, column] = ratio(left, squares)
                 parts[side][name] = (left - errors[side, column] * squares) / max(float(squares.sum()), 1e-300)
+                held[side][name] = squares
     for column, name in enumerate(names):
         if name in parts[0] and name in parts[1]:
             difference = parts[1][name] - parts[0][name]
-            n = len(difference)
-            margins[2, column] = 1.96 * np.sqrt(np.sum(difference**2) * n / max(n - 1, 1))
+            margins[2, column] = max(margin_of(difference, squares[name]) for squares in held)
     return ErrorsSideBySide(names, errors, margins)
 
 

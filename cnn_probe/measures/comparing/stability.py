@@ -82,9 +82,14 @@ class FactorStability:
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """Say "holds", "not in every fit", or, where it is in less than half of them, "does not come out again"."""
+        """Say "holds", "not in every fit", or, where it is in less than half of them, "does not come out again".
+
+        Without halves of the inputs the first is "comes out of other starts", and no more: that the same inputs are
+        taken apart alike is often so of numbers without any structure.
+        """
+        best = "holds" if len(self.halves) else "comes out of other starts"
         return tuple(
-            "holds" if part == 1 else "not in every fit" if part >= 0.5 else "does not come out again"
+            best if part == 1 else "not in every fit" if part >= 0.5 else "does not come out again"
             for part in self.again
         )
 
@@ -123,7 +128,9 @@ def factor_stability(
     """Fit again from other starts and to halves of the inputs, and see which factors come out again.
 
     A factor that does not hold may be one of several ways to take the same activations apart, and is not to be read
-    for itself. One that holds need mean nothing of training: neat factors come out of untrained networks, too.
+    for itself. One that holds need mean nothing of training: neat factors come out of untrained networks, too. Of few
+    columns, fewer than three times the factors, random numbers have factors that hold: it says only that there is one
+    way to take them apart.
 
     Parameters
     ----------
@@ -137,7 +144,7 @@ def factor_stability(
     n_starts : int, default=5
         Fits from other random states; 0 for none.
     n_splits : int, default=3
-        Ways to cut the inputs in two, with two fits each; 0 for none.
+        Ways to cut the inputs in two, with two fits each; 0 for none, and then no factor is said to hold.
     random_state : int, default=0
         Seed of the starts, of the halves and of the shuffles.
     n_shuffles : int, default=100

@@ -79,3 +79,17 @@ def step_down(observed: Floats, by_chance: Floats) -> Floats:
     found = np.empty(len(observed))
     found[order] = np.maximum.accumulate((1 + reached) / (1 + len(by_chance)))
     return found
+
+
+def of_largest(observed: Floats, largest: Floats) -> Floats:
+    """Return p-values that hold for all together, by the largest of all in each permutation; NaN stays so."""
+    reached = len(largest) - np.searchsorted(np.sort(largest), observed - 1e-12 * np.abs(observed))
+    return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(largest)))
+
+
+def check_permutations(n_permutations: int) -> None:
+    """ValueError unless so many permutations can give a p-value below 0.05."""
+    if 1 / (1 + n_permutations) >= LEVEL:
+        raise ValueError(
+            f"n_permutations must be {round(1 / LEVEL)} or more, or nothing is above chance, got {n_permutations}"
+        )

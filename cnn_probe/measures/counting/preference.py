@@ -1,6 +1,8 @@
-"""Whether units prefer a class more than chance makes one prefer it."""
+"""Which class units, or factors, prefer, and whether more than chance makes one prefer it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,37 +15,73 @@ Floats = NDArray[np.float64]
 ENTRIES = 16_000_000  # sums over permuted classes that are held at a time
 
 
-def preference_p(
-    rows: LayerRows, sums: Sums, codes: NDArray[np.int64], among: NDArray[np.bool_], n_permutations: int, seed: int
-) -> tuple[Floats, Floats]:
-    """Return for each unit the p-value of its preference for a class, over all units together; NaN beyond ``among``.
+@dataclass(frozen=True, eq=False)
+class Preference:
+    """The class that each unit, or factor, prefers.
 
-    With it goes the part of a unit that lies in the class with most of it by chance: its mean over the permutations.
+    The largest part of a unit lies in the commonest class, also of one that is strong in a rare class alone. Preferred
+    is the class of which a unit has more than the class's size would give it by the most standard deviations over the
+    permutations of the labels. These deviations are known exactly, so that classes and units are on one scale.
 
-    A preference is how many standard deviations of the permutations a unit has more of a class than the class's size
-    would give it, of the class where that is most. These deviations are known exactly, so that units are on one scale.
+    Attributes
+    ----------
+    favourite : ndarray of int of shape (n_units,)
+        Number of the preferred class; -1 of a unit that is zero for all inputs.
+    share : ndarray of shape (n_units,)
+        Part of the unit's sum that lies in that class; NaN of a unit of zeros.
+    size : ndarray of shape (n_units,)
+        Part of the inputs that are of that class, which is what lies there by chance; NaN of a unit of zeros.
+    p_value : ndarray of shape (n_units,)
+        Of a preference for any class, by permutation of the labels, over all units together: below 0.05 are no units
+        without one, but in 5% of cases. NaN of a unit of zeros.
     """
+
+    favourite: NDArray[np.int64]
+    share: Floats
+    size: Floats
+    p_value: Floats
+
+    @property
+    def lift(self) -> Floats:
+        """How many times as much lies in that class as its size would have there."""
+        return self.share / self.size
+
+    @property
+    def beyond_size(self) -> Floats:
+        """Of what could lie in that class beyond its size the part that does, as Cohen's kappa has it.
+
+        1 if all lies there, 0 by chance. What is left of 1 is how active the unit is for inputs of other classes, over
+        how active it is for all.
+        """
+        rest = 1 - self.size  # 0 where there is one class alone
+        return np.divide(self.share - self.size, rest, out=np.zeros_like(rest), where=rest != 0)
+
+
+def preferences(rows: LayerRows, sums: Sums, codes: NDArray[np.int64], n_permutations: int, seed: int) -> Preference:
+    """Find the class that each unit prefers, and how likely such a preference is by chance."""
     n_classes = len(sums.of_classes)
     sizes = np.bincount(codes, minlength=n_classes).astype(np.float64)[:, None]
     mean = sums.of_classes.sum(axis=0) / rows.n
     deviation = deviations(mean, sums.squares / rows.n, sizes, rows.n)
 
-    def preferences(of_classes: Floats, units: NDArray[np.int64]) -> Floats:
-        found: Floats = ((of_classes - sizes * mean[units]) / deviation[:, units]).max(axis=-2)
+    def excess(of_classes: Floats, units: NDArray[np.int64]) -> Floats:
+        found: Floats = (of_classes - sizes * mean[units]) / deviation[:, units]
         return found
 
-    chosen = np.flatnonzero(among)
+    live = np.flatnonzero(mean > 0)
     labels = permuted(codes, n_permutations, seed)
     width = max(1, ENTRIES // (n_permutations * n_classes))
-    parts = [chosen[start : start + width] for start in range(0, len(chosen), width)]
-    by_chance, found, share = [], np.full(rows.n_units, np.nan), np.full(rows.n_units, np.nan)
-    for part in parts:
-        permuted_sums = _sums_by_chance(rows, labels, n_classes, part)
-        by_chance.append(preferences(permuted_sums, part))
-        share[part] = permuted_sums.max(axis=1).mean(axis=0) / (rows.n * mean[part])
-    if len(chosen):
-        found[chosen] = step_down(preferences(sums.of_classes[:, chosen], chosen), np.concatenate(by_chance, axis=1))
-    return found, share
+    parts = [live[start : start + width] for start in range(0, len(live), width)]
+    by_chance = [excess(_sums_by_chance(rows, labels, n_classes, part), part).max(axis=1) for part in parts]
+    favourite = np.full(rows.n_units, -1)
+    share, size, p_value = np.full((3, rows.n_units), np.nan)
+    if len(live):
+        own = excess(sums.of_classes[:, live], live)
+        favourite[live] = np.where(sizes > 0, own, -np.inf).argmax(axis=0)  # a class that no input has is none
+        share[live] = sums.of_classes[favourite[live], live] / (rows.n * mean[live])
+        size[live] = sizes[favourite[live], 0] / rows.n
+        p_value[live] = step_down(own.max(axis=0), np.concatenate(by_chance, axis=1))
+    return Preference(favourite, share, size, p_value)
 
 
 def deviations(mean: Floats, squares: Floats, sizes: Floats, n: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,3 +278,14 @@ def _scored(score: ArrayLike, wrong: ArrayLike) -> tuple[Floats, NDArray[np.bool
     if scores.ndim != 1 or errors.shape != scores.shape or errors.dtype != bool or not errors.any():
         raise ValueError(f"wrong must be a boolean for each of {scores.shape} scores, one of them true")
     return scores, errors
+
+
+def agreed_by_chance(sources: Collection[LabelErrors]) -> float:
+    """Return how many labels all sources would suspect, if each suspected as many of each class as it does, at random.
+
+    Sources agree without a wrong label, too: each suspects many of a rare class.
+    """
+    labels = next(iter(sources)).labels
+    sizes = np.maximum(np.bincount(labels), 1)
+    rates = [np.bincount(labels, weights=found.suspect) / sizes for found in sources]
+    return float(np.sum(np.prod(rates, axis=0) * np.bincount(labels)))

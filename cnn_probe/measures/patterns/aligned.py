@@ -128,7 +128,7 @@ def overlap_all(
     layer : str, default=None
         One of ``result.layers``; None for the last with places in two directions.
     **how
-        ``top``, ``n_resamples`` and ``seed`` of `overlap`.
+        ``top``, ``n_resamples``, ``n_permutations`` and ``seed`` of `overlap`.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
 from cnn_probe.measures.counting.rows import slices_of
 
@@ -59,10 +60,11 @@ def level_of(places: Any, top: float) -> tuple[float, float]:
 
 def covered(
     maps: Sequence[Any], masks: Sequence[Any], top: float, times: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Count the places at which a map is high, at which a mask is, and at which both are, in samples of the inputs.
+) -> tuple[Floats, Floats, Floats, Floats, list[Any]]:
+    """Count the places at which a map is high, at which a mask is, and at which both are.
 
-    Maps and masks are read by slices of inputs, and what is held is of the size of the samples' counts.
+    Maps and masks are read by slices of inputs. What is held is of the size of the samples' counts, and of the places
+    at which maps are high, which are few.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def covered(
     high : ndarray of shape (r, k)
     masked : ndarray of shape (r, m)
     both : ndarray of shape (r, k, m)
+    places : list of k csr_array of shape (n, height * width)
+        1 where a map is high.
     """
     (n, *small), large = maps[0].shape, masks[0].shape[1:]
     rows, columns = (enlargement(*sides) for sides in zip(small, large, strict=True))
@@ -85,6 +89,7 @@ def covered(
     high, masked = np.zeros((len(times), len(maps))), np.zeros((len(times), len(masks)))
     both = np.zeros((len(times), len(maps), len(masks)))
     n_places = large[0] * large[1]
+    marks: list[list[Any]] = [[] for _ in maps]
     for some in slices_of(n, n_places * (1 + len(masks)) + len(maps) * len(masks)):
         # Products of float32 count exactly up to 2²⁴ places of a picture, over four times as fast as sums of booleans.
         where = np.stack([np.asarray(mask[some], dtype=np.float32).reshape(-1, n_places) for mask in masks], axis=1)
@@ -92,9 +97,43 @@ def covered(
         for number, places in enumerate(maps):
             enlarged = rows @ np.asarray(places[some], dtype=np.float64) @ columns.T
             marked = ((enlarged >= levels[number]) & (enlarged > least[number])).reshape(-1, n_places, 1)
+            marks[number].append(csr_array(marked[..., 0].astype(np.float32)))
             of_maps[:, number] = marked.sum(axis=(1, 2))
             shared[:, number] = (where @ marked.astype(np.float32))[..., 0]
         high += times[:, some] @ of_maps
         masked += times[:, some] @ where.sum(axis=2, dtype=np.float64)
         both += (times[:, some] @ shared.reshape(len(where), -1)).reshape(both.shape)
-    return levels, high, masked, both
+    return levels, high, masked, both, [vstack(rows, format="csr") for rows in marks]
+
+
+def dealt_anew(places: Sequence[Any], masks: Sequence[Any], orders: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Count the places at which both are, where the masks of other inputs are laid on the maps.
+
+    Parameters
+    ----------
+    places : sequence of k csr_array of shape (n, height * width)
+        As of `covered`.
+    masks : sequence of m arrays of bool of shape (n, height, width)
+    orders : ndarray of int of shape (r, n)
+        Whose map each input's mask is laid on.
+
+    Returns
+    -------
+    both : ndarray of shape (r, k, m)
+    expected : ndarray of shape (k, m)
+        The mean over all orders.
+    """
+    n, n_places = places[0].shape
+    both, masked = np.zeros((len(orders), len(places), len(masks))), np.zeros((len(masks), n_places))
+    for some in slices_of(n, n_places + n + len(orders)):
+        for number, mask in enumerate(masks):
+            where = np.asarray(mask[some], dtype=np.float32).reshape(-1, n_places)
+            masked[number] += where.sum(axis=0, dtype=np.float64)
+            (own,) = np.nonzero(where.any(axis=1))
+            whose, columns = orders[:, some][:, own], np.ascontiguousarray(where[own].T)
+            for map_number, rows in enumerate(places):
+                both[:, map_number, number] += (rows @ columns)[whose, np.arange(len(own))].sum(
+                    axis=1, dtype=np.float64
+                )
+    high = np.stack([np.asarray(rows.sum(axis=0, dtype=np.float64)).ravel() for rows in places])
+    return both, high @ masked.T / n

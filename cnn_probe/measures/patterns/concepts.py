@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_probe.measures.counting.chance import check_permutations, of_largest, permuted
 from cnn_probe.measures.counting.exact import LEVEL
-from cnn_probe.measures.patterns.areas import covered
+from cnn_probe.measures.patterns.areas import covered, dealt_anew
 from cnn_probe.measures.patterns.ranks import areas_under_curve, standard_errors
 from cnn_probe.measures.table import Table
 
@@ -29,8 +30,11 @@ class Alignment:
         half. NaN for a concept that all inputs have, or none.
     standard_error : ndarray of shape (d, m)
         By Hanley and McNeil (1982).
-    by_chance : ndarray of shape (m,)
-        What the best of the d exceeds in 5% of permutations of the inputs.
+    by_chance : ndarray of shape (d, m)
+        What has to be exceeded: in 5% of permutations of the inputs any of all factors is above it for any concept.
+    p_value : ndarray of shape (d, m)
+        Of more of the factor where there is the concept (one-sided: a factor that is missing there is not found), by
+        permutation of the inputs, over all factors and concepts together. NaN where ``auc`` is.
     n_inputs : ndarray of int of shape (m,)
         Inputs that have the concept.
     """
@@ -39,7 +43,14 @@ class Alignment:
     auc: Floats
     standard_error: Floats
     by_chance: Floats
+    p_value: Floats
     n_inputs: NDArray[np.int64]
+
+    @property
+    def above_chance(self) -> NDArray[np.bool_]:
+        """Whether each is above chance, of all together: where none is, any is said to be in 5% of cases."""
+        found: NDArray[np.bool_] = self.p_value < LEVEL
+        return found
 
     def table(self) -> Table:
         """Return one row for each concept and factor."""
@@ -48,8 +59,9 @@ class Alignment:
             len(self.auc),
             auc=self.auc,
             standard_error=self.standard_error,
-            best_by_chance=np.broadcast_to(self.by_chance, self.auc.shape),
-            above_chance=self.auc > self.by_chance,
+            auc_by_chance=self.by_chance,
+            p=self.p_value,
+            above_chance=self.above_chance,
             inputs_with=np.broadcast_to(self.n_inputs, self.auc.shape),
         )
 
@@ -78,12 +90,14 @@ def align(
     names : sequence of str, default=None
         Of the concepts; None for their numbers.
     n_permutations : int, default=200
+        20 or more.
     seed : int, default=0
 
     Raises
     ------
     ValueError
-        If the concepts are not booleans, one row an input, or there is not one name each.
+        If the concepts are not booleans, one row an input, there is not one name each, or there are too few
+        permutations.
 
     Examples
     --------
@@ -100,9 +114,10 @@ def align(
     named = tuple(map(str, range(members.shape[1]) if names is None else names))
     if len(named) != members.shape[1]:
         raise ValueError(f"names must be {members.shape[1]}, one a concept, got {len(named)}")
-    auc, by_chance = areas_under_curve(amounts, members, n_permutations, seed, LEVEL)
+    check_permutations(n_permutations)
+    auc, by_chance, p_value = areas_under_curve(amounts, members, n_permutations, seed)
     n_inputs = members.sum(axis=0)
-    return Alignment(named, auc, standard_errors(auc, n_inputs, len(amounts)), by_chance, n_inputs)
+    return Alignment(named, auc, standard_errors(auc, n_inputs, len(amounts)), by_chance, p_value, n_inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +132,9 @@ class Overlap:
     low, high : ndarray of shape (k, m)
         Ends of the 95% interval, by bootstrap over the inputs.
     by_chance : ndarray of shape (k, m)
-        That of two sets of places of the same sizes that know nothing of each other.
+        That of each map with the masks of other inputs, on average: both may be in the middle of most inputs.
+    p_value : ndarray of shape (k, m)
+        Of as much, where masks are dealt to other inputs; over all maps and concepts together.
     levels : ndarray of shape (k,)
         From where on each map counts as high.
     """
@@ -127,12 +144,26 @@ class Overlap:
     low: Floats
     high: Floats
     by_chance: Floats
+    p_value: Floats
     levels: Floats
+
+    @property
+    def above_chance(self) -> NDArray[np.bool_]:
+        """Whether each is above chance, of all together: where none is, any is said to be in 5% of cases."""
+        found: NDArray[np.bool_] = self.p_value < LEVEL
+        return found
 
     def table(self) -> Table:
         """Return one row for each concept and map."""
         return _by_concept(
-            self.concepts, len(self.iou), iou=self.iou, low=self.low, high=self.high, iou_by_chance=self.by_chance
+            self.concepts,
+            len(self.iou),
+            iou=self.iou,
+            low=self.low,
+            high=self.high,
+            iou_by_chance=self.by_chance,
+            p=self.p_value,
+            above_chance=self.above_chance,
         )
 
 
@@ -142,6 +173,7 @@ def overlap(
     *,
     top: float = 0.005,
     n_resamples: int = 200,
+    n_permutations: int = 200,
     seed: int = 0,
 ) -> Overlap:
     """Find how well maps of factors, or of channels, cover masks of concepts.
@@ -156,6 +188,9 @@ def overlap(
         By concept.
     top : float, default=0.005
     n_resamples : int, default=200
+        For the intervals.
+    n_permutations : int, default=200
+        Of the masks over the inputs, for what chance reaches; 20 or more.
     seed : int, default=0
 
     Raises
@@ -171,17 +206,31 @@ def overlap(
     kinds = {name: str(np.asarray(mask[:0]).dtype) for name, mask in masks.items()}
     if set(kinds.values()) != {"bool"} or n_resamples < 1:
         raise ValueError(f"masks must be arrays of booleans and n_resamples 1 or more, got {kinds} and {n_resamples}")
-    n, height, width = next(iter(masks.values())).shape
+    n = len(next(iter(masks.values())))
     generator = np.random.default_rng(seed)
     drawn = [np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(n_resamples)]
-    levels, high, masked, both = covered(maps, list(masks.values()), top, np.stack([np.ones(n), *drawn]))
+    check_permutations(n_permutations)
+    levels, high, masked, both, places = covered(maps, list(masks.values()), top, np.stack([np.ones(n), *drawn]))
     either = high[:, :, None] + masked[:, None] - both
     iou = np.divide(both, either, out=np.full_like(both, np.nan), where=either > 0)
     low, up = _ends(iou[1:])
-    own, other = high[0, :, None] / (n * height * width), masked[0] / (n * height * width)
-    together = own * other
-    by_chance = together / np.maximum(own + other - together, 1e-300)
-    return Overlap(tuple(masks), iou[0], low, up, by_chance, levels)
+    anew, expected = dealt_anew(places, list(masks.values()), permuted(np.arange(n), n_permutations, seed))
+    by_chance = np.divide(
+        expected, either[0] + both[0] - expected, out=np.full_like(expected, np.nan), where=either[0] > 0
+    )
+    p_value = np.where(np.isnan(iou[0]), np.nan, _above(both[0], anew))
+    return Overlap(tuple(masks), iou[0], low, up, by_chance, p_value, levels)
+
+
+def _above(both: Floats, anew: Floats) -> Floats:
+    """P-values of counts (k, m) beside those of permutations (r, k, m), by the largest of all in standard deviations.
+
+    What is high and what is masked stay as many whatever input a mask is dealt to, so that the union is by the count.
+    """
+    counts = np.concatenate([both[None], anew])  # with the one found, or that would not be as any other
+    spread = counts.std(axis=0)
+    scaled = (counts - counts.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    return of_largest(scaled[0], scaled[1:].max(axis=(1, 2)))
 
 
 def _ends(drawn: Floats) -> tuple[Floats, Floats]:

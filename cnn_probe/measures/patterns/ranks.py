@@ -6,42 +6,51 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from cnn_probe.measures.counting.chance import of_largest, permuted
+from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.preference import deviations
+
 Floats = NDArray[np.float64]
 
 
 def areas_under_curve(
-    values: Floats, members: NDArray[np.bool_], n_permutations: int, seed: int, level: float
-) -> tuple[Floats, Floats]:
-    """Return the area under each column's curve for each concept, and what the best column reaches by chance.
+    values: Floats, members: NDArray[np.bool_], n_permutations: int, seed: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return the area under each column's curve for each concept, what it has to exceed, and its p-value.
+
+    Areas are on one scale as sums of ranks, in standard deviations over all orders of the inputs, which are known. What
+    the largest of all reaches in each permutation is beside each: all columns and concepts together. (The steps of
+    `step_down` would hold n_permutations times d times m numbers, of layers of many units.)
 
     Parameters
     ----------
     values : ndarray of shape (n, d)
     members : ndarray of bool of shape (n, m)
     n_permutations, seed : int
-    level : float
-        How often chance may exceed what is returned.
 
     Returns
     -------
     areas : ndarray of shape (d, m)
         Ties count half. NaN for a concept that all inputs have, or none.
-    by_chance : ndarray of shape (m,)
-        Of the largest of the d areas, over permutations of the inputs.
+    by_chance : ndarray of shape (d, m)
+        The area of which any is above in 5% of permutations of the inputs.
+    p_value : ndarray of shape (d, m)
+        One-sided: of more of the column where there is the concept.
     """
-    if n_permutations < 1:
-        raise ValueError(f"n_permutations must be 1 or more, got {n_permutations}")
     n = len(values)
     ranks = np.asarray(rankdata(values, axis=0)) - (n + 1) / 2
     positive = members.sum(axis=0).astype(np.float64)
     pairs = np.where((positive > 0) & (positive < n), positive * (n - positive), np.nan)
     marks = members.astype(np.float64)
     # With ranks about their mean, the sum over the members is (area - 1/2) times the pairs of a member and another.
-    areas = 0.5 + (ranks.T @ marks) / pairs
-    generator = np.random.default_rng(seed)
-    best = [(ranks.T @ generator.permutation(marks)).max(axis=0) for _ in range(n_permutations)]
-    by_chance = 0.5 + np.quantile(np.stack(best), 1 - level, axis=0) / pairs
-    return areas, by_chance
+    sums = ranks.T @ marks
+    spread = deviations(np.zeros(ranks.shape[1]), np.mean(ranks**2, axis=0), positive[:, None], n).T
+    orders = permuted(np.arange(n), n_permutations, seed)
+    largest = np.array([np.max((ranks.T @ marks[order]) / spread) for order in orders])
+    p_value = of_largest(np.where(np.isnan(pairs), np.nan, sums / spread), largest)
+    high = np.quantile(largest, 1 - LEVEL)
+    of_high = np.multiply(high, spread, out=np.zeros_like(spread), where=np.isfinite(spread))
+    return 0.5 + sums / pairs, 0.5 + of_high / pairs, p_value
 
 
 def standard_errors(areas: Floats, positive: NDArray[np.int64], n: int) -> Floats:

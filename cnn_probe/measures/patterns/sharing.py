@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, t
 
 from cnn_probe.measures.counting.chance import Beside, beside_chance
+from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.preference import Preference, preferences
 from cnn_probe.measures.counting.rows import check_amounts, check_labels, shares_of_rows, sums_of_classes
+from cnn_probe.measures.counting.sums import LayerRows, Sums
 from cnn_probe.measures.table import Table
 
 Floats = NDArray[np.float64]
@@ -26,11 +30,13 @@ class WithLabels:
     ----------
     classes : tuple of str
     class_share : ndarray of shape (k, n_classes)
-        Part of each factor's amount that lies in each class.
-    purity : Beside of shape (k,)
-        The largest of these parts, beside that with permuted labels.
+        Part of each factor's amount that lies in each class. The largest is mostly that of the commonest class.
+    preference : Preference
+        The class of which each factor has most beyond what the class's size would give it; the part that lies there,
+        beside that size; and how likely a preference is by chance, over all factors together.
     low, high : ndarray of shape (k,)
-        Ends of the 95% interval of the part that lies in that class, by bootstrap over the inputs.
+        Ends of the 95% interval of the part that lies in that class: Wilson's, of an effective number of inputs. Where
+        a factor goes with no class, the class is the one that happens to have most, and the interval lies too high.
     information : Beside of shape (k,)
         Bits that the factor's share of an input, cut into 8 bins of equal numbers of inputs, tells of its label. Few
         inputs tell more than nothing by chance alone: compare with that.
@@ -40,11 +46,22 @@ class WithLabels:
 
     classes: tuple[str, ...]
     class_share: Floats
-    purity: Beside
+    preference: Preference
     low: Floats
     high: Floats
     information: Beside
     of_strongest: Beside
+
+    @property
+    def beyond_chance(self) -> NDArray[np.bool_]:
+        """Whether each factor goes with a class more than with permuted labels."""
+        found: NDArray[np.bool_] = self.preference.p_value < LEVEL
+        return found
+
+    @property
+    def favourites(self) -> list[str | None]:
+        """The name of the class that each factor prefers; None of a factor of zeros."""
+        return [None if label < 0 else self.classes[label] for label in self.preference.favourite.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +106,11 @@ class Patterns:
         ]
         if self.labels is not None:
             known = self.labels
-            heads.append("class with most of it (by chance)")
+            heads.append("class that it goes with (its part of the inputs)")
             for i, row in enumerate(rows):
-                best = known.classes[int(known.class_share[i].argmax())]
-                row.append(f"{best}: {known.purity.value[i]:.0%} ({known.purity.chance[i]:.0%})")
+                own = known.preference
+                goes = f"{known.favourites[i]}: {own.share[i]:.0%} ({own.size[i]:.0%})"
+                row.append(goes if known.beyond_chance[i] else "none beyond chance")
         return heads, rows
 
     def table(self) -> Table:
@@ -107,12 +125,13 @@ class Patterns:
         if self.labels is not None:
             known = self.labels
             columns |= {
-                "class": [known.classes[label] for label in known.class_share.argmax(axis=1)],
-                "purity": known.purity.value,
-                "purity_low": known.low,
-                "purity_high": known.high,
-                "purity_by_chance": known.purity.chance,
-                "purity_p": known.purity.p_value,
+                "class": known.favourites,
+                "class_share": known.preference.share,
+                "class_share_low": known.low,
+                "class_share_high": known.high,
+                "class_size": known.preference.size,
+                "class_lift": known.preference.lift,
+                "class_p": known.preference.p_value,
                 "bits": known.information.value,
                 "bits_by_chance": known.information.chance,
                 "bits_p": known.information.p_value,
@@ -145,7 +164,7 @@ def shared_patterns(
         Names of the classes, by number; None for the labels themselves.
     n_top : int, default=8
     n_permutations : int, default=200
-        Of the labels, for what chance reaches, and resamples of the inputs.
+        Of the labels, for what chance reaches.
     seed : int, default=0
 
     Raises
@@ -201,12 +220,11 @@ def _with_labels(
 ) -> WithLabels:
     n_classes = len(classes)
     totals = np.where(F.any(axis=0), F.sum(axis=0), 1.0)
+    columns = LayerRows(F, (F.shape[1],), 0, whole=False)
+    preference = preferences(columns, Sums(columns, codes, n_classes), codes, n_permutations, seed)
     binned = np.stack([_binned(column) for column in of_rows.T], axis=1)
     strongest = of_rows.argmax(axis=1)[:, None]
     class_share = (sums_of_classes(F, codes, n_classes) / totals).T
-    purity = beside_chance(
-        lambda y: (sums_of_classes(F, y, n_classes) / totals).max(axis=0), codes, n_permutations, seed
-    )
     bits = beside_chance(
         lambda y: np.append(
             mutual_information(binned, y, N_BINS, n_classes), mutual_information(strongest, y, F.shape[1], n_classes)
@@ -215,13 +233,13 @@ def _with_labels(
         n_permutations,
         seed,
     )
-    inside = codes[:, None] == class_share.argmax(axis=1)
-    low, high = _interval_of_shares(F, F * inside, n_permutations, seed)
+    inside = codes[:, None] == preference.favourite
+    low, high = _interval_of_shares(F, preference.share, inside)
     parts = bits.value, bits.chance, bits.high, bits.p_value
     return WithLabels(
         classes,
         class_share,
-        purity,
+        preference,
         low,
         high,
         Beside(*(part[:-1] for part in parts)),
@@ -247,10 +265,21 @@ def mutual_information(
     return np.asarray(np.sum(joint * np.log2(ratio), axis=(1, 2)))
 
 
-def _interval_of_shares(F: Floats, inside: Floats, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Ends of the 95% interval of the part of each column's sum that is inside, each resample drawing n inputs."""
-    generator, n = np.random.default_rng(seed), len(F)
-    times = np.stack([np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(n_resamples)])
-    sums = times @ F
-    low, high = np.quantile(times @ inside / np.where(sums > 0, sums, 1.0), [0.025, 0.975], axis=0)
-    return low, high
+def _interval_of_shares(F: Floats, share: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Ends of the 95% interval of the share of each column's sum that is inside, which are bools of F's shape.
+
+    Wilson's, of as many equal inputs as would have the share's variance (linearized, as a ratio of sums over the
+    inputs), but at most twice the effective number (sum x)^2 / sum x^2, and with Student's t of that number: what few
+    inputs hold and many have traces of seems sure. So do resamples of few inputs, which hardly differ.
+    """
+    total, squares = F.sum(axis=0), np.maximum(np.sum(F**2, axis=0), np.finfo(float).tiny)
+    held = total**2 / squares
+    rest = np.maximum(np.sum((F * (inside - share)) ** 2, axis=0), 1e-12 * squares)
+    z = norm.isf(LEVEL / 2)
+    by_t = (z / t.isf(LEVEL / 2, np.maximum(held - 1, 1))) ** 2
+    n = np.maximum(
+        by_t * np.where(share < 1 - 1e-9, np.minimum(share * (1 - share) * total**2 / rest, 2 * held), held), 1e-6
+    )
+    centre, width = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = (centre - width) / (1 + z**2 / n), (centre + width) / (1 + z**2 / n)
+    return np.maximum(low, 0), np.minimum(high, 1)

@@ -22,13 +22,15 @@ export function glanceOf(scene) {
 }
 
 function toldOf({ part, byClass }) {
-  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && "the class that most of it is in",
+  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && (part.beyond_chance ? "the class that it goes with, and how many times the class's part of the inputs is there" : "the class that most of it is in"),
     part.ablation && "the points of probability that a class loses when it is taken out, and whether other directions like the layer's own take as much"].filter(Boolean);
   return `Of each: ${told.join(", ")}.`;
 }
 
 function classOf(scene, i) {
   if (!scene.byClass) return null;
+  const beyond = scene.part.beyond_chance;
+  if (beyond) return h("p", { class: "note" }, beyond.goes[i] ? ["goes with ", name(beyond.class[i]), ` (×${beyond.lift[i].toFixed(1)})`] : "goes with no class");
   const parts = scene.classParts(i);
   const [most] = largestFirst(parts);
   return h("p", { class: "note" }, "most of it in ", name(scene.part.classes.names[most]), ` (${percent(parts[most])})`);

@@ -100,7 +100,7 @@ function aboutUnit(scene, { layer, index }) {
   const alike = indices(units.n).filter((unit) => unit !== index && units.group[index] >= 0 && units.group[unit] === units.group[index]);
   return [[`${units.kind} ${index} of `, name(units.block)], own && mosaicOf(own, 1, `Where ${units.kind} ${index} is active`), [
     units.rate[index] === 0 ? "dead: active for none of these inputs" : `active for ${percent(units.rate[index], 1)} of the inputs; ${percent(units.energy[index], 1)} of the layer's squares`,
-    known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most in class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])})`],
+    known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most, for its size, of class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])} of it; the class is ${percent(known.size[index])} of the inputs)`],
     alike.length > 0 && ["redundant with ", joined(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
     factors.length > 0 ? ["stands out in ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern of which it is ${percent(thresholds.worth)} or more has it ${thresholds.above} times its mean share`],
     own && [{ of: `Where ${units.kind} ${index} is active, on average`, maps: own }]];

@@ -1,6 +1,6 @@
 // Patterns: a card a factor.
 
-import { bar, details, h, name, percent, plainTable, points, plural } from "./dom.js";
+import { bar, details, h, name, number, percent, plainTable, points, plural } from "./dom.js";
 import { indices, largestFirst, row } from "./data.js";
 import { ofInputs, partOfBlocks } from "./scene.js";
 import { thingOf } from "./state.js";
@@ -72,12 +72,22 @@ function classesOf(scene, i) {
     h("h4", null, found.of === "label" ? "Its amount, by class" : "Its amount, by the class that the network predicts"),
     h("ul", { class: "classes" }, largestFirst(parts).slice(0, CLASSES).filter((c) => parts[c] > 0.005).map((c) =>
       h("li", null, scene.klass(c), " ", bar(parts[c]), percent(parts[c]), both && h("span", { class: "note" }, ` (predicted: ${percent(row(other, i)[c] / 100)})`)))),
-    beyond && h("p", { class: "note" }, "Most of it in ", name(beyond.class[i]), `: ${percent(beyond.part[i])} (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])}); `,
-      `permuted labels give ${percent(beyond.chance[i])}, ${pOf(beyond, i)}.`)];
+    beyond && h("p", { class: "note" }, toldOfClass(beyond, i))];
+}
+
+// The class that it prefers, which need not be the one that most of it lies in: that is mostly the commonest.
+function toldOfClass(beyond, i) {
+  if (beyond.class[i] === null) return "It is in none of the inputs.";
+  return [beyond.goes[i] ? ["Goes with ", h("strong", null, name(beyond.class[i]))] : ["Goes with no class beyond chance; of ", name(beyond.class[i]), " it has most for the class's size"],
+    `: ${percent(beyond.part[i])} of it`, beyond.goes[i] && ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])})`,
+    `, ${number(beyond.lift[i], 2)} times the class's ${percent(beyond.size[i])} of the inputs; `,
+    `${pOf(beyond, i)}, of all patterns together.`];
 }
 
 // So many permutations, or shuffles, give no less than their least.
 const pOf = ({ p, least_p: least }, i) => (p[i] <= 1.001 * least ? "p ≤ " + least.toFixed(3) : "p = " + p[i].toFixed(3));
+
+const ends = (low, high, c) => (Number.isNaN(low[c]) ? "–" : `${points(low[c])} to ${points(high[c])}`);
 
 function causedBy(scene, i) {
   const found = scene.part.ablation;
@@ -88,13 +98,13 @@ function causedBy(scene, i) {
   const chance = (p) => (found.tested ? ` (${pOf({ p, least_p: 1 / (1 + found.n_shuffles) }, at)})` : "");
   return [h("h4", null, "Taken out of ", name(found.layer)),
     h("p", null, "Class ", name(found.classes[hit]), " ", h("strong", null, `${points(change[hit])} points`),
-      ` of probability (95%: ${points(low[hit])} to ${points(high[hit])}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",
+      ` of probability (${Number.isNaN(low[hit]) ? "too few inputs for an interval" : "95% of all classes together: " + ends(low, high, hit)}; n = ${found.n_inputs[hit]}). Verdict: `, h("em", null, found.said[at]), ". ",
       `${percent(found.kept[at])} of the inputs keep their class.`),
     h("p", { class: "note" }, `As much of other directions, the hardest of each kind: of ${plural(found.n_shuffles, "direction")} with shuffled neurons ${points(found.shuffled[at])} points${chance(found.p)}; `,
-      `of ${found.n_shuffles} drawn like the layer's own activations ${points(found.alike[at])}${chance(found.p_alike)}; the first principal direction ${points(Math.min(...row(found.principal, at)))}.`,
+      `of ${found.n_shuffles} drawn like the layer's own activations ${points(found.alike[at])}${chance(found.p_alike)}; the first principal direction ${points(found.principal[at])}.`,
       !found.tested && " Chance is tested with 20 directions or more."),
-    details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval", "inputs"],
-      found.classes.map((one, c) => [name(one), points(change[c]), `${points(low[c])} to ${points(high[c])}`, String(found.n_inputs[c])])))];
+    details("What it does to each class", () => plainTable(`Pattern ${i + 1} taken out: points of probability`, ["class", "change", "95% interval, of all together", "inputs"],
+      found.classes.map((one, c) => [name(one), points(change[c]), ends(low, high, c), String(found.n_inputs[c])])))];
 }
 
 function againOf(part, i) {

@@ -5,6 +5,7 @@ import { indices, largestFirst, row, thresholds, total } from "./data.js";
 import { addressOf, thingOf } from "./state.js";
 import { latentOf, pictureOf } from "./pictures.js";
 
+const TIMES = 1.5; // times its size, that a pattern has of a class to be said to go with it
 const MUCH = 0.2; // part of an input that a pattern has to be, to be said to be in it
 const MOST_INPUTS = 40; // that light up
 
@@ -136,9 +137,11 @@ export class Scene {
     return lit;
   }
 
+  // Those that prefer the class, and those that have much more of it than its size would give them.
   factorsOfClass(c) {
-    const even = 1.5 / this.part.classes.names.length;
-    return indices(this.k).filter((i) => this.classParts(i)[c] >= Math.min(even, 0.5));
+    const { beyond_chance: beyond, classes, n } = this.part;
+    const much = Math.max(TIMES * classes.counts[c] / n, 1e-9);
+    return indices(this.k).filter((i) => this.classParts(i)[c] >= much || (beyond?.goes[i] && beyond.place[i] === c));
   }
 
   factorsOfUnit(layer, unit) {

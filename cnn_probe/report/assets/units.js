@@ -13,10 +13,10 @@ export function unitsView(scene) {
   const mapped = part.units.some((units) => units.maps);
   return h("div", null,
     h("p", { class: "lead" }, "Channels of a layer that has places, neurons of one that has none, places of one that was pooled over its channels. ", h("b", null, "Dead"), `: active for none of the ${count(part.n)} inputs, so for fewer than ${number(100 * dead, 2)}% of such inputs with 95% confidence, each by itself. `,
-      h("b", null, "Redundant"), `: nearly a multiple of another. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs at each place; of a group this holds of any two. Of a pooled layer it says that they are alike in how much, not in where. `,
-      labelled && [h("b", null, "Of one class"), `: ${percent(labelled.of_class.least)} of its activation or more lies in inputs of one class, beyond chance. `],
+      h("b", null, "Redundant"), `: nearly a multiple of another, both active for 5 inputs or more. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs at each place; of a group this holds of any two. Of a pooled layer it says that they are alike in how much, not in where. `,
+      labelled && [h("b", null, "Of one class"), `: it is active for one class, and for inputs of others on average ${percent(1 - labelled.of_class.least)} as much as for all, or less; that not by chance. `],
       h("b", null, "Active"), ": none of these, which does not say that the network uses it."),
-    h("p", { class: "note" }, labelled && `By chance: the part in the class with most of it that permuted labels give, on average. p is of all units of a layer together, and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small beside a part near chance, it is of a preference that is sure and slight. `,
+    h("p", { class: "note" }, labelled && `A unit's class is the one of which it has most beyond the class's part of the inputs. p is of all units of a layer together (by chance any is below ${thresholds.level} in about ${number(thresholds.level * part.units.length, 2)} of ${plural(part.units.length, "layer")}; inputs are taken for independent, and of near-copies it is too small), and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small where the two parts are near, it is of a preference that is sure and slight. `,
       mapped && "A map is where the channel is active, on average over the inputs, on a scale of its own. ", "What holds of these inputs need not hold of others."),
     summary(scene, labelled),
     dataTable({
@@ -35,7 +35,7 @@ function unitRow(units, layer, unit) {
   const [dead, group] = [units.rate[unit] === 0, units.group[unit]];
   return { layer, unit, block: units.block, rate: units.rate[unit], high: units.rate_high[unit], energy: units.energy[unit], dead, group,
     factor: units.factor ? units.factor[unit] : -1, klass: known && known.favourite[unit] >= 0 ? known.names[known.favourite[unit]] : null,
-    part: known ? known.share[unit] : NaN, chance: known ? known.chance[unit] : NaN, p: known ? known.p[unit] : NaN, leastP: known?.least_p, ofOne,
+    part: known ? known.share[unit] : NaN, size: known ? known.size[unit] : NaN, p: known ? known.p[unit] : NaN, leastP: known?.least_p, ofOne,
     marks: [dead && "dead", group >= 0 && "redundant", ofOne && "of one class"].filter(Boolean) };
 }
 
@@ -48,9 +48,9 @@ function columnsOf(scene, labelled, mapped) {
     { head: "active for", value: (one) => one.rate, cell: (one) => percent(one.rate, 1) + (one.dead ? ` (below ${percent(one.high, 2)})` : "") },
     { head: "part of the layer's squares", value: (one) => one.energy, cell: (one) => percent(one.energy, 2) },
     ...(labelled ? [
-      { head: "class with most of it", value: (one) => one.klass ?? "", cell: (one) => (one.klass === null ? "–" : name(one.klass)) },
+      { head: "class that it prefers", value: (one) => one.klass ?? "", cell: (one) => (one.klass === null ? "–" : name(one.klass)) },
       { head: "part in that class", value: (one) => one.part, cell: (one) => percent(one.part, 1) },
-      { head: "by chance", value: (one) => one.chance, cell: (one) => percent(one.chance, 1) },
+      { head: "the class's part of the inputs", value: (one) => one.size, cell: (one) => percent(one.size, 1) },
       { head: "p", value: (one) => one.p, cell: (one) => (one.p <= one.leastP * 1.000001 ? `≤\u00a0${number(one.leastP, 1)}` : number(one.p, 2)) }] : []),
     { head: "pattern that uses it most", value: (one) => one.factor + 1, cell: (one) => (one.factor < 0 ? "none" : one.factor < scene.k ? scene.factor(one.factor) : `pattern ${one.factor + 1}`) },
     { head: "like others (group)", value: (one) => (one.group < 0 ? null : one.group), cell: (one) => (one.group < 0 ? "–" : String(one.group)) },

@@ -13,7 +13,7 @@ from cnn_probe.measures.comparing.comparison import Comparison
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.patterns.sharing import PERMUTATIONS
 from cnn_probe.probing.recording import estimate_of
-from cnn_probe.report.document.cards import cards_of
+from cnn_probe.report.document.cards.verdicts import cards_of
 from cnn_probe.report.document.ends import Classes, classes_of
 from cnn_probe.report.document.of_comparison import comparison_part
 from cnn_probe.report.document.of_inputs import Inputs, chosen_inputs
@@ -66,7 +66,7 @@ def result_part(
             {"title": bars.title, "names": list(bars.names), "parts": _first(bars.groups, material.k)}
             for bars in classes_of(material)
         ],
-        "beyond_chance": _beyond_chance(asked, material.k),
+        "beyond_chance": _beyond_chance(asked, material.k, classes),
         "added": _added(material),
         "ablation": None if ablation is None else _ablation(ablation),
         "stability": None if stability is None else _stability(stability, asked),
@@ -145,24 +145,19 @@ def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
     }
 
 
-def _beyond_chance(asked: Answers, k: int) -> Part | None:
-    """Which class each factor goes with most, beside what permuted labels give."""
+def _beyond_chance(asked: Answers, k: int, classes: Classes) -> Part | None:
+    """Which class each factor prefers, beside the class's size, and whether beyond permuted labels."""
     found = asked.patterns.labels
     if found is None:
         return None
+    own = found.preference
+    values = {"part": own.share, "low": found.low, "high": found.high, "size": own.size, "lift": own.lift}
     return {
-        "class": [found.classes[label] for label in found.class_share.argmax(axis=1)[:k]],
+        "class": found.favourites[:k],
+        "place": classes.of_units(own.favourite)[:k],  # by number: several classes may have one name
+        "goes": found.beyond_chance[:k].tolist(),
         "least_p": 1 / (1 + PERMUTATIONS),  # that so many can give
-        **{
-            name: np.asarray(values[:k], np.float32)
-            for name, values in (
-                ("part", found.purity.value),
-                ("low", found.low),
-                ("high", found.high),
-                ("chance", found.purity.chance),
-                ("p", found.purity.p_value),
-            )
-        },
+        **{name: np.asarray(some[:k], np.float32) for name, some in {**values, "p": own.p_value}.items()},
     }
 
 
@@ -195,8 +190,8 @@ def _ablation(found: Ablation) -> Part:
         "classes": list(found.classes),
         "n_inputs": found.n_inputs,
         "factors": list(found.factors),
-        **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high", "principal")},
-        **{name: getattr(found, name).min(axis=(1, 2)).astype(np.float32) for name in ("shuffled", "alike")},
+        **{name: getattr(found, name).astype(np.float32) for name in ("change", "low", "high")},
+        **{name: _hardest(getattr(found, name), found) for name in ("shuffled", "alike", "principal")},
         "n_shuffles": int(found.shuffled.shape[1]),
         "kept": found.kept.astype(np.float32),
         "specificity": found.specificity[:, 0].astype(np.float32),
@@ -209,6 +204,12 @@ def _ablation(found: Ablation) -> Part:
         "said": list(found.said),
         "expected_by_chance": found.expected_by_chance,
     }
+
+
+def _hardest(others: Any, found: Ablation) -> Any:
+    """What the hardest of other directions beside each factor takes from a class that is counted."""
+    of_classes = others[..., found.counted].reshape(len(found.factors), -1)
+    return of_classes.min(axis=1).astype(np.float32)
 
 
 def _recorded(asked: Answers) -> list[Part]:

@@ -77,13 +77,14 @@ def _classes(units: Units, classes: Classes) -> Part | None:
     known = units.of_class
     if known is None:
         return None
+    own = known.preference
     return {
         "names": list(known.classes),
-        "favourite": known.favourite,
-        "place": classes.of_units(known.favourite),  # by number: several classes may have one name
-        "share": known.share.astype(np.float32),
-        "chance": known.chance.astype(np.float32),
-        "p": known.p_value.astype(np.float32),
+        "favourite": own.favourite,
+        "place": classes.of_units(own.favourite),  # by number: several classes may have one name
+        "share": own.share.astype(np.float32),
+        "size": own.size.astype(np.float32),
+        "p": own.p_value.astype(np.float32),
         "least_p": known.least_p,
         "of_one": known.of_one.astype(np.uint8),
         "least": known.least,
@@ -94,8 +95,8 @@ def _none_of(units: Units) -> Units:
     """The same without any unit."""
     known, none = units.of_class, slice(0)
     if known is not None:
-        own = {name: getattr(known, name)[none] for name in ("favourite", "share", "chance", "p_value")}
-        known = replace(known, **own)
+        own = {name: getattr(known.preference, name)[none] for name in ("favourite", "share", "size", "p_value")}
+        known = replace(known, preference=replace(known.preference, **own))
     taken = {name: getattr(units, name)[none] for name in ("rate", "rate_high", "energy_share", "group")}
     return replace(units, **taken, of_class=known, factor=None if units.factor is None else units.factor[none])
 

@@ -24,6 +24,7 @@ from cnn_probe.report.plots.walk import ABOVE
 from cnn_probe.system.names import shown
 
 WIDEST = 300  # characters of a text from outside
+OF_CARDS = 1200  # of one on a card, which are sentences of the page's own about such texts
 MODULE = re.compile(r'^import \{[^}]*\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
 START = "main"
 # By which the page's script marks and draws, as figures do.
@@ -123,6 +124,9 @@ def _readable(value: Any, widest: int | None = WIDEST) -> Any:
         return shown(value, widest) if value else value
     if isinstance(value, dict):
         return {
-            (shown(key, widest) if isinstance(key, str) else key): _readable(one, widest) for key, one in value.items()
+            (shown(key, widest) if isinstance(key, str) else key): _readable(
+                one, OF_CARDS if key == "cards" else widest
+            )
+            for key, one in value.items()
         }
     return [_readable(one, widest) for one in value] if isinstance(value, list | tuple) else value

@@ -66,10 +66,16 @@ def _beside(ax: Axes, found: Ablation) -> None:
     rows = np.arange(len(found.factors))
     hit = found.hit
     change, low, high = (100 * values[rows, hit] for values in (found.change, found.low, found.high))
-    _dots(ax, found.shuffled, -0.22, QUIET, "shuffled neurons")
-    _dots(ax, found.alike, 0.16, OTHER, "drawn like the layer's activations")
+    _dots(ax, found.shuffled[..., found.counted], -0.22, QUIET, "shuffled neurons")
+    _dots(ax, found.alike[..., found.counted], 0.16, OTHER, "drawn like the layer's activations")
     ax.plot(
-        100 * found.principal.min(axis=1), rows + 0.32, "D", mfc="none", color=OTHER, ms=5, label="principal direction"
+        100 * found.principal[:, found.counted].min(axis=1),
+        rows + 0.32,
+        "D",
+        mfc="none",
+        color=OTHER,
+        ms=5,
+        label="principal direction",
     )
     ax.errorbar(
         change,
@@ -79,7 +85,7 @@ def _beside(ax: Axes, found: Ablation) -> None:
         color=OURS,
         ms=5,
         capsize=2,
-        label="factor (95% interval)",
+        label="factor (95% interval, of all classes together)",
     )
     for row in range(len(rows)):
         sure = bool(found.causes[row])

@@ -98,12 +98,10 @@ def concepts_figure(found: Aligned[Any]) -> Figure:
     letters, style = letter_all(concepts, width=14)
     ax.set_xticks(range(len(concepts)), letters, fontsize=7, rotation=90, **style)
     unit = "area under the curve" if isinstance(found.factors, Alignment) else "intersection over union"
-    figure.colorbar(image, ax=ax, label=f"{unit}; * above chance")
+    figure.colorbar(image, ax=ax, label=f"{unit}; * above chance, of all beside it")
     return figure
 
 
 def _measured(found: Alignment | Overlap) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What was measured, (n, n_concepts), and whether it is above what chance reaches."""
-    if isinstance(found, Alignment):
-        return found.auc, found.auc > found.by_chance
-    return found.iou, found.low > found.by_chance
+    return found.auc if isinstance(found, Alignment) else found.iou, found.above_chance

@@ -31,7 +31,7 @@ def stability_figure(found: FactorStability) -> Figure:
         for i, fit in enumerate(values):
             ax.plot(fit, rows + shift, mark, color=colour, ms=4, alpha=0.6, label=label if i == 0 else None, ls="")
     for row, verdict in enumerate(found.verdicts):
-        sure = verdict == "holds"
+        sure = bool(found.holds[row])
         ax.text(
             1.02,
             row,

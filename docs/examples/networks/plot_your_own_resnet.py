@@ -62,8 +62,9 @@ names = [str(digit) for digit in range(10)]
 beside = ask(before, data, labels=before.labels, class_names=names)
 answers = ask(found, data, labels=found.labels, class_names=names, untrained=beside)
 for which, one in (("trained", answers), ("untrained", beside)):
-    purity = one.patterns.labels.purity
-    print(f"{which}: purity of the patterns {purity.value.mean():.2f}, by chance {purity.chance.mean():.2f}")
+    known = one.patterns.labels
+    lift = known.preference.lift[known.beyond_chance]
+    print(f"{which}: {len(lift)} go with a class, with {lift.mean():.1f} times as much of it as its size gives")
 
 # %%
 # Taken out of the last layer one by one, over a few pictures: what becomes of the predictions, beside directions of the

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_probe.measures.counting import rows
-from cnn_probe.measures.residuals import measure_residuals
+from cnn_probe.measures.residuals import fence, measure_residuals
 from coupled_nmf import Blocks, CoupledNMF, make_coupled_blocks
 
 
@@ -112,3 +112,22 @@ def test_what_does_not_fit_is_refused(parts):
             measure_residuals(*given)
     with pytest.raises(ValueError, match="block_weights must have one of a, b each"):
         measure_residuals(X, F, H, block_weights={"a": 1})
+
+
+@pytest.mark.parametrize("n", [30, 360, 3000])
+def test_of_alike_distributed_inputs_any_stands_out_in_a_twentieth_of_cases(n):
+    generator = np.random.default_rng(0)
+    laws = {
+        "normal": 0.3 + 0.03 * generator.normal(size=(200, n)),
+        "beta": generator.beta(2, 8, size=(200, n)),
+        "lognormal": 0.2 * np.exp(0.3 * generator.normal(size=(200, n))),
+    }
+    for law, values in laws.items():
+        assert np.mean([one.max() > fence(one) for one in values]) < 0.12, law
+        far = np.median(values) * (np.quantile(values, 0.99) / np.median(values)) ** 4
+        assert np.mean([fence(one) < far for one in values]) > 0.9, law
+
+
+def test_nothing_stands_out_of_what_is_alike():
+    assert fence(np.full(50, 0.2)) == np.inf
+    assert fence(np.r_[np.zeros(30), 1.0]) == np.inf

@@ -130,7 +130,18 @@ def test_one_kind_alone(planted):
     assert found.starts.shape == (0, 3)
     assert np.isnan(found.mean_starts).all()
     assert found.holds.all()
+    assert found.verdicts == ("holds",) * 3
     assert len(found.table()) == 3
+
+
+def test_without_halves_of_the_inputs_nothing_is_said_to_hold():
+    """Factors of random numbers come out of other starts, here all of them."""
+    X = Blocks({"a": np.random.default_rng(0).exponential(size=(60, 6))})
+    model = CoupledNMF(6, random_state=0)
+    found = factor_stability(X, model, model.fit_transform(X), n_starts=2, n_splits=0)
+    assert found.holds.sum() > 3
+    assert "holds" not in found.verdicts
+    assert found.verdicts.count("comes out of other starts") == found.holds.sum()
 
 
 def test_what_cannot_be_is_refused(planted):

@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import binomtest
 
 from cnn_probe.activations.store.shifted import Shifted
+from cnn_probe.measures import units as unit_measures
 from cnn_probe.measures.counting import groups, preference, rows
-from cnn_probe.measures.counting.chance import permuted, step_down
+from cnn_probe.measures.counting.chance import step_down
 from cnn_probe.measures.units import LayerUnits, measure_units
 from cnn_probe.report.document.of_units import units_parts
 
@@ -68,11 +69,11 @@ def test_what_is_planted_is_found_and_no_other(seed):
     units = measure_units(X, labels=LABELS, H=np.eye(40)[:10]).neurons
     assert tuple(np.flatnonzero(units.dead)) == DEAD
     assert groups_of(units) == set(map(frozenset, COPIES))
-    of_class = units.of_class
-    assert {int(j): int(of_class.favourite[j]) for j in np.flatnonzero(of_class.of_one)} == OF_CLASS
-    assert of_class.share[PREFERRING] < 0.9
-    assert of_class.p_value[PREFERRING] < 0.05
-    assert of_class.share[ONCE] == 1
+    of_class, own = units.of_class, units.of_class.preference
+    assert {int(j): int(own.favourite[j]) for j in np.flatnonzero(of_class.of_one)} == OF_CLASS
+    assert own.share[PREFERRING] < 0.9
+    assert own.p_value[PREFERRING] < 0.05
+    assert own.share[ONCE] == 1
     np.testing.assert_allclose(units.rate, (X > 0).mean(axis=0))
     np.testing.assert_allclose(units.energy_share, (X.astype(float) ** 2).sum(axis=0) / (X.astype(float) ** 2).sum())
     np.testing.assert_array_equal(units.factor, [*range(10), *[-1] * 30])
@@ -81,16 +82,37 @@ def test_what_is_planted_is_found_and_no_other(seed):
     assert table.where(np.array(table["dead"]))["class_p"] == (None, None)
 
 
-def test_what_lies_in_one_class_by_chance_is_the_mean_over_permuted_labels():
-    X = planted()
-    found = measure_units(X, labels=LABELS, n_permutations=30, seed=4).neurons
-    shares = [
-        [X[labels == c].sum(axis=0) / X.sum(axis=0).clip(1e-9) for c in range(4)] for labels in permuted(LABELS, 30, 4)
-    ]
-    expected = np.where(found.dead, np.nan, np.max(shares, axis=1).mean(axis=0))
-    np.testing.assert_allclose(found.of_class.chance, expected, rtol=1e-5)
-    assert found.of_class.least_p == np.nanmin(found.of_class.p_value) == 1 / 31
-    assert found.table()["class_chance"][DEAD[0]] is None
+def test_what_lies_in_a_class_stands_beside_the_class_s_size():
+    X, labels = planted(), np.repeat([0, 1, 2], [200, 120, 80])
+    found = measure_units(X, labels=labels, n_permutations=30, seed=4).neurons
+    own, table = found.of_class.preference, found.table()
+    live = ~found.dead
+    slow = np.array([X[labels == c].sum(axis=0) for c in range(3)])[own.favourite, np.arange(40)] / X.sum(axis=0).clip(
+        1e-9
+    )
+    np.testing.assert_allclose(own.share[live], slow[live], rtol=1e-5)
+    np.testing.assert_allclose(own.size[live], np.array([0.5, 0.3, 0.2])[own.favourite[live]])
+    assert own.favourite[found.dead].tolist() == [-1, -1]
+    assert found.of_class.least_p == np.nanmin(own.p_value) == 1 / 31
+    assert table["class_size"][DEAD[0]] is None
+    others = np.array([X[labels != c].mean(axis=0) for c in range(3)])[own.favourite, np.arange(40)] / X.mean(
+        axis=0
+    ).clip(1e-9)
+    np.testing.assert_allclose(own.beyond_size[live], 1 - others[live], rtol=1e-4, atol=1e-6)
+
+
+def test_a_slight_preference_for_a_class_of_nine_tenths_is_not_of_one_class():
+    """Nine tenths of most units lie there; of the first nothing lies elsewhere, the second is of the rare class."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random(1000) > 0.9).astype(int)
+    X = generator.exponential(size=(1000, 20)) * np.where(labels == 0, 1.5, 1)[:, None]
+    X[:, 0] *= labels == 0
+    X[:, 1] *= np.where(labels == 1, 1.0, 0.001)
+    found = measure_units(X, labels=labels, same=None).neurons.of_class
+    slight = (found.preference.p_value < 0.05) & (found.preference.share >= 0.9)
+    assert slight[2:].sum() > 8
+    assert np.flatnonzero(found.of_one).tolist() == [0, 1]
+    assert found.preference.favourite[:2].tolist() == [0, 1]
 
 
 def test_a_channel_of_one_place_is_a_channel():
@@ -155,14 +177,15 @@ def test_pieces_give_the_same_as_the_whole(monkeypatch):
     monkeypatch.setattr(preference, "ENTRIES", 50 * 4 * 3)
     pieces = measure_units(X, labels=LABELS, n_permutations=50).neurons
     np.testing.assert_array_equal(pieces.group, whole.group)
-    np.testing.assert_array_equal(pieces.of_class.p_value, whole.of_class.p_value)
+    np.testing.assert_array_equal(pieces.of_class.preference.p_value, whole.of_class.preference.p_value)
     np.testing.assert_allclose(pieces.energy_share, whole.energy_share)
     assert groups_of(pieces) == slow_groups(X, 0.99)
     assert {frozenset({5, 6, 12, 30}), frozenset({15, 16})} <= slow_groups(X, 0.99)
 
 
 @pytest.mark.parametrize("same", [0.5, 0.9, 1.0])
-def test_units_of_a_group_agree_each_with_each(same):
+def test_units_of_a_group_agree_each_with_each(same, monkeypatch):
+    monkeypatch.setattr(unit_measures, "FEW", 1)
     X = np.maximum(np.random.default_rng(1).normal(size=(12, 30)), 0)
     X[:, 7] = 2 * X[:, 3]
     assert groups_of(measure_units(X, same=same).neurons) == slow_groups(X, same)
@@ -202,13 +225,22 @@ def test_a_chain_is_no_group():
     assert groups_of(measure_units(X[:, [0, 2, 1]]).neurons) == {frozenset({0, 2})}, "the first that it agrees with"
 
 
-def test_units_that_are_nearly_always_zero_are_compared_as_before():
-    X = np.zeros((1000, 4))
-    X[[3, 500], 0] = 1, 2
-    X[[3, 500], 1] = 3, 6
-    X[[3, 500], 2] = 2, 1
-    X[7, 3] = 1
+def test_units_that_are_nearly_always_zero_are_compared_from_five_inputs_on():
+    X, at = np.zeros((1000, 6)), [3, 7, 50, 90, 500]
+    X[at, 0] = 1, 2, 1, 3, 1
+    X[at, 1] = 3, 6, 3, 9, 3
+    X[at, 2] = 2, 1, 2, 1, 2
+    X[at[:4], 3] = X[at[:4], 4] = 1, 2, 1, 3
+    X[7, 5] = 1
     assert groups_of(measure_units(X).neurons) == {frozenset({0, 1})}
+
+
+def test_independent_units_that_few_inputs_activate_are_not_redundant():
+    generator = np.random.default_rng(0)
+    X = generator.exponential(size=(30, 256)) * (generator.random((30, 256)) < 0.05)
+    found = measure_units(X).neurons
+    assert np.mean(found.rate * 30 <= 2) > 0.5
+    assert found.redundant.sum() <= 2
 
 
 def test_units_that_were_not_compared_are_not_said_to_be_alone():
@@ -239,7 +271,7 @@ def test_units_without_a_class_are_rarely_named():
     for seed in range(100):
         X = generator.exponential(size=(100, 20)) * (generator.uniform(size=(100, 20)) < generator.uniform(size=20))
         found = measure_units(X, labels=labels, n_permutations=99, seed=seed, same=None).neurons
-        named += np.nanmin(found.of_class.p_value) < 0.05
+        named += np.nanmin(found.of_class.preference.p_value) < 0.05
     assert 0 < named < 13
 
 

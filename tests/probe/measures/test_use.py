@@ -168,6 +168,16 @@ def test_the_margin_is_that_of_a_bootstrap():
     assert margin == pytest.approx((high - low) / 2, rel=0.06)
 
 
+def test_the_margin_holds_where_few_inputs_hold_the_squares():
+    generator, held = np.random.default_rng(0), []
+    for _ in range(300):
+        squares = np.exp(1.5 * generator.normal(size=30))
+        found, margin = ratio(squares * generator.beta(2, 5, size=30), squares)
+        held.append(abs(found - 2 / 7) <= margin)
+    assert np.mean(held) > 0.87
+    assert ratio(np.zeros(3), np.zeros(3)) == (0, 0)
+
+
 def test_blocks_of_zeros_sparse_ones_and_such_as_never_change(X):
     constant = np.ones((120, 5), dtype=np.float32)
     mixed = Blocks({"dead": np.zeros((120, 6)), "sparse": csr_array(X["relu"]), "constant": constant})

@@ -94,9 +94,11 @@ def test_patterns_have_the_numbers_of_their_answers(part, asked):
     amounts = np.stack([asked.result.F[one == LABELS].sum(axis=0) for one in range(3)], axis=1)
     near(classes["parts"]["true"], 100 * amounts / amounts.sum(axis=1, keepdims=True))
     known = asked.patterns.labels
-    near(part["beyond_chance"]["part"], known.purity.value)
-    near(part["beyond_chance"]["p"], known.purity.p_value)
-    assert part["beyond_chance"]["class"] == [NAMES[one] for one in known.class_share.argmax(axis=1)]
+    for name, values in (("part", "share"), ("size", "size"), ("lift", "lift"), ("p", "p_value")):
+        near(part["beyond_chance"][name], getattr(known.preference, values))
+    assert part["beyond_chance"]["goes"] == known.beyond_chance.tolist()
+    assert part["beyond_chance"]["class"] == [NAMES[one] for one in known.preference.favourite]
+    np.testing.assert_array_equal(part["beyond_chance"]["place"], known.preference.favourite)
     near(part["added"]["values"], asked.added - asked.added.mean(axis=1, keepdims=True))
     assert part["added"]["names"] == NAMES
     latent = asked.result.latent_images
@@ -180,11 +182,11 @@ def test_units_are_counted_as_in_their_table(part, asked):
         known = asked.units[one["block"]]
         near(one["rate"], known.channels.rate)
         np.testing.assert_array_equal(one["group"], known.channels.group)
-        near(one["of_class"]["p"], known.channels.of_class.p_value)
-        places, own = one["of_class"]["place"], known.channels.of_class
+        near(one["of_class"]["p"], known.channels.of_class.preference.p_value)
+        places, own = one["of_class"]["place"], known.channels.of_class.preference
         told = [None if at < 0 else part["classes"]["names"][at] for at in places]
-        assert told == [None if at < 0 else own.classes[at] for at in own.favourite]
-        near(one["of_class"]["chance"], own.chance)
+        assert told == [None if at < 0 else known.channels.of_class.classes[at] for at in own.favourite]
+        near(one["of_class"]["size"], own.size)
         assert one["of_class"]["least_p"] == 1 / 201
         shares, n = np.sort(known.channels.energy_share)[::-1], one["holding"]["n"]
         assert shares[:n].sum() >= 0.99 > shares[: n - 1].sum()

@@ -178,10 +178,10 @@ def test_concepts_are_drawn_as_measured(answers, kind):
     known = {"odd": np.arange(40) % 2 == 1, NAMES[1]: np.arange(40) < 20}
     if kind == "concepts":
         found = answers.concepts(known)
-        values, above = found.factors.auc, found.factors.auc > found.factors.by_chance
+        values, above = found.factors.auc, found.factors.above_chance
     else:
         found = answers.masks({name: np.tile(own[:, None, None], (1, 8, 8)) for name, own in known.items()})
-        values, above = found.factors.iou, found.factors.low > found.factors.by_chance
+        values, above = found.factors.iou, found.factors.above_chance
     figure = draw(answers, concepts=found)["concepts"]
     figure.savefig(io.BytesIO(), format="png", dpi=30)
     drawn = figure.axes[0].images[0].get_array()

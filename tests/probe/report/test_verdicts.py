@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_pages import answers, compared_with
-from scipy.stats import norm
+from made_pages import answers, compared_with, page
+from pages import document_in
 
-from cnn_probe.measures.residuals import Residuals
-from cnn_probe.report.document import cards
+from cnn_probe.measures.labels.errors import label_errors
+from cnn_probe.measures.residuals import Residuals, fence
+from cnn_probe.report.document.cards import verdicts
+from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 from cnn_probe.report.document.ends import telling_decisions
 from cnn_probe.report.document.of_result import result_part
 
@@ -30,13 +32,20 @@ def card(part, question):
 
 
 def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
-    said, purity = card(part, "Which inputs share"), asked.patterns.labels.purity
-    assert said["number"] == f"{(purity.p_value < 0.05).sum()} of 4"
-    assert f"median {np.median(purity.value):.0%} of a pattern in one class" in said["answer"]
-    assert f"{np.median(purity.chance):.0%} by chance" in said["answer"]
-    assert "lie in one class" not in said["answer"]
+    said, known = card(part, "Which inputs share"), asked.patterns.labels.preference
+    assert said["number"] == f"{(known.p_value < 0.05).sum()} of 4"
+    assert "the median" not in said["answer"], "none goes with a class"
+    assert "of all 4 together: where none goes with a class, any is counted in 5% of cases" in said["sure"]
     assert "single pixels" in said["cannot"]
-    steps = purity.p_value / part["beyond_chance"]["least_p"]
+    F = asked.result.F * [[1, 1, 1, 1]]
+    F[asked.labels == 2, 3] *= 3
+    of_more = replace(asked, result=replace(asked.result, F=F))
+    known, said = of_more.patterns.labels.preference, verdicts._shared(of_more)
+    goes = known.p_value < 0.05
+    assert 0 < goes.sum() < 4
+    assert said["number"] == f"{goes.sum()} of 4"
+    assert f"the median of them has {np.median(known.lift[goes]):.1f} times as much of its class" in said["answer"]
+    steps = known.p_value / part["beyond_chance"]["least_p"]
     np.testing.assert_allclose(steps, np.rint(steps), err_msg="p goes in steps of its least")
     assert steps.min() >= 1 - 1e-9
 
@@ -47,11 +56,17 @@ def test_the_rule_by_which_a_pattern_comes_again_is_the_one_that_is_applied(aske
     assert f"here {rule.min():.2f} to {rule.max():.2f}." in card(part, "Do the patterns come")["sure"]
 
 
+def test_with_few_columns_coming_again_is_said_to_mean_little(asked, part):
+    few = {**part, "blocks": [{"n_features": 11}]}
+    assert "With 11 columns, patterns of random numbers" in verdicts._again(asked.stability, few)["cannot"]
+    assert "random numbers" not in card(part, "Do the patterns come")["cannot"]
+
+
 def residual_card(left, names=None):
     left = np.asarray(left, float)
     residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))
     part = {"worst": residuals.worst(1) * 0, "inputs": {"names": names}}
-    return cards._unexplained(SimpleNamespace(residuals=residuals), part)
+    return unexplained_card(SimpleNamespace(residuals=residuals), part)
 
 
 def test_an_input_stands_out_or_none_does():
@@ -59,21 +74,15 @@ def test_an_input_stands_out_or_none_does():
     said = residual_card(even)
     assert said["question"] == "Which inputs are explained least?"
     assert said["number"] == "none stands out"
-    assert said["answer"] == (
-        "Most is unexplained of #20: 20%; the median input has 15%. That is 1.0 interquartile ranges above the median. "
-        "0 of 21 stand out."
-    )
+    assert said["answer"] == "Most is unexplained of #20: 20%; the median input has 15%. None of 21 stands out."
+    assert f"more than {fence(even):.0%} unexplained stands out" in said["sure"]
     said = residual_card([*even, 0.9, np.nan], names=["cat/a.png"])
     assert said["number"] == "#21 (cat/a.png)"
-    assert said["answer"].startswith("90% of it is unexplained; the median input has 15%. That is ")
-    assert said["answer"].endswith(" interquartile ranges above the median. 1 of 22 stand out.")
+    assert said["answer"] == "90% of it is unexplained; the median input has 15%. 1 of 22 stands out."
     said = residual_card([0.5, 0.5, 0.5])
-    assert said["answer"] == "50% of it is unexplained; the median input has 50%. 3 of 3 stand out."
-
-
-def test_what_stands_out_of_normally_distributed_numbers_is_as_many_as_said():
-    quartile = norm.ppf(0.75)
-    assert norm.sf(quartile + 1.5 * 2 * quartile) == pytest.approx(cards.NORMALLY)
+    assert said["number"] == "none stands out"
+    assert said["answer"] == "Most is unexplained of #0: 50%; the median input has 50%. None of 3 stands out."
+    assert "too many alike" in said["sure"]
 
 
 def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part):
@@ -84,13 +93,37 @@ def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part)
     assert said["number"] == f"{found[best].suspect.sum()} of 90"
     assert f"by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of" in said["answer"]
     together = np.all([one.suspect for one in found.values()], axis=0).sum()
-    assert said["answer"].endswith(f"All 3 sources (factors, network, pixels) agree on {together}.")
+    guess = np.bincount(asked.labels).max() / 90
+    assert f"Always naming the commonest class would get {guess:.0%}. All 3 sources" in said["answer"]
+    rates = [[one.suspect[asked.labels == c].mean() for c in range(3)] for one in found.values()]
+    expected = np.sum(np.prod(rates, axis=0) * np.bincount(asked.labels))
+    assert f"All 3 sources (factors, network, pixels) agree on {together}, and" in said["answer"]
+    assert f"would on about {expected:.1f} if each suspected as many of each class at random." in said["answer"]
     assert "by heart" in said["sure"]
     unseen = replace(asked, unseen=True)
-    (said,) = cards._suspected(unseen, {"network": unseen.label_errors["network"]})
+    said = labels_card(unseen, {"network": unseen.label_errors["network"]})
     assert "suspected by the network" in said["answer"]
     assert "agree" not in said["answer"]
     assert "by heart" not in said["sure"]
+
+
+def test_what_a_card_says_is_on_the_page_to_its_end(asked, part):
+    long = max(len(one["answer"]) for one in part["cards"])
+    assert long > 300
+    (found,) = document_in(page({"a": part}).html)["results"]
+    assert found["cards"] == part["cards"]
+
+
+def test_a_source_that_knows_no_more_than_a_guess_is_said_to_say_nothing():
+    """Labels of 95% and 5% of which no source knows anything."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random(300) < 0.05).astype(int)
+    found = label_errors(labels, F=generator.exponential(size=(300, 4)), pixels=generator.random((300, 6)))
+    said = labels_card(SimpleNamespace(labels=labels, unseen=True), found)["answer"]
+    assert "That is not clearly less: what it suspects says nothing of the labels." in said
+    assert "agree" not in said, "by what says nothing of the labels"
+    known = label_errors(labels, F=np.eye(2)[labels])
+    assert "not clearly less" not in labels_card(SimpleNamespace(labels=labels, unseen=True), known)["answer"]
 
 
 def test_what_only_one_network_has_is_not_said_to_be_lost(part):

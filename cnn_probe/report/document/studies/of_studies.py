@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.diagnostics import svd_floor
-from cnn_probe.report.document.cards import card
+from cnn_probe.report.document.cards.card import card
 from cnn_probe.report.document.studies.of_classes import classes_part
 from cnn_probe.report.document.studies.of_networks import networks_part
 from cnn_probe.report.figures.styles import Styles

@@ -11,6 +11,7 @@ from cnn_probe.activations.intervention import scores_after
 from cnn_probe.activations.passes.outputs import Output
 from cnn_probe.data.batches import Batch
 from cnn_probe.measures.causes.ablation import effects_of
+from cnn_probe.report.document.cards.verdicts import _beside_others
 
 SIDE = 6
 
@@ -136,14 +137,14 @@ def test_an_edit_that_fails_leaves_the_network_as_it_was(planted):
 
 
 def test_the_chance_counts_the_shuffles_that_hit_as_hard():
-    groups = np.array([0, 0, 1, 1])
+    groups = np.repeat([0, 1], 5)
 
     def run(directions):
-        own = np.full((1 + len(directions), 4), 0.9)
+        own = np.full((1 + len(directions), 10), 0.9)
         hit = {"factor": 0.5, "shuffled": 0.9, "alike": 0.5, "principal": 0.7}
         for row, direction in enumerate(directions, start=1):
-            own[row, :2] = hit[direction.kind]
-        own[3, :2] = 0.4  # one shuffled direction that hits harder
+            own[row, :5] = hit[direction.kind]
+        own[3, :5] = 0.4  # one shuffled direction that hits harder
         return own, np.zeros(own.shape, dtype=np.int64)
 
     found = effects_of(run, np.ones((1, 5)), np.eye(5), groups, layer="a", classes=["x", "y"], n_shuffles=4)
@@ -158,16 +159,16 @@ def test_the_chance_counts_the_shuffles_that_hit_as_hard():
 
 
 def planted_effects(hit, n_shuffles, n_factors=1, alike=0.5):
-    """Effects on four inputs of two classes: a factor takes ``hit`` from the first, others parts of it."""
+    """Effects on ten inputs of two classes: a factor takes ``hit`` from the first, others parts of it."""
     parts = {"factor": 1.0, "shuffled": 0.5, "alike": alike, "principal": 0.7}
 
     def run(directions):
-        own = np.full((1 + len(directions), 4), 0.9)
+        own = np.full((1 + len(directions), 10), 0.9)
         for row, direction in enumerate(directions, start=1):
-            own[row, :2] -= hit * parts[direction.kind]
+            own[row, :5] -= hit * parts[direction.kind]
         return own, np.zeros(own.shape, dtype=np.int64)
 
-    H, groups = np.ones((n_factors, 5)), np.array([0, 0, 1, 1])
+    H, groups = np.ones((n_factors, 5)), np.repeat([0, 1], 5)
     return effects_of(run, H, np.eye(5), groups, layer="a", classes=["x", "y"], n_shuffles=n_shuffles)
 
 
@@ -223,9 +224,72 @@ def test_random_directions_of_a_layer_surpass_shuffled_neurons_and_not_those_dra
         return np.take_along_axis(scores, groups[None, :, None], axis=2)[..., 0], scores.argmax(axis=2)
 
     groups = np.argmax(rows @ weights.T, axis=1)
-    found = effects_of(run, H, rows, groups, layer="a", classes=["x", "y", "z"], n_resamples=50)
+    found = effects_of(run, H, rows, groups, layer="a", classes=["x", "y", "z"])
     assert found.causes.sum() > 5 * found.expected_by_chance
     assert found.beyond_alike.sum() <= 5
+
+
+def effects_by_chance(n_each, n_shuffles, seed):
+    """Of removals that do nothing on average: each input of ten classes changes at random."""
+    generator, groups = np.random.default_rng(seed), np.repeat(np.arange(10), n_each)
+
+    def run(directions):
+        own = np.full((1 + len(directions), len(groups)), 0.5)
+        own[1:] += 0.05 * generator.normal(size=own[1:].shape)
+        return own, np.zeros(own.shape, dtype=np.int64)
+
+    H, rows = generator.random((10, 12)), generator.random((len(groups), 12))
+    return effects_of(run, H, rows, groups, layer="a", classes=list("abcdefghij"), n_shuffles=n_shuffles)
+
+
+@pytest.mark.parametrize(("spread", "one"), [([5, 0.1, 0.1], True), ([5, 5, 5, 5, 5], False)])
+def test_directions_like_a_layer_that_is_nearly_one_are_told(spread, one):
+    rows = np.random.default_rng(0).normal(size=(100, len(spread))) * spread
+
+    def run(directions):
+        return np.full((1 + len(directions), 100), 0.5), np.zeros((1 + len(directions), 100), dtype=np.int64)
+
+    H, groups = np.ones((2, len(spread))), np.zeros(100, dtype=np.int64)
+    found = effects_of(run, H, rows, groups, layer="a", classes=["x"])
+    assert (found.likeness >= 0.5) is one
+    assert ("two directions or fewer" in _beside_others(found)[2]) is one
+    assert effects_of(run, H, rows, groups, layer="a", classes=["x"], n_shuffles=1).likeness == 0
+
+
+@pytest.mark.parametrize("n_each", [5, 10, 30])
+def test_what_does_nothing_on_average_rarely_hurts(n_each):
+    """The hit class is the worst of ten: its interval alone would lie below 0 for a third of the factors."""
+    found = [effects_by_chance(n_each, 2, seed) for seed in range(20)]
+    assert np.mean([one.hurts for one in found]) < 0.06
+    within = [(one.low <= 0) & (one.high >= 0) for one in found]
+    assert np.mean(np.all(within, axis=2)) > 0.9
+
+
+@pytest.mark.parametrize("n_each", [1, 2, 4])
+def test_of_classes_of_few_inputs_nothing_is_said(n_each):
+    found = effects_by_chance(n_each, 20, seed=0)
+    assert np.isnan(found.low).all()
+    assert not found.hurts.any()
+    assert set(found.said) == {"too few inputs"}
+    assert _beside_others(found) == (0, "", "No class has 5 inputs, and of fewer nothing is said.")
+    assert effects_by_chance(n_each, 2, seed=0).said == ("not tested",) * 10
+
+
+def test_the_class_that_is_hit_is_one_with_inputs_enough():
+    """The last class has one input, which loses most."""
+    groups = np.array([0] * 5 + [1] * 5 + [2])
+
+    def run(directions):
+        own = np.full((1 + len(directions), 11), 0.9)
+        own[1, :5], own[1, 10] = 0.7, 0.1
+        return own, np.zeros(own.shape, dtype=np.int64)
+
+    found = effects_of(run, np.ones((1, 5)), np.ones((11, 5)), groups, layer="a", classes=list("abc"))
+    assert found.counted.tolist() == [True, True, False]
+    assert found.hit.tolist() == [0]
+    assert found.specificity[0, 0] == 1
+    assert found.causes.tolist() == [True]
+    assert np.isnan(found.low[0]).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(("n_shuffles", "below"), [(4, 0), (19, 0), (20, 1), (30, 1), (40, 2), (100, 5)])

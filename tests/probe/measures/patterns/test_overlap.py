@@ -27,8 +27,8 @@ def test_overlap_against_a_slow_loop():
         for m in range(2):
             high = large >= level
             assert found.iou[k, m] == (high & masks[m]).sum() / (high | masks[m]).sum()
-            p, q = high.mean(), masks[m].mean()
-            assert found.by_chance[k, m] == pytest.approx(p * q / (p + q - p * q))
+            other = np.mean([(high[i] & masks[m][j]).sum() for i in range(6) for j in range(6)]) * 6
+            assert found.by_chance[k, m] == pytest.approx(other / (high.sum() + masks[m].sum() - other))
     assert np.all((found.low <= found.iou + 0.02) & (found.iou <= found.high + 0.02))
     assert len(found.table()) == 4
 
@@ -39,7 +39,11 @@ def test_a_map_that_follows_a_mask_covers_it():
     other = np.roll(masks, 9, axis=2)
     found = overlap([masks.astype(float)], {"own": masks, "other": other, "none": other & masks}, top=0.01)
     np.testing.assert_allclose(found.iou, [[1, 0, 0]])
-    assert overlap([np.zeros((50, 5, 5))], {"none": other & masks}).iou[0, 0] != 0  # nan: nowhere either
+    nowhere = overlap([np.zeros((50, 5, 5))], {"none": other & masks})
+    assert np.isnan([nowhere.iou, nowhere.by_chance, nowhere.p_value]).all()
+    assert found.above_chance.tolist() == [[False] * 3], "it is the same in all inputs"
+    with pytest.raises(ValueError, match="n_permutations must be 20 or more"):
+        overlap([masks.astype(float)], {"own": masks}, n_permutations=19)
     with pytest.raises(ValueError, match="of the same inputs"):
         overlap([np.zeros((49, 5, 5))], {"own": masks})
     with pytest.raises(ValueError, match=r"booleans and n_resamples 1 or more, got \{'soft': 'float64'\}"):
@@ -66,7 +70,7 @@ def test_pieces_give_the_same_as_the_whole(monkeypatch):
     whole = overlap(maps, masks, top=0.05)
     monkeypatch.setattr(rows, "ENTRIES", 8 * 8 * 3 * 7)
     pieces = overlap(maps, masks, top=0.05)
-    for name in ("iou", "low", "high", "by_chance", "levels"):
+    for name in ("iou", "low", "high", "by_chance", "p_value", "levels"):
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-12)
 
 
@@ -80,3 +84,23 @@ def test_the_interval_is_as_wide_as_the_spread_over_samples():
     spread = np.std([run.iou[0, 0] for run in runs])
     width = np.mean([run.high[0, 0] - run.low[0, 0] for run in runs])
     assert width == pytest.approx(2 * 1.96 * spread, rel=0.25)
+
+
+def blobs(generator, n, side):
+    """Bright spots near the middle of each input."""
+    y, x = generator.normal(0.5, 0.15, (2, n, 1, 1))
+    at = (np.arange(side) + 0.5) / side
+    return np.exp(-((at[:, None] - y) ** 2 + (at - x) ** 2) * 32)
+
+
+def test_maps_and_masks_that_are_both_in_the_middle_are_above_chance_only_if_they_go_together():
+    """Independent spots overlap more than their areas would have them; the last map follows the first mask."""
+    generator, named = np.random.default_rng(0), []
+    for seed in range(25):
+        maps = [blobs(generator, 60, 8) for _ in range(3)]
+        masks = {name: blobs(generator, 60, 16) > 0.5 for name in "ab"}
+        maps.append(masks["a"][:, ::2, ::2] * 1.0)
+        found = overlap(maps, masks, top=0.02, n_resamples=20, n_permutations=60, seed=seed)
+        named.append(found.above_chance[:3].any())
+        assert found.above_chance[3].tolist() == [True, False]
+    assert np.sum(named) < 5

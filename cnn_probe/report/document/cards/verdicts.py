@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from cnn_probe.measures.answering.answers import Answers
-from cnn_probe.measures.causes.ablation import Ablation
+from cnn_probe.measures.causes.ablation import FEW, Ablation
 from cnn_probe.measures.comparing.stability import FactorStability
 from cnn_probe.measures.counting.exact import LEVEL, interval
 from cnn_probe.measures.diagnostics import enough
 from cnn_probe.measures.labels.errors import LabelErrors
 from cnn_probe.measures.use import NetworkUse
+from cnn_probe.report.document.cards.card import Card, card, commonest, signed
+from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 
-Card = dict[str, Any]
-FENCE = 1.5  # interquartile ranges above the upper quartile, beyond which a number stands out (Tukey)
-NORMALLY = float(norm.sf((1 + 2 * FENCE) * norm.ppf(0.75)))  # part of what is normally distributed that does
+NARROW = 3  # times as many columns as patterns, below which random numbers are often taken apart in one way alone
+
+ONE = 0.5  # mean squared cosine of directions from which on they are nearly one
+NEARLY_ONE = (
+    " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
+)
 
 
 def cards_of(
@@ -35,20 +39,15 @@ def cards_of(
     found = [
         _accuracy(asked),
         _shared(asked),
-        _again(stability, part["rank"], part["rmse"]),
+        _again(stability, part),
         _causes(ablation),
         _idle(part),
         _used(use, asked),
-        _unexplained(asked, part),
-        *_suspected(asked, suspects),
+        unexplained_card(asked, part),
+        labels_card(asked, suspects),
         *([] if part["comparison"] is None else [comparison_card(part["comparison"])]),
     ]
     return [one for one in found if one is not None]
-
-
-def card(question: str, number: str, answer: str, sure: str, cannot: str, show: str | None) -> Card:
-    """One card; ``show`` is the address, on the page, of what it stands on."""
-    return {"question": question, "number": number, "answer": answer, "sure": sure, "cannot": cannot, "show": show}
 
 
 def _accuracy(asked: Answers) -> Card | None:
@@ -56,7 +55,7 @@ def _accuracy(asked: Answers) -> Card | None:
         return None
     n = len(asked.labels)
     low, high = interval(round(asked.accuracy * n), n)
-    guess = float(np.bincount(asked.labels).max() / n)
+    guess = commonest(asked.labels)
     little = " It has learned little, and so what is found in it says little." if asked.accuracy < enough(guess) else ""
     return card(
         "How right is the network?",
@@ -81,23 +80,30 @@ def _shared(asked: Answers) -> Card:
             "Whether a pattern is a concept. It is what occurs together in these inputs and in all layers.",
             "patterns",
         )
-    beyond = int(np.sum(found.purity.p_value < LEVEL))
+    goes = found.beyond_chance
+    beyond = int(goes.sum())
+    much = ""
+    if beyond:
+        lift = f"{np.median(found.preference.lift[goes]):.1f} times"
+        much = f": the median of them has {lift} as much of its class as the class's part of the inputs would give it"
     return card(
         "Which inputs share a pattern?",
         f"{beyond} of {k}",
-        f"patterns go with a class more than with permuted labels: median {np.median(found.purity.value):.0%} of a "
-        f"pattern in one class, {np.median(found.purity.chance):.0%} by chance. The factorization saw no labels.",
-        f"p < {LEVEL} each, by permutation; by chance alone about {LEVEL * k:.1f} of {k} would.",
+        f"patterns go with a class more than with permuted labels{much}. The factorization saw no labels.",
+        f"p < {LEVEL} by permutation, of all {k} together: where none goes with a class, any is counted in {LEVEL:.0%} "
+        "of cases.",
         "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "
-        "single pixels.",
+        "single pixels. Chance takes inputs for independent: of near-copies p is too small.",
         "patterns",
     )
 
 
-def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | None:
+def _again(stability: FactorStability | None, part: Mapping[str, Any]) -> Card | None:
     if stability is None:
         return None
-    holds, errors = int(np.sum(stability.holds)), [rmse, *stability.rmse_starts]
+    k, width = part["rank"], sum(block["n_features"] for block in part["blocks"])
+    holds, errors = int(np.sum(stability.holds)), [part["rmse"], *stability.rmse_starts]
+    few = f" With {width} columns, patterns of random numbers come out again, too." if width < NARROW * k else ""
     rule = np.concatenate([stability.threshold_starts, stability.threshold_halves])
     return card(
         "Do the patterns come out again?",
@@ -106,7 +112,7 @@ def _again(stability: FactorStability | None, k: int, rmse: float) -> Card | Non
         f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
         "A pattern comes out again where one as like it is found (a cosine over the inputs) as halfway between 1 and "
         f"what shuffled inputs reach in 95% of cases: here {np.nanmin(rule):.2f} to {np.nanmax(rule):.2f}.",
-        "Which of several ways to take the activations apart is right, for those that do not.",
+        f"Which of several ways to take the activations apart is right, for those that do not.{few}",
         "patterns",
     )
 
@@ -134,17 +140,21 @@ def _causes(ablation: Ablation | None) -> Card | None:
 def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     """How many are counted, what they take beside other directions, and how sure that is."""
     k, n_each = len(ablation.factors), ablation.shuffled.shape[1]
+    if ablation.n_inputs.max() < FEW:
+        return 0, "", f"No class has {FEW} inputs, and of fewer nothing is said."
     if not ablation.tested:
         sure = (
-            "The 95% interval of each such loss lies below 0. Chance was not tested: that takes 20 shuffled directions "
-            f"each or more, and there are {n_each}."
+            "The interval of each such loss lies below 0 (95%, of all classes together; by Student's t over the inputs "
+            f"of a class, of which there must be {FEW}). Chance was not tested: that takes 20 shuffled directions each "
+            f"or more, and there are {n_each}."
         )
         return int(ablation.hurts.sum()), "", sure
     causing, own = int(ablation.causes.sum()), int(ablation.beyond_alike.sum())
     which = f"; {own or 'none'} of them more than directions drawn like the layer's own activations" if causing else ""
     sure = (
         f"Beside {n_each} directions of each kind (p < 0.05). Shuffled neurons are easily surpassed where many are "
-        f"hardly active; by chance about {ablation.expected_by_chance:.1f} of {k} would surpass either kind."
+        f"hardly active. Were the patterns drawn like directions of a kind, about {ablation.expected_by_chance:.1f} of "
+        f"{k} would surpass it; they are drawn like neither.{NEARLY_ONE if ablation.likeness >= ONE else ''}"
     )
     return causing, f", and more than shuffled neurons do{which}", sure
 
@@ -153,11 +163,6 @@ def _few(chosen: NDArray[np.bool_], most: int = 6) -> str:
     """Numbers of those that are chosen, or how many where they are many."""
     numbers = np.flatnonzero(chosen)
     return ", ".join(map(str, numbers)) if len(numbers) <= most else f"{len(numbers)} of them"
-
-
-def signed(value: float) -> str:
-    """A number of points with its sign."""
-    return f"{value:+.1f}".replace("-", "−")
 
 
 def _idle(part: Mapping[str, Any]) -> Card | None:
@@ -228,49 +233,6 @@ def _used(use: NetworkUse | None, asked: Answers) -> Card | None:
         f"{margin} for these {use.n:,} inputs; it grows with their number.",
         "Whether what is used is of use.",
         "about",
-    )
-
-
-def _unexplained(asked: Answers, part: Mapping[str, Any]) -> Card | None:
-    if not len(part["worst"]):
-        return None
-    worst, of = int(asked.residuals.worst(1)[0]), asked.residuals.of_inputs
-    left = of[~np.isnan(of)]
-    low, median, high = np.quantile(left, [0.25, 0.5, 0.75])
-    stand_out = int(np.sum(left >= high + FENCE * (high - low)))
-    names = part["inputs"]["names"]
-    name = f"#{worst}" if names is None else names[part["worst"][0]]
-    called = f"#{worst}" if name == f"#{worst}" else f"#{worst} ({name})"
-    spread = high - low
-    far = f" That is {(of[worst] - median) / spread:.1f} interquartile ranges above the median." if spread > 0 else ""
-    most = f"{of[worst]:.0%} of it is unexplained" if stand_out else f"Most is unexplained of {called}: {of[worst]:.0%}"
-    return card(
-        "Which inputs are explained least?",
-        called if stand_out else "none stands out",
-        f"{most}; the median input has {median:.0%}.{far} {stand_out:,} of {len(left):,} stand out.",
-        f"No interval: a measure of each input at this rank. What is {FENCE} interquartile ranges above the "
-        f"upper quartile or more stands out; were they normally distributed, {NORMALLY:.2%} would.",
-        "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",
-        f"inputs/input-{worst}",
-    )
-
-
-def _suspected(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Iterator[Card]:
-    if not suspects or asked.labels is None:
-        return
-    right = {source: np.mean(found.suggested == found.labels) for source, found in suspects.items()}
-    best = max(suspects, key=lambda source: (suspects[source].out_of_sample, right[source]))
-    together = int(np.all([found.suspect for found in suspects.values()], axis=0).sum())
-    agree = f" All {len(suspects)} sources ({', '.join(suspects)}) agree on {together:,}." if len(suspects) > 1 else ""
-    heart = " The network itself may have seen them, and know wrong ones by heart." * (not asked.unseen)
-    yield card(
-        "Which labels look wrong?",
-        f"{int(suspects[best].suspect.sum()):,} of {len(asked.labels):,}",
-        f"labels are suspected by the {best} (confident learning), by which, out of sample, {right[best]:.0%} of the "
-        f"inputs get their label: the most of such sources.{agree}",
-        f"No rate of error is known: what it would name of labels that are all right cannot be told from here.{heart}",
-        "Whether they are wrong: look at them. Rare inputs are suspected, too.",
-        "inputs",
     )
 
 
