@@ -35,8 +35,8 @@ class WithLabels:
         The class of which each factor has most beyond what the class's size would give it; the part that lies there,
         beside that size; and how likely a preference is by chance, over all factors together.
     low, high : ndarray of shape (k,)
-        Ends of the 95% interval of the part that lies in that class: Wilson's, of an effective number of inputs. Where a
-        factor goes with no class, the class is the one that happens to have most, and the interval lies too high.
+        Ends of the 95% interval of the part that lies in that class: Wilson's, of an effective number of inputs. Where
+        a factor goes with no class, its class is the one that happens to have most, and the interval lies too high.
     information : Beside of shape (k,)
         Bits that the factor's share of an input, cut into 8 bins of equal numbers of inputs, tells of its label. Few
         inputs tell more than nothing by chance alone: compare with that.
