@@ -101,7 +101,7 @@ def test_a_unit(opened, part):
     assert lit(page, "patterns", "factor") == {f"factor-{i + 1}" for i in using}
 
 
-def test_units_stand_beside_chance(opened, part):
+def test_units_stand_beside_the_size_of_their_class(opened, part):
     page = opened("full", "#units")
     units, rows = part["units"][0], page.locator("#units .datatable tbody tr")
     known = units["of_class"]
@@ -110,7 +110,7 @@ def test_units_stand_beside_chance(opened, part):
         marked = units["rate"][i] == 0 or units["group"][i] >= 0 or known["of_one"][i]
         assert (cells[3] == "active") != bool(marked)
         if units["rate"][i]:
-            assert cells[8] == f"{100 * known['chance'][i]:.1f}%"
+            assert cells[8] == f"{100 * known['size'][i]:.1f}%"
             assert (cells[9] == "≤\u00a00.005") is bool(known["p"][i] < 0.00498)
     assert page.get_by_role("region", name="Units by layer").locator("tbody td").first.inner_text() == "6 channels"
 
