@@ -67,9 +67,9 @@ for which, one in (("trained", answers), ("untrained", beside)):
     print(f"{which}: {len(lift)} go with a class, with {lift.mean():.1f} times as much of it as its size gives")
 
 # %%
-# Taken out of the last layer one by one, over a few pictures: what becomes of the predictions, beside directions of the
+# Taken out of the last layer one by one, over all pictures: what becomes of the predictions, beside directions of the
 # same norm whose neurons are shuffled.
-ablation = answers.causes(data=ImageSet(pictures[test][:60], labels[test][:60]))
+ablation = answers.causes()
 for factor, hit in enumerate(ablation.hit):
     change, shuffled = -100 * ablation.change[factor, hit], -100 * ablation.shuffled[factor].min()
     print(f"pattern {factor + 1} takes {change:.0f} points from {hit}, a shuffled one {shuffled:.0f} at most")
