@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.fit.checkpoint import Before, Keeper, Progress
-from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback, Snapshot
+from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback, Ending, Snapshot
 from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
@@ -28,15 +28,30 @@ class Fit:
     solution: Solution
     objective: float
     history: list[float]
-    n_iter: int
-    converged: bool
-    stopped: bool
-    interrupted: bool
+    ending: Ending
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations of the loop."""
+        return len(self.history)
 
     @property
     def before(self) -> Before:
         """By which it can be found again."""
-        return Before(self.H, self.history, (self.converged, self.stopped, self.interrupted))
+        return Before(self.H, self.history, self.ending)
+
+    @property
+    def as_interrupted(self) -> Fit:
+        """The same, said to be interrupted: starts that were asked for are left out."""
+        return replace(self, ending=self.ending._replace(interrupted=True))
+
+
+class Given(NamedTuple):
+    """What a fit begins with: F and H of the user's own, or components that were found before; else it is drawn."""
+
+    F: Any
+    H: Any
+    warm: NDArray[Any] | None
 
 
 @dataclass(frozen=True)
@@ -59,27 +74,25 @@ def best_fit(
     parameters: Parameters,
     limits: Limits,
     rng: np.random.RandomState,
+    given: Given,
     *,
-    n_init: int = 1,
-    F: Any = None,
-    H: Any = None,
-    stand_in: StandIn | None = None,
-    warm: NDArray[Any] | None = None,
-    keeper: Keeper | None = None,
+    n_init: int,
+    stand_in: StandIn | None,
+    keeper: Keeper | None,
 ) -> Fit:
-    """Fit from ``n_init`` starts and return the best; or from ``warm``, components that were found before.
+    """Fit from ``n_init`` starts and return the best; from components that are ``given`` it is one.
 
     ``stand_in`` is one that was made before; what ``keeper`` has kept of this fit is gone on from.
     """
-    if parameters.fixed is not None and parameters.n_fixed == parameters.k and warm is None:
+    if parameters.fixed is not None and parameters.n_fixed == parameters.k and given.warm is None:
         return _finish(
-            session, session.objective(parameters), parameters.fixed.copy(), [], (True, False, False), limits
+            session, session.objective(parameters), parameters.fixed.copy(), [], Ending(converged=True), limits
         )
     progress = None if keeper is None else keeper.take(limits.max_iter, n_init)
-    starts = _Starts(session, parameters, rng, (F, H, warm), n_init, stand_in, progress)
+    starts = _Starts(session, parameters, rng, given, n_init, stand_in, progress)
     best = None if progress is None else _found_again(session, parameters, limits, progress.before)
     del progress, stand_in
-    if best is not None and best.interrupted:
+    if best is not None and best.ending.interrupted:
         return best
     for number in starts.numbers:
         try:
@@ -90,11 +103,13 @@ def best_fit(
         except KeyboardInterrupt:
             if best is None or not limits.interruptible:
                 raise
-            return replace(best, interrupted=True)
+            return best.as_interrupted
         if best is None or found.objective < best.objective:
             best = found
-        if found.stopped or found.interrupted:
-            return replace(best, interrupted=found.interrupted)
+        if found.ending.interrupted:
+            return best.as_interrupted
+        if found.ending.stopped:
+            return best
     assert best is not None
     return best
 
@@ -107,17 +122,17 @@ class _Starts:
         session: Session,
         parameters: Parameters,
         rng: np.random.RandomState,
-        given: tuple[Any, Any, Any],
+        given: Given,
         n_init: int,
         stand_in: StandIn | None,
         progress: Progress | None,
     ) -> None:
         self._session, self._parameters, self._rng = session, parameters, rng
-        self._F, self._H, self._warm = given
+        self._given = given
         self._snapshot = None if progress is None else progress.snapshot
-        self.numbers = range(0 if progress is None else progress.start, n_init if self._warm is None else 1)
+        self.numbers = range(0 if progress is None else progress.start, n_init if given.warm is None else 1)
         self._left = len(self.numbers)
-        if stand_in is None and self._warm is None and (progress is None or self._left > 1):
+        if stand_in is None and given.warm is None and (progress is None or self._left > 1):
             stand_in = shared_stand_in(session, parameters, rng)
         self._stand_in = stand_in
         if progress is not None:
@@ -129,20 +144,20 @@ class _Starts:
         if self._snapshot is not None:
             snapshot, self._snapshot = self._snapshot, None
             return snapshot
-        if self._warm is not None:
-            return start_from(self._session, self._parameters, self._rng, self._warm)
+        if self._given.warm is not None:
+            return start_from(self._session, self._parameters, self._rng, self._given.warm)
         stand_in = self._stand_in
         if self._left == 0:
             self._stand_in = None
-        return find_start(self._session, self._parameters, self._rng, self._F, self._H, stand_in)
+        return find_start(self._session, self._parameters, self._rng, self._given.F, self._given.H, stand_in)
 
 
 def _found_again(session: Session, parameters: Parameters, limits: Limits, before: Before | None) -> Fit | None:
     """The best of the starts before, with its F."""
     if before is None:
         return None
-    ended = (*before.ended[:2], False)  # an interrupt of that time is over
-    return _finish(session, session.objective(parameters), before.H, before.history, ended, limits)
+    ending = before.ending._replace(interrupted=False)  # that of then is over
+    return _finish(session, session.objective(parameters), before.H, before.history, ending, limits)
 
 
 def fit_from(
@@ -172,9 +187,9 @@ def fit_from(
     session.problem.clear_unseen(H, parameters.n_fixed)
     if parameters.init != "custom":
         H = sort_components(session, loop.F, H, scaled=not objective.penalties.any, fixed=parameters.n_fixed)
-    history, ended = loop.history, (loop.converged, loop.stopped, loop.interrupted)
+    history, ending = loop.history, loop.ending
     del loop, start
-    return _finish(session, objective, H, history, ended, limits)
+    return _finish(session, objective, H, history, ending, limits)
 
 
 def _finish(
@@ -182,10 +197,10 @@ def _finish(
     objective: Objective,
     H: NDArray[Any],
     history: list[float],
-    ended: tuple[bool, bool, bool],
+    ending: Ending,
     limits: Limits,
 ) -> Fit:
-    """F for H, and J; the loop has settled, was stopped by a callback, or interrupted.
+    """F for H, and J.
 
     Where what Ctrl-C leaves is kept, it waits until there is an F.
     """
@@ -199,9 +214,8 @@ def _finish(
     if penalties.any:
         sums = (of(solution.F, problem.weights).sum() for of in (backend.column_sums, backend.column_squares))
         J += penalties.on_F(*map(float, sums)) + penalties.on_H(H, problem.X.layout)
-    converged, stopped, interrupted = ended
-    interrupted |= limits.interruptible and INTERRUPTS.take()
-    return Fit(H, solution, J, history, len(history), converged, stopped, interrupted)
+    pressed = limits.interruptible and INTERRUPTS.take()
+    return Fit(H, solution, J, history, ending._replace(interrupted=ending.interrupted or pressed))
 
 
 def sort_components(session: Session, F: Factor, H: NDArray[Any], *, scaled: bool, fixed: int = 0) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
-from coupled_nmf.fit.loop import Snapshot
+from coupled_nmf.fit.loop import Ending, Snapshot
 from coupled_nmf.problem.contracts import Backend
 from coupled_nmf.system.folders import Folder
 from coupled_nmf.system.kept_files import (
@@ -36,11 +36,11 @@ PARTS = ("F", "other_F")  # what has a row for each sample
 
 @dataclass(frozen=True)
 class Before:
-    """The best of the starts before, by what F is found from again: H, J's history, and how the loop ended."""
+    """The best of the starts before, by what F is found from again: H, J's history, and what ended the loop."""
 
     H: NDArray[Any]
     history: list[float]
-    ended: tuple[bool, bool, bool]
+    ending: Ending
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Keeper:
         arrays |= {f"judge_{name}": array for name, array in snapshot.judge.items()}
         if self._before is not None:
             before = self._before
-            arrays |= {"before": before.H, "history": np.array(before.history), "ended": np.array(before.ended)}
+            arrays |= {"before": before.H, "history": np.array(before.history), "ended": np.array(before.ending)}
         return arrays
 
     def _read(self, name: str, n_init: int) -> Progress:
@@ -220,8 +220,7 @@ class Keeper:
         position, has_gauss, cached = rest["rng"].tolist()
         before = None
         if "before" in rest:
-            ended = rest["ended"].tolist()
-            before = Before(rest["before"], rest["history"].tolist(), (ended[0], ended[1], ended[2]))
+            before = Before(rest["before"], rest["history"].tolist(), Ending(*rest["ended"].tolist()))
         shape = (self._X.shape[0], self._k)
         F, other_F = (
             None if facts[part] is None else self._backend.take(self._folder, facts[part], shape) for part in PARTS

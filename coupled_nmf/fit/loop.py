@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,17 +77,22 @@ class Keeping(Protocol):
         """Hear that so many iterations are done, and whether they are the last."""
 
 
+class Ending(NamedTuple):
+    """What ended a loop: J's fall, a callback, or Ctrl-C; none of them, where it came to its last iteration."""
+
+    converged: bool = False
+    stopped: bool = False
+    interrupted: bool = False
+
+
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop leaves: the factors, J's history, and whether J's fall, a callback or Ctrl-C ended it."""
+    """What the loop leaves: the factors, J's history, and what ended it."""
 
     F: Factor
     H: Factor
     history: list[float]
-    n_iter: int
-    converged: bool
-    stopped: bool
-    interrupted: bool = False
+    ending: Ending
 
 
 @dataclass
@@ -178,7 +183,7 @@ class Alternation:
             interrupted = True
         history = verdict.history[: state.n_decided]  # an interrupt may come between a decision and what it decides
         converged = verdict.settled and not (stopped or interrupted)
-        return LoopResult(*state.held(verdict), history, len(history), converged, stopped, interrupted)
+        return LoopResult(*state.held(verdict), history, Ending(converged, stopped, interrupted))
 
     def _judge(self, max_iter: int, tol: float) -> Judge:
         dtype = self.objective.tiles.dtype

@@ -356,7 +356,7 @@ class CoupledNMF(FittedModel):
                 told, end = tasks_of(self, X, self.max_iter * self.n_init, learned)
                 fit = fit_in(session, model, F=F, H=H, warm=warm, told=told)
                 found = take_over(session, model, fit)
-            if INTERRUPTS.take() and not fit.interrupted:  # one that came after the last solve
+            if INTERRUPTS.take() and not fit.ending.interrupted:  # one that came after the last solve
                 warn_of_interrupt(fit)
         end()
         return self._labelled(found, X)

@@ -16,7 +16,7 @@ from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.digests import digest_of_arrays
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit.batches import Stream
-from coupled_nmf.fit.best_fit import Fit, Limits, best_fit
+from coupled_nmf.fit.best_fit import Fit, Given, Limits, best_fit
 from coupled_nmf.fit.checkpoint import Keeper
 from coupled_nmf.fit.loop import Callback
 from coupled_nmf.fit.parameters import Parameters
@@ -106,16 +106,14 @@ def fit_in(
     own = [own] if callable(own) else own
     limits = Limits(estimator.max_iter, estimator.tol, [*own, *told], interruptible)
     rng = check_random_state(estimator.random_state)
-    keeper = None
+    given, keeper = Given(F, H, warm), None
     learns = warm is not None or parameters.n_fixed < parameters.k
     if estimator.checkpoint is not None and learns:
-        keeper = _keeper(session, estimator, parameters.resolve(session.problem), (F, H, warm))
-    return best_fit(
-        session, parameters, limits, rng, n_init=estimator.n_init, F=F, H=H, stand_in=stand_in, warm=warm, keeper=keeper
-    )
+        keeper = _keeper(session, estimator, parameters.resolve(session.problem), given)
+    return best_fit(session, parameters, limits, rng, given, n_init=estimator.n_init, stand_in=stand_in, keeper=keeper)
 
 
-def _keeper(session: Session, estimator: Any, init: str, given: tuple[Any, Any, Any]) -> Keeper:
+def _keeper(session: Session, estimator: Any, init: str, given: Given) -> Keeper:
     """Who keeps how far a fit has come, in the estimator's folder."""
     backend, problem = session.backend, session.problem
     params = params_of(estimator, problem.X)
@@ -204,9 +202,9 @@ def tell_of_fit(session: Session, estimator: Any, fit: Fit) -> None:
     no_F = not session.backend.column_squares(fit.solution.F, NO_WEIGHTS).any()
     if session.problem.weighted_squares > 0 and no_F:
         warn_caller("Nothing is left of F: the penalties are too large for this X; lower alpha_F or alpha_H.")
-    if fit.interrupted:
+    if fit.ending.interrupted:
         warn_of_interrupt(fit)
-    elif estimator.tol > 0 and not fit.converged and fit.n_iter == estimator.max_iter:
+    elif estimator.tol > 0 and not fit.ending.converged and fit.n_iter == estimator.max_iter:
         warn_caller(
             f"CoupledNMF stopped at max_iter={estimator.max_iter} before J settled to tol={estimator.tol}; raise "
             "max_iter.",
