@@ -8,8 +8,9 @@ from coupled_nmf import Blocks, CoupledNMF
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.moves import sparse as sparse_moves
+from coupled_nmf.backends.cpu.moves.by_rows import MoveF
 from coupled_nmf.backends.cpu.moves.sparse import MoveSparseF, SparseMoves, by_columns, pays_by_columns, turned_room
-from coupled_nmf.backends.cpu.tile_step import MoveF, gate
+from coupled_nmf.backends.cpu.tile_step import gate
 from coupled_nmf.data import tile_heights
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix

@@ -7,8 +7,8 @@ from coupled_nmf import Blocks, CoupledNMF
 from coupled_nmf.backends.cpu.backend import NumpyBackend
 from coupled_nmf.backends.cpu.losses import frobenius
 from coupled_nmf.backends.cpu.moves import wide
+from coupled_nmf.backends.cpu.moves.by_rows import MoveF
 from coupled_nmf.backends.cpu.moves.wide import Ranges, move_wide, pays_by_ranges
-from coupled_nmf.backends.cpu.tile_step import MoveF
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.problem.sample_weights import NO_WEIGHTS
@@ -47,7 +47,7 @@ def test_f_moves_and_is_summed_as_by_rows(n, case, k, dtype, tol, rule):
 @pytest.mark.parametrize("solver", ["hals", "mu"])
 def test_a_wide_fit_has_the_same_bits_on_any_number_of_threads_and_the_factors_of_one_by_rows(solver, monkeypatch):
     calls = []
-    monkeypatch.setattr(frobenius, "move_wide", lambda *given: calls.append(1) or move_wide(*given))
+    monkeypatch.setattr(wide, "move_wide", lambda *given: calls.append(1) or move_wide(*given))
     rng = np.random.default_rng(0)
     X = Blocks({"a": rng.random((60, 9000)), "b": rng.random((60, 7000))})
     penalties = {"alpha_F": 1e-4, "alpha_H": 1e-4, "l1_ratio": 0.5}

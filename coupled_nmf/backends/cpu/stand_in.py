@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, zeros_for
-from coupled_nmf.backends.cpu.tile_step import MoveF, TileStep, gate
+from coupled_nmf.backends.cpu.moves.by_rows import MoveF
+from coupled_nmf.backends.cpu.tile_step import TileStep, gate
 from coupled_nmf.data.blocks import BlockLayout
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import InTurn, Sums

@@ -75,18 +75,18 @@ void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index 
   }
 }
 
-constexpr Index BLENDED_FROM = 4;  // gaps: one in so many entries, at any rank, is where both cost about the same
 constexpr Index AHEAD = 256;  // numbers of a row that are asked for before they are needed
 
-// Rows of x, from the first of some columns on, and what their squares count.
+// Rows of a chunk of x, what squares in each count, and what those in each column do.
 template <class T>
 struct Sources {
   const T* rows[PANEL];
-  double counts[PANEL];
+  double weights[PANEL];
+  T alpha[CHUNK];
 };
 
 // out[r, i] = x[r, i] where it is there, else Σ_j f[r, j] h[j, i], for r < R, i of V vectors; `squares` gets what is
-// filled, squared, times the row's count, but for the first `repeated` lanes.
+// filled, squared, times what it counts, but for the first `repeated` lanes.
 template <class T, int R, int V, bool WITH_SQUARES>
 INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, const Sources<T>& x, Index row, Index i,
                         T* out, Index repeated, WideSums<T>& squares) {
@@ -108,19 +108,20 @@ INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, con
     typename L::Vector own = {};
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
-      const T* place = x.rows[row + r] + i + v * L::COUNT;
+      const Index first = i + v * L::COUNT;
+      const T* place = x.rows[row + r] + first;
       const typename L::Vector value = L::load(place), filling = sums[r * V + v];
       if (!WITH_SQUARES) __builtin_prefetch(place + AHEAD, 0, 2);  // in the second pass all is near
       const auto there = value == value;
-      L::store(out + (row + r) * CHUNK_STRIDE + i + v * L::COUNT, there ? value : filling);
+      L::store(out + (row + r) * CHUNK_STRIDE + first, there ? value : filling);
       const typename L::Vector filled = there ? typename L::Vector{} : filling;
-      own += filled * filled;
+      if (WITH_SQUARES) own += filled * filled * L::load(x.alpha + first);
     }
-    if (WITH_SQUARES) squares.add(V == 1 && repeated ? L::without_first(own, repeated) : own, x.counts[row + r]);
+    if (WITH_SQUARES) squares.add(V == 1 && repeated ? L::without_first(own, repeated) : own, x.weights[row + r]);
   }
 }
 
-// Fill n columns of a block, of so many rows, from the first column of `h` on; return Σ w x² of what is filled.
+// Fill n columns, a vector or more, of so many rows, from the first column of `h` on; return Σ w α x² of what is filled.
 template <class T, bool WITH_SQUARES>
 double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Index height, Index n, T* out) {
   constexpr Index lanes = Lanes<T>::COUNT, wide = OUTER_VECTORS * lanes;
@@ -135,44 +136,29 @@ double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Ind
   Index i = 0;
   for (; n - i >= wide; i += wide) columns(Number<OUTER_VECTORS>{}, i, 0);
   for (; n - i >= lanes; i += lanes) columns(Number<1>{}, i, 0);
-  if (i == n) return squares.total();
-  if (n >= lanes) {  // the last vector begins early
-    columns(Number<1>{}, n - lanes, i - (n - lanes));
-    return squares.total();
-  }
-  double total = 0;
-  for (Index row = 0; row < height; ++row)
-    for (Index c = 0; c < n; ++c) {
-      const T value = x.rows[row][c];
-      T sum = 0;
-      for (Index j = 0; j < f.k; ++j) sum += f.row(row)[j] * h[j * hs + c];
-      out[row * CHUNK_STRIDE + c] = value == value ? value : sum;
-      if (value != value) total += x.counts[row] * double(sum) * sum;
-    }
-  return total;
+  if (i < n) columns(Number<1>{}, n - lanes, i - (n - lanes));  // the last vector begins early
+  return squares.total();
 }
 
-// A chunk of some rows, its gaps filled; absent blocks become zero. `alpha` are those of the chunk's columns.
+// A chunk of some rows, its gaps filled; absent blocks become zero. `counts` are those of the chunk's columns.
 template <class T, bool WITH_SQUARES>
 double blend_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
                    const Upright<T>& f, Rows<const T> H, const Counts& counts, T* chunk) {
-  double total = 0;
+  Sources<T> x;
+  for (Index lane = 0; lane < some.size; ++lane) {
+    x.rows[lane] = part.row(some[lane]) + start;
+    x.weights[lane] = weight_of(counts.weights, lane);
+  }
   for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
-    T* out = chunk + first - start;
-    if (absent[block]) {
-      for (Index lane = 0; lane < some.size; ++lane)
-        for (Index i = 0; i < last - first; ++i) out[lane * CHUNK_STRIDE + i] = 0;
-      return;
-    }
-    Sources<T> x;
-    for (Index lane = 0; lane < some.size; ++lane) {
-      x.rows[lane] = part.row(some[lane]) + first;
-      x.counts[lane] = weight_of(counts.weights, lane);
-    }
-    total += counts.alpha[first - start] * blend<T, WITH_SQUARES>(f, H.data + part.first + first, H.stride, x, some.size,
-                                                                  last - first, out);
+    for (Index i = first - start; i < last - start; ++i)  // of one block it comes last, in double
+      x.alpha[i] = absent[block] ? T(0) : counts.is_one_block ? T(1) : T(counts.alpha[i]);
   });
-  return total;
+  const double total = blend<T, WITH_SQUARES>(f, H.data + part.first + start, H.stride, x, some.size, n, chunk);
+  for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
+    for (Index lane = 0; absent[block] && lane < some.size; ++lane)
+      for (Index i = first - start; i < last - start; ++i) chunk[lane * CHUNK_STRIDE + i] = 0;
+  });
+  return counts.is_one_block ? total * counts.alpha[0] : total;
 }
 
 }  // namespace coupled_nmf::INSTRUCTIONS

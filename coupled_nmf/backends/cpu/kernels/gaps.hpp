@@ -2,13 +2,15 @@
 //
 // A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that
 // lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the
-// rest is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled.
+// rest is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled, unless they are
+// so many that all of F H costs less.
 #pragma once
 #include "fill.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr Index KEPT_BYTES = 1 << 21;  // of a panel that is copied once: more would leave the caches meanwhile
+constexpr Index BLENDED_FROM = 4;      // gaps: one in so many entries, at any rank, is where both ways cost about the same
 
 // `work` gets every chunk of the dense parts over panels of rows with gaps, in the order of their lists: the part, the
 // rows, where the chunk begins, its length.
@@ -172,7 +174,7 @@ class GappyTile {
         const Index first = part.first + start;
         const Counts counts{alpha_.data() + first, bounds_.n_blocks() == 1, weights};
         const Span<const std::uint16_t> places = scattered_ ? lists_.take() : Span<const std::uint16_t>{nullptr, 0};
-        if (BLENDED_FROM * places.size > n * some_.size) {
+        if (n >= Lanes<T>::COUNT && places.size && BLENDED_FROM * places.size >= n * some_.size) {
           total += blend_chunk<T, !IS_FIRST>(part, some_, start, n, absent_, bounds_, f_, H_, counts, chunk);
         } else {
           if (IS_FIRST || !is_kept_) copy_chunk(part, some_, start, n, absent_, bounds_, chunk);

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
+from coupled_nmf.backends.cpu.moves.by_rows import ByRows
+from coupled_nmf.backends.cpu.moves.components import MoveH
+from coupled_nmf.backends.cpu.moves.gappy import OverGaps
+from coupled_nmf.backends.cpu.moves.route import Point, Route
 from coupled_nmf.backends.cpu.moves.small import Small, pays_at_once
-from coupled_nmf.backends.cpu.moves.sparse import MoveSparseF, pays_by_columns
-from coupled_nmf.backends.cpu.moves.wide import Ranges, move_wide, pays_by_ranges
+from coupled_nmf.backends.cpu.moves.sparse import ByColumns, pays_by_columns
+from coupled_nmf.backends.cpu.moves.wide import ByRanges, pays_by_ranges
 from coupled_nmf.backends.cpu.solve import SolveF, SolveGappyF
-from coupled_nmf.backends.cpu.tile_step import GapLists, MoveF, MoveGappyF, MoveH, Orders
 from coupled_nmf.problem.column_groups import group_columns
 from coupled_nmf.problem.contracts import Pair, Solution, Sums
 from coupled_nmf.problem.penalties import Penalties
@@ -21,13 +24,12 @@ from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import HALS, Rule
 
 
-@dataclass
-class Point:
-    """What F's move needs of an H: α⊙H, and H_b(α_b H_b)ᵀ, summed over the blocks unless each is needed; and H."""
+@dataclass(frozen=True)
+class _Ways:
+    """How factors of some rank move: F by a route, and both at once where that pays."""
 
-    R: NDArray[Any]
-    grams: NDArray[Any]
-    H: NDArray[Any]
+    route: Route
+    at_once: Small | None
 
 
 class Frobenius(HostObjective):
@@ -38,12 +40,9 @@ class Frobenius(HostObjective):
         self.weighted_squares = problem.weighted_squares
         self._alpha = problem.column_weights
         self._edges, self._l1_H, self._l2_H = group_columns(problem, penalties)
-        self._buffers: list[Sums] = []
-        self._by_columns = problem.gaps is None and pays_by_columns(problem.X)
-        self._orders, self._gap_lists = Orders(), GapLists()
         dtype = problem.X.dtype
         self._l1s, self._has_l2 = self._l1_H.astype(dtype), bool(self._l2_H.any())
-        self._small: Small | None = None
+        self._found: dict[int, _Ways] = {}
 
     def point_of(self, H: NDArray[Any]) -> Point:
         """The point of H itself."""
@@ -64,44 +63,38 @@ class Frobenius(HostObjective):
     def move_f(
         self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
     ) -> Sums:
-        """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `tile_step`."""
-        if not self._by_columns:
-            return self._move_by_rows(rule, point, F, other, betas)
-        moves, l1, l2 = self.backend.sparse_moves, self.penalties.l1_F, self.penalties.l2_F
-        step = MoveSparseF(self.problem.X, rule, moves.turned(point.R), self._gram(point), *betas, l1, l2)
-        return moves.sweep(self.backend, step, F, other, self.problem.weights)
+        """Move F; return FᵀX, FᵀF (of each block, where samples lack some), and two numbers, see `Route`."""
+        return self._ways(len(point.R)).route.move(rule, point, F, other, betas)
 
     def move_both(
         self, rules: tuple[Rule, Rule], point: Point, F: Pair, H: Pair, betas: tuple[float, float]
     ) -> tuple[float, Point]:
         """Move F, then H, see `Alternated`; in one call where X is small."""
-        by_tiles = self.problem.gaps is None and not self._by_columns  # of rows, and all by one gram
-        if not by_tiles or self._has_l2 or not pays_at_once(self.problem.X, len(point.R)):
+        at_once = self._ways(len(point.R)).at_once
+        if at_once is None:
             return super().move_both(rules, point, F, H, betas)
-        if self._small is None:
-            self._small = Small(self.problem, self.penalties, self._edges, self._l1s[: len(self._edges) - 1])
-        (penalty, energy), R, products = self._small.move(rules, point.R, self._gram(point), F, H, betas)
+        (penalty, energy), R, products = at_once.move(rules, point.R, point.gram(self.penalties.l2_F), F, H, betas)
         return self.weighted_squares + penalty + energy, self._point(R, H[1], products)
 
-    def _gram(self, point: Point) -> NDArray[Any]:
-        """What F moves by, l2 included."""
-        l2, grams = self.penalties.l2_F, point.grams
-        return grams + (l2 * np.eye(len(grams))).astype(grams.dtype) if l2 else grams
+    def _ways(self, k: int) -> _Ways:
+        """How factors of that rank move: it is asked in each iteration, and found once."""
+        if k not in self._found:
+            route, at_once = self._route_of(k), None
+            if isinstance(route, ByRows) and not self._has_l2 and pays_at_once(self.problem.X, k):
+                at_once = Small(self.problem, self.penalties, self._edges, self._l1s[: len(self._edges) - 1])
+            self._found[k] = _Ways(route, at_once)
+        return self._found[k]
 
-    def _move_by_rows(
-        self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
-    ) -> Sums:
-        problem, l1, l2, gaps = self.problem, self.penalties.l1_F, self.penalties.l2_F, self.problem.gaps
-        if gaps is None:
-            step = MoveF(problem.X, rule, point.R, self._gram(point), *betas, self._buffers, l1, l2)
-            if pays_by_ranges(problem.X, step.depth):
-                return move_wide(self.backend, Ranges(problem.X), step, F, other, problem.weights)
-            return self.backend.sweep(problem.X, step, F, other, problem.weights)
-        gappy = MoveGappyF(
-            problem.X, rule, point.R, point.H, problem.alpha, point.grams, *betas, self._buffers, self._orders,
-            self._gap_lists, l1, l2,
-        )  # fmt: skip
-        return self.backend.sweep(problem.X, gappy, F, other, problem.weights, gaps.absent, gaps.scattered)
+    def _route_of(self, k: int, *, once: bool = False) -> Route:
+        """The route that pays; X is not turned for a single move."""
+        problem, penalties, backend = self.problem, self.penalties, self.backend
+        if problem.gaps is not None:
+            return OverGaps(problem, problem.gaps, penalties, backend)
+        if not once and pays_by_columns(problem.X):
+            return ByColumns(problem, penalties, backend, backend.sparse_moves)
+        if pays_by_ranges(problem.X, k):
+            return ByRanges(problem, penalties, backend)
+        return ByRows(problem, penalties, backend)
 
     def move_h(
         self, rule: Rule, sums: Sums, H: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]
@@ -150,5 +143,5 @@ class Frobenius(HostObjective):
 
     def sums_of(self, F: NDArray[Any], H: NDArray[Any]) -> Sums:
         """What H's move needs of an F that stays; ``FᵀF`` of each block, whether or not samples lack some."""
-        FtX, FtFs, extras = self._move_by_rows(HALS(0), self.point_of(H), F, F, (0.0, 0.0))  # once: X is not turned
+        FtX, FtFs, extras = self._route_of(len(H), once=True).move(HALS(0), self.point_of(H), F, F, (0.0, 0.0))
         return FtX, np.broadcast_to(FtFs, (len(self.problem.alpha), *FtFs.shape[-2:])).copy(), extras

@@ -1,1 +1,1 @@
-"""How F moves where tiles of rows do not sum FᵀX: an X that is sparse and held twice, or wide."""
+"""How the factors move for the Frobenius loss: F by one of several routes over X, H by ranges of its columns."""

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
+from coupled_nmf.backends.cpu.moves.route import Point
 from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, Sweeps, TileStep, gate, rows_in
 from coupled_nmf.data.tile_heights import STORED_A_COLUMN, tile_rows
 from coupled_nmf.data.tiled_matrix import SparseRows, Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import Rule
 
 LINE = 64  # bytes
@@ -172,3 +175,16 @@ class SparseMoves:
         FtX = backend.totals([(k, X.shape[1]), *shapes])[0]  # of the shapes that come back free, or none would do
         backend.sweep_columns(X.shape[1], SumColumns(X.by_columns, G, FtX, X.stored * k))
         return FtX, FtF, extras
+
+
+class ByColumns:
+    """The route for an X that is held twice."""
+
+    def __init__(self, problem: Problem, penalties: Penalties, sweeps: Sweeps, kept: SparseMoves) -> None:
+        self._problem, self._penalties, self._sweeps, self._kept = problem, penalties, sweeps, kept
+
+    def move(self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F, see `Route`."""
+        X, l1, l2 = self._problem.X, self._penalties.l1_F, self._penalties.l2_F
+        step = MoveSparseF(X, rule, self._kept.turned(point.R), point.gram(l2), *betas, l1, l2)
+        return self._kept.sweep(self._sweeps, step, F, other, self._problem.weights)

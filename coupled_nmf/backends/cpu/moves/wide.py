@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
+from coupled_nmf.backends.cpu.moves.by_rows import MoveF
+from coupled_nmf.backends.cpu.moves.route import Point
 from coupled_nmf.backends.cpu.sweep import ALONE
-from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, MoveF, Sweeps
+from coupled_nmf.backends.cpu.tile_step import TILES, ColumnStep, Sweeps
 from coupled_nmf.data.tile_heights import PARTS, tile_rows
 from coupled_nmf.data.tiled_matrix import TiledMatrix, is_plain
 from coupled_nmf.problem.contracts import Sums
+from coupled_nmf.problem.penalties import Penalties
+from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import Rule
 
 WIDE = 8  # columns for each row, at least
 
@@ -111,3 +116,17 @@ def move_wide(
     FtX = sweeps.totals([(k, step.R.shape[1]), FtF.shape, extras.shape])[0]  # of the shapes that come back free
     sweeps.sweep_columns(step.R.shape[1], MomentRanges(ranges, np.ascontiguousarray(G.T), FtX))
     return FtX, FtF.astype(np.float64), extras
+
+
+class ByRanges:
+    """The route for an X of few rows and many columns."""
+
+    def __init__(self, problem: Problem, penalties: Penalties, sweeps: Sweeps) -> None:
+        self._problem, self._penalties, self._sweeps = problem, penalties, sweeps
+        self._ranges = Ranges(problem.X)
+
+    def move(self, rule: Rule, point: Point, F: NDArray[Any], other: NDArray[Any], betas: tuple[float, float]) -> Sums:
+        """Move F, see `Route`."""
+        X, l1, l2 = self._problem.X, self._penalties.l1_F, self._penalties.l2_F
+        step = MoveF(X, rule, point.R, point.gram(l2), *betas, [], l1, l2)
+        return move_wide(self._sweeps, self._ranges, step, F, other, self._problem.weights)
