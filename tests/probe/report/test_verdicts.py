@@ -1,5 +1,6 @@
 """What the cards say follows from what was computed: how much, beside what, by which rule."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -83,6 +84,15 @@ def test_an_input_stands_out_or_none_does():
     assert said["number"] == "none stands out"
     assert said["answer"] == "Most is unexplained of #0: 50%; the median input has 50%. None of 3 stands out."
     assert "too many alike" in said["sure"]
+
+
+@pytest.mark.parametrize("left", [np.geomspace(1e-7, 0.99, 21), np.linspace(0.8, 0.99, 21), [1e-30, 1e-20, 0.9]])
+def test_where_nothing_could_stand_out_that_is_said_and_no_part_above_all(left):
+    assert 1 <= fence(np.asarray(left)) < np.inf
+    said = residual_card(left)
+    assert said["number"] == "none stands out"
+    assert "even an input of which nothing is explained would not stand out" in said["sure"]
+    assert max(map(int, re.findall(r"(\d+)%", str(said)))) <= 100
 
 
 def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part):
