@@ -19,6 +19,7 @@ from cnn_probe.measures.patterns.channels import channel_maps, channel_shares, l
 from cnn_probe.report.material import Material
 from cnn_probe.report.plots.causes import causes_figure
 from cnn_probe.report.plots.comparison import comparison_figure
+from cnn_probe.report.plots.grid import QUIET
 from cnn_probe.report.plots.residuals import residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
@@ -195,7 +196,10 @@ def test_concepts_are_drawn_as_measured(answers, kind):
 def test_stability_is_drawn_without_halves(answers):
     found = factor_stability(answers.X, answers.result.model, answers.result.F, n_starts=2, n_splits=0)
     figure = stability_figure(found)
-    assert [text.get_text().split(" (")[0] for text in figure.axes[0].texts] == list(found.verdicts)
+    texts = figure.axes[0].texts
+    assert [text.get_text().split(" (")[0] for text in texts] == list(found.verdicts)
+    assert "comes out of other starts" in found.verdicts
+    assert {text.get_color() for text in texts} == {QUIET}, "nothing is said to hold"
 
 
 def test_a_comparison_is_drawn_with_its_verdicts(answers):

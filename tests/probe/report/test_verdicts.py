@@ -63,6 +63,14 @@ def test_with_few_columns_coming_again_is_said_to_mean_little(asked, part):
     assert "random numbers" not in card(part, "Do the patterns come")["cannot"]
 
 
+def test_without_halves_patterns_that_come_out_of_the_starts_are_counted(asked, part):
+    found = asked.stability
+    without = replace(found, halves=found.halves[:0], threshold_halves=np.full(4, np.nan))
+    said = verdicts._again(without, part)
+    assert said["number"] == f"{np.sum(np.all(found.starts >= found.threshold_starts, axis=0))} of 4"
+    assert "other starts and 0 halves" in said["answer"]
+
+
 def residual_card(left, names=None):
     left = np.asarray(left, float)
     residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))

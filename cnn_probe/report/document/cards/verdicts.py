@@ -102,12 +102,12 @@ def _again(stability: FactorStability | None, part: Mapping[str, Any]) -> Card |
     if stability is None:
         return None
     k, width = part["rank"], sum(block["n_features"] for block in part["blocks"])
-    holds, errors = int(np.sum(stability.holds)), [part["rmse"], *stability.rmse_starts]
+    again, errors = int(np.sum(stability.again == 1)), [part["rmse"], *stability.rmse_starts]
     few = f" With {width} columns, patterns of random numbers come out again, too." if width < NARROW * k else ""
     rule = np.concatenate([stability.threshold_starts, stability.threshold_halves])
     return card(
         "Do the patterns come out again?",
-        f"{holds} of {k}",
+        f"{again} of {k}",
         f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs. "
         f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
         "A pattern comes out again where one as like it is found (a cosine over the inputs) as halfway between 1 and "
