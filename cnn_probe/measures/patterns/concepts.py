@@ -31,7 +31,8 @@ class Alignment:
     standard_error : ndarray of shape (d, m)
         By Hanley and McNeil (1982).
     by_chance : ndarray of shape (d, m)
-        What has to be exceeded: in 5% of permutations of the inputs any of all factors is above it for any concept.
+        What has to be exceeded to be `above_chance`: in fewer than 5% of permutations of the inputs any of all factors
+        is above it for any concept.
     p_value : ndarray of shape (d, m)
         Of more of the factor where there is the concept (one-sided: a factor that is missing there is not found), by
         permutation of the inputs, over all factors and concepts together. NaN where ``auc`` is.
