@@ -239,5 +239,5 @@ def _ends(drawn: Floats) -> tuple[Floats, Floats]:
     known = ~np.isnan(drawn).all(axis=0)
     low, high = np.full((2, *known.shape), np.nan)
     if known.any():
-        low[known], high[known] = np.nanquantile(drawn[:, known], [0.025, 0.975], axis=0)
+        low[known], high[known] = np.nanquantile(drawn[:, known], [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     return low, high
