@@ -64,8 +64,8 @@ class Ablation:
     p_alike : ndarray of shape (n_factors,)
         The same of directions drawn like the layer's own activations.
     likeness : float
-        Of these directions, the mean squared cosine of each two: where it is 0.5 or more the layer spreads over two
-        directions or fewer, they are nearly one, and ``p_alike`` says little.
+        Of these directions, the mean squared cosine of each two: where it is 0.5 or more they are spread over two
+        directions or fewer, and ``p_alike`` says little.
     """
 
     layer: str

@@ -139,8 +139,8 @@ def test_a_chance_that_is_the_least_of_so_many_shuffles_is_an_upper_bound(answer
     found = answers.causes(n_shuffles=20)
     found = replace(found, p_value=np.array([1, 2, 21, 21]) / 21, p_alike=np.array([3, 1, 2, 2]) / 21)
     said = [text.get_text() for text in causes_figure(found).axes[1].texts]
-    for text, chances in zip(said, ("≤ 0.048, like the layer = 0.14", "= 0.095, like the layer ≤ 0.048"), strict=False):
-        assert f"(p {chances};" in text
+    for text, chances in zip(said, (("≤ 0.048", "= 0.14"), ("= 0.095", "≤ 0.048")), strict=False):
+        assert f"(p {chances[0]}; beside directions like the layer p {chances[1]};" in text
 
 
 def test_units_are_counted_once_each(answers):

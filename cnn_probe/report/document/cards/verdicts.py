@@ -19,11 +19,8 @@ from cnn_probe.report.document.cards.card import Card, card, commonest, signed
 from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 
 NARROW = 3  # times as many columns as patterns, below which random numbers are often taken apart in one way alone
-
-ONE = 0.5  # mean squared cosine of directions from which on they are nearly one
-NEARLY_ONE = (
-    " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
-)
+SPREAD_OVER_TWO = 0.5  # mean squared cosine of directions from which on they are spread over two or fewer
+OVER_FEW = " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
 
 
 def cards_of(
@@ -154,7 +151,7 @@ def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     sure = (
         f"Beside {n_each} directions of each kind (p < 0.05). Shuffled neurons are easily surpassed where many are "
         f"hardly active. Were the patterns drawn like directions of a kind, about {ablation.expected_by_chance:.1f} of "
-        f"{k} would surpass it; they are drawn like neither.{NEARLY_ONE if ablation.likeness >= ONE else ''}"
+        f"{k} would surpass it; they are drawn like neither.{OVER_FEW if ablation.likeness >= SPREAD_OVER_TWO else ''}"
     )
     return causing, f", and more than shuffled neurons do{which}", sure
 
