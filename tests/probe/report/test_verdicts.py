@@ -38,7 +38,7 @@ def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
     assert "the median" not in said["answer"], "none goes with a class"
     assert "of all 4 together: where none goes with a class, any is counted in 5% of cases" in said["sure"]
     assert "single pixels" in said["cannot"]
-    F = asked.result.F * [[1, 1, 1, 1]]
+    F = asked.result.F.copy()
     F[asked.labels == 2, 3] *= 3
     of_more = replace(asked, result=replace(asked.result, F=F))
     known, said = of_more.patterns.labels.preference, verdicts._shared(of_more)

@@ -86,7 +86,7 @@ def _shared(asked: Answers) -> Card:
     return card(
         "Which inputs share a pattern?",
         f"{beyond} of {k}",
-        f"patterns go with a class more than with permuted labels{much}. The factorization saw no labels.",
+        f"patterns go with a class, beyond what permuted labels give{much}. The factorization saw no labels.",
         f"p < {LEVEL} by permutation, of all {k} together: where none goes with a class, any is counted in {LEVEL:.0%} "
         "of cases.",
         "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "

@@ -50,7 +50,7 @@ def test_a_factor_goes_with_the_class_that_it_prefers(planted, tmp_path):
     found = shared_patterns(F, labels=labels, classes=["a", "b", "c"])
     known, own = found.labels, found.labels.preference
     slow = [[F[labels == c, j].sum() / F[:, j].sum() for c in range(3)] for j in range(3)]
-    np.testing.assert_allclose(known.class_share, slow)
+    np.testing.assert_allclose(known.shares_of_classes, slow)
     np.testing.assert_allclose(own.share, np.max(slow, axis=1))
     np.testing.assert_allclose(own.size, 1 / 3)
     np.testing.assert_allclose(own.lift, 3 * own.share)
@@ -78,7 +78,7 @@ def test_a_factor_of_a_rare_class_goes_with_that_class_though_most_of_it_lies_in
         F = generator.exponential(size=(500, 2))
         F[:, 0] *= np.where(rare, 5, 1)
         known = shared_patterns(F, labels=rare.astype(int), classes=["others", "zeros"], seed=seed).labels
-        assert known.class_share[0].argmax() == 0
+        assert known.shares_of_classes[0].argmax() == 0
         assert known.favourites[0] == "zeros"
         assert known.beyond_chance.tolist() == [True, False]
         assert 2.5 < known.preference.lift[0] < 5
