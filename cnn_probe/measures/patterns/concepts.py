@@ -197,7 +197,8 @@ def overlap(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a mask is not of booleans, a map is not finite, or ``top`` is not between 0 and 1.
+        If the shapes do not fit, a mask is not of booleans, a map is not finite, ``top`` is not between 0 and 1, or
+        there are too few resamples or permutations.
     """
     shapes = {np.shape(places) for places in maps}, {np.shape(mask) for mask in masks.values()}
     if not all(len(some) == 1 and len(next(iter(some))) == 3 for some in shapes):
