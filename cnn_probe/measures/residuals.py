@@ -183,6 +183,7 @@ def fence(values: Floats) -> float:
     Were the logarithms normally distributed, the largest of all would be above it in about 5% of cases, however many
     there are. The spread is that of the upper half, by its quartile, which outliers do not move; Student's t allows for
     how little the quartile of few numbers knows of it. It is unknown where the median is 0 or the quartile no larger.
+    Where numbers are spread widely it may lie above all that there can be.
 
     Examples
     --------
@@ -194,4 +195,5 @@ def fence(values: Floats) -> float:
     if not 0 < median < high:
         return float("inf")
     deviations = t.isf(LEVEL / len(values), max(KNOWN * len(values), 1)) / norm.ppf(0.75)
-    return float(median * (high / median) ** deviations)
+    level = np.log(median) + deviations * (np.log(high) - np.log(median))
+    return float(np.exp(min(level, np.log(np.finfo(np.float64).max))))

@@ -31,7 +31,8 @@ class ClassOfUnits:
     ----------
     classes : tuple of str
     preference : Preference
-        Of each unit: its class, the part of its activation that lies there, and how likely that is by chance.
+        Of each unit: the class in which it is furthest above what the class's size would give, in standard deviations
+        over permuted labels; the part of its activation that lies there; and how likely a preference is by chance.
     least : float
         The part of what could lie in a class beyond its size (`Preference.beyond_size`) from which on a unit is of one
         class.
@@ -199,7 +200,7 @@ def measure_units(
         it is of that class: it is then a tenth as active, or less, for inputs of other classes as it is for all. Nine
         tenths of the activation would be no sign of a class that has nine tenths of the inputs.
     n_permutations : int, default=200
-        Of the labels; of 20 or fewer no preference is above chance.
+        Of the labels; of fewer than 20 no preference is above chance.
     seed : int, default=0
     kind : {"neuron", "channel", "place"}, default="neuron"
         What a column is: of a layer that was pooled a channel or a place.

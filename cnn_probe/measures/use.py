@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.counting.centroids import k_means_error
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.spectrum import EXACT, Rows, Spectrum, rows_of, rows_together, spectrum
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF, rank_path
@@ -37,7 +38,7 @@ class BlockUse:
     relative_error : float
         ‖X_b − F H_b‖² / ‖X_b‖².
     error_margin : float
-        Half of its 95% interval, over the inputs.
+        Half of its interval, over the inputs, of about 95%; less where few inputs hold most squares.
     explained_variance : float
         1 − ‖X_b − F H_b‖² / ‖X_b − mean‖²; below 0 where the mean alone explains more, 0 of what never changes.
     spectrum, centred : Spectrum
@@ -78,7 +79,7 @@ class BlockUse:
             "block": self.name,
             "features": self.width,
             "relative error": self.relative_error,
-            "± (95%)": self.error_margin,
+            "± (about 95%)": self.error_margin,
             "explained variance": self.explained_variance,
             "SVD floor": self.svd_floor,
             "k-means": self.k_means,
@@ -260,7 +261,7 @@ def _block_use(
 
 
 def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[float, float]:
-    """Σ errors / Σ squares of samples (n,), and half of its 95% interval, by the ratio's linearized variance."""
+    """Σ errors / Σ squares of samples (n,), and half of its interval (`margin_of`), by its linearized variance."""
     total = float(squares.sum())
     if total == 0:
         return 0.0, 0.0
@@ -269,14 +270,15 @@ def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[fl
 
 
 def margin_of(parts: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
-    """Half of the 95% interval of a sum of parts of samples (n,), whose mean is 0.
+    """Half of the interval of about 95% of a sum of parts of samples (n,), whose mean is 0.
 
     By Student's t of as many samples as hold the squares: (Σ squares)² / Σ squares², which few large ones make few.
+    Where they do, it holds in less than 95% of cases.
     """
     n = len(parts)
     held = float(squares.sum()) ** 2 / float(np.sum(squares**2)) if squares.any() else 1.0
     spread = float(np.sqrt(np.sum(parts**2) * n / max(n - 1, 1)))
-    return float(t.isf(0.025, max(held - 1, 1))) * spread
+    return float(t.isf(LEVEL / 2, max(held - 1, 1))) * spread
 
 
 def _separate(X: Blocks, model: CoupledNMF, weights: dict[str, float], n_starts: int, seed: int) -> NDArray[np.float64]:

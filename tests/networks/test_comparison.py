@@ -220,6 +220,15 @@ def test_the_interval_of_two_rates_holds_for_few_that_fire(n, rate_a, rate_b):
     assert np.mean((low <= rate_b - rate_a) & (rate_b - rate_a <= high)) > 0.93
 
 
+def test_the_interval_of_two_rates_has_only_what_can_be():
+    one, none = np.ones((5, 1)), np.zeros((5, 1))
+    found = units_side_by_side(Blocks({"x": np.hstack([none, one])}), Blocks({"x": np.hstack([one, none])}), ["x"])
+    low, high = found.ends["x"]
+    assert (high[0], low[1]) == (1, -1)
+    assert 0 < low[0] < 1
+    assert -1 < high[1] < 0
+
+
 def test_errors_side_by_side(pair):
     a, b = (result_of(X) for X in pair)
     found = errors_side_by_side((a.model, a.F, pair[0]), (b.model, b.F, pair[1]))

@@ -185,7 +185,8 @@ class Answers(Asked):
         Raises
         ------
         ValueError
-            If the concepts are not booleans, one row an input, or there is not one name each.
+            If the concepts are not booleans, one row an input, there is not one name each, or there are fewer than 20
+            permutations.
         """
         return align_all(self.result, self.X, concepts, names, **{"seed": self.seed, **how})
 
@@ -199,8 +200,9 @@ class Answers(Asked):
         layer : str, default=None
             One of ``result.layers``; None for the last with places in two directions.
         **how
-            ``top=0.005``, ``n_resamples=200`` and ``seed``: the part of a map's places that counts as high, and
-            resamples of the inputs for the intervals.
+            ``top=0.005``, ``n_resamples=200``, ``n_permutations=200`` and ``seed``: the part of a map's places that
+            counts as high, resamples of the inputs for the intervals, and permutations of the masks over the inputs,
+            which say what chance reaches.
 
         Returns
         -------
@@ -210,7 +212,8 @@ class Answers(Asked):
         Raises
         ------
         ValueError
-            If the layer has no places in two directions, or a mask is not of booleans, one map an input.
+            If the layer has no places in two directions, a mask is not of booleans, one map an input, or there are
+            fewer than 20 permutations.
         """
         return overlap_all(self.result, self.X, self.data, masks, layer, **{"seed": self.seed, **how})
 
@@ -237,10 +240,10 @@ class Answers(Asked):
         return decision_of(self.result, self.head, self.X, number, other)
 
     def tables(self, *, label_errors: bool = True, full: bool = False) -> dict[str, Table]:
-        """The answers that cost no further fit, by a name for a file each, as `.Table`; of labels, if there are any.
+        """The answers that cost no further factorization, each by a name for a file, as `.Table`.
 
-        ``added`` is among them if there is a linear head. With ``full`` so are those that take fits, where they can be
-        had: `use`, `head_agreement` and `stability`.
+        ``added`` is among them if there is a linear head, and with labels those of `label_errors`, unless told
+        otherwise. With ``full`` so are `use`, `head_agreement` and `stability`, where they can be had.
         """
         found = {"patterns": self.patterns.table(), "residuals": self.residuals.table()}
         if self.added is not None:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from cnn_probe.measures.causes.directions import Direction, directions_of, likeness
+from cnn_probe.measures.counting.chance import n_below
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.table import Table
 
 #: ``run(directions)``: of the network as it is, and then with each taken out, the probability of each input's class and
 #: the class that it predicts, both of shape (1 + n_directions, n).
 Run = Callable[[Sequence[Direction]], tuple[NDArray[np.float64], NDArray[np.int64]]]
-LEVEL = 0.05
 FEW = 5  # inputs, below which nothing is said of a class
 LEAST = 0.01  # of probability, one point: what a class has to lose at least for a factor to be said to cause it
 
@@ -63,8 +64,8 @@ class Ablation:
     p_alike : ndarray of shape (n_factors,)
         The same of directions drawn like the layer's own activations.
     likeness : float
-        Of these directions, the mean squared cosine of each two: where it is 0.5 or more the layer spreads over two
-        directions or fewer, they are nearly one, and ``p_alike`` says little.
+        Of these directions, the mean squared cosine of each two: where it is 0.5 or more they are spread over two
+        directions or fewer, and ``p_alike`` says little.
     """
 
     layer: str
@@ -97,7 +98,7 @@ class Ablation:
     @property
     def tested(self) -> bool:
         """Whether there are directions enough to tell chance: below 20 of a kind, no chance is below 5%."""
-        return _below(self.shuffled.shape[1]) > 0
+        return n_below(self.shuffled.shape[1]) > 0
 
     @property
     def hurts(self) -> NDArray[np.bool_]:
@@ -180,13 +181,7 @@ class Ablation:
         are drawn like neither: of those that cause nothing, more may surpass one kind.
         """
         n_shuffles = self.shuffled.shape[1]
-        return len(self.factors) * _below(n_shuffles) / (1 + n_shuffles)
-
-
-def _below(n_shuffles: int) -> int:
-    """How many of the chances that so many directions can give, 1 / (1 + n_shuffles) and so on, are below 5%."""
-    n = 1 + n_shuffles
-    return int(np.sum(np.arange(1, n + 1) / n < LEVEL))
+        return len(self.factors) * n_below(n_shuffles) / (1 + n_shuffles)
 
 
 def effects_of(

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_probe.measures.comparing.matching import LEVEL, Matching, match, matched_cosines
+from cnn_probe.measures.comparing.matching import Matching, match, matched_cosines
 from cnn_probe.measures.comparing.side_by_side import (
     ErrorsSideBySide,
     UnitsSideBySide,
     errors_side_by_side,
     units_side_by_side,
 )
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks
 

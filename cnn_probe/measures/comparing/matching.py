@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.table import Table
 
-LEVEL = 0.05  # chance with which shuffled inputs may reach a similarity that counts
 Components = Mapping[str, NDArray[Any]]
 Pair = tuple[NDArray[np.float64], NDArray[np.float64], float]  # columns of the two, and how much they count
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from cnn_probe.activations.handover import to_host
+from cnn_probe.measures.counting.exact import LEVEL
 from cnn_probe.measures.spectrum import rows_of
 from cnn_probe.measures.table import Table
 from cnn_probe.measures.use import margin_of, ratio
@@ -32,7 +34,8 @@ class UnitsSideBySide:
         By block: part of the inputs for which each unit fires, in the first and in the second.
     ends : dict of str to ndarray of shape (2, n_units)
         Ends of the 95% interval of the difference of the two rates, over the inputs, which are the same: of pairs, by
-        Agresti and Min (2005), which holds for few inputs and for rates near 0, too.
+        Agresti and Min (2005), which holds for few inputs and for rates near 0, too;
+        none lies beyond -1 or 1.
     skipped : dict of str to str
         Blocks of layers that are not compared: why.
     """
@@ -97,8 +100,9 @@ def _rates(X_a: Blocks, X_b: Blocks, name: str) -> tuple[NDArray[np.float64], ND
         first, second = a > 0, b > 0
         counts += [np.sum(found, axis=0) for found in (first, second, first & ~second, ~first & second)]
     alone, other = (counts[2:] + 0.5) / (n + 2)
-    margin = 1.96 * np.sqrt((alone + other - (alone - other) ** 2) / (n + 2))
-    return counts[:2] / n, np.stack([other - alone - margin, other - alone + margin])
+    margin = norm.isf(LEVEL / 2) * np.sqrt((alone + other - (alone - other) ** 2) / (n + 2))
+    ends = np.clip([other - alone - margin, other - alone + margin], -1, 1)
+    return counts[:2] / n, ends
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,8 @@ class ErrorsSideBySide:
     errors : ndarray of shape (2, n_blocks)
         ‖X_b − F H_b‖² / ‖X_b‖² in the first and in the second; NaN where there is no such block.
     margins : ndarray of shape (3, n_blocks)
-        Halves of the 95% intervals, over the inputs: of the first, of the second, of their difference. NaN where the
-        activations were not given.
+        Halves of the intervals of about 95%, over the inputs: of the first, of the second, of their difference; less
+        than 95% where few inputs hold most squares. NaN where the activations were not given.
     """
 
     names: tuple[str, ...]
@@ -124,7 +128,7 @@ class ErrorsSideBySide:
         """A row a block."""
         first, second = self.errors
         named = {"block": self.names, "error in a": first, "± a": self.margins[0], "error in b": second}
-        return Table(named | {"± b": self.margins[1], "b - a": second - first, "± (95%)": self.margins[2]})
+        return Table(named | {"± b": self.margins[1], "b - a": second - first, "± (about 95%)": self.margins[2]})
 
 
 Side = tuple[CoupledNMF, NDArray[Any], Blocks | None]

@@ -77,8 +77,8 @@ class FactorStability:
 
     @property
     def holds(self) -> NDArray[np.bool_]:
-        """Whether each factor comes out of every one of these fits again."""
-        return np.asarray(self.again == 1)
+        """Whether each factor comes out of every one of these fits again; none without halves of the inputs."""
+        return (self.again == 1) & (len(self.halves) > 0)
 
     @property
     def verdicts(self) -> tuple[str, ...]:

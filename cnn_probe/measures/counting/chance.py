@@ -87,9 +87,23 @@ def of_largest(observed: Floats, largest: Floats) -> Floats:
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(largest)))
 
 
+def bound_of_largest(largest: Floats) -> float:
+    """Return what has to be exceeded for a p-value of `of_largest` below 0.05; infinite of too few permutations."""
+    rank = n_below(len(largest))
+    if not rank:
+        return float("inf")
+    bound = float(np.sort(largest)[-rank])
+    return bound + 1e-12 * abs(bound)  # what is equal but for rounding does not exceed it
+
+
+def n_below(n_drawn: int) -> int:
+    """Return how many of the p-values that so many can give, 1 / (1 + n_drawn) and so on, are below 0.05."""
+    return int(np.sum(np.arange(1, n_drawn + 2) / (1 + n_drawn) < LEVEL))
+
+
 def check_permutations(n_permutations: int) -> None:
     """ValueError unless so many permutations can give a p-value below 0.05."""
-    if 1 / (1 + n_permutations) >= LEVEL:
+    if not n_below(n_permutations):
         raise ValueError(
             f"n_permutations must be {round(1 / LEVEL)} or more, or nothing is above chance, got {n_permutations}"
         )

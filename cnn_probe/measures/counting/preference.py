@@ -20,8 +20,8 @@ class Preference:
     """The class that each unit, or factor, prefers.
 
     The largest part of a unit lies in the commonest class, also of one that is strong in a rare class alone. Preferred
-    is the class of which a unit has more than the class's size would give it by the most standard deviations over the
-    permutations of the labels. These deviations are known exactly, so that classes and units are on one scale.
+    is the class in which it is furthest above what the class's size would give, in standard deviations over permuted
+    labels. These deviations are known exactly, so that classes and units are on one scale.
 
     Attributes
     ----------

@@ -31,7 +31,8 @@ class Alignment:
     standard_error : ndarray of shape (d, m)
         By Hanley and McNeil (1982).
     by_chance : ndarray of shape (d, m)
-        What has to be exceeded: in 5% of permutations of the inputs any of all factors is above it for any concept.
+        What has to be exceeded to be `above_chance`: in fewer than 5% of permutations of the inputs any of all factors
+        is above it for any concept.
     p_value : ndarray of shape (d, m)
         Of more of the factor where there is the concept (one-sided: a factor that is missing there is not found), by
         permutation of the inputs, over all factors and concepts together. NaN where ``auc`` is.
@@ -196,7 +197,8 @@ def overlap(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a mask is not of booleans, a map is not finite, or ``top`` is not between 0 and 1.
+        If the shapes do not fit, a mask is not of booleans, a map is not finite, ``top`` is not between 0 and 1, or
+        there are too few resamples or permutations.
     """
     shapes = {np.shape(places) for places in maps}, {np.shape(mask) for mask in masks.values()}
     if not all(len(some) == 1 and len(next(iter(some))) == 3 for some in shapes):
@@ -238,5 +240,5 @@ def _ends(drawn: Floats) -> tuple[Floats, Floats]:
     known = ~np.isnan(drawn).all(axis=0)
     low, high = np.full((2, *known.shape), np.nan)
     if known.any():
-        low[known], high[known] = np.nanquantile(drawn[:, known], [0.025, 0.975], axis=0)
+        low[known], high[known] = np.nanquantile(drawn[:, known], [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     return low, high

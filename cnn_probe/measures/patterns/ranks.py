@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cnn_probe.measures.counting.chance import of_largest, permuted
-from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.chance import bound_of_largest, of_largest, permuted
 from cnn_probe.measures.counting.preference import deviations
 
 Floats = NDArray[np.float64]
@@ -33,7 +32,7 @@ def areas_under_curve(
     areas : ndarray of shape (d, m)
         Ties count half. NaN for a concept that all inputs have, or none.
     by_chance : ndarray of shape (d, m)
-        The area of which any is above in 5% of permutations of the inputs.
+        The area above which ``p_value`` is below 0.05: any is in fewer than 5% of permutations of the inputs.
     p_value : ndarray of shape (d, m)
         One-sided: of more of the column where there is the concept.
     """
@@ -48,7 +47,7 @@ def areas_under_curve(
     orders = permuted(np.arange(n), n_permutations, seed)
     largest = np.array([np.max((ranks.T @ marks[order]) / spread) for order in orders])
     p_value = of_largest(np.where(np.isnan(pairs), np.nan, sums / spread), largest)
-    high = np.quantile(largest, 1 - LEVEL)
+    high = bound_of_largest(largest)
     of_high = np.multiply(high, spread, out=np.zeros_like(spread), where=np.isfinite(spread))
     return 0.5 + sums / pairs, 0.5 + of_high / pairs, p_value
 

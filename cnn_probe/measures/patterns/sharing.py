@@ -29,14 +29,15 @@ class WithLabels:
     Attributes
     ----------
     classes : tuple of str
-    class_share : ndarray of shape (k, n_classes)
+    shares_of_classes : ndarray of shape (k, n_classes)
         Part of each factor's amount that lies in each class. The largest is mostly that of the commonest class.
     preference : Preference
-        The class of which each factor has most beyond what the class's size would give it; the part that lies there,
-        beside that size; and how likely a preference is by chance, over all factors together.
+        Of each factor: the class in which it is furthest above what the class's size would give, in standard
+        deviations over permuted labels; the part that lies there, beside that size; and how likely a preference is by
+        chance, over all factors together.
     low, high : ndarray of shape (k,)
         Ends of the 95% interval of the part that lies in that class: Wilson's, of an effective number of inputs. Where
-        a factor goes with no class, the class is the one that happens to have most, and the interval lies too high.
+        a factor goes with no class, the class is one that happens to have much of it, and the interval lies too high.
     information : Beside of shape (k,)
         Bits that the factor's share of an input, cut into 8 bins of equal numbers of inputs, tells of its label. Few
         inputs tell more than nothing by chance alone: compare with that.
@@ -45,7 +46,7 @@ class WithLabels:
     """
 
     classes: tuple[str, ...]
-    class_share: Floats
+    shares_of_classes: Floats
     preference: Preference
     low: Floats
     high: Floats
@@ -54,7 +55,7 @@ class WithLabels:
 
     @property
     def beyond_chance(self) -> NDArray[np.bool_]:
-        """Whether each factor goes with a class more than with permuted labels."""
+        """Whether each factor goes with a class, beyond what permuted labels give."""
         found: NDArray[np.bool_] = self.preference.p_value < LEVEL
         return found
 
@@ -164,7 +165,7 @@ def shared_patterns(
         Names of the classes, by number; None for the labels themselves.
     n_top : int, default=8
     n_permutations : int, default=200
-        Of the labels, for what chance reaches.
+        Of the labels, for what chance reaches; of fewer than 20 no factor goes with a class.
     seed : int, default=0
 
     Raises
@@ -224,7 +225,7 @@ def _with_labels(
     preference = preferences(columns, Sums(columns, codes, n_classes), codes, n_permutations, seed)
     binned = np.stack([_binned(column) for column in of_rows.T], axis=1)
     strongest = of_rows.argmax(axis=1)[:, None]
-    class_share = (sums_of_classes(F, codes, n_classes) / totals).T
+    shares_of_classes = (sums_of_classes(F, codes, n_classes) / totals).T
     bits = beside_chance(
         lambda y: np.append(
             mutual_information(binned, y, N_BINS, n_classes), mutual_information(strongest, y, F.shape[1], n_classes)
@@ -238,7 +239,7 @@ def _with_labels(
     parts = bits.value, bits.chance, bits.high, bits.p_value
     return WithLabels(
         classes,
-        class_share,
+        shares_of_classes,
         preference,
         low,
         high,

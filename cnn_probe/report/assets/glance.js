@@ -22,7 +22,7 @@ export function glanceOf(scene) {
 }
 
 function toldOf({ part, byClass }) {
-  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && (part.beyond_chance ? "the class that it goes with, and how many times the class's part of the inputs is there" : "the class that most of it is in"),
+  const told = [part.factors.latent && "its pixels", part.inputs.pictures && "the inputs that have most of it", byClass && (part.beyond_chance ? "the class that it goes with, and how many times as much of the pattern lies there as the class's part of the inputs (×)" : "the class that most of it is in"),
     part.ablation && "the points of probability that a class loses when it is taken out, and whether other directions like the layer's own take as much"].filter(Boolean);
   return `Of each: ${told.join(", ")}.`;
 }

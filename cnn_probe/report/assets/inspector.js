@@ -4,7 +4,7 @@ import { details, h, joined, name, percent, plural, points } from "./dom.js";
 import { indices, largestFirst, row, thresholds } from "./data.js";
 import { inNumbers } from "./numbers.js";
 import { mosaicOf } from "./pictures.js";
-import { inWords, partOfBlocks } from "./scene.js";
+import { PREFERRED, inWords, partOfBlocks } from "./scene.js";
 
 const SHOWN = { factor: ["patterns", "walk", "atlas", "units", "inputs"], class: ["patterns", "units", "inputs"], input: ["inputs", "patterns"], unit: ["units", "walk", "atlas", "patterns"] };
 
@@ -100,7 +100,8 @@ function aboutUnit(scene, { layer, index }) {
   const alike = indices(units.n).filter((unit) => unit !== index && units.group[index] >= 0 && units.group[unit] === units.group[index]);
   return [[`${units.kind} ${index} of `, name(units.block)], own && mosaicOf(own, 1, `Where ${units.kind} ${index} is active`), [
     units.rate[index] === 0 ? "dead: active for none of these inputs" : `active for ${percent(units.rate[index], 1)} of the inputs; ${percent(units.energy[index], 1)} of the layer's squares`,
-    known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "most, for its size, of class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])} of it; the class is ${percent(known.size[index])} of the inputs)`],
+    known && known.favourite[index] >= 0 && [known.of_one[index] ? "of one class: " : "prefers class ", name(known.names[known.favourite[index]]), ` (${percent(known.share[index])} of it; the class is ${percent(known.size[index])} of the inputs)`,
+      !known.of_one[index] && h("span", { class: "note" }, `: ${PREFERRED}`)],
     alike.length > 0 && ["redundant with ", joined(alike.slice(0, 6).map((unit) => scene.unit(at, unit, String(unit))))],
     factors.length > 0 ? ["stands out in ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (×${row(part.layers[at].lift, i)[index].toFixed(1)})`]))] : `no pattern of which it is ${percent(thresholds.worth)} or more has it ${thresholds.above} times its mean share`],
     own && [{ of: `Where ${units.kind} ${index} is active, on average`, maps: own }]];

@@ -2,7 +2,7 @@
 
 import { bar, details, h, name, number, percent, plainTable, points, plural } from "./dom.js";
 import { indices, largestFirst, row } from "./data.js";
-import { ofInputs, partOfBlocks } from "./scene.js";
+import { PREFERRED, ofInputs, partOfBlocks } from "./scene.js";
 import { thingOf } from "./state.js";
 
 const CLASSES = 5; // that a card names
@@ -14,6 +14,7 @@ export function patternsView(scene) {
   return h("div", null,
     h("p", { class: "lead" }, `A pattern is a factor, here of a factorization of rank ${part.rank}: it occurs together in the inputs and in all layers, and each input is, nearly, a sum of patterns. `,
       "They stand in order of energy, the squares of their part in all blocks as the fit weighed them. In Python and in its files they are counted from 0, here from 1. ", ofInputs(part), "."),
+    part.beyond_chance && h("p", { class: "note" }, `A pattern prefers ${PREFERRED}; it goes with that class where this is beyond chance.`),
     heat && h("label", { class: "switch" },
       h("input", { type: "checkbox", checked: true, onchange: (event) => event.target.closest("section").classList.toggle("plain", !event.target.checked) }),
       " Orange: where in each input the pattern is, by ", name(part.factors.heat_layer)),
@@ -78,8 +79,8 @@ function classesOf(scene, i) {
 // The class that it prefers, which need not be the one that most of it lies in: that is mostly the commonest.
 function toldOfClass(beyond, i) {
   if (beyond.class[i] === null) return "It is in none of the inputs.";
-  return [beyond.goes[i] ? ["Goes with ", h("strong", null, name(beyond.class[i]))] : ["Goes with no class beyond chance; of ", name(beyond.class[i]), " it has most for the class's size"],
-    `: ${percent(beyond.part[i])} of it`, beyond.goes[i] && ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])})`,
+  return [beyond.goes[i] ? ["Goes with ", h("strong", null, name(beyond.class[i]))] : ["Goes with no class beyond chance; prefers ", name(beyond.class[i])],
+    `: ${percent(beyond.share[i])} of it`, beyond.goes[i] && ` (95%: ${percent(beyond.low[i])} to ${percent(beyond.high[i])})`,
     `, ${number(beyond.lift[i], 2)} times the class's ${percent(beyond.size[i])} of the inputs; `,
     `${pOf(beyond, i)}, of all patterns together.`];
 }

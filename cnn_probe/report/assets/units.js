@@ -3,6 +3,7 @@
 import { count, h, name, number, percent, plainTable, plural } from "./dom.js";
 import { indices, row, thresholds } from "./data.js";
 import { mosaicOf } from "./pictures.js";
+import { PREFERRED } from "./scene.js";
 import { dataTable } from "./table.js";
 
 export function unitsView(scene) {
@@ -16,7 +17,7 @@ export function unitsView(scene) {
       h("b", null, "Redundant"), `: nearly a multiple of another, both active for 5 inputs or more. What is left of either, once the other is scaled to it, is at most ${percent(1 - thresholds.same ** 2)} of how it varies over the inputs at each place; of a group this holds of any two. Of a pooled layer it says that they are alike in how much, not in where. `,
       labelled && [h("b", null, "Of one class"), `: it is active for one class, and for inputs of others on average ${percent(1 - labelled.of_class.least)} as much as for all, or less; that not by chance. `],
       h("b", null, "Active"), ": none of these, which does not say that the network uses it."),
-    h("p", { class: "note" }, labelled && `A unit's class is the one of which it has most beyond the class's part of the inputs. p is of all units of a layer together (by chance any is below ${thresholds.level} in about ${number(thresholds.level * part.units.length, 2)} of ${plural(part.units.length, "layer")}; inputs are taken for independent, and of near-copies it is too small), and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small where the two parts are near, it is of a preference that is sure and slight. `,
+    h("p", { class: "note" }, labelled && `A unit prefers ${PREFERRED}. p is of all units of a layer together (in ${percent(thresholds.level)} of layers some unit is below ${thresholds.level} by chance alone; inputs are taken for independent, and of near-copies it is too small), and is never below ${number(labelled.of_class.least_p, 1)} by so many permutations: small where the two parts are near, it is of a preference that is sure and slight. `,
       mapped && "A map is where the channel is active, on average over the inputs, on a scale of its own. ", "What holds of these inputs need not hold of others."),
     summary(scene, labelled),
     dataTable({

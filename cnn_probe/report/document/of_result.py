@@ -146,12 +146,12 @@ def _factors(material: Material, inputs: Inputs, images: bool) -> Part:
 
 
 def _beyond_chance(asked: Answers, k: int, classes: Classes) -> Part | None:
-    """Which class each factor prefers, beside the class's size, and whether beyond permuted labels."""
+    """Which class each factor prefers, beside the class's size, and whether beyond what permuted labels give."""
     found = asked.patterns.labels
     if found is None:
         return None
     own = found.preference
-    values = {"part": own.share, "low": found.low, "high": found.high, "size": own.size, "lift": own.lift}
+    values = {"share": own.share, "low": found.low, "high": found.high, "size": own.size, "lift": own.lift}
     return {
         "class": found.favourites[:k],
         "place": classes.of_units(own.favourite)[:k],  # by number: several classes may have one name
@@ -194,7 +194,6 @@ def _ablation(found: Ablation) -> Part:
         **{name: _hardest(getattr(found, name), found) for name in ("shuffled", "alike", "principal")},
         "n_shuffles": int(found.shuffled.shape[1]),
         "kept": found.kept.astype(np.float32),
-        "specificity": found.specificity[:, 0].astype(np.float32),
         "tested": found.tested,
         "p": found.p_value.astype(np.float32),
         "p_alike": found.p_alike.astype(np.float32),
@@ -202,7 +201,6 @@ def _ablation(found: Ablation) -> Part:
         "verdicts": list(found.verdicts),
         "beyond_alike": found.beyond_alike.tolist(),
         "said": list(found.said),
-        "expected_by_chance": found.expected_by_chance,
     }
 
 

@@ -89,8 +89,7 @@ def _beside(ax: Axes, found: Ablation) -> None:
     )
     for row in range(len(rows)):
         sure = bool(found.causes[row])
-        chances = f"p {_told(found, row)}, like the layer {_told(found, row, alike=True)}; " if found.tested else ""
-        said = f"{found.said[row]}\n({chances}{found.specificity[row, 0]:.0%} of its loss here, "
+        said = f"{found.said[row]}\n({_chances(found, row)}{found.specificity[row, 0]:.0%} of its loss here, "
         said += f"{found.specificity[row, 1]:.0%} of the principal's)"
         ax.text(
             1.02,
@@ -107,6 +106,12 @@ def _beside(ax: Axes, found: Ablation) -> None:
     ax.set_xlabel("points taken from the class that is hit most", fontsize=8)
     entitle(ax, "Beside directions of the same norm", size=9)
     open_axes(ax)
+
+
+def _chances(found: Ablation, row: int) -> str:
+    if not found.tested:
+        return ""
+    return f"p {_told(found, row)}; beside directions like the layer p {_told(found, row, alike=True)}; "
 
 
 def _told(found: Ablation, row: int, *, alike: bool = False) -> str:

@@ -113,7 +113,7 @@ def _errors(ax: Axes, found: Comparison, blocks: list[str], first: str, second: 
                 a, b, both = found.units.dead(name).tolist()
                 said = f"{a + both} | {b + both} of {found.units.rates[name].shape[1]}"
                 ax.text(1.02, row, said, transform=ax.get_yaxis_transform(), fontsize=7, va="center")
-    ax.set_xlabel("relative error of the block (95% interval)", fontsize=8)
+    ax.set_xlabel("relative error of the block (interval of about 95%)", fontsize=8)
     entitle(ax, "Errors; units that never fire", size=10)
     ax.grid(axis="x", alpha=0.25)
     open_axes(ax)

@@ -45,7 +45,7 @@ def _errors(ax: Axes, use: NetworkUse, blocks: list[BlockUse]) -> None:
         color=OURS,
         ms=6,
         capsize=2,
-        label="coupled (95% interval)",
+        label="coupled (interval of about 95%)",
     )
     names, style = letter_all([*(block.name for block in blocks[:-1]), "all, as weighted"], width=26)
     ax.set_yticks(rows, names, fontsize=8, **style)

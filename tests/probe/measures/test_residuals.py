@@ -131,3 +131,11 @@ def test_of_alike_distributed_inputs_any_stands_out_in_a_twentieth_of_cases(n):
 def test_nothing_stands_out_of_what_is_alike():
     assert fence(np.full(50, 0.2)) == np.inf
     assert fence(np.r_[np.zeros(30), 1.0]) == np.inf
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_fence_of_numbers_that_differ_by_magnitudes_is_a_number():
+    values = np.array([1e-300, 1e-200, 0.5])
+    assert fence(values) == pytest.approx(np.finfo(float).max, rel=1e-9)
+    even = np.linspace(0.1, 0.2, 21)
+    assert fence(even * 1e-250) == pytest.approx(fence(even) * 1e-250)

@@ -94,7 +94,7 @@ def test_patterns_have_the_numbers_of_their_answers(part, asked):
     amounts = np.stack([asked.result.F[one == LABELS].sum(axis=0) for one in range(3)], axis=1)
     near(classes["parts"]["true"], 100 * amounts / amounts.sum(axis=1, keepdims=True))
     known = asked.patterns.labels
-    for name, values in (("part", "share"), ("size", "size"), ("lift", "lift"), ("p", "p_value")):
+    for name, values in (("share", "share"), ("size", "size"), ("lift", "lift"), ("p", "p_value")):
         near(part["beyond_chance"][name], getattr(known.preference, values))
     assert part["beyond_chance"]["goes"] == known.beyond_chance.tolist()
     assert part["beyond_chance"]["class"] == [NAMES[one] for one in known.preference.favourite]

@@ -19,6 +19,7 @@ from cnn_probe.measures.patterns.channels import channel_maps, channel_shares, l
 from cnn_probe.report.material import Material
 from cnn_probe.report.plots.causes import causes_figure
 from cnn_probe.report.plots.comparison import comparison_figure
+from cnn_probe.report.plots.grid import QUIET
 from cnn_probe.report.plots.residuals import residuals_figure
 from cnn_probe.report.plots.stability import stability_figure
 from cnn_probe.report.plots.units import units_figure
@@ -138,8 +139,8 @@ def test_a_chance_that_is_the_least_of_so_many_shuffles_is_an_upper_bound(answer
     found = answers.causes(n_shuffles=20)
     found = replace(found, p_value=np.array([1, 2, 21, 21]) / 21, p_alike=np.array([3, 1, 2, 2]) / 21)
     said = [text.get_text() for text in causes_figure(found).axes[1].texts]
-    for text, chances in zip(said, ("≤ 0.048, like the layer = 0.14", "= 0.095, like the layer ≤ 0.048"), strict=False):
-        assert f"(p {chances};" in text
+    for text, chances in zip(said, (("≤ 0.048", "= 0.14"), ("= 0.095", "≤ 0.048")), strict=False):
+        assert f"(p {chances[0]}; beside directions like the layer p {chances[1]};" in text
 
 
 def test_units_are_counted_once_each(answers):
@@ -195,7 +196,10 @@ def test_concepts_are_drawn_as_measured(answers, kind):
 def test_stability_is_drawn_without_halves(answers):
     found = factor_stability(answers.X, answers.result.model, answers.result.F, n_starts=2, n_splits=0)
     figure = stability_figure(found)
-    assert [text.get_text().split(" (")[0] for text in figure.axes[0].texts] == list(found.verdicts)
+    texts = figure.axes[0].texts
+    assert [text.get_text().split(" (")[0] for text in texts] == list(found.verdicts)
+    assert "comes out of other starts" in found.verdicts
+    assert {text.get_color() for text in texts} == {QUIET}, "nothing is said to hold"
 
 
 def test_a_comparison_is_drawn_with_its_verdicts(answers):

@@ -1,5 +1,6 @@
 """What the cards say follows from what was computed: how much, beside what, by which rule."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -37,7 +38,7 @@ def test_patterns_are_said_to_go_with_a_class_by_how_much(asked, part):
     assert "the median" not in said["answer"], "none goes with a class"
     assert "of all 4 together: where none goes with a class, any is counted in 5% of cases" in said["sure"]
     assert "single pixels" in said["cannot"]
-    F = asked.result.F * [[1, 1, 1, 1]]
+    F = asked.result.F.copy()
     F[asked.labels == 2, 3] *= 3
     of_more = replace(asked, result=replace(asked.result, F=F))
     known, said = of_more.patterns.labels.preference, verdicts._shared(of_more)
@@ -62,6 +63,14 @@ def test_with_few_columns_coming_again_is_said_to_mean_little(asked, part):
     assert "random numbers" not in card(part, "Do the patterns come")["cannot"]
 
 
+def test_without_halves_patterns_that_come_out_of_the_starts_are_counted(asked, part):
+    found = asked.stability
+    without = replace(found, halves=found.halves[:0], threshold_halves=np.full(4, np.nan))
+    said = verdicts._again(without, part)
+    assert said["number"] == f"{np.sum(np.all(found.starts >= found.threshold_starts, axis=0))} of 4"
+    assert "other starts and 0 halves" in said["answer"]
+
+
 def residual_card(left, names=None):
     left = np.asarray(left, float)
     residuals = Residuals((), left, left[:, None], left, left[:, None], left[:, None], left[:, None], np.ones(1))
@@ -83,6 +92,15 @@ def test_an_input_stands_out_or_none_does():
     assert said["number"] == "none stands out"
     assert said["answer"] == "Most is unexplained of #0: 50%; the median input has 50%. None of 3 stands out."
     assert "too many alike" in said["sure"]
+
+
+@pytest.mark.parametrize("left", [np.geomspace(1e-7, 0.99, 21), np.linspace(0.8, 0.99, 21), [1e-30, 1e-20, 0.9]])
+def test_where_nothing_could_stand_out_that_is_said_and_no_part_above_all(left):
+    assert 1 <= fence(np.asarray(left)) < np.inf
+    said = residual_card(left)
+    assert said["number"] == "none stands out"
+    assert "even an input of which nothing is explained would not stand out" in said["sure"]
+    assert max(map(int, re.findall(r"(\d+)%", str(said)))) <= 100
 
 
 def test_labels_are_named_by_the_best_source_that_has_not_seen_them(asked, part):

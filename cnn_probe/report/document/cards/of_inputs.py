@@ -29,21 +29,30 @@ def unexplained_card(asked: Answers, part: Mapping[str, Any]) -> Card | None:
     name = f"#{worst}" if names is None else names[part["worst"][0]]
     called = f"#{worst}" if name == f"#{worst}" else f"#{worst} ({name})"
     most = f"{of[worst]:.0%} of it is unexplained" if stand_out else f"Most is unexplained of {called}: {of[worst]:.0%}"
-    rule = (
-        f"What has more than {level:.0%} unexplained stands out: were its logarithm normally distributed, of {n:,} "
-        f"inputs any would in about {LEVEL:.0%} of cases."
-        if np.isfinite(level)
-        else "So much is unexplained of too many alike to say what stands out."
-    )
     return card(
         "Which inputs are explained least?",
         called if stand_out else "none stands out",
         f"{most}; the median input has {np.median(left):.0%}. {many} of {n:,} "
         f"{'stand' if stand_out > 1 else 'stands'} out.",
-        f"No interval: a measure of each input at this rank. {rule}",
+        f"No interval: a measure of each input at this rank. {_rule(level, n)}",
         "Why: rare inputs, mistaken labels and inputs from elsewhere look alike here.",
         f"inputs/input-{worst}",
     )
+
+
+def _rule(level: float, n: int) -> str:
+    """What stands out of n inputs, by the level of `fence`."""
+    if level < 1:
+        return (
+            f"What has more than {level:.0%} unexplained stands out: were its logarithm normally distributed, of {n:,} "
+            f"inputs any would in about {LEVEL:.0%} of cases."
+        )
+    if np.isfinite(level):
+        return (
+            "What is unexplained is so much, or differs so much from input to input, that even an input of which "
+            "nothing is explained would not stand out."
+        )
+    return "So much is unexplained of too many alike to say what stands out."
 
 
 def labels_card(asked: Answers, suspects: Mapping[str, LabelErrors]) -> Card | None:

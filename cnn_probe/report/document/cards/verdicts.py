@@ -19,11 +19,8 @@ from cnn_probe.report.document.cards.card import Card, card, commonest, signed
 from cnn_probe.report.document.cards.of_inputs import labels_card, unexplained_card
 
 NARROW = 3  # times as many columns as patterns, below which random numbers are often taken apart in one way alone
-
-ONE = 0.5  # mean squared cosine of directions from which on they are nearly one
-NEARLY_ONE = (
-    " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
-)
+SPREAD_OVER_TWO = 0.5  # mean squared cosine of directions from which on they are spread over two or fewer
+OVER_FEW = " The layer's activations spread over two directions or fewer: to surpass directions like them says little."
 
 
 def cards_of(
@@ -89,7 +86,7 @@ def _shared(asked: Answers) -> Card:
     return card(
         "Which inputs share a pattern?",
         f"{beyond} of {k}",
-        f"patterns go with a class more than with permuted labels{much}. The factorization saw no labels.",
+        f"patterns go with a class, beyond what permuted labels give{much}. The factorization saw no labels.",
         f"p < {LEVEL} by permutation, of all {k} together: where none goes with a class, any is counted in {LEVEL:.0%} "
         "of cases.",
         "Whether a pattern is a concept, or was learned: patterns of untrained networks go with classes, too, as do "
@@ -102,12 +99,12 @@ def _again(stability: FactorStability | None, part: Mapping[str, Any]) -> Card |
     if stability is None:
         return None
     k, width = part["rank"], sum(block["n_features"] for block in part["blocks"])
-    holds, errors = int(np.sum(stability.holds)), [part["rmse"], *stability.rmse_starts]
+    again, errors = int(np.sum(stability.again == 1)), [part["rmse"], *stability.rmse_starts]
     few = f" With {width} columns, patterns of random numbers come out again, too." if width < NARROW * k else ""
     rule = np.concatenate([stability.threshold_starts, stability.threshold_halves])
     return card(
         "Do the patterns come out again?",
-        f"{holds} of {k}",
+        f"{again} of {k}",
         f"come out of all {len(stability.starts)} other starts and {len(stability.halves)} halves of the inputs. "
         f"The RMSE of the {len(errors)} starts is {min(errors):.4g} to {max(errors):.4g}; shown is the first.",
         "A pattern comes out again where one as like it is found (a cosine over the inputs) as halfway between 1 and "
@@ -154,7 +151,7 @@ def _beside_others(ablation: Ablation) -> tuple[int, str, str]:
     sure = (
         f"Beside {n_each} directions of each kind (p < 0.05). Shuffled neurons are easily surpassed where many are "
         f"hardly active. Were the patterns drawn like directions of a kind, about {ablation.expected_by_chance:.1f} of "
-        f"{k} would surpass it; they are drawn like neither.{NEARLY_ONE if ablation.likeness >= ONE else ''}"
+        f"{k} would surpass it; they are drawn like neither.{OVER_FEW if ablation.likeness >= SPREAD_OVER_TWO else ''}"
     )
     return causing, f", and more than shuffled neurons do{which}", sure
 

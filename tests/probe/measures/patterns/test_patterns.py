@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
+from cnn_probe.measures.counting.chance import bound_of_largest, of_largest
 from cnn_probe.measures.patterns import align, shared_patterns
 from cnn_probe.measures.patterns.sharing import N_BINS, mutual_information
 
@@ -49,7 +50,7 @@ def test_a_factor_goes_with_the_class_that_it_prefers(planted, tmp_path):
     found = shared_patterns(F, labels=labels, classes=["a", "b", "c"])
     known, own = found.labels, found.labels.preference
     slow = [[F[labels == c, j].sum() / F[:, j].sum() for c in range(3)] for j in range(3)]
-    np.testing.assert_allclose(known.class_share, slow)
+    np.testing.assert_allclose(known.shares_of_classes, slow)
     np.testing.assert_allclose(own.share, np.max(slow, axis=1))
     np.testing.assert_allclose(own.size, 1 / 3)
     np.testing.assert_allclose(own.lift, 3 * own.share)
@@ -77,7 +78,7 @@ def test_a_factor_of_a_rare_class_goes_with_that_class_though_most_of_it_lies_in
         F = generator.exponential(size=(500, 2))
         F[:, 0] *= np.where(rare, 5, 1)
         known = shared_patterns(F, labels=rare.astype(int), classes=["others", "zeros"], seed=seed).labels
-        assert known.class_share[0].argmax() == 0
+        assert known.shares_of_classes[0].argmax() == 0
         assert known.favourites[0] == "zeros"
         assert known.beyond_chance.tolist() == [True, False]
         assert 2.5 < known.preference.lift[0] < 5
@@ -201,8 +202,15 @@ def test_of_concepts_that_nothing_knows_any_is_above_chance_in_a_twentieth_of_ca
         values = generator.exponential(size=(80, 5)) * (generator.random((80, 5)) < [1, 1, 0.5, 0.2, 0.05])
         one = align(values, concepts, n_permutations=40, seed=seed)
         found.append(one.above_chance.any())
-        assert np.all((one.auc > one.by_chance) >= one.above_chance)
+        np.testing.assert_array_equal(one.auc > one.by_chance, one.above_chance)
     assert 0 < np.sum(found) < 13
+
+
+@pytest.mark.parametrize("n_permutations", [1, 19, 20, 39, 40, 99, 199, 200])
+def test_what_has_to_be_exceeded_is_what_p_values_go_by(n_permutations):
+    largest = np.random.default_rng(0).permutation(n_permutations) / 3
+    values = np.r_[largest, largest + 0.1, largest - 0.1]
+    np.testing.assert_array_equal(values > bound_of_largest(largest), of_largest(values, largest) < 0.05)
 
 
 def test_a_concept_that_a_factor_knows_is_above_chance_among_many():
