@@ -52,7 +52,7 @@ function aboutFactor(scene, { index: i }) {
   const at = ablated ? ablated.factors.indexOf(i) : -1;
   return [`Pattern ${i + 1}`, scene.latent(i), [
     joined(partOfBlocks(part, i).slice(0, 4).map(inWords)),
-    classes.length > 0 && ["goes with ", joined(classes.sort((a, b) => scene.classParts(i)[b] - scene.classParts(i)[a]).slice(0, 4).map((c) => [scene.klass(c), ` (${percent(scene.classParts(i)[c])})`]))],
+    classes.length > 0 && ["more than its size in ", joined(classes.sort((a, b) => scene.classParts(i)[b] - scene.classParts(i)[a]).slice(0, 4).map((c) => [scene.klass(c), ` (${percent(scene.classParts(i)[c])})`]))],
     units.length > 0 && ["stands out in ", joined(units.slice(0, 6))],
     at >= 0 && ["taken out of ", name(ablated.layer), `: ${points(row(ablated.change, at)[ablated.hit[at]])} points of class `, name(ablated.classes[ablated.hit[at]]), `; ${ablated.said[at]}`],
     stable && `${stable.verdicts[i]}: ${stable.counts[i]}`,
@@ -72,7 +72,7 @@ function aboutClass(scene, { index: c }) {
   const units = scene.unitsOfClass(c).map(([layer, unit]) => scene.unit(layer, unit));
   return [["Class ", name(part.classes.names[c])], null, [
     `${plural(part.classes.counts[c], "input")} of ${part.n}, by ${part.classes.of.split(" ")[0] === "label" ? "label" : "prediction"}`,
-    factors.length ? ["patterns: ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (${percent(scene.classParts(i)[c])})`]))] : "no pattern goes with it more than with others",
+    factors.length ? ["patterns: ", joined(factors.slice(0, 5).map((i) => [scene.factor(i), ` (${percent(scene.classParts(i)[c])})`]))] : "no pattern has much more in it than its size",
     units.length > 0 && ["units of this class alone: ", joined(units.slice(0, 6))]]];
 }
 

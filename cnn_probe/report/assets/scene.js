@@ -7,7 +7,7 @@ import { latentOf, pictureOf } from "./pictures.js";
 
 export const PREFERRED = "the class in which it is furthest above what the class's size would give, in standard deviations over permuted labels";
 
-const TIMES = 1.5; // times its size, that a pattern has of a class to be said to go with it
+const TIMES = 1.5; // times its size, that a pattern has in a class to be named beside it
 const MUCH = 0.2; // part of an input that a pattern has to be, to be said to be in it
 const MOST_INPUTS = 40; // that light up
 
