@@ -81,8 +81,9 @@ def _agreement(suspects: Collection[LabelErrors]) -> str:
     if len(suspects) < 2:
         return ""
     together = int(np.all([found.suspect for found in suspects], axis=0).sum())
-    names, by_chance = ", ".join(found.source for found in suspects), agreed_by_chance(suspects)
+    names, expected = ", ".join(found.source for found in suspects), agreed_by_chance(suspects)
+    by_chance = f"about {expected:.1f}" if expected >= 0.05 else "fewer than 0.1"
     return (
-        f" All {len(suspects)} sources ({names}) agree on {together:,}, and would on about {by_chance:.1f} if each "
+        f" All {len(suspects)} sources ({names}) agree on {together:,}, and would on {by_chance} if each "
         "suspected as many of each class at random."
     )
