@@ -8,7 +8,7 @@ def test_of_how_many_places_they_are_and_what_they_are_not(opened, made):
     page = opened("full")
     switch = f"Orange: where in each input the pattern is, by {part['factors']['heat_layer']}"
     assert page.get_by_label(switch).is_checked()
-    told = page.locator("#patterns > div > .note").first.text_content()
+    told = page.locator("#patterns > div > .note", has_text="places, enlarged").text_content()
     assert f"{height}×{width} places, enlarged" in told
     assert "no attribution to pixels" in told
     assert "own activations" in told, "the layer was left whole"
