@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled
-from coupled_nmf.backends.cpu.moves.gappy import Orders
-from coupled_nmf.backends.cpu.tile_step import TileStep, gate
+from coupled_nmf.backends.cpu.tile_step import Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 

@@ -75,6 +75,28 @@ class TileStep(ABC):
         """Take back the arrays of a tile's sums once they are added."""
 
 
+def take_buffers(buffers: list[Sums], R: NDArray[Any], grams: NDArray[Any]) -> Sums:
+    """Arrays for a tile's sums: like those, and two numbers; those of an earlier tile, or new ones."""
+    try:
+        return buffers.pop()
+    except IndexError:
+        return np.empty_like(R), np.empty_like(grams), np.empty(2)
+
+
+class Orders:
+    """Of each tile, an order of its rows that puts those together that lack the same blocks; made once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], NDArray[np.int64]] = {}
+
+    def of(self, rows: slice, absent: NDArray[np.bool_], scattered: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """That of a tile: by the blocks that its rows lack, and whether they have other gaps."""
+        key = (rows.start, rows.stop)
+        if key not in self._found:
+            self._found[key] = np.lexsort([*absent.T, scattered])
+        return self._found[key]
+
+
 class Sweeps(Protocol):
     """Who runs steps on threads."""
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled
 from coupled_nmf.backends.cpu.losses.objective import HostBackend, HostObjective
-from coupled_nmf.backends.cpu.moves.gappy import Orders
-from coupled_nmf.backends.cpu.tile_step import ColumnStep, TileStep, gate
+from coupled_nmf.backends.cpu.tile_step import ColumnStep, Orders, TileStep, gate
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Solution, Sums
 from coupled_nmf.problem.penalties import Penalties

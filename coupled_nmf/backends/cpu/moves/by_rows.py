@@ -10,20 +10,12 @@ from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
 from coupled_nmf.backends.cpu.moves.route import Point
-from coupled_nmf.backends.cpu.tile_step import Sweeps, TileStep, gate
+from coupled_nmf.backends.cpu.tile_step import Sweeps, TileStep, gate, take_buffers
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Problem
 from coupled_nmf.problem.solvers import Rule
-
-
-def take_buffers(buffers: list[Sums], R: NDArray[Any], grams: NDArray[Any]) -> Sums:
-    """Arrays for a tile's sums: like those, and two numbers; those of an earlier tile, or new ones."""
-    try:
-        return buffers.pop()
-    except IndexError:
-        return np.empty_like(R), np.empty_like(grams), np.empty(2)
 
 
 # The moves are made anew each iteration, and are not frozen: of a small X, that would be a tenth of its time.

@@ -9,28 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.backends.cpu.kernels import compiled, rule_of
-from coupled_nmf.backends.cpu.moves.by_rows import take_buffers
 from coupled_nmf.backends.cpu.moves.route import Point
-from coupled_nmf.backends.cpu.tile_step import Sweeps, TileStep, gate
+from coupled_nmf.backends.cpu.tile_step import Orders, Sweeps, TileStep, gate, take_buffers
 from coupled_nmf.data.tiled_matrix import Tile, TiledMatrix
 from coupled_nmf.problem.contracts import Sums
 from coupled_nmf.problem.penalties import Penalties
 from coupled_nmf.problem.problem import Gaps, Problem
 from coupled_nmf.problem.solvers import Rule
-
-
-class Orders:
-    """Of each tile, an order of its rows that puts those together that lack the same blocks; made once."""
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[int, int], NDArray[np.int64]] = {}
-
-    def of(self, rows: slice, absent: NDArray[np.bool_], scattered: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """That of a tile: by the blocks that its rows lack, and whether they have other gaps."""
-        key = (rows.start, rows.stop)
-        if key not in self._found:
-            self._found[key] = np.lexsort([*absent.T, scattered])
-        return self._found[key]
 
 
 class GapLists:
