@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.counting.centroids import k_means_error
-from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.ratios import ratio
 from cnn_probe.measures.spectrum import EXACT, Rows, Spectrum, rows_of, rows_together, spectrum
 from cnn_probe.measures.table import Table
 from coupled_nmf import Blocks, CoupledNMF, rank_path
@@ -258,27 +257,6 @@ def _block_use(
         separate,
         of_block.floor(F.shape[1]),
     )
-
-
-def ratio(errors: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[float, float]:
-    """Σ errors / Σ squares of samples (n,), and half of its interval (`margin_of`), by its linearized variance."""
-    total = float(squares.sum())
-    if total == 0:
-        return 0.0, 0.0
-    found = float(errors.sum()) / total
-    return found, margin_of((errors - found * squares) / total, squares)
-
-
-def margin_of(parts: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
-    """Half of the interval of about 95% of a sum of parts of samples (n,), whose mean is 0.
-
-    By Student's t of as many samples as hold the squares: (Σ squares)² / Σ squares², which few large ones make few.
-    Where they do, it holds in less than 95% of cases.
-    """
-    n = len(parts)
-    held = float(squares.sum()) ** 2 / float(np.sum(squares**2)) if squares.any() else 1.0
-    spread = float(np.sqrt(np.sum(parts**2) * n / max(n - 1, 1)))
-    return float(t.isf(LEVEL / 2, max(held - 1, 1))) * spread
 
 
 def _separate(X: Blocks, model: CoupledNMF, weights: dict[str, float], n_starts: int, seed: int) -> NDArray[np.float64]:

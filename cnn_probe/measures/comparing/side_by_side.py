@@ -12,9 +12,9 @@ from scipy.stats import norm
 
 from cnn_probe.activations.handover import to_host
 from cnn_probe.measures.counting.exact import LEVEL
+from cnn_probe.measures.counting.ratios import margin_of, ratio
 from cnn_probe.measures.spectrum import rows_of
 from cnn_probe.measures.table import Table
-from cnn_probe.measures.use import margin_of, ratio
 from coupled_nmf import Blocks, CoupledNMF
 
 

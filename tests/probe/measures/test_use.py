@@ -13,8 +13,9 @@ from sklearn.exceptions import NotFittedError
 from cnn_probe.measures import spectrum as spectra
 from cnn_probe.measures.counting import centroids
 from cnn_probe.measures.counting.centroids import k_means_error
+from cnn_probe.measures.counting.ratios import ratio
 from cnn_probe.measures.spectrum import rows_of, spectrum
-from cnn_probe.measures.use import network_use, ratio
+from cnn_probe.measures.use import network_use
 from coupled_nmf import Blocks, CoupledNMF
 
 
