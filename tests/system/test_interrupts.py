@@ -52,8 +52,9 @@ def shoot():
             signal.pthread_kill(main, signal.SIGINT)
 
 threading.Thread(target=shoot, daemon=True).start()
-interrupted = 0
-for number in range(800):
+interrupted = number = 0
+while interrupted < 100:  # however fast the machine is
+    number += 1
     try:
         try:
             busy = True
@@ -89,7 +90,7 @@ def test_hundreds_of_interrupts_leave_blas_and_the_model_as_they_belong():
     command = [sys.executable, "-c", OFTEN]
     done = subprocess.run(command, env=with_tests(), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout) > 50
+    assert int(done.stdout) == 100
 
 
 def test_an_interrupt_in_the_last_solve_costs_no_iteration(X, monkeypatch):
