@@ -258,6 +258,16 @@ def test_zeros_that_underflow_cost_nothing():
     np.testing.assert_allclose(tiny.objective_history_, zero.objective_history_, rtol=1e-9)
 
 
+def test_numbers_too_small_to_be_normal_are_what_they_were_after_a_fit():
+    """Kernels count them as zero; what runs on the same thread after them does not."""
+    blocks, _ = draw(gaps=False)
+    for n_jobs in (1, 2):
+        CoupledNMF(K, solver="mu", beta_loss="kullback-leibler", n_jobs=n_jobs, max_iter=5, random_state=0).fit(
+            Blocks(blocks)
+        )
+        assert np.all(np.full(100, 1e-40, np.float32) * np.float32(0.5) > 0)
+
+
 def test_balanced_blocks_count_the_same_whatever_their_scale():
     rng = np.random.default_rng(0)
     X = {name: rng.poisson(2.0, size=(60, 8)).astype(float) for name in "ab"}

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.special import xlogy
 
-from coupled_nmf import CoupledNMF
+from coupled_nmf import Blocks, CoupledNMF
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -63,6 +63,73 @@ def test_float32_ends_where_float64_does(k, n, counts):
     lengths = np.sqrt(weights @ (H.astype(np.float64) ** 2).T)
     far, largest = (np.max(one * lengths, axis=1) for one in (np.abs(found - expected), expected))
     assert np.all(far <= 1e-6 * largest)
+
+
+def test_rows_are_the_same_bits_again_whatever_memory_held_before():
+    """Products go over whole vectors, and what lies beyond a row's entries counts nothing, were it NaN."""
+    rng = np.random.default_rng(0)
+    H = rng.gamma(0.5, size=(5, 121))
+    X = rng.poisson(3 * rng.gamma(0.5, size=(300, 5)) @ H).astype(float)
+    model = CoupledNMF(5, solver="mu", beta_loss="kullback-leibler", n_jobs=1).set_components(H)
+    F = model.transform(X)
+    for _ in range(60):
+        junk = [np.full(size, np.nan) for size in rng.integers(8, 400, size=60)]
+        del junk
+        np.testing.assert_array_equal(model.transform(X), F)
+    np.testing.assert_array_equal(
+        np.concatenate([model.transform(X[::-1][:131]), model.transform(X[:169][::-1])]), F[::-1]
+    )
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float64, 1e-25), (np.float64, 1e-14), (np.float32, 1e-14)])
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.95])
+def test_f_scales_as_x_does(dtype, scale, missing):
+    """With gaps, too, which updates would fill by what they are far from."""
+    rng = np.random.default_rng(0)
+    H = rng.gamma(0.5, size=(8, 100)).astype(dtype)
+    X = rng.poisson(3 * rng.gamma(0.5, size=(60, 8)) @ H).astype(dtype)
+    X[rng.random(X.shape) < missing] = np.nan
+    model = CoupledNMF(8, solver="mu", beta_loss="kullback-leibler").set_components(H)
+    found, expected = (model.transform(X * dtype(by)) / by for by in (scale, 1.0))
+    products = [F.astype(np.float64) @ H for F in (found, expected)]
+    losses = [np.nansum(one - np.nan_to_num(X) * np.log(one + 1e-300), where=~np.isnan(X)) for one in products]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("alpha_F", "l1_ratio"), [(0.01, 1.0), (0.01, 0.0), (1.0, 0.5)])
+@pytest.mark.parametrize("lacking", [False, True])
+def test_rows_with_penalties_meet_the_conditions_of_a_minimum(alpha_F, l1_ratio, lacking, dtype):
+    """Rows that lack a block in turn, too, and are found beside others that do not."""
+    rng = np.random.default_rng(0)
+    H = rng.gamma(0.5, size=(8, 100)).astype(dtype)
+    X = rng.poisson(3 * rng.gamma(0.5, size=(60, 8)) @ H).astype(dtype)
+    if lacking:
+        X[::3, :40] = X[1::3, 40:] = np.nan
+    blocks = Blocks({"a": X[:, :40], "b": X[:, 40:]})
+    params = {"alpha_F": alpha_F, "alpha_H": 0.0, "l1_ratio": l1_ratio}
+    F = (
+        CoupledNMF(8, solver="mu", beta_loss="kullback-leibler", **params)
+        .set_components({"a": H[:, :40], "b": H[:, 40:]})
+        .transform(blocks)
+    )
+    F, there = F.astype(np.float64), ~np.isnan(X)
+    quotients = np.where(there, np.nan_to_num(X) / np.maximum(F @ H, 1e-300), 0)
+    linear = there @ H.astype(np.float64).T + 100 * alpha_F * l1_ratio
+    slopes = (linear + 100 * alpha_F * (1 - l1_ratio) * F - quotients @ H.T) / linear
+    assert slopes.min() >= -1e-3
+    assert np.abs(F * slopes).max() <= 1e-3 * F.max()
+
+
+@pytest.mark.parametrize(("dtype", "tiny"), [(np.float32, 1e-23), (np.float64, 1e-160), (np.float64, 1e-167)])
+def test_what_only_tiny_entries_of_h_reach_is_reached(dtype, tiny):
+    """x there is explained by tiny f h alone; the minimum in closed form: Σ h f = x, of one component."""
+    H = np.zeros((1, 600), dtype)
+    H[0, 0], H[0, 1] = tiny, 1.0
+    X = np.zeros((3, 600), dtype)
+    X[:, 0] = [1, 2, 5]
+    F = CoupledNMF(1, solver="mu", beta_loss="kullback-leibler").set_components(H).transform(X)
+    np.testing.assert_allclose(F[:, 0], X[:, 0], rtol=1e-4)
 
 
 def test_components_may_fall_to_where_squares_are_no_numbers():

@@ -1,5 +1,6 @@
 // Bindings of the Kullback–Leibler loss.
 #include "bindings.hpp"
+#include "flushed.hpp"
 
 namespace coupled_nmf {
 namespace {
@@ -27,6 +28,7 @@ void move_divergence_tile(int n_sweeps, const HeldTile<T>& tile, Vector<const In
   const auto totals = rows(Fsums, "Fsums", blocks.n_blocks(), k);
   const auto out = span(extras, "extras", 2);
   nb::gil_scoped_release release;
+  const Flushed flushed;
   kernels<T>().move_divergence_tile(n_sweeps, tile.tile(), blocks, some, lacks, by, r, T(l1), T(l2), w, f, to, T(beta),
                                     moments, totals, out.data);
 }
@@ -52,17 +54,19 @@ double move_components(Index fixed, Vector<const Index> bounds, Matrix<const dou
                          rows(sums, "sums", n_blocks, k)};
   require(0 <= first && first <= last && last <= width, "columns must be there");
   nb::gil_scoped_release release;
+  const Flushed flushed;
   return kernels<T>().move_components(on, blocks, fixed, T(beta), T(next_beta), first, last);
 }
 
 template <class T>
-void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Matrix<const bool> absent,
-                           Matrix<const T> H, Matrix<const double> sums, Vector<const double> alpha,
-                           Cube<const double> grams, double l1, double l2, Vector<const double> weights, double tol,
-                           Matrix<T> F, Vector<double> losses, Vector<double> squares, Vector<double> logs,
-                           Vector<double> totals) {
+void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, Vector<const Index> near,
+                           Matrix<const bool> absent, Matrix<const T> H, Matrix<const double> sums,
+                           Vector<const double> alpha, Cube<const double> grams, double l1, double l2,
+                           Vector<const double> weights, double tol, Matrix<T> F, Vector<double> losses,
+                           Vector<double> squares, Vector<double> logs, Vector<double> totals) {
   const Index k = Index(H.shape(0)), n = tile.n_rows(), width = tile.n_features();
   const Bounds blocks = bounds_of(bounds, width);
+  const Order order = order_of(near, n);
   const auto lacks = rows(absent, "absent", n, blocks.n_blocks());
   const Divisors<T> by = divisors<T>(H, sums, alpha, width, blocks.n_blocks());
   const auto own_grams = stack(grams, "grams", blocks.n_blocks(), k, k);
@@ -72,7 +76,8 @@ void solve_divergence_tile(const HeldTile<T>& tile, Vector<const Index> bounds, 
   const BlockSums out{span(losses, "losses", n_blocks).data, span(squares, "squares", n_blocks).data,
                       span(logs, "logs", n_blocks).data, span(totals, "totals", n_blocks).data};
   nb::gil_scoped_release release;
-  kernels<T>().solve_divergence_tile(tile.tile(), blocks, lacks, by, own_grams, l1, l2, w, tol, f, out);
+  const Flushed flushed;
+  kernels<T>().solve_divergence_tile(tile.tile(), blocks, order, lacks, by, own_grams, l1, l2, w, tol, f, out);
 }
 
 template <class T>
@@ -84,8 +89,8 @@ void bind_for(nb::module_& module) {
        {"fixed", "bounds", "parts", "Fsums", "penalties", "alpha", "H", "other", "beta", "next_beta", "point", "R",
         "sums", "first", "last"});
   bind(module, "solve_divergence_tile", solve_divergence_tile<T>,
-       {"tile", "bounds", "absent", "H", "sums", "alpha", "grams", "l1", "l2", "weights", "tol", "F", "losses",
-        "squares", "logs", "totals"});
+       {"tile", "bounds", "near", "absent", "H", "sums", "alpha", "grams", "l1", "l2", "weights", "tol", "F",
+        "losses", "squares", "logs", "totals"});
 }
 
 }  // namespace

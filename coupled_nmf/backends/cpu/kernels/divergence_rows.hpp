@@ -2,6 +2,7 @@
 #pragma once
 #include "divergence.hpp"
 #include "newton.hpp"
+#include "updates.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
@@ -120,26 +121,28 @@ void add_losses(Tile<T> tile, Index row, const T* f, const bool* lacks, Bounds b
   }
 }
 
-// Minimize Σ_b α_b D(x_b ‖ f H_b) + penalties over each row.
+// Minimize Σ_b α_b D(x_b ‖ f H_b) + penalties over each row; those in `order` begin near the minimum.
 //
 // To the blocks' `losses` 2 w D is added, to `squares` those of the residual, to `logs` w x log x and to `totals` w x.
 // `grams` (n_blocks, k, k) are H_b H_bᵀ.
 template <class T>
-void solve_divergence_tile(Tile<T> tile, Bounds bounds, Rows<const bool> absent, const Divisors<T>& by,
-                           Stack<const double> grams, double l1, double l2, Span<const double> weights, double tol,
-                           Rows<T> F, const BlockSums& out) {
+void solve_divergence_tile(Tile<T> tile, Bounds bounds, Span<const Index> order, Rows<const bool> absent,
+                           const Divisors<T>& by, Stack<const double> grams, double l1, double l2,
+                           Span<const double> weights, double tol, Rows<T> F, const BlockSums& out) {
   const Index k = by.H.n_rows, width = by.H.n_columns, most = most_entries(tile);
+  NearF<T> near(tile, bounds, by, l1, l2);
   RowProblem<T> problem(k, most);
   Positive<T> positive(most);
   const Room<Index> places(width);
   const Room<T> scales(width);
   find_column_scales(by.H, scales.data());
+  near.find(order, absent, F);
   for (Index row = 0; row < F.n_rows; ++row) {
     const bool* lacks = absent[row];
     gather_row(tile, row, lacks, bounds, by, positive, problem.linear.data());
     for (double& one : problem.linear.span()) one = larger(one, 0.0) + l1;
     pose(positive, scales.data(), bounds, by, problem, places.data());
-    problem.solve(l2, tol);
+    problem.solve(F[row], l2, tol);
     for (Index j = 0; j < k; ++j) F[row][j] = T(problem.v[j]);
     add_losses(tile, row, F[row], lacks, bounds, by, grams, weight_of(weights, row), positive, out);
   }

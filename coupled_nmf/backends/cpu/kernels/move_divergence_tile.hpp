@@ -1,23 +1,8 @@
 // What a sweep does to one tile under Kullback–Leibler.
 #pragma once
-#include "divergence.hpp"
+#include "updates.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
-
-// The multiplicative update: the v with v (sums + l1 + l2 v) = V cross, where a bound above J is least.
-//
-// With l2 = 0 it is V cross / (sums + l1). To divide by sums + l1 + l2 V instead steps too far: J may rise.
-template <class T>
-void divide_by_sums(Rows<T> panel, Rows<T> cross, const double* sums, T l1, T l2, Index height) {
-  for (Index j = 0; j < panel.n_rows; ++j)
-    for (Index lane = 0; lane < height; ++lane) {
-      constexpr T smallest = Numbers<T>::smallest;
-      const T value = panel[j][lane], by = cross[j][lane];
-      T divisor = T(sums[j]) + l1;
-      if (l2 > 0) divisor = T(moves::mean_root(double(divisor), double(l2) * double(value) * double(by)));
-      panel[j][lane] = moves::multiplied(value, by / larger(divisor, smallest), smallest);
-    }
-}
 
 // Move the rows F of a tile by multiplicative updates, and sum what H's move needs.
 //

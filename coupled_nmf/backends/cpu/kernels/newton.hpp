@@ -7,7 +7,7 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr int FIRST_UPDATES = 5;  // multiplicative, before Newton's steps: they go well near the minimum
+constexpr int SAFE_UPDATES = 5;  // multiplicative, of a row that has no start near the minimum
 constexpr int MOST_STEPS = 100, MOST_HALVINGS = 40;
 constexpr double MOST_FALL = 0.9, ROUNDING = 1e-13;
 constexpr double TINY = 1e-300;  // what divides is at least, and F H where x is above 0
@@ -48,12 +48,12 @@ class RowProblem {
   // Of n entries, which has to be said before.
   INLINE T* h_row(Index j) const { return h_.data() + j * padded<double>(n); }
 
-  // Find v.
-  INLINE void solve(double l2, double tol) {
-    start(l2);
+  // Find v: from `near`, if that is near the minimum, else from far.
+  INLINE void solve(const T* near, double l2, double tol) {
+    for (Index j = 0; j < k; ++j) v[j] = 0;
     if (n == 0) return;
-    products(v.data(), found_.data());
-    value_ = value_of(v.data(), found_.data(), l2);
+    for (Index e = n; e < padded<double>(n); ++e) quotients_[e] = 0;  // and stays so: products are of whole vectors
+    if (!take(near, l2)) start(l2);
     for (int i = 0; i < MOST_STEPS; ++i) {
       double largest = 0;
       const double moved = newton_step(l2);
@@ -91,18 +91,33 @@ class RowProblem {
     dot_all<T>(h_.data(), padded<double>(n), k, padded<double>(n), q, out);
   }
 
+  // Begin near the minimum. An update leaves Σ (linear + l2 v) v as large as Σ x is, if no number was too small for T:
+  // return whether that is so.
+  INLINE bool take(const T* near, double l2) {
+    double total = 0, found = 0;
+    for (Index e = 0; e < n; ++e) total += xa[e];
+    for (Index j = 0; j < k; ++j) {
+      v[j] = double(near[j]);
+      found += (linear[j] + l2 * v[j]) * v[j];
+    }
+    if (!(found > 0.99 * total && found < 1.01 * total)) return false;
+    products(v.data(), found_.data());
+    value_ = value_of(v.data(), found_.data(), l2);
+    return value_ < __builtin_huge_val();
+  }
+
+  // Begin far from it, and come nearer by multiplicative updates.
   INLINE void start(double l2) {
     double total = 0, all = 0;
     for (Index e = 0; e < n; ++e) total += xa[e];
-    for (Index e = 0; e < padded<double>(n); ++e) quotients_[e] = e < n;  // beyond it stays zero
+    for (Index e = 0; e < n; ++e) quotients_[e] = 1;
     dots(quotients_.data(), step_.data());
     for (Index j = 0; j < k; ++j) {
       v[j] = step_[j] > 0;
       all += step_[j] > 0 ? linear[j] : 0;
     }
-    for (Index j = 0; j < k; ++j) v[j] = n > 0 ? v[j] * total / larger(all, TINY) : 0;
-    if (n == 0) return;
-    for (int i = 0; i < FIRST_UPDATES; ++i) {
+    for (Index j = 0; j < k; ++j) v[j] = v[j] * total / larger(all, TINY);
+    for (int i = 0; i < SAFE_UPDATES; ++i) {
       for (Index j = 0; j < k; ++j) step_[j] = 0;
       products(v.data(), found_.data(), [&](Index first, Index width) {
         for (Index e = first; e < smaller(first + width, n); ++e) quotients_[e] = xa[e] / larger(found_[e], TINY);
@@ -111,6 +126,8 @@ class RowProblem {
       });
       for (Index j = 0; j < k; ++j) v[j] *= step_[j] / larger(linear[j] + l2 * v[j], TINY);
     }
+    products(v.data(), found_.data());
+    value_ = value_of(v.data(), found_.data(), l2);
   }
 
   // What is minimized, but for a constant; infinite where F H is not above 0.

@@ -40,8 +40,8 @@ struct Kernels {
   void (*pivot_rows)(Rows<T>, Rows<const double>, Rows<const T>, Order, double, double);
   void (*solve_alone)(Tile<T>, Bounds, Order, Rows<const bool>, Rows<const T>, const double*, Stack<const double>,
                       double, double, Rows<const T>, double, double, Rows<T>);
-  void (*solve_divergence_tile)(Tile<T>, Bounds, Rows<const bool>, const Divisors<T>&, Stack<const double>, double,
-                                double, Weights, double, Rows<T>, const BlockSums&);
+  void (*solve_divergence_tile)(Tile<T>, Bounds, Order, Rows<const bool>, const Divisors<T>&, Stack<const double>,
+                                double, double, Weights, double, Rows<T>, const BlockSums&);
   // looks
   Index (*scan_tile)(Tile<T>, Bounds, Weights, double*, double*);
   Index (*find_gaps)(Tile<T>, Bounds, Weights, Rows<bool>, bool*, double*, double*, double*, double*);

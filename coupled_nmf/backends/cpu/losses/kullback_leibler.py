@@ -66,11 +66,7 @@ class MoveF(TileStep):
     ) -> Sums:
         """Move one tile's rows of F."""
         X, point = self.X, self.point
-        order = (
-            self.orders.of(rows, absent, np.zeros(len(absent), bool))
-            if len(absent)
-            else np.arange(len(F), dtype=np.int64)
-        )
+        order = _order(self.orders, rows, len(F), absent, np.zeros(len(absent), dtype=bool))
         absent = _whole(absent, len(F))
         sums = (np.empty_like(point.H), np.empty(point.sums.shape), np.empty(2))
         compiled.move_divergence_tile(
@@ -136,16 +132,32 @@ class SolveF(TileStep):
         return len(self.H)
 
     def __call__(
-        self, tile: Tile, rows: slice, F: NDArray[Any], weights: NDArray[np.float64], absent: NDArray[np.bool_]
+        self,
+        tile: Tile,
+        rows: slice,
+        F: NDArray[Any],
+        weights: NDArray[np.float64],
+        absent: NDArray[np.bool_],
+        scattered: NDArray[np.bool_],
     ) -> Sums:
         """Solve for one tile's rows of F."""
         X, sums = self.X, tuple(np.zeros(shape) for shape in self.shapes)
+        near = _order(Orders(), rows, len(F), absent, scattered)
+        if len(scattered):  # updates would go on filling single gaps by an F that is far off
+            near = near[~scattered[near]]
         compiled.solve_divergence_tile(
-            gate(X, tile), X.layout.bounds, _whole(absent, len(F)), self.H, self.sums,
+            gate(X, tile), X.layout.bounds, near, _whole(absent, len(F)), self.H, self.sums,
             self.alpha, self.grams, self.penalties.l1_F, self.penalties.l2_F, weights, SOLVE_TOL[F.dtype.char], F,
             *sums,
         )  # fmt: skip
         return sums
+
+
+def _order(
+    orders: Orders, rows: slice, n_rows: int, absent: NDArray[np.bool_], scattered: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The rows of a tile, those together that lack the same blocks."""
+    return orders.of(rows, absent, scattered) if len(absent) else np.arange(n_rows, dtype=np.int64)
 
 
 def _whole(absent: NDArray[np.bool_], n_rows: int) -> NDArray[np.bool_]:
@@ -174,7 +186,9 @@ class KullbackLeibler(HostObjective):
     def __init__(self, problem: Problem, penalties: Penalties, backend: HostBackend) -> None:
         super().__init__(problem, penalties, backend)
         self.weighted_squares = 2 * float(problem.alpha @ problem.totals)
-        self._absent = np.zeros((0, len(problem.alpha)), dtype=bool) if problem.gaps is None else problem.gaps.absent
+        n_blocks, gaps = len(problem.alpha), problem.gaps
+        self._absent = np.zeros((0, n_blocks), dtype=bool) if gaps is None else gaps.absent
+        self._scattered = np.zeros(0, dtype=bool) if gaps is None else gaps.scattered
         self._orders, self._by_block = Orders(), penalties.by_block(problem.alpha, problem.X.dtype)
 
     def point_of(self, H: NDArray[Any]) -> Point:
@@ -221,7 +235,7 @@ class KullbackLeibler(HostObjective):
         F, H64 = np.empty((problem.X.shape[0], len(H)), dtype=H.dtype), H.astype(np.float64)
         grams = np.stack([H_b @ H_b.T for H_b in problem.X.layout.split(H64).values()])
         step = SolveF(problem.X, problem.alpha, H, self._block_sums(H), grams, self.penalties)
-        return F, self.backend.sweep(problem.X, step, F, problem.weights, self._absent)
+        return F, self.backend.sweep(problem.X, step, F, problem.weights, self._absent, self._scattered)
 
     def solution(self, F: Any, sums: Sums) -> Solution:
         """F, and what is left by the sums over all of X."""
