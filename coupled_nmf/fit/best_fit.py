@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coupled_nmf.fit.checkpoint import Before, Keeper, Progress
-from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation, Callback, Ending, Snapshot
+from coupled_nmf.fit.loop import Callback, Ending, Snapshot
 from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
-from coupled_nmf.fit.starts import Start, find_start, shared_stand_in, start_from
+from coupled_nmf.fit.starts import Start, alternation, find_start, first_rule, shared_stand_in, start_from
 from coupled_nmf.problem.contracts import Factor, Objective, Solution
-from coupled_nmf.problem.solvers import SOLVERS
 from coupled_nmf.system.interrupts import INTERRUPTS
 
 
@@ -164,21 +163,17 @@ def fit_from(
     session: Session, parameters: Parameters, limits: Limits, start: Start | Snapshot, keeper: Keeper | None = None
 ) -> Fit:
     """Alternate from a start, and solve for F. What the loop needed beside H is free by then."""
-    objective = session.objective(parameters)
-    alternation = Alternation(
-        objective, parameters.rule, extrapolated=parameters.extrapolated, fixed=parameters.n_fixed
-    )
-    first_rule = None
+    objective, first = session.objective(parameters), None
     if isinstance(start, Start):
         session.problem.clear_unseen(start.H, parameters.n_fixed)
-        first_rule = SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None
-    loop = alternation.run(
+        first = first_rule(parameters, start)
+    loop = alternation(objective, parameters).run(
         start.F,
         start.H,
         max_iter=limits.max_iter,
         tol=limits.tol,
         callbacks=limits.callbacks,
-        first_rule=first_rule,
+        first_rule=first,
         interruptible=limits.interruptible,
         begun=start if isinstance(start, Snapshot) else None,
         keeper=keeper,

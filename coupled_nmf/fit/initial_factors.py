@@ -11,14 +11,15 @@ from coupled_nmf.data.arrays import real_numbers, refuse_large, unmask
 from coupled_nmf.problem.draws import SEEDS, DrawnF, stream_of
 
 LIFT = 1e-4  # of a component's mean
+LIFT_OF_HALS = 1e-2  # whose zeros are many, and are to move at once
 
 
-def lift_zeros(H: NDArray[Any], fixed: int = 0) -> NDArray[Any]:
+def lift_zeros(H: NDArray[Any], fixed: int = 0, part: float = LIFT) -> NDArray[Any]:
     """H with no entry below a small part of its component's mean, for solvers that never move a zero.
 
     The first ``fixed`` rows stay as they are.
     """
-    lifted: NDArray[Any] = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(LIFT))
+    lifted: NDArray[Any] = np.maximum(H, H.mean(axis=1, keepdims=True) * H.dtype.type(part))
     lifted[:fixed] = H[:fixed]
     return lifted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from coupled_nmf.system.notices import warn_caller
 
 LARGE = 2**20  # entries of X from which the compressed start is the default
 FROM_STAND_IN = ("compressed", "nndsvd", "nndsvda")
-INITS = {"auto", "custom", "random", "uniform", *FROM_STAND_IN}
+INITS = {"auto", "custom", "hals", "random", "uniform", *FROM_STAND_IN}
+MOST_BY_HALS = 40  # iterations that find a start: of most data more end no lower, and each costs half of one or less
 
 
 @dataclass(frozen=True)
@@ -93,24 +94,37 @@ class Parameters:
         """Whether the solver needs H alone."""
         return SOLVERS[self.solver].starts_from_h
 
+    @property
+    def by_hals(self) -> Parameters:
+        """Those of HALS, whose end is a start for another loss: the same whatever ``max_iter``, as checkpoints need."""
+        own = replace(self, init="auto", max_iter=MOST_BY_HALS, alpha_F=0, alpha_H=0)
+        return replace(own, solver="hals", inner_sweeps=None, loss="frobenius")
+
     def costs(self, problem: Problem) -> Costs:
         """What iterations on X cost, and on a stand-in for it."""
         X, rule = problem.X, self.rule
         return Costs(X.shape, X.n_entries, self.k, rule.inner_sweeps, sweeps_on_stand_in(rule))
 
+    def needs_stand_in(self, problem: Problem) -> bool:
+        """Whether the start is found on a stand-in for X."""
+        init = self.resolve(problem)
+        return self.by_hals.needs_stand_in(problem) if init == "hals" else init in FROM_STAND_IN
+
     def resolve(self, problem: Problem) -> str:
-        """``init``, with what 'auto' means for this X; X of zeros has no stand-in."""
-        if self.init in FROM_STAND_IN and problem.weighted_squares == 0:
+        """``init``, with what 'auto' means for this X; X of zeros has no stand-in, and nothing for HALS to find."""
+        if self.init in ("auto", "hals", *FROM_STAND_IN) and problem.weighted_squares == 0:
             return "random"
         if self.init != "auto":
             return self.init
+        if self.loss not in SOLVERS["hals"].losses:
+            return "random" if self.penalties(problem).any else "hals"
         width, costs = stand_in_width(self.k), self.costs(problem)
         large = width < min(problem.X.shape) and problem.X.n_entries >= LARGE
         full = problem.X.n_entries >= width * problem.X.shape[0]  # or the stand-in is no smaller than X
         serves = self.from_h and problem.gaps is None and not self.penalties(problem).any
         serves = serves and large and full and costs.stand_in_pays(self.max_iter)
         serves = serves and not self.n_fixed  # the stand-in's components are all free
-        return "compressed" if serves and problem.weighted_squares > 0 else "random"
+        return "compressed" if serves else "random"
 
     def refuse(self, problem: Problem, F: Any, H: Any, n_init: int, memory: float) -> None:
         """Raise ValueError for parameters that do not go together, or factors that ``memory`` bytes do not hold."""
@@ -119,6 +133,8 @@ class Parameters:
             raise ValueError(f"beta_loss={self.loss!r} needs solver in {able}, got {self.solver!r}.")
         if self.init in FROM_STAND_IN and problem.gaps is not None:
             raise ValueError(f"init={self.init!r} needs X without missing entries; use init='random'.")
+        if self.init == "hals":
+            self._refuse_hals(problem)
         self._refuse_start(F, H, n_init)
         self._refuse_rank(problem, memory)
 
@@ -127,6 +143,12 @@ class Parameters:
         if self.init == "nndsvd" and not self.from_h:
             warn_caller(f"init='nndsvd' has zeros, which solver={self.solver!r} never moves; use 'nndsvda'.")
         self._warn_of_one_sided_penalty(problem)
+
+    def _refuse_hals(self, problem: Problem) -> None:
+        if self.loss in SOLVERS["hals"].losses:
+            raise ValueError(f"init='hals' is no start for beta_loss={self.loss!r}, which solver='hals' lowers itself.")
+        if self.penalties(problem).any:
+            raise ValueError("init='hals' knows no penalties, and alpha_F or alpha_H is above 0; use init='random'.")
 
     def _refuse_start(self, F: Any, H: Any, n_init: int) -> None:
         if self.init == "custom":

@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 
 from coupled_nmf.data.tiled_matrix import TiledMatrix
 from coupled_nmf.fit.costs import stand_in_width
-from coupled_nmf.fit.initial_factors import check_custom, draw_components, draw_uniform, lift_zeros, nndsvd
-from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
+from coupled_nmf.fit.initial_factors import (
+    LIFT_OF_HALS,
+    check_custom,
+    draw_components,
+    draw_uniform,
+    lift_zeros,
+    nndsvd,
+)
+from coupled_nmf.fit.loop import FIRST_SWEEPS, Alternation
+from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn, find_stand_in, start_on_stand_in, unweigh
-from coupled_nmf.problem.contracts import Factor
+from coupled_nmf.problem.contracts import Alternated, Factor
 from coupled_nmf.problem.draws import DrawnF
 from coupled_nmf.problem.problem import Problem
+from coupled_nmf.problem.solvers import SOLVERS, Rule
+
+TOL_OF_HALS = 1e-3  # of J, in the iterations that find a start for another loss
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Start:
 def shared_stand_in(session: Session, parameters: Parameters, rng: np.random.RandomState) -> StandIn | None:
     """The stand-in that starts of these parameters need, if any."""
     problem = session.problem
-    if parameters.resolve(problem) not in FROM_STAND_IN:
+    if not parameters.needs_stand_in(problem):
         return None
     scale = float(np.sqrt(problem.weighted_squares / problem.entries.sum()))
     squares = problem.weighted_squares / scale**2
@@ -95,6 +106,8 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
     X, init = problem.X, parameters.resolve(problem)
     if init == "uniform":
         F, H = draw_uniform(rng, X.shape[1], parameters.k, X.dtype)
+    elif init == "hals":
+        return _by_hals(session, parameters, rng, stand_in)
     elif init == "random" or stand_in is None:  # none: the rows that were looked at are all zero
         H = draw_components(rng, X.shape[1], parameters.k, X.dtype, problem.mean)
         return _cold(session, parameters, H * X.dtype.type(parameters.balance(problem)))
@@ -126,6 +139,39 @@ def _draw(session: Session, parameters: Parameters, rng: np.random.RandomState, 
         if not parameters.from_h:
             return Start(session.backend.rectified(stand_in.Y, W * by, fill), H, "given")
     return Start(None, H, "cold") if parameters.from_h else Start(F, H, "given")
+
+
+def _by_hals(session: Session, parameters: Parameters, rng: np.random.RandomState, stand_in: StandIn | None) -> Start:
+    """Where a few iterations of HALS end, for the squares: near where another loss is low, and soon there.
+
+    Zeros are lifted, for solvers that never move one; components that died begin anew.
+    """
+    problem, backend, of_hals, n_fixed = session.problem, session.backend, parameters.by_hals, parameters.n_fixed
+    by = np.ones(parameters.k)
+    if parameters.fixed is not None:  # the squares of small ones would not be numbers
+        by[:n_fixed] = [1 / (float(row.max()) or 1.0) for row in parameters.fixed]
+        of_hals = replace(of_hals, fixed=(parameters.fixed * by[:n_fixed, None]).astype(parameters.fixed.dtype))
+    start = find_start(session, of_hals, rng, None, None, stand_in)
+    problem.clear_unseen(start.H, n_fixed)
+    loop = alternation(session.objective(of_hals), of_hals).run(
+        start.F, start.H, max_iter=of_hals.max_iter, tol=TOL_OF_HALS, first_rule=first_rule(of_hals, start)
+    )
+    F, H = loop.F, parameters.with_fixed(backend.host(loop.H))
+    if n_fixed:
+        backend.scale(F, by)
+    means, anew = backend.column_sums(F, problem.weights) / problem.n_samples, np.sqrt(problem.mean / parameters.k)
+    backend.lift(F, np.where(means > 0, LIFT_OF_HALS * means, anew))
+    return Start(F, lift_zeros(revived(problem, parameters, rng, H), n_fixed, LIFT_OF_HALS), "warm")
+
+
+def alternation(objective: Alternated, parameters: Parameters) -> Alternation:
+    """The loop with these parameters."""
+    return Alternation(objective, parameters.rule, extrapolated=parameters.extrapolated, fixed=parameters.n_fixed)
+
+
+def first_rule(parameters: Parameters, start: Start) -> Rule | None:
+    """How F moves first, if not as it does from then on: where it is to be found from H, or is one number."""
+    return SOLVERS[parameters.solver].rule(FIRST_SWEEPS) if start.kind == "cold" else None
 
 
 def _cold(session: Session, parameters: Parameters, H: NDArray[Any]) -> Start:

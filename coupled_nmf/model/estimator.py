@@ -66,13 +66,16 @@ class CoupledNMF(FittedModel):
         by making it small and the other large: a warning says so.
     l1_ratio : float, default=0.0
         Part of both penalties that is L1.
-    init : {'auto', 'compressed', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
+    init : {'auto', 'compressed', 'hals', 'random', 'uniform', 'nndsvd', 'nndsvda', 'custom'}, default='auto'
         The start. HALS starts from H alone, unless F is given.
 
         - 'auto': 'compressed' for 'hals' on X of 2**20 entries or more, without gaps, penalties or fixed components, if
           the stand-in is smaller than X, and promises to save more than it costs, which is at most three times
-          ``max_iter`` iterations; else 'random'.
+          ``max_iter`` iterations; 'hals' for Kullback–Leibler without penalties; else 'random'.
         - 'compressed': HALS runs on a low-rank stand-in for X first, then on X.
+        - 'hals', for Kullback–Leibler: where HALS, by its own 'auto', ends on X for the Frobenius loss, in at most 40
+          iterations; entries below a hundredth of their component's mean are raised to that. Where single entries are
+          hundreds of times as large as all others, 'random' may end lower: squares see little else.
         - 'random': H is half-normal, in the scale of X; F is found from it, or, for 'mu', is one number.
         - 'uniform': [0, 1), as in the paper.
         - 'nndsvd': from the leading singular vectors of X, with zeros where they have the wrong sign. X of too small a
@@ -88,7 +91,7 @@ class CoupledNMF(FittedModel):
     n_init : int, default=1
         Starts, of which the one that ends at the lowest J is kept.
     max_iter : int, default=200
-        Most iterations on X; those on a stand-in are not counted.
+        Most iterations; those that find a start, on X or on a stand-in, are not counted.
     tol : float, default=1e-4
         Stop when J falls by less than this part of itself in five iterations, for every solver. 0: never stop early.
     inner_sweeps : int or None, default=None

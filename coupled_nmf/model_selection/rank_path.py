@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from coupled_nmf.data.checks import learned_of_X, read_X
-from coupled_nmf.fit.parameters import FROM_STAND_IN, Parameters
+from coupled_nmf.fit.parameters import Parameters
 from coupled_nmf.fit.session import Session
 from coupled_nmf.fit.stand_in import StandIn
 from coupled_nmf.fit.starts import shared_stand_in
@@ -176,7 +176,7 @@ def rank_path(
         warn_uncoupled(session.problem)
         every = [replace(parameters_of(checked, session.problem), k=k) for k in ranks]
         _refuse(every, session, base.n_init)
-        needs = {one.k: one for one in every if one.resolve(session.problem) in FROM_STAND_IN}
+        needs = {one.k: one for one in every if one.needs_stand_in(session.problem)}
         stand_in = shared_stand_in(session, needs[max(needs)], rng) if needs else None
         kept = None if folder is None else Checkpoint(folder, session)
         shared = time.perf_counter() - began

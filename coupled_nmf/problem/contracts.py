@@ -256,6 +256,9 @@ class Backend(Protocol):
     def rectified(self, V: Factor, W: NDArray[Any], fill: float) -> Factor:
         """``V W``, with ``fill`` in the place of what is not above zero."""
 
+    def lift(self, V: Factor, least: NDArray[np.float64]) -> None:
+        """Raise what is below ``least`` (k,), a number for each column, to it, in place."""
+
     def column_sums(self, V: Factor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of each column, of rows with these weights (none: 1 each)."""
 

@@ -26,6 +26,7 @@ STARTS = [
     {"init": "random", "solver": "mu", "beta_loss": "kullback-leibler"},
     {"init": "random", "alpha_F": 0.01, "l1_ratio": 0.5, "n_init": 2},
     {"init": "compressed", "block_weights": "balanced"},
+    {"init": "hals", "solver": "mu", "beta_loss": "kullback-leibler"},
 ]
 
 

@@ -42,7 +42,7 @@ def test_a_start_that_has_converged_stays(solver, loss):
 
 
 @each_solver
-@pytest.mark.parametrize("init", sorted(INITS - {"custom", "compressed"}))
+@pytest.mark.parametrize("init", sorted(INITS - {"custom", "compressed", "hals"}))
 @pytest.mark.parametrize(("alpha_F", "alpha_H"), [(0.0, 0.0), (1.0, 1.0), (1.0, "same")])
 def test_factors_are_not_negative(solver, init, alpha_F, alpha_H):
     X = np.column_stack([5.0 - np.arange(1, 6), 5.0 + np.arange(1, 6)])

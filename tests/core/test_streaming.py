@@ -103,7 +103,9 @@ def test_the_first_batch_is_fitted_and_then_moves(batches, solver, loss):
     fitted = CoupledNMF(K, **params).fit(batches[0])
     model = CoupledNMF(K, **params).partial_fit(batches[0])
     assert model.reconstruction_err_ == pytest.approx(fitted.reconstruction_err_, rel=1e-4)
-    assert model.score(batches[0]) >= fitted.score(batches[0]) - 1e-9
+    # Zeros are lifted under Kullback–Leibler: later batches may need them, and this one loses a little.
+    lifted = 1e-5 if loss == "kullback-leibler" else 1e-9
+    assert model.score(batches[0]) >= fitted.score(batches[0]) - lifted
     after = CoupledNMF(K, **params).fit(batches[0])
     np.testing.assert_allclose(after.partial_fit(batches[0]).components_, model.components_, rtol=1e-10, atol=1e-12)
     assert after.n_steps_ == 1, "batches are counted from the last fit"

@@ -160,6 +160,10 @@ class NumpyBackend(Sweeper):
         product = V @ W
         return np.where(product > 0, product, product.dtype.type(fill))
 
+    def lift(self, V: NDArray[Any], least: NDArray[np.float64]) -> None:
+        """Raise what is below ``least`` (k,), a number for each column, to it, in place."""
+        np.maximum(V, least.astype(V.dtype), out=V)
+
     def column_sums(self, V: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of each column, of rows with these weights (none: 1 each)."""
         return np.einsum("i,ij->j", weights if weights.size else np.ones(len(V)), V, dtype=np.float64)

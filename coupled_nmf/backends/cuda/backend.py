@@ -170,6 +170,10 @@ class CupyBackend:
         with NumpyBackend(self.n_jobs) as host:
             return host.rectified(self.host(V), W, fill)
 
+    def lift(self, V: Any, least: NDArray[np.float64]) -> None:
+        """Raise what is below ``least`` (k,), a number for each column, to it, in place."""
+        self.device.cupy.maximum(V, self.device.put(least, V.dtype), out=V)
+
     def column_sums(self, V: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of each column, of rows with these weights (none: 1 each); made in memory."""
         with NumpyBackend(self.n_jobs) as host:

@@ -189,6 +189,10 @@ class DaskBackend:
         """``V W``, with ``fill`` in the place of what is not above zero."""
         return self.workers.rows(steps.rectified, (V,), (W, fill), W.shape[1], W.dtype)
 
+    def lift(self, V: Rows, least: NDArray[np.float64]) -> None:
+        """Raise what is below ``least`` (k,), a number for each column, to it."""
+        self.workers.renew(V, steps.lift, least)
+
     def column_sums(self, V: Rows, weights: Any) -> NDArray[np.float64]:
         """Sum of each column, of rows with these weights (none: 1 each)."""
         return self.workers.sums(steps.column_sums, (V,), (bool(weights.size),))[0]

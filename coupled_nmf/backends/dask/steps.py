@@ -181,6 +181,13 @@ def rectified(backend: NumpyBackend, piece: Piece, V: Rows, W: Rows, fill: float
     return backend.rectified(V, W, fill), NOTHING
 
 
+def lift(backend: NumpyBackend, piece: Piece, V: Rows, least: NDArray[np.float64]) -> tuple[Rows, Sums]:
+    """V, with what is below ``least``, a number for each column, raised to it."""
+    lifted = V.copy()
+    backend.lift(lifted, least)
+    return lifted, NOTHING
+
+
 def column_sums(backend: NumpyBackend, piece: Piece, V: Rows, weighted: bool) -> tuple[None, Sums]:
     """Sum and squares of each column, of rows with their weights or without."""
     weights = piece.weights if weighted else NO_WEIGHTS

@@ -65,8 +65,7 @@ for text, share in zip(top_words, shares, strict=True):
 # %%
 # The third of the documents that lack the block were fitted by their words alone. What the model expects in the block
 # is a guess at their subpackage, beside always saying the most frequent one, and a classifier that is made for this.
-# With ranks from 8 to 16 and weights from 1 to 200 the guesses were right for 61% to 90%: among so few documents, a
-# single figure says little.
+# With other ranks and weights more of them are right, or fewer: among so few documents, a single figure says little.
 
 guessed = names[model.inverse_transform(F, block="subpackage")[unknown].argmax(axis=1)]
 frequent = names[indicators[known].sum(axis=0).argmax()]

@@ -123,6 +123,10 @@ def take(array, indices, axis):
     return ndarray(np.take(array._array, indices._array, axis=axis))
 
 
+def maximum(array, other, out):
+    np.maximum(array._array, other._array, out=out._array)
+
+
 def copyto(target, source, casting):
     np.copyto(target._array, source._array, casting=casting)
 
