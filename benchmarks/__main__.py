@@ -7,8 +7,8 @@ import sys
 from benchmarks.record import write_record
 
 NAMES = (
-    "to_loss", "path", "mu", "memory", "growth", "planted", "sparse", "costs", "peers", "shapes", "first_fit",
-    "recording", "label_noise", "checkpoints", "training_seeds", "use", "page", "cluster",
+    "to_loss", "path", "mu", "memory", "growth", "planted", "sparse", "divergence", "costs", "peers", "shapes",
+    "first_fit", "recording", "label_noise", "checkpoints", "training_seeds", "use", "page", "cluster",
 )  # fmt: skip
 ON_REQUEST = {"gpu": "make gpu"}  # what needs more than most machines have, and what sets it up
 

@@ -24,16 +24,17 @@ class Ours:
     STARTS: ClassVar[tuple[int, ...]] = (2, 4, 8)
     LONGEST: ClassVar[float] = 30.0  # seconds of a fit, after which no longer one is tried
 
-    def __init__(self, data: Any, X: Any, shape: Shape) -> None:
+    def __init__(self, data: Any, X: Any, shape: Shape, **options: Any) -> None:
         self._data, self._X, self._shape = data, X, shape
-        self._options = {"solver": "mu", "beta_loss": shape.loss} if shape.loss == KULLBACK_LEIBLER else {}
+        of_loss = {"solver": "mu", "beta_loss": shape.loss} if shape.loss == KULLBACK_LEIBLER else {}
+        self._options = {"random_state": 0} | of_loss | options
         self._losses: dict[Budget, float] = {}
         self._lasted: dict[Budget, tuple[float, int]] = {}
 
     def fit(self, budget: Budget) -> Callable[[], tuple[Any, CoupledNMF]]:
         """A fit that can be timed."""
         n_iter, tol, n_init = budget
-        model = CoupledNMF(self._shape.rank, random_state=0, max_iter=n_iter, tol=tol, n_init=n_init, **self._options)
+        model = CoupledNMF(self._shape.rank, max_iter=n_iter, tol=tol, n_init=n_init, **self._options)
         return lambda: (model.fit_transform(self._data), model)
 
     def loss_at(self, budget: Budget) -> float:
@@ -46,7 +47,11 @@ class Ours:
 
     def budget_for(self, goal: float) -> Budget | None:
         """The fewest iterations that end at the goal or below, else the fewest starts, or None."""
-        return self._search(goal, *self.DEFAULT[:2]) or self._search(goal, *self.LAST[:2]) or self._by_starts(goal)
+        return self.by_one_start(goal) or self._by_starts(goal)
+
+    def by_one_start(self, goal: float) -> Budget | None:
+        """The fewest iterations that end at the goal or below, or None."""
+        return self._search(goal, *self.DEFAULT[:2]) or self._search(goal, *self.LAST[:2])
 
     def _by_starts(self, goal: float) -> Budget | None:
         """More starts, each to where it ends by itself: their best is no matter of one's luck."""

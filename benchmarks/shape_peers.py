@@ -20,7 +20,7 @@ class Refused(Exception):
     """A peer is not there, or cannot take this."""
 
 
-def scikit_learn(solver: str) -> Callable[[Any, int, str], Fit]:
+def scikit_learn(solver: str, seed: int = 0) -> Callable[[Any, int, str], Fit]:
     """NMF with the defaults of a solver."""
     from sklearn.decomposition import NMF
 
@@ -29,7 +29,7 @@ def scikit_learn(solver: str) -> Callable[[Any, int, str], Fit]:
             raise Refused("cd has no Kullback–Leibler loss")
 
         def run() -> tuple[Any, Any]:
-            model = NMF(rank, solver=solver, beta_loss=loss, random_state=0)
+            model = NMF(rank, solver=solver, beta_loss=loss, random_state=seed)
             return model.fit_transform(X), model.components_
 
         return run

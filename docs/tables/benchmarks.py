@@ -14,7 +14,7 @@ from gpu_tables import gpu
 from layout import address, aligned
 from probe_tables import checkpoints, label_noise, page_table, recording, training_seeds, use
 from shape_tables import first_fit, shapes
-from speed_tables import costs, growth, memory, mu, path, peers, planted, sparse, to_loss
+from speed_tables import costs, divergence, growth, memory, mu, path, peers, planted, sparse, to_loss
 
 from coupled_nmf import atomic_open
 
@@ -62,6 +62,7 @@ SECTIONS = {
         Section("path", "Five ranks at once", "scikit-learn, five fits", path, in_short.path),
         Section("mu", "Multiplicative updates", "scikit-learn's, the same iterates", mu, in_short.mu),
         Section("sparse", "Sparse documents", "scikit-learn, 30 iterations", sparse, in_short.sparse),
+        Section("divergence", "Kullback–Leibler", "scikit-learn's mu", divergence, in_short.divergence),
         Section("costs", "Gaps, Kullback–Leibler, and F for a given H", "whole X, Frobenius, an iteration", costs,
                 in_short.costs),
         Section("first_fit", "The first fit of a process", "scikit-learn", first_fit, in_short.first_fit),

@@ -83,6 +83,15 @@ def sparse(figures: Figures) -> str:
     return "; ".join(f"{name}: {found:.1f} times as fast" for name, found in means.items())
 
 
+def divergence(figures: Figures) -> str:
+    """The mean over the data, and how default fits end."""
+    data = figures["data"].values()
+    over = [one["starts"]["auto"]["defaults"]["loss_over_the_peers"]["median"] for one in data]
+    means = figures["geometric_mean_ratio"]
+    fast = f"{means['auto']:.1f} times as fast" if "auto" in means else "some fits miss its loss"
+    return f"{fast}; default fits end at {min(over):.3f} to {max(over):.3f} of its loss"
+
+
 def costs(figures: Figures) -> str:
     """Ranges over the ranks."""
 

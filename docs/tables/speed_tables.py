@@ -145,6 +145,35 @@ def sparse(figures: dict[str, Any]) -> Lines:
     return lines
 
 
+REACHED = {"seconds": 2, "iterations": 0, "ratio": 1}  # what is said of fits to a loss, and its digits
+
+
+def ranged(spread: dict[str, float], digits: int) -> str:
+    """Median with the range."""
+    middle, least, most = (f"{spread[key]:.{digits}f}" for key in ("median", "min", "max"))
+    return f"{middle} ({least}–{most})"
+
+
+def divergence(figures: dict[str, Any]) -> Lines:
+    """One line for each data and start."""
+    heads = "data, rank | start | scikit-learn, s | ours, s | iterations | times as fast | missed | by defaults"
+    lines = [f"| {heads} | our loss over its |", "| --- " * 9 + "|"]
+    for name, found in figures["data"].items():
+        for start, own in found["starts"].items():
+            defaults = own["defaults"]
+            cells = [
+                f"{name}, {found['rank']}",
+                "where HALS ends" if start == "auto" else start,
+                ranged(found["peer_seconds"], 2),
+                *(ranged(own[key], digits) if key in own else "–" for key, digits in REACHED.items()),
+                str(own["misses"]),
+                ranged(defaults["ratio"], 1),
+                ranged(defaults["loss_over_the_peers"], 4),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def costs(figures: dict[str, Any]) -> Lines:
     """One line a rank, for iterations and for F given H."""
     names = list(next(iter(figures["ranks"].values())))
@@ -155,9 +184,7 @@ def costs(figures: dict[str, Any]) -> Lines:
     ):
         lines += ["", f"| rank: {what} | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
         for rank, found in figures["ranks"].items():
-            cells = [
-                f"{one[key]['median']:.2f} ({one[key]['min']:.2f}–{one[key]['max']:.2f})" for one in found.values()
-            ]
+            cells = [ranged(one[key], 2) for one in found.values()]
             if key == "over_frobenius":
                 cells[0] = f"{found[names[0]]['milliseconds']['median']:.1f} ms"
             lines.append(f"| {rank} | {' | '.join(cells)} |")
