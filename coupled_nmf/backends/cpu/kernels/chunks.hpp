@@ -5,7 +5,8 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr Index CHUNK = 512;         // columns, at most
+constexpr Index STRIP = 64;          // columns: a panel's are half of the first cache
+constexpr Index CHUNK = 8 * STRIP;   // columns, at most
 constexpr Index CHUNK_STRIDE = 528;  // from row to row: rows a power of 2 apart would meet in few sets of the cache
 constexpr Index CHUNK_ROOM = PANEL * CHUNK_STRIDE;
 
@@ -32,12 +33,14 @@ INLINE void for_blocks_of(const Bounds& bounds, const Part<T>& part, Index start
 
 INLINE Index chunks_of(Index width) { return (width + CHUNK - 1) / CHUNK; }
 
-// `work` gets the chunks of a part's columns that are not absent throughout: where one begins, and its length.
+// `work` gets the chunks of a part's columns that are not absent throughout: where one begins, in whole strips, and its
+// length.
 template <class T, class Work>
 INLINE void for_chunks(const Bounds& bounds, const Part<T>& part, const bool* absent, Work work) {
-  const Index chunks = chunks_of(part.width);
+  const Index chunks = chunks_of(part.width), strips = (part.width + STRIP - 1) / STRIP;
   for (Index chunk = 0; chunk < chunks; ++chunk) {
-    const Index start = part.width * chunk / chunks, n = part.width * (chunk + 1) / chunks - start;
+    const Index start = strips * chunk / chunks * STRIP;
+    const Index n = smaller(strips * (chunk + 1) / chunks * STRIP, part.width) - start;
     bool there = false;
     for_blocks_of(bounds, part, start, n, [&](Index block, Index, Index) { there = there || !absent[block]; });
     if (there) work(start, n);

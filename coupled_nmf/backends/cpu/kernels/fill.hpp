@@ -1,5 +1,5 @@
-// Chunks of rows with gaps, copied with their gaps filled by F H: where few entries are missing, each gap by a dot
-// product of its own; where many are, all of F H is made, and x taken where it is there.
+// Rows with gaps, copied with their gaps filled by F H: where few entries are missing, by chunks, each gap by a dot
+// product of its own; where many are, by strips, all of F H is made, and x taken where it is there.
 #pragma once
 #include "chunks.hpp"
 
@@ -75,30 +75,51 @@ void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index 
   }
 }
 
-constexpr Index AHEAD = 256;  // numbers of a row that are asked for before they are needed
+// From row to row of a strip that is copied: the last of a chunk takes what would be narrower than a vector.
+constexpr Index STRIP_STRIDE = STRIP + 16;
 
-// Rows of a chunk of x, what squares in each count, and what those in each column do.
+// `work` gets the strips of a chunk, a vector wide or more: where in it one begins, and its length.
+template <class T, class Work>
+INLINE void for_strips(Index n, Work work) {
+  static_assert(STRIP + Lanes<T>::COUNT <= STRIP_STRIDE);
+  for (Index start = 0; start < n;) {
+    const Index width = n - start < STRIP + Lanes<T>::COUNT ? n - start : STRIP;
+    work(start, width);
+    start += width;
+  }
+}
+
+// Some lanes of a strip of a panel's rows, and where they are copied to: `out` is where the panel's first lane would be.
+template <class T>
+struct Strip {
+  Index begin, end;  // lanes
+  Index start, n;    // columns of the part
+  T* out;
+  Index stride;
+};
+
+// Rows of a strip of x, what squares in each count, and what those in each column do.
 template <class T>
 struct Sources {
   const T* rows[PANEL];
   double weights[PANEL];
-  T alpha[CHUNK];
+  T alpha[STRIP_STRIDE];
 };
 
 // out[r, i] = x[r, i] where it is there, else Σ_j f[r, j] h[j, i], for r < R, i of V vectors; `squares` gets what is
 // filled, squared, times what it counts, but for the first `repeated` lanes.
 template <class T, int R, int V, bool WITH_SQUARES>
-INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, const Sources<T>& x, Index row, Index i,
-                        T* out, Index repeated, WideSums<T>& squares) {
+INLINE void blend_block(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Index row, Index i,
+                        const Strip<T>& strip, Index repeated, WideSums<T>& squares) {
   using L = Lanes<T>;
   typename L::Vector sums[R * V] = {};
-  for (Index j = 0; j < k; ++j) {
+  for (Index j = 0; j < f.k; ++j) {
     typename L::Vector hv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) hv[v] = L::load(h + j * hs + i + v * L::COUNT);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const typename L::Vector weight = L::splat(f[(row + r) * fs + j]);
+      const typename L::Vector weight = L::splat(f.row(row + r)[j]);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sums[r * V + v] += weight * hv[v];
     }
@@ -111,9 +132,9 @@ INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, con
       const Index first = i + v * L::COUNT;
       const T* place = x.rows[row + r] + first;
       const typename L::Vector value = L::load(place), filling = sums[r * V + v];
-      if (!WITH_SQUARES) __builtin_prefetch(place + AHEAD, 0, 2);  // in the second pass all is near
+      __builtin_prefetch(place + STRIP, 0, 3);
       const auto there = value == value;
-      L::store(out + (row + r) * CHUNK_STRIDE + first, there ? value : filling);
+      L::store(strip.out + (row + r) * strip.stride + first, there ? value : filling);
       const typename L::Vector filled = there ? typename L::Vector{} : filling;
       if (WITH_SQUARES) own += filled * filled * L::load(x.alpha + first);
     }
@@ -121,16 +142,17 @@ INLINE void blend_block(const T* f, Index fs, const T* h, Index hs, Index k, con
   }
 }
 
-// Fill n columns, a vector or more, of so many rows, from the first column of `h` on; return Σ w α x² of what is filled.
+// Fill a strip, a vector wide or more, from the first column of `h` on; return Σ w α x² of what is filled.
 template <class T, bool WITH_SQUARES>
-double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Index height, Index n, T* out) {
+double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, const Strip<T>& strip) {
   constexpr Index lanes = Lanes<T>::COUNT, wide = OUTER_VECTORS * lanes;
+  const Index n = strip.n;
   WideSums<T> squares;
   const auto columns = [&](auto vectors, Index i, Index repeated) __attribute__((always_inline)) {
-    for (Index row = 0; row < height; row += OUTER_ROWS)
-      for_count<OUTER_ROWS>(smaller<Index>(OUTER_ROWS, height - row), [&](auto rows) __attribute__((always_inline)) {
-        blend_block<T, decltype(rows)::value, decltype(vectors)::value, WITH_SQUARES>(f.data(), f.stride, h, hs, f.k, x,
-                                                                                     row, i, out, repeated, squares);
+    for (Index row = strip.begin; row < strip.end; row += OUTER_ROWS)
+      for_count<OUTER_ROWS>(smaller<Index>(OUTER_ROWS, strip.end - row), [&](auto rows) __attribute__((always_inline)) {
+        blend_block<T, decltype(rows)::value, decltype(vectors)::value, WITH_SQUARES>(f, h, hs, x, row, i, strip,
+                                                                                     repeated, squares);
       });
   };
   Index i = 0;
@@ -140,23 +162,23 @@ double blend(const Upright<T>& f, const T* h, Index hs, const Sources<T>& x, Ind
   return squares.total();
 }
 
-// A chunk of some rows, its gaps filled; absent blocks become zero. `counts` are those of the chunk's columns.
+// A strip with its gaps filled; absent blocks become zero. `counts` are those of the strip's columns.
 template <class T, bool WITH_SQUARES>
-double blend_chunk(const Part<T>& part, Span<const Index> some, Index start, Index n, const bool* absent, Bounds bounds,
-                   const Upright<T>& f, Rows<const T> H, const Counts& counts, T* chunk) {
+double blend_strip(const Part<T>& part, Span<const Index> some, const bool* absent, Bounds bounds, const Upright<T>& f,
+                   Rows<const T> H, const Counts& counts, const Strip<T>& strip) {
   Sources<T> x;
-  for (Index lane = 0; lane < some.size; ++lane) {
-    x.rows[lane] = part.row(some[lane]) + start;
+  for (Index lane = strip.begin; lane < strip.end; ++lane) {
+    x.rows[lane] = part.row(some[lane]) + strip.start;
     x.weights[lane] = weight_of(counts.weights, lane);
   }
-  for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
-    for (Index i = first - start; i < last - start; ++i)  // of one block it comes last, in double
+  for_blocks_of(bounds, part, strip.start, strip.n, [&](Index block, Index first, Index last) {
+    for (Index i = first - strip.start; i < last - strip.start; ++i)  // of one block it comes last, in double
       x.alpha[i] = absent[block] ? T(0) : counts.is_one_block ? T(1) : T(counts.alpha[i]);
   });
-  const double total = blend<T, WITH_SQUARES>(f, H.data + part.first + start, H.stride, x, some.size, n, chunk);
-  for_blocks_of(bounds, part, start, n, [&](Index block, Index first, Index last) {
-    for (Index lane = 0; absent[block] && lane < some.size; ++lane)
-      for (Index i = first - start; i < last - start; ++i) chunk[lane * CHUNK_STRIDE + i] = 0;
+  const double total = blend<T, WITH_SQUARES>(f, H.data + part.first + strip.start, H.stride, x, strip);
+  for_blocks_of(bounds, part, strip.start, strip.n, [&](Index block, Index first, Index last) {
+    for (Index lane = strip.begin; absent[block] && lane < strip.end; ++lane)
+      for (Index i = first - strip.start; i < last - strip.start; ++i) strip.out[lane * strip.stride + i] = 0;
   });
   return counts.is_one_block ? total * counts.alpha[0] : total;
 }

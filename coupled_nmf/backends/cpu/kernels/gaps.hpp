@@ -3,14 +3,18 @@
 // A sample that lacks a block drops that block's terms; an entry that is missing alone is filled by F H. So rows that
 // lack the same blocks are gathered in panels of their own, and copied, chunk by chunk, with their gaps filled: the
 // rest is as for a whole tile. Where gaps are is listed once for each tile, and only they are filled, unless they are
-// so many that all of F H costs less.
+// so many that all of F H costs less: then what is filled at once is so little that the first cache about holds it.
 #pragma once
 #include "fill.hpp"
 
 namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr Index KEPT_BYTES = 1 << 21;  // of a panel that is copied once: more would leave the caches meanwhile
-constexpr Index BLENDED_FROM = 4;      // gaps: one in so many entries, at any rank, is where both ways cost about the same
+constexpr Index GROUP = 24;            // rows of a chunk that are filled at once, where many entries are missing
+
+// Whether so many entries of a chunk are missing that all of F H costs less than what is missing of it. Measured: where
+// both ways cost the same is 1 in 20 at rank 10, 1 in 5 at rank 100.
+INLINE bool are_many(Index gaps, Index entries, Index k) { return gaps * 4 * (k + 30) >= entries * k; }
 
 // `work` gets every chunk of the dense parts over panels of rows with gaps, in the order of their lists: the part, the
 // rows, where the chunk begins, its length.
@@ -100,6 +104,7 @@ class GappyTile {
         alpha_(H.n_columns),
         is_kept_(chunks_of_dense(tile) * CHUNK_ROOM * Index(sizeof(T)) <= KEPT_BYTES),
         chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)),
+        strip_(GROUP * CHUNK_STRIDE),
         row_(longest_row(tile)),
         room_(f_.stride),
         lists_(gaps) {
@@ -119,8 +124,11 @@ class GappyTile {
     visit<true>(
         panel, {nullptr, 0},
         [&](const Part<T>& part, const T* chunk, Index start, Index n) {
-          const Index first = part.first + start;
-          add_cross<T>(chunk, CHUNK_STRIDE, some_.size, {R_.data + first, R_.n_rows, n, R_.stride}, cross);
+          add_cross<T>(chunk, CHUNK_STRIDE, some_.size, factor(part, start, n), cross);
+        },
+        [&](const Part<T>& part, Index start, Index n) {
+          multiply_blended(part, start, n, cross);
+          return 0.0;
         },
         [&](const Stored<T>& x, Index lane, Index place) {
           add_dots_of(x, turned_.data() + place, turned_.stride, cross, lane);
@@ -130,11 +138,22 @@ class GappyTile {
   // FtX += weighted x, gaps filled by the panel; return Σ w α x² over them.
   INLINE double add_moments(Rows<T> panel, Rows<T> weighted, Span<const double> weights, Rows<T> FtX,
                             const Turned<T>& moments) {
+    const auto add = [&](const T* x, Index stride, Index first, Index n) {
+      add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, x, stride, some_.size, n, FtX.data + first,
+                    FtX.stride);
+    };
     return visit<false>(
         panel, weights,
         [&](const Part<T>& part, const T* chunk, Index start, Index n) {
-          add_outers<T>(weighted.data, weighted.stride, weighted.n_rows, chunk, CHUNK_STRIDE, some_.size, n,
-                        FtX.data + part.first + start, FtX.stride);
+          add(chunk, CHUNK_STRIDE, part.first + start, n);
+        },
+        [&](const Part<T>& part, Index start, Index n) {
+          double total = 0;
+          for_strips<T>(n, [&](Index i, Index width) {
+            total += blended<true>(part, {0, some_.size, start + i, width, strip_.data(), STRIP_STRIDE}, weights);
+            add(strip_.data(), STRIP_STRIDE, part.first + start + i, width);
+          });
+          return total;
         },
         [&](const Stored<T>& x, Index lane, Index place) {
           add_outers_of(x, weighted, lane, moments.data() + place, moments.stride, room_.data());
@@ -148,10 +167,46 @@ class GappyTile {
     return chunks;
   }
 
-  // `dense` gets each chunk, filled, `sparse` each row of a sparse part, its lane, and where the part is in turned
-  // factors.
-  template <bool IS_FIRST, class Dense, class Sparse>
-  INLINE double visit(Rows<T> panel, Span<const double> weights, Dense dense, Sparse sparse) {
+  // R for a chunk.
+  INLINE Rows<const T> factor(const Part<T>& part, Index start, Index n) const {
+    return {R_.data + part.first + start, R_.n_rows, n, R_.stride};
+  }
+
+  INLINE Counts counts_of(const Part<T>& part, Index start, Span<const double> weights) const {
+    return {alpha_.data() + part.first + start, bounds_.n_blocks() == 1, weights};
+  }
+
+  // A strip, copied with its gaps filled out of F H; return Σ w α x² over them, if asked for.
+  template <bool WITH_SQUARES>
+  INLINE double blended(const Part<T>& part, const Strip<T>& strip, Span<const double> weights) {
+    const Counts counts = counts_of(part, strip.start, weights);
+    return blend_strip<T, WITH_SQUARES>(part, some_, absent_, bounds_, f_, H_, counts, strip);
+  }
+
+  // cross += R xᵀ of a chunk, some rows at a time; of a narrow one all rows, as `add_cross` wants them.
+  INLINE void multiply_blended(const Part<T>& part, Index start, Index n, Rows<T> cross) {
+    constexpr Index narrow = NARROW * Lanes<T>::COUNT;
+    static_assert(PANEL * narrow <= GROUP * CHUNK_STRIDE && PANEL * STRIP_STRIDE <= GROUP * CHUNK_STRIDE);
+    const Index step = n > narrow ? GROUP : PANEL, stride = n > narrow ? CHUNK_STRIDE : narrow;
+    const Rows<const T> r = factor(part, start, n);
+    for (Index begin = 0; begin < some_.size; begin += step) {
+      const Index end = smaller(begin + step, some_.size);
+      for_strips<T>(n, [&](Index i, Index width) {
+        T* out = strip_.data() + i - begin * stride;
+        blended<false>(part, {begin, end, start + i, width, out, stride}, {nullptr, 0});
+      });
+      if (n > narrow)
+        add_dots<T, false>(strip_.data(), stride, end - begin, n, r.data, r.stride, r.n_rows, cross.data + begin,
+                           cross.stride);
+      else
+        add_cross<T>(strip_.data(), stride, end, r, cross);
+    }
+  }
+
+  // `dense` gets each chunk, filled, or `many` one of which many entries are missing; `sparse` gets each row of a sparse
+  // part, its lane, and where the part is in turned factors.
+  template <bool IS_FIRST, class Dense, class Many, class Sparse>
+  INLINE double visit(Rows<T> panel, Span<const double> weights, Dense dense, Many many, Sparse sparse) {
     double total = 0;
     T* chunk = chunks_.data();
     lists_.go_to(first_list_);
@@ -171,17 +226,15 @@ class GappyTile {
         continue;
       }
       for_chunks(bounds_, part, absent_, [&](Index start, Index n) {
-        const Index first = part.first + start;
-        const Counts counts{alpha_.data() + first, bounds_.n_blocks() == 1, weights};
         const Span<const std::uint16_t> places = scattered_ ? lists_.take() : Span<const std::uint16_t>{nullptr, 0};
-        if (n >= Lanes<T>::COUNT && places.size && BLENDED_FROM * places.size >= n * some_.size) {
-          total += blend_chunk<T, !IS_FIRST>(part, some_, start, n, absent_, bounds_, f_, H_, counts, chunk);
+        if (n >= Lanes<T>::COUNT && places.size && are_many(places.size, n * some_.size, f_.k)) {
+          total += many(part, start, n);
         } else {
           if (IS_FIRST || !is_kept_) copy_chunk(part, some_, start, n, absent_, bounds_, chunk);
-          const T* Ht = Ht_.data() + first * f_.stride;
-          total += fill_gaps<T, !IS_FIRST>(places, f_, Ht, counts, chunk);
+          const T* Ht = Ht_.data() + (part.first + start) * f_.stride;
+          total += fill_gaps<T, !IS_FIRST>(places, f_, Ht, counts_of(part, start, weights), chunk);
+          dense(part, chunk, start, n);
         }
-        dense(part, chunk, start, n);
         chunk += is_kept_ ? CHUNK_ROOM : 0;
       });
     }
@@ -196,7 +249,7 @@ class GappyTile {
   const Room<T> Ht_;
   const Room<double> alpha_;
   const bool is_kept_;  // a panel's chunks, from one product to the other
-  const Room<T> chunks_, row_, room_;
+  const Room<T> chunks_, strip_, row_, room_;
   GapLists lists_;
   Span<const Index> some_{nullptr, 0};
   const bool* absent_ = nullptr;

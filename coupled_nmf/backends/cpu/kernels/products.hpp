@@ -78,8 +78,8 @@ void add_some_dots(const T* x, Index xs, const T* h, Index hs, Index k, Index n,
   }
 }
 
-// out[j, r] += Σ_i x[r, i] h[j, i]: x (rows, width), h (k, width), out (k, rows).
-template <class T>
+// out[j, r] += Σ_i x[r, i] h[j, i]: x (rows, width), h (k, width), out (k, rows). `AHEAD`: rows of x are not near yet.
+template <class T, bool AHEAD = true>
 void add_dots(const T* x, Index xs, Index rows, Index width, const T* h, Index hs, Index k, T* out, Index os) {
   const Index chunks = larger<Index>(1, (width * Index(sizeof(T)) + CHUNK_BYTES - 1) / CHUNK_BYTES);
   for (Index chunk = 0; chunk < chunks; ++chunk) {
@@ -88,7 +88,7 @@ void add_dots(const T* x, Index xs, Index rows, Index width, const T* h, Index h
     if (n >= Lanes<T>::COUNT) {
       const Index whole = rows - rows % DOT_ROWS;
       for (Index r = 0; r < whole; r += DOT_ROWS)
-        add_some_dots<T, DOT_ROWS, true>(x_part + r * xs, xs, h_part, hs, k, n, out + r, os);
+        add_some_dots<T, DOT_ROWS, AHEAD>(x_part + r * xs, xs, h_part, hs, k, n, out + r, os);
       for (Index r = whole; r < rows; ++r)
         add_some_dots<T, 1, false>(x_part + r * xs, xs, h_part, hs, k, n, out + r, os);
     } else {
