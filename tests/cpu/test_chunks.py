@@ -14,7 +14,7 @@ COLUMNS = np.repeat(list(ALPHA.values()), list(SIZES.values()))
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 each_dtype = pytest.mark.parametrize("dtype", sorted(TOLERANCE))
 each_rank = pytest.mark.parametrize("k", [1, 17, 120])
-FEW, MANY = (0.01, 0.05), (0.02, 0.1, 0.7)  # of a row's entries are missing: each by itself is found, or all of F H
+FEW, MANY = (0.001, 0.005), (0.02, 0.1, 0.7)  # of a row's entries are missing: each by itself is found, or all of F H
 
 
 def draw(k, dtype, *, gaps=(), zeros=0.0):
@@ -77,6 +77,15 @@ def slow_divergence(X, F, H, weights):
 @pytest.mark.parametrize("gaps", [FEW, MANY])
 def test_gaps_in_a_wide_x(k, dtype, weights, gaps):
     check(*draw(k, dtype, gaps=gaps), weights, slow_frobenius, "dense")
+
+
+@each_dtype
+@each_rank
+def test_gaps_that_are_many_in_some_columns(k, dtype):
+    X, F, H = draw(k, dtype, gaps=FEW)
+    many = np.random.default_rng(4).uniform(size=(N, 400)) < 0.7
+    X[:, 1:401][many] = np.nan
+    check(X, F, H, None, slow_frobenius, "dense")
 
 
 @each_dtype

@@ -75,7 +75,8 @@ void copy_chunk(const Part<T>& part, Span<const Index> some, Index start, Index 
   }
 }
 
-// From row to row of a strip that is copied: the last of a chunk takes what would be narrower than a vector.
+// From row to row of a strip that is copied: the last strip of a chunk also takes what would be narrower than a vector,
+// of 16 numbers at most.
 constexpr Index STRIP_STRIDE = STRIP + 16;
 
 // `work` gets the strips of a chunk, a vector wide or more: where in it one begins, and its length.

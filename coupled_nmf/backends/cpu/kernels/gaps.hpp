@@ -12,8 +12,8 @@ namespace coupled_nmf::INSTRUCTIONS {
 constexpr Index KEPT_BYTES = 1 << 21;  // of a panel that is copied once: more would leave the caches meanwhile
 constexpr Index GROUP = 24;            // rows of a chunk that are filled at once, where many entries are missing
 
-// Whether so many entries of a chunk are missing that all of F H costs less than what is missing of it. Measured: where
-// both ways cost the same is 1 in 20 at rank 10, 1 in 5 at rank 100.
+// Whether so many entries of a chunk are missing that all of F H costs less than what is missing of it: 1 in 16 at rank
+// 10, 1 in 5 at rank 100. Measured, in float32; near that both ways cost about the same.
 INLINE bool are_many(Index gaps, Index entries, Index k) { return gaps * 4 * (k + 30) >= entries * k; }
 
 // `work` gets every chunk of the dense parts over panels of rows with gaps, in the order of their lists: the part, the
@@ -203,8 +203,8 @@ class GappyTile {
     }
   }
 
-  // `dense` gets each chunk, filled, or `many` one of which many entries are missing; `sparse` gets each row of a sparse
-  // part, its lane, and where the part is in turned factors.
+  // `dense` gets each chunk, filled; one of which many entries are missing `many` gets instead, fills it itself, and
+  // returns Σ w α x². `sparse` gets each row of a sparse part, its lane, and where the part is in turned factors.
   template <bool IS_FIRST, class Dense, class Many, class Sparse>
   INLINE double visit(Rows<T> panel, Span<const double> weights, Dense dense, Many many, Sparse sparse) {
     double total = 0;
