@@ -18,7 +18,7 @@ FEW, MANY = (0.001, 0.005), (0.02, 0.1, 0.7)  # of a row's entries are missing: 
 
 
 def draw(k, dtype, *, gaps=(), zeros=0.0):
-    """X with NaN in every row, column and lane, of which each row lacks one of these parts; and both factors."""
+    """X, of which each row lacks one of these parts at random, and both factors."""
     rng = np.random.default_rng(3)
     X = rng.gamma(1.0, size=(N, sum(SIZES.values())))
     X[rng.uniform(size=X.shape) < zeros] = 0

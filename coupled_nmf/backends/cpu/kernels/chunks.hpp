@@ -5,7 +5,7 @@
 
 namespace coupled_nmf::INSTRUCTIONS {
 
-constexpr Index STRIP = 64;          // columns: a panel's are half of the first cache
+constexpr Index STRIP = 64;          // columns: in float32, a panel's are half of the first cache
 constexpr Index CHUNK = 8 * STRIP;   // columns, at most
 constexpr Index CHUNK_STRIDE = 528;  // from row to row: rows a power of 2 apart would meet in few sets of the cache
 constexpr Index CHUNK_ROOM = PANEL * CHUNK_STRIDE;

@@ -90,7 +90,8 @@ INLINE void for_strips(Index n, Work work) {
   }
 }
 
-// Some lanes of a strip of a panel's rows, and where they are copied to: `out` is where the panel's first lane would be.
+// Some lanes of a strip of a panel's rows, and where they are copied to: `out` is where the panel's first lane would
+// be.
 template <class T>
 struct Strip {
   Index begin, end;  // lanes
@@ -170,12 +171,13 @@ double blend_strip(const Part<T>& part, Span<const Index> some, const bool* abse
   Sources<T> x;
   for (Index lane = strip.begin; lane < strip.end; ++lane) {
     x.rows[lane] = part.row(some[lane]) + strip.start;
-    x.weights[lane] = weight_of(counts.weights, lane);
+    if (WITH_SQUARES) x.weights[lane] = weight_of(counts.weights, lane);
   }
-  for_blocks_of(bounds, part, strip.start, strip.n, [&](Index block, Index first, Index last) {
-    for (Index i = first - strip.start; i < last - strip.start; ++i)  // of one block it comes last, in double
-      x.alpha[i] = absent[block] ? T(0) : counts.is_one_block ? T(1) : T(counts.alpha[i]);
-  });
+  if (WITH_SQUARES)
+    for_blocks_of(bounds, part, strip.start, strip.n, [&](Index block, Index first, Index last) {
+      for (Index i = first - strip.start; i < last - strip.start; ++i)  // of one block it comes last, in double
+        x.alpha[i] = absent[block] ? T(0) : counts.is_one_block ? T(1) : T(counts.alpha[i]);
+    });
   const double total = blend<T, WITH_SQUARES>(f, H.data + part.first + strip.start, H.stride, x, strip);
   for_blocks_of(bounds, part, strip.start, strip.n, [&](Index block, Index first, Index last) {
     for (Index lane = strip.begin; absent[block] && lane < strip.end; ++lane)

@@ -11,6 +11,8 @@ namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr Index KEPT_BYTES = 1 << 21;  // of a panel that is copied once: more would leave the caches meanwhile
 constexpr Index GROUP = 24;            // rows of a chunk that are filled at once, where many entries are missing
+constexpr Index FILLED_ROOM = GROUP * CHUNK_STRIDE;
+static_assert(PANEL * STRIP_STRIDE <= FILLED_ROOM);
 
 // Whether so many entries of a chunk are missing that all of F H costs less than what is missing of it: 1 in 16 at rank
 // 10, 1 in 5 at rank 100. Measured, in float32; near that both ways cost about the same.
@@ -104,7 +106,7 @@ class GappyTile {
         alpha_(H.n_columns),
         is_kept_(chunks_of_dense(tile) * CHUNK_ROOM * Index(sizeof(T)) <= KEPT_BYTES),
         chunks_(CHUNK_ROOM * (is_kept_ ? larger<Index>(chunks_of_dense(tile), 1) : 1)),
-        strip_(GROUP * CHUNK_STRIDE),
+        filled_(FILLED_ROOM),
         row_(longest_row(tile)),
         room_(f_.stride),
         lists_(gaps) {
@@ -150,8 +152,8 @@ class GappyTile {
         [&](const Part<T>& part, Index start, Index n) {
           double total = 0;
           for_strips<T>(n, [&](Index i, Index width) {
-            total += blended<true>(part, {0, some_.size, start + i, width, strip_.data(), STRIP_STRIDE}, weights);
-            add(strip_.data(), STRIP_STRIDE, part.first + start + i, width);
+            total += blended<true>(part, {0, some_.size, start + i, width, filled_.data(), STRIP_STRIDE}, weights);
+            add(filled_.data(), STRIP_STRIDE, part.first + start + i, width);
           });
           return total;
         },
@@ -183,23 +185,24 @@ class GappyTile {
     return blend_strip<T, WITH_SQUARES>(part, some_, absent_, bounds_, f_, H_, counts, strip);
   }
 
-  // cross += R xᵀ of a chunk, some rows at a time; of a narrow one all rows, as `add_cross` wants them.
+  // cross += R xᵀ of a chunk, some rows at a time; of a narrow one all rows, whose vectors `add_cross` writes whole.
   INLINE void multiply_blended(const Part<T>& part, Index start, Index n, Rows<T> cross) {
     constexpr Index narrow = NARROW * Lanes<T>::COUNT;
-    static_assert(PANEL * narrow <= GROUP * CHUNK_STRIDE && PANEL * STRIP_STRIDE <= GROUP * CHUNK_STRIDE);
-    const Index step = n > narrow ? GROUP : PANEL, stride = n > narrow ? CHUNK_STRIDE : narrow;
+    static_assert(PANEL * narrow <= FILLED_ROOM);
+    const bool by_panel = is_narrow<T>(n);
+    const Index step = by_panel ? PANEL : GROUP, stride = by_panel ? narrow : CHUNK_STRIDE;
     const Rows<const T> r = factor(part, start, n);
     for (Index begin = 0; begin < some_.size; begin += step) {
       const Index end = smaller(begin + step, some_.size);
       for_strips<T>(n, [&](Index i, Index width) {
-        T* out = strip_.data() + i - begin * stride;
+        T* out = filled_.data() + i - begin * stride;
         blended<false>(part, {begin, end, start + i, width, out, stride}, {nullptr, 0});
       });
-      if (n > narrow)
-        add_dots<T, false>(strip_.data(), stride, end - begin, n, r.data, r.stride, r.n_rows, cross.data + begin,
-                           cross.stride);
+      if (by_panel)
+        add_cross<T>(filled_.data(), stride, end, r, cross);
       else
-        add_cross<T>(strip_.data(), stride, end, r, cross);
+        add_dots<T, false>(filled_.data(), stride, end - begin, n, r.data, r.stride, r.n_rows, cross.data + begin,
+                           cross.stride);
     }
   }
 
@@ -249,7 +252,7 @@ class GappyTile {
   const Room<T> Ht_;
   const Room<double> alpha_;
   const bool is_kept_;  // a panel's chunks, from one product to the other
-  const Room<T> chunks_, strip_, row_, room_;
+  const Room<T> chunks_, filled_, row_, room_;
   GapLists lists_;
   Span<const Index> some_{nullptr, 0};
   const bool* absent_ = nullptr;

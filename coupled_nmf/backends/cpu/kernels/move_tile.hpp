@@ -8,12 +8,17 @@ namespace coupled_nmf::INSTRUCTIONS {
 
 constexpr int NARROW = 8;  // vectors of a row, at most: dot products of shorter ones are mostly adding up a vector
 
+template <class T>
+INLINE bool is_narrow(Index width) {
+  return width <= NARROW * Lanes<T>::COUNT;
+}
+
 // out[:, :height] += h xᵀ of so many dense rows x, as wide as h. Narrow ones are transposed first, which costs less
 // than it saves.
 template <class T>
 void add_cross(const T* x, Index stride, Index height, Rows<const T> h, Rows<T> out) {
   const Index width = h.n_columns;
-  if (width > NARROW * Lanes<T>::COUNT) {
+  if (!is_narrow<T>(width)) {
     add_dots<T>(x, stride, height, width, h.data, h.stride, h.n_rows, out.data, out.stride);
     return;
   }

@@ -78,7 +78,8 @@ void add_some_dots(const T* x, Index xs, const T* h, Index hs, Index k, Index n,
   }
 }
 
-// out[j, r] += Σ_i x[r, i] h[j, i]: x (rows, width), h (k, width), out (k, rows). `AHEAD`: the rows that follow are asked for.
+// out[j, r] += Σ_i x[r, i] h[j, i]: x (rows, width), h (k, width), out (k, rows). With AHEAD, the rows that come next
+// are asked for.
 template <class T, bool AHEAD = true>
 void add_dots(const T* x, Index xs, Index rows, Index width, const T* h, Index hs, Index k, T* out, Index os) {
   const Index chunks = larger<Index>(1, (width * Index(sizeof(T)) + CHUNK_BYTES - 1) / CHUNK_BYTES);
